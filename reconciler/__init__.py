@@ -1,0 +1,1 @@
+"""Backstay: declarative Kubernetes backups, from Git and into Git."""

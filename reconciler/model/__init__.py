@@ -1,0 +1,1 @@
+"""Plain values. Imports nothing of ours and nothing but the standard library."""
