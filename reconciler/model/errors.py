@@ -17,6 +17,7 @@
     ├── Transient                  try again with backoff: network, time-out, conflict      1
     │   ├── PushRejected           the branch moved between fetch and push                  1
     │   └── Incomplete             a listing or a discovery did not reach its end           1
+    │       └── Expired            the continue token expired half-way; list again          1
     ├── PartialFailure             it ended, and a part of it is missing                    3
     ├── Interrupted                a signal ended it                                      130
     └── Bug                        should not be possible; shown with its traceback         1
@@ -161,6 +162,12 @@ class Incomplete(Transient):
     """A listing or a discovery did not reach its end, so absence proves nothing."""
 
     reason = "Incomplete"
+
+
+class Expired(Incomplete):
+    """The continue token of a list expired half-way (410); list again from the first page."""
+
+    reason = "Expired"
 
 
 class PartialFailure(BackstayError):

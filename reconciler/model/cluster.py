@@ -1,0 +1,66 @@
+"""What Backstay knows of a cluster: who it is, what it serves, what lies in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from reconciler.model.objects import Gap, Resource
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterIdentity:
+    """``uid`` is the uid of the namespace kube-system: it dies with the cluster."""
+
+    uid: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """Every listable kind at its preferred version, and the groups that did not answer."""
+
+    resources: tuple[Resource, ...]
+    failed: tuple[Gap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Namespace:
+    """A namespace as selection sees it."""
+
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    terminating: bool = False
+
+    @property
+    def privileged_movers(self) -> bool:
+        """Whether its administrator allows movers that run as root."""
+        return self.annotations.get("backstay.dev/privileged-movers") == "true"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A persistent volume claim as selection sees it; ``size`` is its request in bytes."""
+
+    namespace: str
+    name: str
+    storage_class: str = ""
+    phase: str = ""
+    volume_mode: str = "Filesystem"
+    access_modes: tuple[str, ...] = ()
+    size: int = 0
+    terminating: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimUser:
+    """The running pod beside which a Direct mover must run, and as whom."""
+
+    pod: str
+    node: str
+    run_as_user: int | None = None
+    run_as_group: int | None = None
+    fs_group: int | None = None
+    supplemental_groups: tuple[int, ...] = ()
+    tolerations: tuple[Mapping[str, object], ...] = ()

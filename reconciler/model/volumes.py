@@ -1,0 +1,104 @@
+"""Values at the border to restic and to the Jobs that run it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryAccess:
+    """How to open one restic repository. Its repr never shows the values of ``environment``.
+
+    ``url`` carries no credentials. ``environment`` holds RESTIC_PASSWORD (already derived for
+    this repository) and the storage's keys, as restic and VolSync name them.
+    """
+
+    name: str
+    namespace: str
+    url: str
+    secret: str
+    environment: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResticSnapshot:
+    """A restic snapshot as the repository tells it; ``size`` in bytes, -1 where unknown."""
+
+    id: str
+    time: datetime
+    host: str
+    paths: tuple[str, ...]
+    tags: tuple[str, ...]
+    parent: str = ""
+    files: int = -1
+    size: int = -1
+    added: int = -1
+
+
+class MoveKind(Enum):
+    """What a mover does with its volume."""
+
+    BACKUP = "backup"
+    RESTORE = "restore"
+
+
+class MoveState(Enum):
+    """How far a mover is."""
+
+    RUNNING = "Running"
+    COMPLETED = "Completed"
+    PARTIALLY_FAILED = "PartiallyFailed"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveTask:
+    """One volume to be copied by one Job in the volume's own namespace."""
+
+    kind: MoveKind
+    run_id: str
+    policy: str
+    namespace: str
+    claim: str
+    access: RepositoryAccess
+    host: str
+    image: str
+    snapshot: str = ""
+    """Restore only: the restic id that is put back."""
+    exclude: tuple[str, ...] = ()
+    node: str = ""
+    privileged: bool = False
+    run_as_user: int | None = None
+    run_as_group: int | None = None
+    fs_group: int | None = None
+    supplemental_groups: tuple[int, ...] = ()
+    tolerations: tuple[Mapping[str, object], ...] = ()
+    timeout: int = 6 * 3600
+    """Seconds until the Job is ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoveResult:
+    """What a mover reports in its termination message; sizes in bytes, ``took`` in seconds.
+
+    A backup whose files could not all be read is ``PARTIALLY_FAILED`` and has a snapshot.
+    ``exit_code`` follows the command's exit codes (10, 11, 12 for the repository).
+    """
+
+    state: MoveState
+    snapshot: str = ""
+    repository_id: str = ""
+    files: int = 0
+    size: int = 0
+    added: int = 0
+    took: int = 0
+    started: str = ""
+    """UTC, ``2026-11-21T04:17:03Z``: when the copy began."""
+    errors: tuple[str, ...] = ()
+    """The first few errors; never file contents."""
+    error_count: int = 0
+    exit_code: int = 0
+    message: str = ""

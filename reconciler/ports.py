@@ -1,0 +1,244 @@
+"""What the engine needs of the world, as small as its users.
+
+Each port has one contract suite that its fake and its real adapter pass. Comments are promises:
+*complete or raises* means that a returned value never silently lacks a part.
+All methods may raise `reconciler.model.errors.BackstayError`; no foreign exception passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from reconciler.model.cluster import ClusterIdentity, Discovery
+from reconciler.model.objects import ObjectRef, Resource
+from reconciler.model.store import Commit, FileChange, PolicyFiles
+from reconciler.model.volumes import MoveResult, MoveTask, ResticSnapshot
+
+KubeObject = Mapping[str, Any]
+
+
+class Clock(Protocol):
+    """Time as an argument."""
+
+    def now(self) -> datetime:
+        """UTC, with time zone."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Returns early only by an exception."""
+        ...
+
+
+class PolicySource(Protocol):
+    """Where policies come from. One per installation."""
+
+    def fetch(self, last: str | None) -> PolicyFiles:
+        """The newest revision, complete or raises; ``last`` is the remembered revision."""
+        ...
+
+
+class ClusterReader(Protocol):
+    """Reads the cluster. Idempotent; retries what is safe to retry by itself."""
+
+    def identity(self) -> ClusterIdentity: ...
+
+    def discover(self) -> Discovery:
+        """Every kind that can be listed, with the groups that failed named."""
+        ...
+
+    def pages(
+        self,
+        resource: Resource,
+        *,
+        namespace: str = "",
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> Iterator[list[dict[str, Any]]]:
+        """The whole list in pages of at most 500 raw objects, each with apiVersion and kind.
+
+        Raises Incomplete when the list can't be read to its end; what came before proves nothing.
+        Raises its subclass Expired when the continue token expired half-way (410): the caller
+        drops what it has seen of this list and lists again.
+        """
+        ...
+
+    def get(self, resource: Resource, name: str, *, namespace: str = "") -> dict[str, Any] | None:
+        """One raw object, or None if there is none."""
+        ...
+
+    def logs(self, namespace: str, pod: str, *, container: str = "", tail: int = 50) -> str:
+        """The last lines of a container's log."""
+        ...
+
+
+class ClusterWriter(Protocol):
+    """Changes the cluster, with field manager ``backstay``. Every call can be repeated."""
+
+    def apply(self, obj: KubeObject) -> dict[str, Any]:
+        """Server-side apply, never forced; a conflict raises Refused naming field and manager."""
+        ...
+
+    def create(self, obj: KubeObject) -> tuple[dict[str, Any], bool]:
+        """(object, True) if created now; (the existing object, False) if the name was taken."""
+        ...
+
+    def replace_status(self, obj: KubeObject) -> dict[str, Any]: ...
+
+    def delete(self, ref: ObjectRef, *, uid: str = "", orphan: bool = False) -> bool:
+        """False if it was gone or has another uid. ``orphan`` leaves dependents alone."""
+        ...
+
+    def acquire_lease(
+        self, namespace: str, name: str, holder: str, *, seconds: int, take_from: str = ""
+    ) -> str:
+        """Takes or renews a Lease; returns who holds it now (``holder`` on success).
+
+        Taken when free, expired, already ours, or held by ``take_from`` (a holder that the caller
+        knows to be dead). Compare-and-swap: two callers never both succeed.
+        """
+        ...
+
+    def release_lease(self, namespace: str, name: str, holder: str) -> None:
+        """Frees a Lease that ``holder`` still holds; no effect otherwise."""
+        ...
+
+
+class VolumeMover(Protocol):
+    """One Job beside one volume: begins or continues, never twice for the same task."""
+
+    def ensure(self, task: MoveTask) -> MoveResult:
+        """Begins the copy or looks at it: RUNNING until it ended, then always the same result."""
+        ...
+
+    def cleanup(self, task: MoveTask) -> None:
+        """Removes the Job and its credentials; no effect if they are gone."""
+        ...
+
+
+class VolumeBackend(Protocol):
+    """One restic repository, used from this process."""
+
+    def open(self) -> str:
+        """The repository's id. Raises RepositoryMissing, WrongPassword, RepositoryLocked."""
+        ...
+
+    def initialise(self) -> str:
+        """Makes the repository and returns its id; raises Refused if one is there already."""
+        ...
+
+    def backup_stream(
+        self, chunks: Iterable[bytes], *, host: str, path: str, tags: Sequence[str]
+    ) -> ResticSnapshot:
+        """Stores a stream as one file; nothing is stored if the iterable raises."""
+        ...
+
+    def backup_folder(
+        self,
+        folder: Path,
+        *,
+        host: str,
+        tags: Sequence[str],
+        exclude: Sequence[str] = (),
+        progress: Callable[[int, int], None] | None = None,
+    ) -> MoveResult:
+        """Stores ``.`` with the working directory at ``folder``; progress: (done, total) bytes."""
+        ...
+
+    def restore_folder(
+        self,
+        snapshot: str,
+        source: str,
+        folder: Path,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> MoveResult:
+        """Puts ``<snapshot>:<source>`` into ``folder``, with modes, owners, links and holes."""
+        ...
+
+    def snapshots(self, *, tags: Sequence[str] = (), host: str = "") -> tuple[ResticSnapshot, ...]:
+        """Those that carry all ``tags``, oldest first; complete or raises."""
+        ...
+
+    def read_file(self, snapshot: str, path: str) -> Iterator[bytes]:
+        """The bytes of one file in a snapshot; raises at the end if they were not all."""
+        ...
+
+
+class OpenCommit(Protocol):
+    """A commit in the making: streams to Git while the caller goes on reading."""
+
+    def write(self, path: str, data: bytes) -> None: ...
+
+    def delete(self, path: str) -> None: ...
+
+    def finish(self, message: str, *, when: datetime) -> str:
+        """Closes it and returns the commit's id; local until pushed."""
+        ...
+
+    def abort(self) -> None:
+        """Leaves no trace; no effect after `finish`."""
+        ...
+
+
+class ManifestStore(Protocol):
+    """The Git repository that captures go to; branches are ``clusters/<cluster>/<policy>``."""
+
+    def branches(self, prefix: str) -> Mapping[str, str]:
+        """The remote's branches below ``prefix`` and their tips, asked now."""
+        ...
+
+    def tip(self, branch: str) -> str | None:
+        """Fetches the branch (no blobs) and returns its tip, or None if there is none."""
+        ...
+
+    def tree(self, commit: str, prefix: str = "") -> Mapping[str, str]:
+        """path → blob id of every file of a commit below ``prefix``."""
+        ...
+
+    def read(self, commit: str, paths: Sequence[str]) -> Mapping[str, bytes]:
+        """The files' bytes; a path that is not there is left out."""
+        ...
+
+    def log(self, branch: str, *, limit: int = 0) -> Iterator[Commit]:
+        """Commits of a branch, newest first, with their trailers; 0 is all."""
+        ...
+
+    def begin(self, branch: str, parent: str | None) -> OpenCommit:
+        """Starts a commit on top of ``parent`` with the parent's tree."""
+        ...
+
+    def commit(
+        self,
+        branch: str,
+        parent: str | None,
+        changes: Iterable[FileChange],
+        message: str,
+        *,
+        when: datetime,
+    ) -> str:
+        """A whole commit at once; local until pushed."""
+        ...
+
+    def reparent(self, commit: str, parent: str | None) -> str:
+        """A commit with the same tree, message and time on another parent."""
+        ...
+
+    def push(self, tips: Mapping[str, str]) -> None:
+        """Pushes branch → commit, all or none, fast-forward only, then asks the remote for proof.
+
+        Raises PushRejected when a branch moved, Transient when the remote is away.
+        """
+        ...
+
+
+class Reporter(Protocol):
+    """Tells people and machines what goes on. Never raises."""
+
+    def event(self, message: str, **fields: object) -> None: ...
+
+    def warning(self, message: str, **fields: object) -> None: ...
+
+    def progress(self, what: str, done: int, total: int) -> None: ...
