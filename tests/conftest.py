@@ -1,0 +1,111 @@
+"""What every test gets: a tier from its directory, a time limit, a clean environment, golden files.
+
+The environment is cleaned in two steps. What could point a test at somebody's real Git, cluster or
+backups goes for the whole session, before any fixture starts. HOME and proxies go around each test
+only: fixtures of the session may have to build things first, and need them for that.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+TESTS = Path(__file__).parent
+# Seconds per test. A cluster test's limit leaves out fixtures: the first may build Kubernetes.
+LIMITS = {"unit": 2, "contract": 120, "integration": 120, "cluster": 900}
+FOREIGN = re.compile(
+    r"GIT_.*|KUBECONFIG|KUBERNETES_.*|RESTIC_.*|AWS_.*|SSH_AUTH_SOCK|SSH_ASKPASS|BACKSTAY_(?!TEST_|CACHE$).*"
+)
+PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ftp_proxy")
+
+# No deadline per example: two seconds per test are the limit, and a busy machine is not a bug.
+hypothesis.settings.register_profile("backstay", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("backstay")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the flag that rewrites golden files."""
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="write what the tests produce to tests/golden/ in place of comparing",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Forget the caller's Git, cluster and repositories before anything can use them."""
+    os.environ.setdefault("BACKSTAY_CACHE", str(cache_folder()))
+    for name in [name for name in os.environ if FOREIGN.fullmatch(name)]:
+        del os.environ[name]
+    os.environ.update(
+        GIT_CONFIG_NOSYSTEM="1",
+        GIT_CONFIG_GLOBAL=os.devnull,
+        GIT_TERMINAL_PROMPT="0",
+        LC_ALL="C.UTF-8",
+        TZ="UTC",
+    )
+
+
+def cache_folder() -> Path:
+    """Return the folder for downloads and builds; asked once, while HOME is still the caller's."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(os.environ.get("BACKSTAY_CACHE") or f"{base}/backstay")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test the marker and the time limit of the directory it lies in."""
+    for item in items:
+        tier = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
+        if tier not in LIMITS:
+            raise pytest.UsageError(f"{item.nodeid}: tests belong in tests/{{{','.join(LIMITS)}}}/")
+        item.add_marker(tier)
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(LIMITS[tier], func_only=tier == "cluster"))
+
+
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test an empty HOME and no proxy."""
+    monkeypatch.setenv("HOME", str(tmp_path_factory.getbasetemp()))
+    for name in PROXIES:
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+class Golden:
+    """Compares a result with its golden file, or writes it when pytest got `--update-golden`."""
+
+    def __init__(self, folder: Path, *, update: bool) -> None:
+        self._folder = folder
+        self._update = update
+
+    def __call__(self, name: str, text: str | bytes) -> None:
+        """Fail with a diff unless `text` is, byte for byte, what `tests/golden/<name>` holds."""
+        path = self._folder / name
+        got = text.encode() if isinstance(text, str) else text
+        if self._update:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(got)
+            return
+        if not path.exists():
+            pytest.fail(f"no golden file {name}: look at the result, then run --update-golden")
+        want = path.read_bytes()
+        if got != want:
+            diff = difflib.unified_diff(
+                want.decode(errors="backslashreplace").splitlines(keepends=True),
+                got.decode(errors="backslashreplace").splitlines(keepends=True),
+                f"golden/{name}",
+                "this run",
+            )
+            pytest.fail(f"{name} differs (wanted? run --update-golden)\n{''.join(diff)}")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Golden:
+    """Return `golden(name, text)`, which compares with `tests/golden/<name>`."""
+    return Golden(TESTS / "golden", update=bool(request.config.getoption("--update-golden")))

@@ -1,0 +1,1 @@
+"""What tests, demo and benchmarks run on: tools, image, servers, clusters; all from packages."""
