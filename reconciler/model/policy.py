@@ -1,0 +1,332 @@
+"""What a user asked for: policies and repositories, as values that were checked once.
+
+`reconciler.policy` makes them from YAML; everything after it may trust them. The compiled form
+is how a policy travels to its runs (an immutable ConfigMap named by its digest): same policy,
+same bytes. Seconds are integers. Shapes and words are those of docs/policies.md.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.model import jsonform
+from reconciler.model.errors import NotSupported, Problem
+
+API_VERSION = "backstay.dev/v1alpha1"
+FORMAT_VERSION = 1
+CLUSTER_NAMESPACE = "_cluster"
+"""Stands for the namespace in the URL of the repository that holds Secrets."""
+
+
+class Kind(enum.StrEnum):
+    """Kinds that a policy file may hold; what this version executes: `model.capabilities`."""
+
+    BACKUP_POLICY = "BackupPolicy"
+    REPOSITORY = "Repository"
+    PROFILE = "Profile"
+    EXEMPTION = "Exemption"
+    RESTORE = "Restore"
+
+
+class CopyMethod(enum.StrEnum):
+    """How a claim's data is read."""
+
+    AUTO = "Auto"
+    SNAPSHOT = "Snapshot"
+    CLONE = "Clone"
+    DIRECT = "Direct"
+    SKIP = "Skip"
+
+
+class SecretsMode(enum.StrEnum):
+    """Where the values of Secrets go."""
+
+    RESTIC = "Restic"
+    SOPS = "Sops"
+    OMIT = "Omit"
+
+
+class ClusterScoped(enum.StrEnum):
+    """Which cluster-scoped objects are captured."""
+
+    REFERENCED = "Referenced"
+    ALL = "All"
+    NONE = "None"
+
+
+class Scope(enum.StrEnum):
+    """How many restic repositories a Repository stands for."""
+
+    NAMESPACE = "Namespace"
+    CLUSTER = "Cluster"
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Five cron fields, macros expanded, and an IANA time zone."""
+
+    cron: str
+    time_zone: str = "Etc/UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Objectives:
+    """What was promised, in seconds."""
+
+    rpo: int | None = None
+    rto: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamespaceSelector:
+    """Names are globs and OR; names and labels are AND; exclude wins.
+
+    Empty ``names`` with labels means any name.
+    """
+
+    names: tuple[str, ...] = ()
+    match_labels: Mapping[str, str] = field(default_factory=dict)
+    exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObjectSelector:
+    """Which objects of the selected namespaces; kinds as ``deployment.apps``, ``configmap``."""
+
+    match_labels: Mapping[str, str] = field(default_factory=dict)
+    include: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+    cluster_scoped: ClusterScoped = ClusterScoped.REFERENCED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selector:
+    """What a policy protects."""
+
+    namespaces: NamespaceSelector
+    objects: ObjectSelector = field(default_factory=ObjectSelector)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifests:
+    """What Git holds of the manifests beyond their shape."""
+
+    secrets: SecretsMode = SecretsMode.RESTIC
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeRule:
+    """First match wins. ``claims`` and ``storage_class`` are globs, an empty one matches all."""
+
+    claims: tuple[str, ...] = ()
+    storage_class: tuple[str, ...] = ()
+    copy_method: CopyMethod
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volumes:
+    """How claims are copied. ``repository`` is resolved: never empty in a checked policy."""
+
+    repository: str
+    rules: tuple[VolumeRule, ...] = ()
+    copy_method: CopyMethod = CopyMethod.AUTO
+    concurrency: int = 4
+    exclude: tuple[str, ...] = ()
+    """Patterns for ``restic backup --exclude``, relative to the volume's root."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """restic's keep rules, applied to recovery points. Durations in restic's form: ``1y7d``."""
+
+    keep_last: int | None = None
+    keep_hourly: int | None = None
+    keep_daily: int | None = None
+    keep_weekly: int | None = None
+    keep_monthly: int | None = None
+    keep_yearly: int | None = None
+    keep_within: str | None = None
+    keep_within_hourly: str | None = None
+    keep_within_daily: str | None = None
+    keep_within_weekly: str | None = None
+    keep_within_monthly: str | None = None
+    keep_within_yearly: str | None = None
+
+    def words(self) -> dict[str, int | str]:
+        """As the policy says it and the record keeps it: ``{"keepDaily": 7}``."""
+        words: dict[str, int | str] = jsonform.to_json(self)
+        return words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackupPolicy:
+    """One declared backup intent."""
+
+    name: str
+    schedule: Schedule
+    selector: Selector
+    volumes: Volumes
+    retention: Retention
+    suspend: bool = False
+    objectives: Objectives = field(default_factory=Objectives)
+    manifests: Manifests = field(default_factory=Manifests)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dicts with camelCase names; `from_json` reads them back."""
+        data: dict[str, Any] = jsonform.to_json(self)
+        return data
+
+    @classmethod
+    def from_json(cls, data: object) -> BackupPolicy:
+        """Raises ValueError with the path of what does not fit."""
+        return jsonform.from_json(cls, data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repository:
+    """A place for restic repositories: one per cluster and namespace below one URL.
+
+    ``secret_ref`` and ``tenant_secret_ref`` are names of Secrets in Backstay's own namespace.
+    """
+
+    name: str
+    url: str
+    secret_ref: str
+    tenant_secret_ref: str = ""
+    scope: Scope = Scope.NAMESPACE
+
+    def url_for(self, cluster: str, namespace: str) -> str:
+        """restic's URL for a namespace; `CLUSTER_NAMESPACE` names the one for Secrets."""
+        return self.url.replace("{cluster}", cluster).replace("{namespace}", namespace)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain dicts with camelCase names; `from_json` reads them back."""
+        data: dict[str, Any] = jsonform.to_json(self)
+        return data
+
+    @classmethod
+    def from_json(cls, data: object) -> Repository:
+        """Raises ValueError with the path of what does not fit."""
+        return jsonform.from_json(cls, data)
+
+
+Value = BackupPolicy | Repository
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """One YAML document of a policy file.
+
+    ``value`` is None when the document has a problem or is held by one elsewhere (``held`` says
+    by which); what was in force under its kind and name then stays. ``kind`` and ``name`` are
+    empty where the document is too broken to tell: then nothing from its file may be taken for
+    deleted.
+    """
+
+    file: str
+    index: int
+    kind: str = ""
+    name: str = ""
+    value: Value | None = None
+    digest: str = ""
+    """``sha256:…`` of the value's JSON form; empty without a value."""
+    held: str = ""
+    line: int = 1
+
+    @property
+    def source(self) -> str:
+        """``policies/shop.yaml#0``, as annotations have it."""
+        return f"{self.file}#{self.index}"
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFiles:
+    """All documents of one revision, in the order of file names, and all their problems."""
+
+    documents: tuple[Document, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def policies(self) -> tuple[BackupPolicy, ...]:
+        """The good policies, by name."""
+        values = (document.value for document in self.documents)
+        found = (value for value in values if isinstance(value, BackupPolicy))
+        return tuple(sorted(found, key=lambda policy: policy.name))
+
+    @property
+    def repositories(self) -> tuple[Repository, ...]:
+        """The good repositories, by name."""
+        values = (document.value for document in self.documents)
+        found = (value for value in values if isinstance(value, Repository))
+        return tuple(sorted(found, key=lambda repository: repository.name))
+
+    @property
+    def broken(self) -> tuple[Document, ...]:
+        """Documents without a value."""
+        return tuple(document for document in self.documents if document.value is None)
+
+    def document(self, kind: str, name: str) -> Document | None:
+        """The first document of this kind and name, good or broken."""
+        for document in self.documents:
+            if (document.kind, document.name) == (kind, name):
+                return document
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """What a run gets: its policy and the repositories that it names, nothing else."""
+
+    policy: BackupPolicy
+    repositories: tuple[Repository, ...]
+
+    @property
+    def repository(self) -> Repository:
+        """The one for volumes and Secrets."""
+        return next(
+            found for found in self.repositories if found.name == self.policy.volumes.repository
+        )
+
+
+def compiled_text(policy: BackupPolicy, repositories: Iterable[Repository]) -> str:
+    """The text of the policy's ConfigMap; repositories that it does not name are left out.
+
+    Same inputs, same bytes. Raises ValueError when its repository is not among them.
+    """
+    wanted = [found for found in repositories if found.name == policy.volumes.repository]
+    if len(wanted) != 1:
+        raise ValueError(f"policy {policy.name}: no Repository {policy.volumes.repository}")
+    return jsonform.dumps(
+        {
+            "formatVersion": FORMAT_VERSION,
+            "policy": policy.to_json(),
+            "repositories": [repository.to_json() for repository in wanted],
+        }
+    )
+
+
+def compiled_digest(text: str) -> str:
+    """``sha256:<hex>`` of a compiled text."""
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def load_compiled(text: str) -> Compiled:
+    """Reads `compiled_text`; raises NotSupported on another format, ValueError on other text."""
+    data = jsonform.loads_object(text)
+    if data.get("formatVersion") != FORMAT_VERSION:
+        raise NotSupported(
+            f"compiled policy has format {data.get('formatVersion')!r}, this version reads"
+            f" {FORMAT_VERSION}",
+            hint="let the controller of this version write it again",
+        )
+    body = {key: value for key, value in data.items() if key != "formatVersion"}
+    compiled = jsonform.from_json(Compiled, body)
+    name = compiled.policy.volumes.repository
+    if name not in {repository.name for repository in compiled.repositories}:
+        raise ValueError(f"policy {compiled.policy.name}: Repository {name} is missing")
+    return compiled
