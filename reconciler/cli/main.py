@@ -1,0 +1,154 @@
+"""The command ``backstay``: finds the verb, prints errors, exits. The only place that does.
+
+Verbs are imported when they are called: a mover must start in a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import traceback
+
+import click
+
+from reconciler.model.errors import BackstayError, Bug, Interrupted, InvalidInput
+
+VERBS: dict[str, tuple[str, str]] = {
+    "adopt": (
+        "reconciler.cli.adopt",
+        "Say that this cluster goes on writing an old one's branches.",
+    ),
+    "controller": ("reconciler.cli.controller", "Make the cluster's schedules match the policies."),
+    "log": ("reconciler.cli.log", "List a policy's recovery points, newest first."),
+    "mover": ("reconciler.cli.mover", "Copy one volume (runs inside a Job)."),
+    "password": ("reconciler.cli.password", "Print a restic repository's own password."),
+    "plan": ("reconciler.cli.plan", "Show what the controller would change, and why."),
+    "restore": ("reconciler.cli.restore", "Bring back objects and volumes from a recovery point."),
+    "run": ("reconciler.cli.run", "Run a policy now."),
+    "show": ("reconciler.cli.show", "Show a run's record."),
+    "validate": ("reconciler.cli.validate", "Check policies and Config, and name every problem."),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported only when they are needed."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All verbs, sorted."""
+        del ctx
+        return sorted(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Imports the verb's module."""
+        del ctx
+        if cmd_name not in VERBS:
+            return None
+        command = importlib.import_module(VERBS[cmd_name][0]).command
+        if not isinstance(command, click.Command):
+            raise Bug(f"{VERBS[cmd_name][0]} has no command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the verbs without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, VERBS[verb][1]) for verb in self.list_commands(ctx)])
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("backstay")
+
+
+def _print_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if value:
+        click.echo(f"backstay {_version()}")
+        ctx.exit()
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version and exit.",
+)
+def cli() -> None:
+    """Declarative Kubernetes backups, from Git and into Git.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 partially failed, 4 invalid policies or
+    config, 10 repository does not exist, 11 repository locked, 12 wrong repository password,
+    130 interrupted.
+    """
+
+
+def wants_json(arguments: list[str]) -> bool:
+    """Whether the user asked for machine-readable output; errors follow the same form."""
+    for index, argument in enumerate(arguments):
+        if argument in ("--json", "-ojson", "--output=json", "-o=json"):
+            return True
+        if argument in ("-o", "--output") and arguments[index + 1 : index + 2] == ["json"]:
+            return True
+    return False
+
+
+def show_error(error: BackstayError, *, as_json: bool) -> None:
+    """One error on stderr: what happened, then what to do next."""
+    if as_json:
+        document: dict[str, object] = {
+            "type": "error",
+            "reason": error.reason,
+            "message": error.message,
+            "hint": error.hint,
+            "exitCode": error.exit_code,
+        }
+        if isinstance(error, InvalidInput):
+            document["problems"] = [
+                {"file": p.file, "line": p.line, "column": p.column, "message": p.message}
+                for p in error.problems
+            ]
+        print(json.dumps(document), file=sys.stderr)
+        return
+    if isinstance(error, InvalidInput):
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+            if problem.hint:
+                print(f"  hint: {problem.hint}", file=sys.stderr)
+    print(f"error: {error.message}", file=sys.stderr)
+    if error.hint:
+        print(f"hint: {error.hint}", file=sys.stderr)
+
+
+def run(arguments: list[str]) -> int:
+    """Runs the command line and returns the exit code; prints what went wrong."""
+    as_json = wants_json(arguments)
+    try:
+        result = cli.main(args=arguments, prog_name="backstay", standalone_mode=False)
+    except click.exceptions.Abort:
+        show_error(Interrupted("interrupted"), as_json=as_json)
+        return Interrupted.exit_code
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except BackstayError as error:
+        show_error(error, as_json=as_json)
+        if isinstance(error, Bug):
+            traceback.print_exc()
+        return error.exit_code
+    except KeyboardInterrupt:
+        show_error(Interrupted("interrupted"), as_json=as_json)
+        return Interrupted.exit_code
+    except BrokenPipeError:
+        # The reader of our output left (`| head`): what it wanted, it got.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return result if isinstance(result, int) else 0
+
+
+def main() -> None:
+    """Entry point of the command."""
+    sys.exit(run(sys.argv[1:]))

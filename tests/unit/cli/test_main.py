@@ -1,0 +1,53 @@
+"""The command's frame: verbs, errors, exit codes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from reconciler.cli import main
+from reconciler.model import errors
+
+
+def test_an_unknown_verb_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["bakcup"]) == 2
+    assert "No such command" in capsys.readouterr().err
+
+
+def test_version_is_data_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("backstay ")
+
+
+def test_error_shows_the_next_step(capsys: pytest.CaptureFixture[str]) -> None:
+    main.show_error(errors.WrongPassword("main does not open", hint="check it"), as_json=False)
+    assert capsys.readouterr().err == "error: main does not open\nhint: check it\n"
+
+
+def test_error_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    problem = errors.Problem(file="a.yaml", line=3, column=5, message="unknown field")
+    main.show_error(errors.InvalidInput([problem]), as_json=True)
+    document = json.loads(capsys.readouterr().err)
+    assert document["exitCode"] == 4
+    assert document["problems"] == [
+        {"file": "a.yaml", "line": 3, "column": 5, "message": "unknown field"}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [(["log", "-o", "json"], True), (["log", "--json"], True), (["log", "-o", "text"], False)],
+)
+def test_errors_follow_the_form_of_the_output(arguments: list[str], expected: bool) -> None:
+    assert main.wants_json(arguments) is expected
+
+
+def test_exit_codes_of_the_contract() -> None:
+    expected = {
+        errors.UsageError: 2, errors.PartialFailure: 3, errors.InvalidInput: 4,
+        errors.ForeignCluster: 4, errors.RepositoryMissing: 10, errors.RepositoryLost: 10,
+        errors.RepositoryLocked: 11, errors.WrongPassword: 12, errors.Interrupted: 130,
+        errors.Transient: 1, errors.Refused: 1,
+    }  # fmt: skip
+    assert {kind: kind.exit_code for kind in expected} == expected
