@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from reconciler.model.cluster import ClusterIdentity, Discovery
 from reconciler.model.objects import ObjectRef, Resource
 from reconciler.model.store import Commit, FileChange, PolicyFiles
-from reconciler.model.volumes import MoveResult, MoveTask, ResticSnapshot
+from reconciler.model.volumes import MoveResult, MoveTask, RepositoryAccess, ResticSnapshot
 
 KubeObject = Mapping[str, Any]
 
@@ -164,6 +164,26 @@ class VolumeBackend(Protocol):
 
     def read_file(self, snapshot: str, path: str) -> Iterator[bytes]:
         """The bytes of one file in a snapshot; raises at the end if they were not all."""
+        ...
+
+
+class Keyring(Protocol):
+    """Opens restic repositories; the only port that sees a master password."""
+
+    def access(self, *, name: str, secret: str, url: str, namespace: str) -> RepositoryAccess:
+        """Keys for the Repository ``name``'s part for ``namespace``, password derived.
+
+        ``url`` is already that part's own. Raises Refused where the Secret is missing, holds no
+        usable master password, or may not be used for this URL.
+        """
+        ...
+
+    def fingerprint_key(self, *, secret: str, url: str) -> bytes:
+        """The key of the fingerprints of Secrets (32 bytes), from the same master password."""
+        ...
+
+    def backend(self, access: RepositoryAccess) -> VolumeBackend:
+        """The repository, not opened yet."""
         ...
 
 

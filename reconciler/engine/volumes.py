@@ -1,0 +1,109 @@
+"""The volumes of a run: a few movers at a time, until each has ended.
+
+Level-triggered: each look asks the mover to begin or to continue, so a run that goes on after a
+lost pod adopts what its predecessor began.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler import ports
+from reconciler.model.errors import BackstayError, Interrupted, Transient
+from reconciler.model.volumes import MoveResult, MoveState, MoveTask
+
+_POLL = 1.0
+"""Seconds between two looks at the running movers."""
+
+Key = tuple[str, str]
+"""(namespace, claim)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moves:
+    """Results of all tasks by (namespace, claim)."""
+
+    results: Mapping[Key, MoveResult]
+
+
+def key_of(task: MoveTask) -> Key:
+    """How results are looked up."""
+    return task.namespace, task.claim
+
+
+def move_volumes(
+    tasks: Sequence[MoveTask],
+    *,
+    mover: ports.VolumeMover,
+    clock: ports.Clock,
+    reporter: ports.Reporter,
+    concurrency: int,
+    deadline: datetime,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Moves:
+    """Runs at most ``concurrency`` movers at a time; every task has a result in the end.
+
+    A task that is not done at the deadline is FAILED and says so. Raises Interrupted when
+    ``stopped`` turns true; the movers go on, and whoever continues the run adopts them.
+    """
+    waiting = list(tasks)
+    active: list[MoveTask] = []
+    results: dict[Key, MoveResult] = {}
+    while waiting or active:
+        if stopped():
+            raise Interrupted("stopped while movers were running")
+        while waiting and len(active) < concurrency:
+            active.append(waiting.pop(0))
+        late = clock.now() >= deadline
+        for task in tuple(active):
+            result = _look(task, mover, reporter, late=late)
+            if result.state is MoveState.RUNNING:
+                continue
+            active.remove(task)
+            results[key_of(task)] = result
+            _tell(task, result, reporter)
+            reporter.progress("volumes", len(results), len(tasks))
+        if active:
+            clock.sleep(_POLL)
+    return Moves(results)
+
+
+def _look(
+    task: MoveTask, mover: ports.VolumeMover, reporter: ports.Reporter, *, late: bool
+) -> MoveResult:
+    try:
+        result = mover.ensure(task)
+    except Transient as error:
+        if not late:
+            reporter.warning(
+                "mover can't be asked, trying again",
+                namespace=task.namespace, claim=task.claim, why=error.message,
+            )  # fmt: skip
+            return MoveResult(state=MoveState.RUNNING)
+        return _failed(error.message, error.exit_code)
+    except BackstayError as error:
+        hint = f"; {error.hint}" if error.hint else ""
+        return _failed(error.message + hint, error.exit_code)
+    if late and result.state is MoveState.RUNNING:
+        return _failed("the copy had not ended at the run's deadline", 1)
+    return result
+
+
+def _failed(message: str, exit_code: int) -> MoveResult:
+    return MoveResult(state=MoveState.FAILED, message=message, exit_code=exit_code)
+
+
+def _tell(task: MoveTask, result: MoveResult, reporter: ports.Reporter) -> None:
+    tell = reporter.event if result.state is MoveState.COMPLETED else reporter.warning
+    tell(
+        "volume ended",
+        namespace=task.namespace,
+        claim=task.claim,
+        outcome=result.state.value,
+        snapshot=result.snapshot,
+        size=result.size,
+        added=result.added,
+        why=result.message,
+    )

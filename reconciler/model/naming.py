@@ -1,0 +1,69 @@
+"""Names and labels of what Backstay creates, cut and hashed to what Kubernetes takes.
+
+The full name always stands in an annotation, so a cut one is never read back.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+GROUP = "backstay.dev"
+COMPONENT = f"{GROUP}/component"
+POLICY = f"{GROUP}/policy"
+RUN = f"{GROUP}/run"
+CLAIM = f"{GROUP}/claim"
+REVISION = f"{GROUP}/revision"
+DIGEST = f"{GROUP}/digest"
+SOURCE = f"{GROUP}/source"
+MANAGED_BY = "app.kubernetes.io/managed-by"
+DEFAULT_NAMESPACE = "backstay-system"
+
+_LONGEST_LABEL = 63
+_LONGEST_CRONJOB = 52
+_LONGEST_JOB = 63
+_HASH = 8
+
+
+def cut(name: str, longest: int) -> str:
+    """``name`` if it fits, else its beginning, a dash and 8 hex digits of its SHA-256."""
+    if len(name) <= longest:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:_HASH]
+    return name[: longest - _HASH - 1].rstrip("-._") + "-" + digest
+
+
+def label_value(value: str) -> str:
+    """A label's value: at most 63 characters."""
+    return cut(value, _LONGEST_LABEL)
+
+
+def cronjob_name(policy: str) -> str:
+    """The CronJob of a policy; 52 characters leave room for the suffix of its Jobs."""
+    return cut(f"backstay-{policy}", _LONGEST_CRONJOB)
+
+
+def configmap_name(policy: str, digest: str) -> str:
+    """The immutable ConfigMap of a compiled policy; ``digest`` is ``sha256:<hex>``."""
+    short = digest.removeprefix("sha256:")[:10]
+    return f"{cut(f'backstay-{policy}', _LONGEST_CRONJOB)}-{short}"
+
+
+def lease_name(policy: str) -> str:
+    """The Lease that lets one run of a policy work at a time."""
+    return cut(f"backstay-run-{policy}", _LONGEST_JOB)
+
+
+def mover_name(run_id: str, namespace: str, claim: str, kind: str = "backup") -> str:
+    """The Job (and Secret) of one mover: the same task always has the same name."""
+    digest = hashlib.sha256(f"{kind}\0{run_id}\0{namespace}\0{claim}".encode()).hexdigest()
+    return f"backstay-{digest[:12]}"
+
+
+def labels(component: str, *, policy: str = "", run_id: str = "") -> dict[str, str]:
+    """Labels of everything that Backstay creates; `COMPONENT` is what makes it ours."""
+    found = {MANAGED_BY: "backstay", COMPONENT: component}
+    if policy:
+        found[POLICY] = label_value(policy)
+    if run_id:
+        found[RUN] = label_value(run_id)
+    return found
