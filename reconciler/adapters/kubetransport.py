@@ -1,0 +1,248 @@
+"""Requests to the API server: authentication, TLS, time limits, retries, and a count of each verb.
+
+The official client gives the two hard parts, credentials and TLS (kubeconfig with its plugins, or
+the pod's own token, which is read again every minute because the kubelet replaces it). Its models
+are not used: building them costs ten times what the rest of a capture does.
+
+Every request of ours can be repeated: reads by nature, server-side apply by design, a deletion by
+the uid it names, a lease by compare-and-swap, a creation because the name can be taken only once.
+So all are tried again, a bounded number of times, after a lost connection, 429 and 5xx, in the
+server's own rhythm where it gives one. What can't get better by waiting (a certificate that does
+not verify, credentials that are refused) is raised at once.
+
+Nothing is read from the environment but proxies and, without a kubeconfig, what the kubelet puts
+into a pod. The default kubeconfig of a person is never picked up by itself.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import threading
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import urllib3
+from kubernetes.client import ApiClient, Configuration
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config import ConfigException
+from kubernetes.config.incluster_config import (
+    SERVICE_CERT_FILENAME,
+    SERVICE_TOKEN_FILENAME,
+    InClusterConfigLoader,
+)
+from kubernetes.config.kube_config import load_kube_config
+
+from reconciler import ports
+from reconciler.adapters.kubeerrors import Answer
+from reconciler.model.errors import BackstayError, Refused, Transient
+
+CONNECT_SECONDS = 10.0
+READ_SECONDS = 60.0
+TRIES = 5
+_LONGEST_WAIT = 30.0
+_AGAIN = frozenset({429, 500, 502, 503, 504})
+_THREADS = 16
+"""Connections kept open; more threads than this make a new connection each time."""
+
+Query = Sequence[tuple[str, str]]
+
+
+class Transport:
+    """One API server. Safe to share between threads."""
+
+    def __init__(self, configuration: Any, *, clock: ports.Clock, user_agent: str) -> None:
+        """``configuration``: the official client's, with host, TLS and credentials set."""
+        configuration.retries = False  # we retry; nothing below us may wait or follow redirects
+        configuration.connection_pool_maxsize = _THREADS
+        self._clock = clock
+        self._agent = user_agent
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+        try:
+            self._client = ApiClient(configuration)
+        except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
+            raise Refused(
+                f"API server {configuration.host}: can't set up TLS: {_short(error)}",
+                hint="look at the certificates in the kubeconfig",
+            ) from error
+        self.host = str(configuration.host)
+
+    @property
+    def requests(self) -> Mapping[str, int]:
+        """HTTP requests sent so far by method, tries included."""
+        with self._lock:
+            return dict(self._counts)
+
+    def close(self) -> None:
+        """Closes idle connections; the next request opens new ones."""
+        self._client.rest_client.close()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Query = (),
+        body: bytes | None = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+        read_seconds: float = READ_SECONDS,
+    ) -> Answer:
+        """The answer, whatever its status; the last one if the server stayed unwell.
+
+        Raises Transient when no answer came after several tries, Refused when none can come.
+        """
+        url = self.host + path + (f"?{urlencode(query, quote_via=quote)}" if query else "")
+        for attempt in range(1, TRIES + 1):
+            wait = min(2.0 ** (attempt - 2), _LONGEST_WAIT)
+            try:
+                answer = self._once(method, url, body, content_type, accept, read_seconds)
+            except Transient:
+                if attempt == TRIES:
+                    raise
+            else:
+                if answer.status not in _AGAIN or attempt == TRIES:
+                    return answer
+                wait = _retry_after(answer, wait)
+            self._clock.sleep(wait)
+        raise Transient(f"{method} {path}: no answer")  # TRIES is at least 1: not reached
+
+    def _once(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        content_type: str,
+        accept: str,
+        read_seconds: float,
+    ) -> Answer:
+        headers = {"Accept": accept, "User-Agent": self._agent}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        with self._lock:
+            self._counts[method] += 1
+        response: urllib3.BaseHTTPResponse | None = None
+        try:
+            self._client.update_params_for_auth(headers, [], ["BearerToken"], url, method, body)
+            response = self._client.rest_client.pool_manager.request(
+                method,
+                url,
+                body=body,
+                headers=headers,
+                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=read_seconds),
+                preload_content=False,
+                redirect=False,
+                retries=False,
+            )
+            return Answer(response.status, response.data, response.headers)
+        except Exception as error:
+            if response is not None:
+                response.close()
+            told = foreign(error, self.host)
+            if told is None:
+                raise
+            raise told from error
+        finally:
+            if response is not None:
+                response.release_conn()
+
+
+def foreign(error: Exception, host: str) -> BackstayError | None:
+    """Our error for one of urllib3, ssl, the official client or the operating system; else None."""
+    if isinstance(error, BackstayError):
+        return None
+    if _is_certificate(error):
+        return Refused(
+            f"API server {host}: its certificate can't be verified: {_short(error)}",
+            hint="does the kubeconfig belong to this cluster? Has the certificate expired?",
+        )
+    if isinstance(error, ConfigException | ApiException):
+        return Refused(
+            f"API server {host}: no credentials: {_short(error)}",
+            hint="the kubeconfig's user, its login plugin, or the pod's token has a problem",
+        )
+    if isinstance(error, urllib3.exceptions.LocationParseError | ValueError):
+        return Refused(f"API server {host}: not a usable address or token ({type(error).__name__})")
+    if isinstance(error, urllib3.exceptions.HTTPError | OSError | EOFError):
+        return Transient(
+            f"API server {host}: no answer: {_short(error)}",
+            hint="is the API server up, and does the network let this machine reach it?",
+        )
+    return None
+
+
+def from_kubeconfig(path: Path, context: str | None) -> Any:
+    """The official client's configuration from one kubeconfig file. Raises Refused."""
+    configuration = Configuration()
+    try:
+        load_kube_config(
+            config_file=str(path),
+            context=context,
+            client_configuration=configuration,
+            persist_config=False,
+        )
+    except Exception as error:  # a login plugin or the YAML reader may raise anything
+        if not path.is_file():
+            raise Refused(
+                f"kubeconfig {path}: there is no such file",
+                hint="give --kubeconfig, or run inside the cluster",
+            ) from error
+        told = str(error) if isinstance(error, ConfigException) else type(error).__name__
+        raise Refused(
+            f"kubeconfig {path}: can't be used: {_cut(told)}",
+            hint="compare with: kubectl --kubeconfig FILE config view --minify",
+        ) from error
+    return configuration
+
+
+def in_cluster(
+    *,
+    token: Path = Path(SERVICE_TOKEN_FILENAME),
+    ca: Path = Path(SERVICE_CERT_FILENAME),
+    environ: Mapping[str, str] = os.environ,
+) -> Any:
+    """The configuration of a pod: its service account's token, read again as it is replaced."""
+    configuration = Configuration()
+    try:
+        InClusterConfigLoader(
+            token_filename=str(token), cert_filename=str(ca), environ=environ
+        ).load_and_set(configuration)
+    except (ConfigException, OSError) as error:
+        raise Refused(
+            f"no kubeconfig was given, and this is not a pod with a service account: {_cut(error)}",
+            hint="give --kubeconfig FILE; the default kubeconfig is not used unless it is named",
+        ) from error
+    return configuration
+
+
+def _retry_after(answer: Answer, fallback: float) -> float:
+    try:
+        return min(max(float(answer.headers.get("Retry-After", "")), 0.0), _LONGEST_WAIT)
+    except ValueError:
+        return fallback
+
+
+def _is_certificate(error: BaseException | None) -> bool:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        seen.add(id(error))
+        inner = [arg for arg in error.args if isinstance(arg, BaseException)]
+        error = error.__cause__ or error.__context__ or (inner[0] if inner else None)
+    return False
+
+
+def _short(error: BaseException) -> str:
+    """The kind of error and what it says, without object addresses."""
+    text = str(error).rpartition(">: ")[2] or str(error)
+    return _cut(f"{type(error).__name__}: {text}")
+
+
+def _cut(text: object) -> str:
+    plain = " ".join(str(text).split())
+    return plain if len(plain) <= 300 else f"{plain[:300]}…"
