@@ -63,7 +63,7 @@ def _command(
 def _up(options: argparse.Namespace) -> int:
     if options.provider == "given":
         given = providers.Given.from_environment()
-        print(providers.kubectl(given, "get", "nodes"), file=sys.stderr, end="")
+        print(providers.Cluster(given).kubectl("get", "nodes"), file=sys.stderr, end="")
         print(given.kubeconfig)
         return 0
     found = lifecycle.up(options.name, nodes=options.nodes)

@@ -118,7 +118,32 @@ def open_cluster(name: str, *, owner: Process | None = None) -> Provider:
     return Built(lifecycle.up(name, owner=owner))
 
 
-def kubectl(provider: Provider, *args: str, stdin: str = "", timeout: float = 120) -> str:
-    """Run kubectl against this cluster and no other; return its output."""
-    argv = [str(KUBECTL), f"--kubeconfig={provider.kubeconfig}", *args]
-    return shell.run(argv, stdin=stdin, timeout=timeout)
+def discard(name: str) -> None:
+    """Take down what is there of our own instance `name`, also half of one."""
+    lifecycle.down(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A provider's cluster, and kubectl on it."""
+
+    provider: Provider
+
+    @property
+    def kubeconfig(self) -> Path:
+        """An administrator's kubeconfig."""
+        return self.provider.kubeconfig
+
+    @property
+    def host_address(self) -> str:
+        """This machine's address as pods reach it."""
+        return self.provider.host_address
+
+    def load_image(self, oci_archive: Path, name: str) -> None:
+        """Put an image on every node; `name` is the one the archive carries."""
+        self.provider.load_image(oci_archive, name)
+
+    def kubectl(self, *args: str, input: str | None = None, timeout: float = 120) -> str:  # noqa: A002
+        """Run kubectl on this cluster and no other; return what it prints, RigError if it fails."""
+        argv = [str(KUBECTL), f"--kubeconfig={self.kubeconfig}", *args]
+        return shell.run(argv, stdin=input or "", timeout=timeout)
