@@ -1,0 +1,19 @@
+"""Annotations that Backstay writes into captured manifests.
+
+A ``captured-…`` annotation keeps what restore needs of a field that Git does not hold. It stays on
+an object that is created from the manifest, and a later capture keeps it, so the bytes stay equal.
+"""
+
+from __future__ import annotations
+
+OWNERS = "backstay.dev/captured-owners"
+"""Owners as ``kind.group/name``, the controlling one first, joined by a comma and a space."""
+
+COMPLETED = "backstay.dev/captured-completed"
+"""On a Job that had ended: ``2026-11-21T04:17:03Z``, or ``Failed`` and the time."""
+
+PHASE = "backstay.dev/captured-phase"
+"""On a pod without owner that had ended: ``Succeeded`` or ``Failed``."""
+
+DATA_SOURCE = "backstay.dev/captured-data-source"
+"""What a claim was once filled from: ``volumesnapshot.snapshot.storage.k8s.io/golden``."""
