@@ -12,13 +12,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from reconciler.model import naming
 from reconciler.model.errors import Transient
 
 Swap = Callable[[dict[str, Any]], bool]
 """Writes an object under the resourceVersion it carries (none: creates); False: lost the race."""
 
 _TRIES = 10
-LABELS = {"app.kubernetes.io/managed-by": "backstay", "backstay.dev/component": "lease"}
 
 
 def acquire(
@@ -85,7 +85,11 @@ def taken(
         spec["leaseTransitions"] = int(spec.get("leaseTransitions") or 0) + (1 if lease else 0)
         spec["acquireTime"] = moment
     spec |= {"holderIdentity": holder, "leaseDurationSeconds": seconds, "renewTime": moment}
-    metadata: dict[str, Any] = {"name": name, "namespace": namespace, "labels": LABELS}
+    metadata: dict[str, Any] = {
+        "name": name,
+        "namespace": namespace,
+        "labels": naming.labels("lease"),
+    }
     if lease is not None:
         metadata = dict(lease["metadata"])
     return {

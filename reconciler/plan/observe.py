@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
+from reconciler.model import naming
 from reconciler.model.cluster import Claim, ClaimUser, Namespace
 from reconciler.model.errors import BackstayError
 from reconciler.model.objects import Gap, Resource
@@ -26,9 +27,6 @@ CLAIMS = Resource(
     namespaced=True,
 )
 PODS = Resource(group="", version="v1", kind="Pod", plural="pods", namespaced=True)
-
-COMPONENT = "backstay.dev/component"
-"""The label that makes an object ours."""
 
 _QUANTITY = re.compile(r"([+-]?[0-9.]+)(?:([eE][+-]?[0-9]+)|([KMGTPE]i)|([numkMGTPE]))?")
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
@@ -112,7 +110,7 @@ def gap_of(resource: Resource, error: BackstayError, *, namespace: str = "") -> 
 
 
 def _counts(pod: Raw) -> bool:
-    if COMPONENT in (pod["metadata"].get("labels") or {}):
+    if naming.COMPONENT in (pod["metadata"].get("labels") or {}):
         return False
     phase = (pod.get("status") or {}).get("phase")
     return phase in {"Running", "Pending"} and bool((pod.get("spec") or {}).get("nodeName"))

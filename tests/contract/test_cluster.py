@@ -1,0 +1,35 @@
+"""The fake cluster keeps what ClusterReader and ClusterWriter promise."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+from tests.contract.cluster_suite import LeaseContract, ReaderContract, World, WriterContract
+from tests.fakes.cluster import FakeCluster
+
+
+@pytest.fixture
+def world() -> World:
+    """Return a fake cluster with small pages."""
+    cluster = FakeCluster(page_size=10)
+    cluster.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+    return World(
+        cluster=cluster,
+        namespace="shop",
+        apply_as=functools.partial(cluster.apply_as, force=True),
+        large=25,
+    )
+
+
+class TestReader(ReaderContract):
+    """On the fake."""
+
+
+class TestWriter(WriterContract):
+    """On the fake."""
+
+
+class TestLease(LeaseContract):
+    """On the fake."""

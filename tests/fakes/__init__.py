@@ -1,0 +1,1 @@
+"""Stateful fakes of the ports; each passes the contract suite of its port."""

@@ -1,0 +1,400 @@
+"""A Kubernetes API server in memory: ClusterReader and ClusterWriter with its semantics.
+
+It has what Backstay relies on: discovery, pages, uids and resource versions, server-side apply
+with field owners, conflicts, immutable ConfigMaps and pod templates, owners whose deletion takes
+their dependents, namespaces that take everything, custom resources once their definition is there,
+leases by compare-and-swap. It has no controllers: a test moves status along with `edit`.
+
+Faults are put around it: see `tests.fakes.faults`.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import hashlib
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from reconciler import ports
+from reconciler.adapters import kubelease
+from reconciler.model.cluster import ClusterIdentity, Discovery
+from reconciler.model.errors import Refused, Transient
+from reconciler.model.objects import Gap, ObjectRef, Resource
+from tests.fakes import ownership
+from tests.fakes.kubekinds import BUILT_IN
+from tests.fakes.kubeselectors import match_fields, match_labels
+
+MANAGER = "backstay"
+Key = tuple[str, str, str, str]
+"""group, kind, namespace, name"""
+
+
+class _Stored:
+    """One object and the fields that each manager owns."""
+
+    def __init__(self, obj: dict[str, Any], resource: Resource) -> None:
+        self.obj = obj
+        self.resource = resource
+        self.owners: dict[str, frozenset[ownership.FieldPath]] = {}
+
+
+class FakeCluster:
+    """One cluster. ``now`` gives creation times and ends leases."""
+
+    def __init__(
+        self,
+        *,
+        uid: str = "7c1e9000-0000-4000-8000-000000000001",
+        now: Callable[[], datetime] | None = None,
+        page_size: int = 500,
+    ) -> None:
+        self._now = now or (lambda: datetime(2026, 11, 21, 4, 17, 3, tzinfo=UTC))
+        self._page_size = page_size
+        self._lock = threading.RLock()
+        self._objects: dict[Key, _Stored] = {}
+        self._version = 0
+        self._seed = uid
+        self.resources: list[Resource] = list(BUILT_IN)
+        self.failed: list[Gap] = []
+        """What `discover` says did not answer."""
+        self.log_lines: dict[tuple[str, str], str] = {}
+        """(namespace, pod) → what `logs` gives."""
+        self.requests: Counter[str] = Counter()
+        """Calls by method name."""
+        self.writes: list[tuple[str, ObjectRef]] = []
+        """Every write that changed something, in order: (verb, what)."""
+        for name in ("kube-system", "default"):
+            self.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+        self._objects["", "Namespace", "", "kube-system"].obj["metadata"]["uid"] = uid
+        self.writes.clear()
+
+    # What tests do
+
+    def put(self, obj: ports.KubeObject, *, manager: str = "kubectl") -> dict[str, Any]:
+        """Creates or replaces an object as somebody else, who then owns all its fields."""
+        with self._lock:
+            resource = self._resource(obj)
+            new = copy.deepcopy(dict(obj))
+            key = _key(new, resource)
+            old = self._objects.get(key)
+            stored = self._store(key, new, resource, old)
+            stored.owners = {manager: frozenset(path for path, _ in ownership.leaves(new))}
+            return copy.deepcopy(stored.obj)
+
+    def edit(
+        self, obj: ports.KubeObject, change: Callable[[dict[str, Any]], object]
+    ) -> dict[str, Any]:
+        """Lets ``change`` alter the stored object in place, as a controller would."""
+        with self._lock:
+            stored = self._objects[_key(obj, self._resource(obj))]
+            change(stored.obj)
+            stored.obj["metadata"]["resourceVersion"] = self._next()
+            return copy.deepcopy(stored.obj)
+
+    def remove(self, obj: ports.KubeObject) -> None:
+        """Deletes an object whatever its finalizers."""
+        with self._lock:
+            self._erase(_key(obj, self._resource(obj)))
+
+    def serve(self, resource: Resource) -> None:
+        """Serves one more kind."""
+        self.resources.append(resource)
+
+    def all(self, kind: str = "") -> list[dict[str, Any]]:
+        """Every object (of a kind), as stored."""
+        with self._lock:
+            return [
+                copy.deepcopy(stored.obj)
+                for key, stored in sorted(self._objects.items())
+                if kind in {"", key[1]}
+            ]
+
+    # ClusterReader
+
+    def identity(self) -> ClusterIdentity:
+        """The uid of kube-system."""
+        self.requests["identity"] += 1
+        home = self._objects["", "Namespace", "", "kube-system"].obj
+        return ClusterIdentity(home["metadata"]["uid"], "v1.36.3")
+
+    def discover(self) -> Discovery:
+        """Every kind that is served and not in a failed group."""
+        self.requests["discover"] += 1
+        failed = {gap.group for gap in self.failed if not gap.plural}
+        listed = sorted({found for found in self.resources if found.group not in failed})
+        return Discovery(tuple(listed), tuple(self.failed))
+
+    def pages(
+        self,
+        resource: Resource,
+        *,
+        namespace: str = "",
+        label_selector: str = "",
+        field_selector: str = "",
+    ) -> Iterator[list[dict[str, Any]]]:
+        """By namespace and name, as etcd keeps them; the list is that of the first page."""
+        self.requests["pages"] += 1
+        with self._lock:
+            found = [
+                {**copy.deepcopy(stored.obj), "apiVersion": resource.api_version}
+                for key, stored in sorted(self._objects.items())
+                if key[:2] == (resource.group, resource.kind)
+                and namespace in {"", key[2]}
+                and match_labels(label_selector, stored.obj["metadata"].get("labels") or {})
+                and match_fields(field_selector, stored.obj)
+            ]
+        for start in range(0, len(found), self._page_size):
+            yield found[start : start + self._page_size]
+
+    def get(self, resource: Resource, name: str, *, namespace: str = "") -> dict[str, Any] | None:
+        """A copy of the object."""
+        self.requests["get"] += 1
+        with self._lock:
+            key = (resource.group, resource.kind, namespace if resource.namespaced else "", name)
+            stored = self._objects.get(key)
+            return copy.deepcopy(stored.obj) if stored else None
+
+    def logs(self, namespace: str, pod: str, *, container: str = "", tail: int = 50) -> str:
+        """The last lines of what a test put into `log_lines`, of whichever container."""
+        del container
+        self.requests["logs"] += 1
+        lines = self.log_lines.get((namespace, pod), "").splitlines(keepends=True)
+        return "".join(lines[-tail:])
+
+    # ClusterWriter
+
+    def apply(self, obj: ports.KubeObject) -> dict[str, Any]:
+        """As ``backstay``, never forced."""
+        return self.apply_as(obj, MANAGER)
+
+    def apply_as(
+        self, obj: ports.KubeObject, manager: str, *, force: bool = False
+    ) -> dict[str, Any]:
+        """Server-side apply as any field manager."""
+        self.requests["apply"] += 1
+        with self._lock:
+            resource = self._resource(obj)
+            key = _key(obj, resource)
+            wanted = _with_data(obj)
+            old = self._objects.get(key)
+            owners = old.owners if old else {}
+            live = old.obj if old else {k: wanted[k] for k in ("apiVersion", "kind")}
+            disputed = ownership.conflicts(live, wanted, owners, manager)
+            if disputed and not force:
+                told = "; ".join(f".{'.'.join(path)}: {other}" for path, other in disputed)
+                raise Refused(f"patch {_ref(key)}: other field managers own fields: {told}")
+            new = ownership.merged(live, wanted, owners, manager)
+            new["metadata"] = {**new.get("metadata", {}), **_names(wanted)}
+            owned = frozenset(path for path, _ in ownership.leaves(wanted))
+            if force:
+                owners = {other: fields - owned for other, fields in owners.items()}
+            stored = self._store(key, new, resource, old)
+            stored.owners = {**owners, manager: owned}
+            return copy.deepcopy(stored.obj)
+
+    def create(self, obj: ports.KubeObject) -> tuple[dict[str, Any], bool]:
+        """The existing object where the name is taken."""
+        self.requests["create"] += 1
+        with self._lock:
+            resource = self._resource(obj)
+            key = _key(obj, resource)
+            old = self._objects.get(key)
+            if old:
+                return copy.deepcopy(old.obj), False
+            new = _with_data(obj)
+            stored = self._store(key, new, resource, None)
+            # An update and an apply of one name are two managers, as on the real server.
+            stored.owners = {f"{MANAGER} (Update)": frozenset(p for p, _ in ownership.leaves(new))}
+            return copy.deepcopy(stored.obj), True
+
+    def replace_status(self, obj: ports.KubeObject) -> dict[str, Any]:
+        """Only ``.status``."""
+        self.requests["replace_status"] += 1
+        with self._lock:
+            resource = self._resource(obj)
+            key = _key(obj, resource)
+            old = self._objects.get(key)
+            if old is None:
+                raise Refused(f"update {_ref(key)}: it does not exist")
+            new = {**copy.deepcopy(old.obj), "status": copy.deepcopy(obj.get("status", {}))}
+            return copy.deepcopy(self._store(key, new, resource, old).obj)
+
+    def delete(self, ref: ObjectRef, *, uid: str = "", orphan: bool = False) -> bool:
+        """Dependents go as well unless ``orphan``; finalizers keep the object, marked."""
+        self.requests["delete"] += 1
+        with self._lock:
+            key = (ref.group, ref.kind, ref.namespace, ref.name)
+            stored = self._objects.get(key)
+            if stored is None or (uid and stored.obj["metadata"]["uid"] != uid):
+                return False
+            self.writes.append(("delete", ref))
+            if stored.obj["metadata"].get("finalizers"):
+                stored.obj["metadata"].setdefault("deletionTimestamp", self._time())
+                return True
+            if orphan:
+                self._disown(stored.obj["metadata"]["uid"])
+            self._erase(key)
+            return True
+
+    def acquire_lease(
+        self, namespace: str, name: str, holder: str, *, seconds: int, take_from: str = ""
+    ) -> str:
+        """The same decisions as the real adapter, on this cluster's versions."""
+        return kubelease.acquire(
+            lambda: self._lease(namespace, name),
+            self._swap,
+            self._now,
+            namespace=namespace,
+            name=name,
+            holder=holder,
+            seconds=seconds,
+            take_from=take_from,
+        )
+
+    def release_lease(self, namespace: str, name: str, holder: str) -> None:
+        """No effect if somebody else holds it."""
+        kubelease.release(lambda: self._lease(namespace, name), self._swap, holder=holder)
+
+    # Inside
+
+    def _lease(self, namespace: str, name: str) -> dict[str, Any] | None:
+        with self._lock:
+            stored = self._objects.get(("coordination.k8s.io", "Lease", namespace, name))
+            return copy.deepcopy(stored.obj) if stored else None
+
+    def _swap(self, lease: dict[str, Any]) -> bool:
+        with self._lock:
+            resource = self._resource(lease)
+            key = _key(lease, resource)
+            old = self._objects.get(key)
+            read = lease["metadata"].get("resourceVersion")
+            if read != (old.obj["metadata"]["resourceVersion"] if old else None):
+                return False
+            self._store(key, copy.deepcopy(lease), resource, old)
+            return True
+
+    def _resource(self, obj: ports.KubeObject) -> Resource:
+        group, _, version = str(obj["apiVersion"]).rpartition("/")
+        for found in self.resources:
+            if (found.group, found.version, found.kind) == (group, version, obj["kind"]):
+                return found
+        raise Refused(f"the cluster does not serve {obj['kind']} in {obj['apiVersion']}")
+
+    def _store(
+        self, key: Key, new: dict[str, Any], resource: Resource, old: _Stored | None
+    ) -> _Stored:
+        if resource.namespaced and ("", "Namespace", "", key[2]) not in self._objects:
+            raise Refused(f'create {_ref(key)}: HTTP 404 NotFound: namespaces "{key[2]}" not found')
+        if old:
+            _check_immutable(key, old.obj, new)
+            new["metadata"] = {**new.get("metadata", {}), **_server_fields(old.obj)}
+            if new == old.obj:
+                return old
+            self.writes.append(("update", _ref(key)))
+            old.obj = new
+            new["metadata"]["resourceVersion"] = self._next()
+            return old
+        version = self._next()
+        uid = hashlib.sha256(f"{self._seed}/{key}/{version}".encode()).hexdigest()
+        new["metadata"] = {
+            **new.get("metadata", {}),
+            "uid": f"{uid[:8]}-{uid[8:12]}-4{uid[13:16]}-8{uid[17:20]}-{uid[20:32]}",
+            "resourceVersion": version,
+            "creationTimestamp": new.get("metadata", {}).get("creationTimestamp") or self._time(),
+        }
+        stored = self._objects[key] = _Stored(new, resource)
+        self.writes.append(("create", _ref(key)))
+        if key[1] == "CustomResourceDefinition":
+            self._define(new)
+        return stored
+
+    def _define(self, definition: dict[str, Any]) -> None:
+        spec = definition["spec"]
+        for version in spec["versions"]:
+            self.serve(
+                Resource(
+                    group=spec["group"],
+                    version=version["name"],
+                    kind=spec["names"]["kind"],
+                    plural=spec["names"]["plural"],
+                    namespaced=spec["scope"] == "Namespaced",
+                )
+            )
+        definition["status"] = {"conditions": [{"type": "Established", "status": "True"}]}
+
+    def _erase(self, key: Key) -> None:
+        stored = self._objects.pop(key, None)
+        if stored is None:
+            return
+        if key[1] == "CustomResourceDefinition":
+            spec = stored.obj["spec"]
+            names = (spec["group"], spec["names"]["kind"])
+            self.resources = [r for r in self.resources if (r.group, r.kind) != names]
+            for other in [k for k in self._objects if k[:2] == names]:
+                self._erase(other)
+        if key[1] == "Namespace":
+            for other in [k for k in self._objects if k[2] == key[3]]:
+                self._erase(other)
+        uid = stored.obj["metadata"]["uid"]
+        for other, dependent in list(self._objects.items()):
+            if any(owner["uid"] == uid for owner in _owners(dependent.obj)):
+                self._erase(other)
+
+    def _disown(self, uid: str) -> None:
+        for stored in self._objects.values():
+            kept = [owner for owner in _owners(stored.obj) if owner["uid"] != uid]
+            if len(kept) != len(_owners(stored.obj)):
+                stored.obj["metadata"]["ownerReferences"] = kept
+
+    def _next(self) -> str:
+        self._version += 1
+        return str(self._version)
+
+    def _time(self) -> str:
+        return self._now().strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _key(obj: ports.KubeObject, resource: Resource) -> Key:
+    metadata = obj.get("metadata") or {}
+    namespace, name = metadata.get("namespace") or "", metadata.get("name") or ""
+    if not name or bool(namespace) != resource.namespaced:
+        raise Refused(f"{resource.kind} {name!r} can't be written: name or namespace is wrong")
+    return resource.group, resource.kind, namespace, name
+
+
+def _ref(key: Key) -> ObjectRef:
+    return ObjectRef(group=key[0], kind=key[1], namespace=key[2], name=key[3])
+
+
+def _names(obj: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: obj["metadata"][k] for k in ("name", "namespace") if k in obj["metadata"]}
+
+
+def _owners(obj: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return obj["metadata"].get("ownerReferences") or []
+
+
+def _server_fields(obj: Mapping[str, Any]) -> dict[str, Any]:
+    return {k: obj["metadata"][k] for k in ("uid", "resourceVersion", "creationTimestamp")}
+
+
+def _with_data(obj: ports.KubeObject) -> dict[str, Any]:
+    new = copy.deepcopy(dict(obj))
+    for key, value in (new.pop("stringData", None) or {}).items():
+        new.setdefault("data", {})[key] = base64.b64encode(value.encode()).decode()
+    if "resourceVersion" in new["metadata"]:
+        raise Transient("an object to be written carries a resourceVersion")
+    return new
+
+
+def _check_immutable(key: Key, old: Mapping[str, Any], new: Mapping[str, Any]) -> None:
+    if old.get("immutable") and any(old.get(k) != new.get(k) for k in ("data", "binaryData")):
+        raise Refused(f"patch {_ref(key)}: HTTP 422 Invalid: data: field is immutable")
+    if key[1] == "Job":
+        before, after = old.get("spec") or {}, new.get("spec") or {}
+        if before.get("template") != after.get("template"):
+            raise Refused(f"patch {_ref(key)}: HTTP 422 Invalid: spec.template: field is immutable")
