@@ -1,0 +1,174 @@
+"""What git and ssh said → what Backstay's errors say, with the next step.
+
+git has few exit codes, so phrases decide; they are those of the C locale and each has a test that
+makes the real program say it. Whatever is quoted is masked, cut, and freed of control characters:
+a part of it comes from the server.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reconciler.adapters.gitnames import mask_url
+from reconciler.model.errors import BackstayError, PushRejected, Refused, Transient
+
+_QUOTED = 400
+_SHORTEST_SECRET = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    phrase: re.Pattern[str]
+    kind: type[Refused | Transient]
+    says: str
+    hint: str = ""
+
+
+def _rule(phrase: str, kind: type[Refused | Transient], says: str, hint: str = "") -> _Rule:
+    return _Rule(re.compile(phrase, re.IGNORECASE), kind, says, hint)
+
+
+# First match wins, so the cause stands above its consequences ("could not read from remote").
+_RULES = (
+    _rule(
+        r"host key verification failed|remote host identification has changed",
+        Refused,
+        "the server's host key is not among the known ones",
+        "compare it with `ssh-keyscan HOST` and put the right line into known_hosts of the Secret",
+    ),
+    _rule(
+        r"no user exists for uid",
+        Refused,
+        "ssh needs an entry in /etc/passwd for the user it runs as",
+        "run the image with its own user id",
+    ),
+    _rule(
+        r"permission denied \(|load key .*: (error|invalid)|too many authentication failures",
+        Refused,
+        "the server refused the SSH key",
+        "give the public half of `identity` access to the repository (a deploy key)",
+    ),
+    _rule(
+        r"authentication failed|could not read (username|password)|returned error: 40[13]"
+        r"|terminal prompts disabled",
+        Refused,
+        "the server refused the credentials",
+        "check username and password, or bearerToken, in the Secret",
+    ),
+    _rule(
+        r"ssl certificate|certificate verif|self[- ]signed certificate",
+        Refused,
+        "the server's certificate is not trusted",
+        "put the authority that signed it into ca.crt of the Secret",
+    ),
+    _rule(
+        r"does not appear to be a git repository|repository '?.*'? ?not found"
+        r"|returned error: 404|project you were looking for could not be found",
+        Refused,
+        "there is no such repository, or these credentials may not see it",
+        "check the URL, and create the repository if it is new",
+    ),
+    _rule(
+        r"transport '.*' not allowed",
+        Refused,
+        "this kind of URL is not allowed",
+        "use ssh or https",
+    ),
+    _rule(
+        r"no space left on device|disk quota exceeded",
+        Transient,
+        "there is no space left",
+        "free space where the message says, here or on the server",
+    ),
+    _rule(
+        r"read-only file system|unable to (create|write) .*permission denied"
+        r"|insufficient permission",
+        Refused,
+        "git may not write",
+        "check who owns the repository on the server and the working folder here",
+    ),
+    _rule(
+        r"connection (refused|timed out|reset|closed)|operation timed out|no route to host"
+        r"|network is unreachable|could not resolve host|name resolution|timeout, server"
+        r"|kex_exchange|broken pipe|early eof|hung up unexpectedly|unexpected disconnect|rpc failed"
+        r"|failed to connect|couldn't connect|returned error: (5\d\d|429)|invalid index-pack output"
+        r"|unpack-objects (failed|died)|expected flush|bad band|protocol error"
+        r"|could not read from remote",
+        Transient,
+        "the server could not be reached or broke off",
+        "it is tried again; if it stays, check the server and the network",
+    ),
+)
+
+# How servers say that somebody else was quicker (a push was built on an old tip).
+_MOVED = re.compile(
+    r"non-fast-forward|fetch first|stale info|incorrect old value|reference already exists"
+    r"|cannot lock ref|failed to update ref|failed to lock|shallow update not allowed|needs force"
+    r"|object not found|atomic push failure",
+    re.IGNORECASE,
+)
+_DECLINED = re.compile(
+    r"hook declined|protected branch|not allowed to push|GH0\d\d|deny|prohibited|hidden ref"
+    r"|branch is currently checked out",
+    re.IGNORECASE,
+)
+
+
+def explain(what: str, shown: str, stderr: bytes, secrets: Iterable[str] = ()) -> BackstayError:
+    """The error for a git command that failed; ``what`` as in "cannot <what>", ``shown`` masked."""
+    text = masked(stderr, secrets)
+    for rule in _RULES:
+        if rule.phrase.search(text):
+            return rule.kind(
+                f"cannot {what} at {shown}: {rule.says} ({quoted(text)})", hint=rule.hint
+            )
+    return Transient(
+        f"cannot {what} at {shown}: {quoted(text) or 'git said nothing'}",
+        hint="it is tried again; run the same with git by hand if it stays",
+    )
+
+
+def explain_rejection(
+    branch: str, shown: str, summary: str, stderr: bytes, secrets: Iterable[str] = ()
+) -> BackstayError:
+    """The error for a branch that the server did not take, from ``git push --porcelain``."""
+    text = masked(summary.encode(), secrets)
+    if _MOVED.search(text) and not _DECLINED.search(text):
+        return PushRejected(
+            f"branch {branch} at {shown} moved since it was read ({quoted(text)})",
+            hint="it is read again and the commit is put on top",
+        )
+    if _DECLINED.search(text):
+        why = quoted(masked(stderr, secrets))
+        return Refused(
+            f"{shown} does not take branch {branch}: {quoted(text)}; {why}",
+            hint="allow this key to push to the branch (its rules or hooks refused it)",
+        )
+    both = summary.encode() + b"\n" + stderr
+    return explain(f"push branch {branch}", shown, both, secrets)
+
+
+def masked(raw: bytes, secrets: Iterable[str]) -> str:
+    """Foreign text with secrets, passwords in URLs and control characters gone."""
+    text = raw.decode("utf-8", "replace")
+    for secret in secrets:
+        if len(secret) >= _SHORTEST_SECRET:
+            text = text.replace(secret, "***")
+    text = "\n".join(
+        re.sub(r"(?<=://)[^/@\s]*:[^/\s]*(?=@)", "***", line) for line in text.split("\n")
+    )
+    return re.sub(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", " ", text)
+
+
+def quoted(text: str) -> str:
+    """The lines that say most, joined and cut: an error line if there is one, else the last."""
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    lines = [line for line in lines if line and not re.fullmatch(r"[@\s]*", line)]
+    strong = [line for line in lines if re.match(r"(?i:fatal|error|ssh|remote|!)\b", line)]
+    chosen = list(dict.fromkeys(strong[:3] or lines[-2:]))
+    return "; ".join(chosen)[:_QUOTED]
+
+
+__all__ = ["explain", "explain_rejection", "mask_url", "masked", "quoted"]

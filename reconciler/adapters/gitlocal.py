@@ -1,0 +1,131 @@
+"""The manifest store as a clone on somebody's disk has it: read, never written, no network.
+
+What `backstay log` and `backstay show` need the day after a cluster died. The clone's hooks,
+helpers and transports are switched off; branches are those of its remote ``origin``, then its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import NoReturn, Self
+
+import git.exc
+
+from reconciler.adapters import gitobjects
+from reconciler.adapters.gitnames import check_ref, check_sha
+from reconciler.adapters.gitprocess import LOCAL_SECONDS, GitFolder
+from reconciler.model.errors import Refused
+from reconciler.model.store import Commit, FileChange
+from reconciler.ports import OpenCommit
+
+_PLACES = ("refs/remotes/origin/", "refs/heads/")
+
+
+class LocalManifests:
+    """ManifestStore whose writing half is refused; ``path`` is a clone, bare or not."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._git = GitFolder(path, None, deadline=LOCAL_SECONDS)
+        except (git.exc.InvalidGitRepositoryError, git.exc.NoSuchPathError) as error:
+            raise Refused(
+                f"{path} is no Git repository",
+                hint="give the root of a clone of the manifest repository",
+            ) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the clone."""
+        self._git.close()
+
+    @property
+    def shallow(self) -> bool:
+        """Whether the clone's history is cut off, so that `log` ends early."""
+        return (self._git.folder / "shallow").exists()
+
+    def branches(self, prefix: str) -> Mapping[str, str]:
+        """Branches below ``prefix`` and their tips, as the clone last saw them."""
+        folder = prefix.rstrip("/")
+        places = [f"{place}{check_ref(folder)}/" if folder else place for place in _PLACES]
+        references = self._git.references(*places)
+        found: dict[str, str] = {}
+        for place in reversed(_PLACES):
+            mine = {name: sha for name, sha in references.items() if name.startswith(place)}
+            found |= {name.removeprefix(place): sha for name, sha in mine.items()}
+        found.pop("HEAD", None)
+        return found
+
+    def tip(self, branch: str) -> str | None:
+        """The branch's tip as the clone last saw it."""
+        check_ref(branch)
+        references = self._git.references(*(place + branch for place in _PLACES))
+        names = (place + branch for place in _PLACES)
+        return next((references[name] for name in names if name in references), None)
+
+    def tree(self, commit: str, prefix: str = "") -> Mapping[str, str]:
+        """path → blob id of every file of a commit below ``prefix``."""
+        return gitobjects.list_tree(self._git, check_sha(commit), prefix)
+
+    def read(self, commit: str, paths: Sequence[str]) -> Mapping[str, bytes]:
+        """The files' bytes; raises Refused if the clone was made without them."""
+        wanted = set(paths)
+        shas = {path: sha for path, sha in self.tree(commit).items() if path in wanted}
+        blobs = gitobjects.read_blobs(self._git, list(dict.fromkeys(shas.values())))
+        files = {path: blobs[sha] for path, sha in shas.items()}
+        lost = sorted(path for path, data in files.items() if data is None)
+        if lost:
+            raise Refused(
+                f"the clone {self._git.folder} lacks {lost[0]} of commit {commit}",
+                hint="it is a partial clone: run `git fetch --refetch --no-filter` in it",
+            )
+        return {path: data for path, data in files.items() if data is not None}
+
+    def log(self, branch: str, *, limit: int = 0) -> Iterator[Commit]:
+        """Commits of a branch, newest first, as far as the clone has them."""
+        tip = self.tip(branch)
+        if tip is not None:
+            yield from gitobjects.walk_log(self._git, tip, limit)
+
+    def begin(self, branch: str, parent: str | None) -> OpenCommit:
+        """Refused."""
+        self._refuse(branch, parent)
+
+    def commit(
+        self,
+        branch: str,
+        parent: str | None,
+        changes: Iterable[FileChange],
+        message: str,
+        *,
+        when: datetime,
+    ) -> str:
+        """Refused."""
+        self._refuse(branch, parent, changes, message, when)
+
+    def reparent(self, commit: str, parent: str | None) -> str:
+        """Refused."""
+        self._refuse(commit, parent)
+
+    def push(self, tips: Mapping[str, str]) -> None:
+        """Refused."""
+        self._refuse(", ".join(tips), *tips.values())
+
+    def _refuse(self, what: str, *unused: object) -> NoReturn:
+        del unused  # the port's arguments, which nothing is done with
+        raise Refused(
+            f"cannot write {what}: {self._git.folder} is opened for reading",
+            hint="name the manifest store's URL in Config to write to it",
+        )

@@ -1,0 +1,90 @@
+"""Reading commits, trees and blobs of a bare repository; the same for the store and for a clone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+
+from reconciler.adapters import giterrors
+from reconciler.adapters.gitprocess import GitFolder
+from reconciler.model.errors import Incomplete
+from reconciler.model.store import Commit
+
+_FORMAT = "%H%x00%P%x00%ct%x00%s%x00%(trailers:only,unfold)"
+_FIELDS = 5
+_CHUNK = 1 << 16
+_REGULAR = (b"100644", b"100755")
+
+
+def list_tree(repository: GitFolder, commit: str, prefix: str) -> dict[str, str]:
+    """path → blob id of every regular file below a folder; links and submodules are left out."""
+    where = (prefix.rstrip("/") + "/",) if prefix else ()
+    arguments = ("ls-tree", "-r", "-z", "--full-tree", commit, "--", *where)
+    what = f"list commit {commit}"
+    done = repository.run(*arguments, what=what, accept=(0, 128))
+    if done.code != 0 and repository.remote is not None:
+        # An old commit whose trees were left out: one connection brings them all.
+        done = repository.talk(*arguments, leave_out="tree:0")
+    if done.code != 0:
+        raise repository.failure(what, done)
+    files = {}
+    for entry in done.stdout.split(b"\0")[:-1]:
+        head, _, path = entry.partition(b"\t")
+        mode, _, sha = head.split(b" ")
+        if mode in _REGULAR:
+            files[path.decode("utf-8", "surrogateescape")] = sha.decode()
+    return files
+
+
+def read_blobs(repository: GitFolder, shas: Sequence[str]) -> dict[str, bytes | None]:
+    """blob id → bytes, None if it is not here. One process; raises Incomplete on half an answer."""
+    if not shas:
+        return {}
+    request = "".join(f"{sha}\n" for sha in shas).encode()
+    data = repository.run("cat-file", "--batch", what="read files", stdin=request).stdout
+    blobs: dict[str, bytes | None] = {}
+    position = 0
+    for sha in shas:
+        end = data.find(b"\n", position)
+        words = data[position:end].split(b" ")
+        if end < 0 or words[0] != sha.encode():
+            raise Incomplete(f"git cat-file broke off at {sha} in {repository.folder}")
+        if words[-1] == b"missing":
+            blobs[sha] = None
+            position = end + 1
+            continue
+        size = int(words[2])
+        blobs[sha] = data[end + 1 : end + 1 + size]
+        position = end + 2 + size
+    return blobs
+
+
+def walk_log(repository: GitFolder, tip: str, limit: int) -> Iterator[Commit]:
+    """Commits from ``tip`` on, newest first, as far as they are here; 0 is all. One process."""
+    count = (f"--max-count={limit}",) if limit else ()
+    with repository.start(
+        "log", "-z", f"--format=tformat:{_FORMAT}", "--topo-order", *count, tip, "--"
+    ) as child:
+        pending, fields = b"", list[bytes]()
+        while chunk := child.stdout.read(_CHUNK):
+            *values, pending = (pending + chunk).split(b"\0")
+            fields += values
+            while len(fields) >= _FIELDS:
+                yield _parse_commit(*fields[:_FIELDS])
+                del fields[:_FIELDS]
+        done = child.wait()
+    if done.code != 0 or pending or fields:
+        raise giterrors.explain(f"read the log of {tip}", str(repository.folder), done.stderr)
+
+
+def _parse_commit(
+    sha: bytes, parents: bytes, seconds: bytes, subject: bytes, trailers: bytes
+) -> Commit:
+    pairs = (line.partition(":") for line in trailers.decode("utf-8", "replace").splitlines())
+    return Commit(
+        sha=sha.decode(),
+        parents=tuple(parents.decode().split()),
+        time=datetime.fromtimestamp(int(seconds), UTC),
+        subject=subject.decode("utf-8", "replace"),
+        trailers={key.strip(): value.strip() for key, mark, value in pairs if mark},
+    )

@@ -1,0 +1,272 @@
+"""The executor for git: GitPython's classes on our processes, with an environment we know.
+
+GitPython starts git with whatever the caller's environment holds; here `ScrubbedGit` takes its
+place inside `git.Repo`, so that every command, also one that GitPython starts by itself, gets the
+same fixed environment: no system or user configuration, no hooks, no helpers, no prompts, only the
+transport that the URL names, the C locale. The remote is called ``origin`` and its URL is a
+variable: no URL and no credential is ever an argument.
+
+Commands are fixed lists; what varies (refs, ids, paths) is checked by `gitnames` before.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+# The import of GitPython asks for git's version and fails without git; our error comes later and
+# says what to install.
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+import git
+import git.exc
+
+from reconciler.adapters import giterrors, process
+from reconciler.adapters.gitcredentials import Access, GitCredentials
+from reconciler.adapters.gitnames import GitUrl
+from reconciler.model.errors import Bug
+
+LOCAL_SECONDS = 120.0
+NETWORK_SECONDS = 300.0
+REMOTE = "origin"
+_PASSED_ON = ("PATH", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
+_PROXIES = ("https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY")
+_CONFIGURATION = (
+    ("core.hooksPath", os.devnull),
+    ("core.fsmonitor", "false"),
+    ("core.askPass", ""),
+    ("credential.helper", ""),
+    ("gc.auto", "0"),
+    ("maintenance.auto", "false"),
+    ("fetch.unpackLimit", "1"),
+    ("fetch.recurseSubmodules", "false"),
+    ("fetch.writeCommitGraph", "false"),
+    ("submodule.recurse", "false"),
+    ("transfer.credentialsInUrl", "die"),
+    ("fastimport.unpackLimit", "0"),
+    ("protocol.version", "2"),
+    ("log.showSignature", "false"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remote:
+    """Where a repository is and how to get in; ``filter`` is what fetches leave out, or empty."""
+
+    url: GitUrl
+    access: Access = field(repr=False)
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    @classmethod
+    def make(cls, url: GitUrl, credentials: GitCredentials, access: Access) -> Remote:
+        """A remote whose errors hide what the credentials hold."""
+        return cls(url=url, access=access, secrets=credentials.secrets)
+
+
+def make_environment(
+    configuration: Sequence[tuple[str, str]] = (), extra: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """The whole environment of a git process: fixed, plus configuration as variables."""
+    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    environment |= {
+        "LC_ALL": "C",
+        "LANGUAGE": "C",
+        "TZ": "UTC",
+        "HOME": "/nonexistent",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_TEMPLATE_DIR": "",
+        "GIT_DEFAULT_REF_FORMAT": "files",
+        "GIT_OPTIONAL_LOCKS": "0",
+        "GIT_ALLOW_PROTOCOL": "none",
+        "GIT_LITERAL_PATHSPECS": "1",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+    }
+    pairs = (*_CONFIGURATION, *configuration)
+    environment["GIT_CONFIG_COUNT"] = str(len(pairs))
+    for index, (key, value) in enumerate(pairs):
+        environment[f"GIT_CONFIG_KEY_{index}"] = key
+        environment[f"GIT_CONFIG_VALUE_{index}"] = value
+    return environment | dict(extra or {})
+
+
+class ScrubbedGit(git.Git):
+    """GitPython's command class with our executor in place of its own."""
+
+    def execute(self, command: Any, *unused: Any, **options: Any) -> Any:
+        """Runs a command that GitPython made; only its simplest form is ever asked for."""
+        if not isinstance(command, list) or unused or set(options) - {"env", "cwd"}:
+            raise Bug(f"GitPython was asked for more than we run: {sorted(options)}")
+        done = process.run(
+            command,
+            env=make_environment(),
+            cwd=Path(self.working_dir or "."),
+            deadline=LOCAL_SECONDS,
+        )
+        if done.code != 0:
+            raise git.exc.GitCommandError(command, done.code, done.stderr, done.stdout)
+        return done.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
+
+
+class _Repo(git.Repo):
+    GitCommandWrapperType = ScrubbedGit
+
+
+class GitFolder:
+    """One local repository and its remote. One process uses it; threads may.
+
+    ``inherit`` are file descriptors that every child holds open (a lock that must outlive us).
+    """
+
+    def __init__(
+        self, path: Path, remote: Remote | None, *, deadline: float, inherit: Sequence[int] = ()
+    ) -> None:
+        self._repo = _Repo(path, expand_vars=False)
+        self.folder = Path(self._repo.common_dir)
+        self.remote = remote
+        self.deadline = deadline
+        self._inherit = tuple(inherit)
+        self._network = threading.Lock()
+        self._program = git.Git.GIT_PYTHON_GIT_EXECUTABLE or "git"
+
+    @classmethod
+    def create(
+        cls, path: Path, remote: Remote | None, *, deadline: float, inherit: Sequence[int] = ()
+    ) -> GitFolder:
+        """Makes an empty bare repository at ``path``; what stood there is removed."""
+        shutil.rmtree(path, ignore_errors=True)
+        _Repo.init(path, expand_vars=False, bare=True, quiet=True).close()
+        return cls(path, remote, deadline=deadline, inherit=inherit)
+
+    def close(self) -> None:
+        """Lets go of what GitPython holds."""
+        self._repo.close()
+
+    @property
+    def shown(self) -> str:
+        """The remote's URL, or the folder, as messages name it."""
+        return self.remote.url.shown if self.remote else str(self.folder)
+
+    def resolve(self, ref: str) -> str | None:
+        """The commit id that a full ref name has here, without a process; None if it has none."""
+        try:
+            return git.SymbolicReference.dereference_recursive(self._repo, ref)
+        except ValueError:
+            return None
+
+    def references(self, *prefixes: str) -> dict[str, str]:
+        """Full names and ids of all refs below the prefixes. One process."""
+        done = self.run(
+            "for-each-ref", "--format=%(refname) %(objectname)", *prefixes, what="list branches"
+        )
+        lines = done.stdout.decode("utf-8", "surrogateescape").splitlines()
+        return {name: sha for name, _, sha in (line.partition(" ") for line in lines)}
+
+    def run(
+        self,
+        *arguments: str,
+        what: str,
+        stdin: bytes | None = None,
+        accept: Sequence[int] = (0,),
+        max_stdout: int | None = None,
+    ) -> process.Finished:
+        """A command that needs no network; it never fetches what is missing."""
+        done = process.run(
+            [self._program, *arguments],
+            env=self._local_environment(),
+            cwd=self.folder,
+            stdin=stdin,
+            deadline=LOCAL_SECONDS,
+            max_stdout=max_stdout,
+            inherit=self._inherit,
+        )
+        if done.code not in accept and not done.truncated:
+            raise giterrors.explain(what, str(self.folder), done.stderr)
+        return done
+
+    def start(
+        self, *arguments: str, stdin: bool = False, deadline: float = 0, leave_out: str = ""
+    ) -> process.Child:
+        """The same as a running process; the caller looks at its exit code.
+
+        With ``leave_out`` it may fetch what is missing, as `talk` says.
+        """
+        lazy = leave_out and self.remote is not None
+        return process.Child(
+            [self._program, *arguments],
+            env=self._remote_environment(leave_out) if lazy else self._local_environment(),
+            cwd=self.folder,
+            stdin=stdin,
+            deadline=deadline or LOCAL_SECONDS,
+            inherit=self._inherit,
+        )
+
+    def talk(
+        self,
+        *arguments: str,
+        leave_out: str = "",
+        stdin: bytes | None = None,
+        file_limit: int | None = None,
+        deadline: float | None = None,
+    ) -> process.Finished:
+        """A command that talks to the remote; any exit code is a result.
+
+        ``leave_out`` is the filter of a partial clone, as in ``blob:none``: objects it leaves out
+        may be missing here, and commands run by this method may fetch them.
+        """
+        environment = self._remote_environment(leave_out)
+        with self._network:
+            try:
+                return process.run(
+                    [self._program, *arguments],
+                    env=environment,
+                    cwd=self.folder,
+                    stdin=stdin,
+                    deadline=deadline or self.deadline,
+                    file_limit=file_limit,
+                    inherit=self._inherit,
+                )
+            except process.DeadlineExceeded as error:
+                remove_leftovers(self.folder, packs=False)
+                raise process.DeadlineExceeded(
+                    f"{self.shown}: git {arguments[0]} took longer than"
+                    f" {deadline or self.deadline:g} s and was stopped",
+                    hint=error.hint,
+                ) from error
+
+    def failure(self, what: str, done: process.Finished) -> Exception:
+        """The error for a `talk` that failed."""
+        secrets = self.remote.secrets if self.remote else ()
+        return giterrors.explain(what, self.shown, done.stderr, secrets)
+
+    def _remote_environment(self, leave_out: str) -> dict[str, str]:
+        if self.remote is None:
+            raise Bug(f"{self.folder} has no remote")
+        access = self.remote.access
+        configuration = [(f"remote.{REMOTE}.url", self.remote.url.text), *access.configuration]
+        if leave_out:
+            configuration.append((f"remote.{REMOTE}.promisor", "true"))
+            configuration.append((f"remote.{REMOTE}.partialclonefilter", leave_out))
+        proxies = {name: os.environ[name] for name in _PROXIES if name in os.environ}
+        extra = {**proxies, **access.environment, "GIT_DIR": str(self.folder)}
+        return make_environment(configuration, extra)
+
+    def _local_environment(self) -> dict[str, str]:
+        return make_environment(extra={"GIT_DIR": str(self.folder)})
+
+
+def remove_leftovers(folder: Path, *, packs: bool) -> None:
+    """Removes what killed git processes left: lock files and, with ``packs``, half packs."""
+    for lock in (*folder.glob("*.lock"), *folder.glob("refs/**/*.lock")):
+        lock.unlink(missing_ok=True)
+    patterns = ("fast_import_crash_*", "objects/pack/tmp_*", "objects/??/tmp_obj_*")
+    for pattern in patterns if packs else ():
+        for path in folder.glob(pattern):
+            path.unlink(missing_ok=True)

@@ -1,0 +1,256 @@
+"""The manifest store: a Git repository that runs push their commits to.
+
+Works in a bare, shallow clone without blobs (`GitCache`): one connection brings a branch's newest
+tree, and only files that are read come over, all of them in one more connection. Servers without
+partial clone send everything; nothing else changes.
+
+A push is fast-forward only, never forced, all branches or none, and counts when the server named
+the new tips afterwards. Until then a commit is known here only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from reconciler.adapters import giterrors, gitobjects
+from reconciler.adapters.gitcache import GitCache
+from reconciler.adapters.gitcommit import FastImport, make_author
+from reconciler.adapters.gitcredentials import GitCredentials
+from reconciler.adapters.gitnames import check_ref, check_sha, parse_url
+from reconciler.adapters.gitprocess import NETWORK_SECONDS, REMOTE, GitFolder
+from reconciler.model.errors import PushRejected, Transient
+from reconciler.model.store import Commit, Delete, FileChange
+
+_NO_BLOBS = "blob:none"
+_NO_TREES = "tree:0"
+_EVERYTHING = 2147483647  # what git takes as an infinite depth (Documentation/shallow.txt)
+_NO_SUCH_BRANCH = b"couldn't find remote ref"
+
+
+class GitManifestStore:
+    """ManifestStore over git. A context manager; one thread uses it, beside one open commit."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        author_name: str,
+        author_email: str,
+        credentials: GitCredentials,
+        workdir: Path,
+        allow_local: bool = False,
+        deadline: float = NETWORK_SECONDS,
+    ) -> None:
+        self._author = make_author(author_name, author_email)
+        address = parse_url(url, allow_local=allow_local)
+        self._cache = GitCache(workdir, "manifests", address, credentials, deadline=deadline)
+        self._open: set[FastImport] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Drops open commits and leaves the cache in order."""
+        for commit in tuple(self._open):
+            commit.abort()
+        self._cache.close()
+
+    def branches(self, prefix: str) -> Mapping[str, str]:
+        """The remote's branches below ``prefix`` and their tips, asked now. One connection."""
+        folder = prefix.rstrip("/")
+        pattern = f"refs/heads/{check_ref(folder)}/*" if folder else "refs/heads/*"
+        return self._ask([pattern], f"list branches below {folder or '/'}")
+
+    def tip(self, branch: str) -> str | None:
+        """Fetches the branch (no blobs) and returns its tip. One connection."""
+        name = f"refs/heads/{check_ref(branch)}"
+        ours = _tracking(branch)
+        # Without a depth git goes down to what is here: the history of a known branch stays whole.
+        depth = 1 if self._git.resolve(ours) is None else 0
+        if self._fetch(name, ours, depth=depth, leave_out=_NO_BLOBS):
+            return self._git.resolve(ours)
+        return None
+
+    def tree(self, commit: str, prefix: str = "") -> Mapping[str, str]:
+        """path → blob id of every file of a commit below ``prefix``. One process."""
+        return gitobjects.list_tree(self._git, check_sha(commit), prefix)
+
+    def read(self, commit: str, paths: Sequence[str]) -> Mapping[str, bytes]:
+        """The files' bytes. Two processes, or four and one connection when files must come over."""
+        wanted = set(paths)
+        shas = {path: sha for path, sha in self.tree(commit).items() if path in wanted}
+        unique = list(dict.fromkeys(shas.values()))
+        blobs = gitobjects.read_blobs(self._git, unique)
+        missing = [sha for sha, data in blobs.items() if data is None]
+        if missing:
+            self._bring(missing)
+            blobs |= gitobjects.read_blobs(self._git, missing)
+        files = {path: blobs[sha] for path, sha in shas.items()}
+        lost = sorted(path for path, data in files.items() if data is None)
+        if lost:
+            raise Transient(
+                f"{self._git.shown} did not send {lost[0]} of commit {commit}",
+                hint="run `git fsck` on the server if it stays",
+            )
+        return {path: data for path, data in files.items() if data is not None}
+
+    def log(self, branch: str, *, limit: int = 0) -> Iterator[Commit]:
+        """Commits of a branch, newest first; two connections fetch that much history."""
+        tip = self.tip(branch)
+        if tip is None:
+            return
+        # One more than asked for: the deepest commit of a shallow clone seems to have no parents.
+        depth = limit + 1 if limit else _EVERYTHING
+        self._fetch(tip, f"{_tracking(branch)}.log", depth=depth, leave_out=_NO_TREES)
+        yield from gitobjects.walk_log(self._git, tip, limit)
+
+    def begin(self, branch: str, parent: str | None) -> FastImport:
+        """Starts a commit on top of ``parent`` with the parent's tree. One process."""
+        check_ref(branch)
+        if parent is not None:
+            check_sha(parent)
+        return FastImport(self._git, parent, self._author, self._open)
+
+    def commit(
+        self,
+        branch: str,
+        parent: str | None,
+        changes: Iterable[FileChange],
+        message: str,
+        *,
+        when: datetime,
+    ) -> str:
+        """A whole commit at once; local until pushed. Nothing is kept if ``changes`` raises."""
+        commit = self.begin(branch, parent)
+        try:
+            for change in changes:
+                if isinstance(change, Delete):
+                    commit.delete(change.path)
+                else:
+                    commit.write(change.path, change.data)
+            return commit.finish(message, when=when)
+        finally:
+            commit.abort()
+
+    def reparent(self, commit: str, parent: str | None) -> str:
+        """A commit with the same tree, message, author and times on another parent."""
+        what = f"put commit {commit} on {parent}"
+        raw = self._git.run("cat-file", "commit", check_sha(commit), what=what).stdout
+        head, separator, message = raw.partition(b"\n\n")
+        tree, *rest = re.sub(rb"\n(gpgsig|mergetag)[^\n]*(\n [^\n]*)*", b"", head).split(b"\n")
+        kept = [line for line in rest if not line.startswith(b"parent ")]
+        added = [b"parent " + check_sha(parent).encode()] if parent else []
+        body = b"\n".join([tree, *added, *kept]) + separator + message
+        done = self._git.run("hash-object", "-t", "commit", "-w", "--stdin", what=what, stdin=body)
+        return done.stdout.decode().strip()
+
+    def push(self, tips: Mapping[str, str]) -> None:
+        """Pushes branch → commit, fast-forward only, then asks for proof. Two connections."""
+        if not tips:
+            return
+        specs = [f"{check_sha(sha)}:refs/heads/{check_ref(name)}" for name, sha in tips.items()]
+        atomic = ("--atomic",) if len(specs) > 1 else ()
+        what = f"push branch {', '.join(tips)}"
+        done = self._git.talk(
+            "push", "--porcelain", "--no-verify", "--no-follow-tags", *atomic, REMOTE, *specs,
+            leave_out=_NO_BLOBS,
+        )  # fmt: skip
+        if done.code != 0:
+            self._raise_rejection(done.stdout.decode("utf-8", "replace"), done.stderr)
+            raise self._git.failure(what, done)
+        self._prove(tips)
+
+    @property
+    def _git(self) -> GitFolder:
+        return self._cache.repository
+
+    def _ask(self, patterns: Sequence[str], what: str) -> dict[str, str]:
+        done = self._git.talk("ls-remote", "--refs", REMOTE, *patterns)
+        if done.code != 0:
+            raise self._git.failure(what, done)
+        lines = (
+            line.partition("\t") for line in done.stdout.decode("utf-8", "replace").split("\n")
+        )
+        exact = {pattern.rstrip("*") for pattern in patterns}
+        found = {name: sha for sha, mark, name in lines if mark}
+        return {
+            name.removeprefix("refs/heads/"): sha
+            for name, sha in found.items()
+            if any(
+                name == start or (start[-1] == "/" and name.startswith(start)) for start in exact
+            )
+        }
+
+    def _fetch(self, name: str, ours: str, *, depth: int, leave_out: str) -> bool:
+        """Brings ``name`` to our ref ``ours``; False if the remote has no such branch."""
+        deepen = (f"--depth={depth}",) if depth else ()
+        done = self._git.talk(
+            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", *deepen,
+            f"--filter={leave_out}", REMOTE, f"+{name}:{ours}",
+            leave_out=leave_out,
+        )  # fmt: skip
+        if done.code != 0 and _NO_SUCH_BRANCH not in done.stderr:
+            raise self._git.failure(f"fetch {name}", done)
+        return done.code == 0
+
+    def _bring(self, shas: Sequence[str]) -> None:
+        """Fetches these blobs in one connection, or everything from a server that refuses that."""
+        options = ("--quiet", "--no-tags", "--no-write-fetch-head")
+        done = self._git.talk(
+            "-c", "fetch.negotiationAlgorithm=noop", "fetch", *options,
+            f"--filter={_NO_BLOBS}", REMOTE, "--stdin",
+            leave_out=_NO_BLOBS,
+            stdin="".join(f"{sha}\n" for sha in shas).encode(),
+        )  # fmt: skip
+        if done.code != 0 and re.search(rb"unadvertised object|not our ref", done.stderr):
+            done = self._git.talk(
+                "fetch", *options, "--refetch", REMOTE, "+refs/heads/*:refs/backstay/all/*"
+            )
+        if done.code != 0:
+            raise self._git.failure(f"fetch {len(shas)} files", done)
+
+    def _raise_rejection(self, report: str, stderr: bytes) -> None:
+        """The reason of the first refused branch: in an atomic push the others only follow."""
+        secrets = self._git.remote.secrets if self._git.remote else ()
+        lines = [line.split("\t") for line in report.splitlines() if line.startswith("!\t")]
+        refused = [(spec.rpartition("refs/heads/")[2], summary) for _, spec, summary in lines]
+        refused.sort(key=lambda item: "atomic" in item[1])
+        for branch, summary in refused:
+            raise giterrors.explain_rejection(branch, self._git.shown, summary, stderr, secrets)
+
+    def _prove(self, tips: Mapping[str, str]) -> None:
+        seen = self._ask([f"refs/heads/{name}" for name in tips], "ask for the pushed branches")
+        for branch, sha in tips.items():
+            if seen.get(branch) != sha and not self._is_below(branch, sha):
+                raise PushRejected(
+                    f"branch {branch} at {self._git.shown} has no commit {sha} after the push",
+                    hint="something on the server moves the branch; it is read again",
+                )
+
+    def _is_below(self, branch: str, sha: str) -> bool:
+        """Whether somebody already put more on top of what was pushed."""
+        tip = self.tip(branch)
+        if tip is None:
+            return False
+        what = f"compare branch {branch}"
+        done = self._git.run("merge-base", "--is-ancestor", sha, tip, what=what, accept=(0, 1, 128))
+        return done.code == 0
+
+
+def _tracking(branch: str) -> str:
+    # Hashed: a branch may come where another one's folder was.
+    return f"refs/backstay/remote/{hashlib.sha256(branch.encode()).hexdigest()}"
