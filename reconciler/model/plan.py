@@ -1,0 +1,138 @@
+"""A plan: what would change in the cluster, and why, before anything does.
+
+A value made by pure functions. It can be printed, compared and executed; every line says why
+(I8). Only `Action.CREATED`, `Action.CONFIGURED` and `Action.DELETED` touch the cluster.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.model.errors import Problem
+from reconciler.model.objects import ObjectRef
+from reconciler.model.policy import ParsedFiles
+from reconciler.model.store import Descends
+
+
+class Action(enum.StrEnum):
+    """What happens to one object, in the words that Flux has made common."""
+
+    CREATED = "created"
+    CONFIGURED = "configured"
+    UNCHANGED = "unchanged"
+    DELETED = "deleted"
+    SKIPPED = "skipped"
+    """Something stands in the way, and the object stays as it is."""
+
+
+CHANGING = frozenset({Action.CREATED, Action.CONFIGURED, Action.DELETED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One object. ``body`` is what is applied, ``uid`` what is deleted, ``fields`` what differs."""
+
+    action: Action
+    object: ObjectRef
+    reason: str
+    policy: str = ""
+    source: str = ""
+    """``policies/shop.yaml#0``."""
+    fields: tuple[str, ...] = ()
+    hint: str = ""
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
+    uid: str = ""
+
+    @property
+    def changes(self) -> bool:
+        """Whether executing it writes to the cluster."""
+        return self.action in CHANGING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """The revision a plan is made for, and what is known of the one before."""
+
+    revision: str
+    descends: Descends = Descends.UNKNOWN
+    """Whether ``revision`` has ``last`` among its ancestors."""
+    last: str = ""
+    """The remembered revision; empty on the first contact with a cluster."""
+    path: str = ""
+    """The policy folder."""
+    path_found: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """What one revision asks for: its documents and all their problems."""
+
+    parsed: ParsedFiles
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Raw objects of Backstay's own namespace, each list complete."""
+
+    cron_jobs: tuple[Mapping[str, Any], ...] = ()
+    config_maps: tuple[Mapping[str, Any], ...] = ()
+    jobs: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimLine:
+    """One claim of a policy: how its data would be copied now."""
+
+    namespace: str
+    claim: str
+    method: str
+    why: str
+    possible: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """What a policy would protect if it ran now."""
+
+    policy: str
+    namespaces: tuple[tuple[str, str], ...] = ()
+    """(name, why it is selected)."""
+    passed_over: tuple[tuple[str, str], ...] = ()
+    """(name, why it is left out although it matched)."""
+    claims: tuple[ClaimLine, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything that one revision changes, in the order of execution."""
+
+    cluster: str
+    namespace: str
+    revision: str
+    changes: tuple[Change, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    brakes: tuple[str, ...] = ()
+    """Why nothing is deleted; empty where deletions are free."""
+    notes: tuple[str, ...] = ()
+    coverage: tuple[Coverage, ...] | None = None
+    """None where nobody looked."""
+    remember: str = ""
+    """The revision to be remembered afterwards; empty where the remembered one must stay."""
+
+    @property
+    def pending(self) -> tuple[Change, ...]:
+        """The changes that write to the cluster."""
+        return tuple(change for change in self.changes if change.changes)
+
+    @property
+    def empty(self) -> bool:
+        """Whether executing it would write nothing."""
+        return not self.pending
+
+    def counts(self) -> dict[str, int]:
+        """Lines per action, every action named."""
+        return {str(a): sum(c.action is a for c in self.changes) for a in Action}

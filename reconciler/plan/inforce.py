@@ -1,0 +1,157 @@
+"""Which policies are in force: those of the revision, and the last good version of broken ones.
+
+A document with a problem must not change anything. What was applied before is in the cluster:
+the CronJob says which policy and document it came from, its ConfigMap holds the policy itself. So
+a schedule stays whole, and can even be repaired, while its document is broken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.model import naming
+from reconciler.model.errors import BackstayError, Problem
+from reconciler.model.plan import Desired, History, Observed
+from reconciler.model.policy import (
+    BackupPolicy,
+    Document,
+    Kind,
+    compiled_digest,
+    compiled_text,
+    load_compiled,
+)
+from reconciler.plan.cronjob import COMPONENT_POLICY, POLICY_KEY, WantedPolicy
+
+Raw = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A policy in force. ``held`` is why its last good version stays; None: nothing to render."""
+
+    name: str
+    source: str
+    wanted: WantedPolicy | None
+    held: str = ""
+
+
+def labels_of(raw: Raw) -> Mapping[str, str]:
+    """Labels of a raw object."""
+    return raw["metadata"].get("labels") or {}
+
+
+def annotations_of(raw: Raw) -> Mapping[str, str]:
+    """Annotations of a raw object."""
+    return raw["metadata"].get("annotations") or {}
+
+
+def policy_of(raw: Raw) -> str:
+    """The policy that an object of ours belongs to, by its full name."""
+    return annotations_of(raw).get(naming.POLICY) or labels_of(raw).get(naming.POLICY, "")
+
+
+def is_ours(raw: Raw) -> bool:
+    """Whether the controller made it for a policy."""
+    return labels_of(raw).get(naming.COMPONENT) == COMPONENT_POLICY
+
+
+def ours_by_name(objects: Sequence[Raw]) -> dict[str, Raw]:
+    """Those that the controller made, by name."""
+    return {raw["metadata"]["name"]: raw for raw in objects if is_ours(raw)}
+
+
+def find_entries(desired: Desired, observed: Observed, history: History) -> dict[str, Entry]:
+    """Every policy in force, by name."""
+    parsed = desired.parsed
+    cron_jobs = ours_by_name(observed.cron_jobs)
+    entries: dict[str, Entry] = {}
+    for document in parsed.documents:
+        if isinstance(document.value, BackupPolicy):
+            text = compiled_text(document.value, parsed.repositories)
+            digest = compiled_digest(text)
+            before = cron_jobs.get(naming.cronjob_name(document.value.name))
+            wanted = WantedPolicy(
+                policy=document.value,
+                text=text,
+                digest=digest,
+                revision=_origin(before, digest) or history.revision,
+                source=document.source,
+            )
+            name = document.value.name
+            entries[name] = Entry(name=name, source=document.source, wanted=wanted)
+    # What a good document speaks of is not the last good version of a broken one.
+    free = [raw for _, raw in sorted(cron_jobs.items()) if policy_of(raw) not in entries]
+    config_maps = ours_by_name(observed.config_maps)
+    for document in parsed.broken:
+        kept = _keep(document, free, config_maps, desired.problems)
+        if kept is not None:
+            entries.setdefault(kept.name, kept)
+    return entries
+
+
+def _origin(cron_job: Raw | None, digest: str) -> str:
+    """The revision that brought this very policy: a later commit that left it alone is none."""
+    if cron_job is None or annotations_of(cron_job).get(naming.DIGEST) != digest:
+        return ""
+    return annotations_of(cron_job).get(naming.REVISION, "")
+
+
+def _keep(
+    document: Document,
+    cron_jobs: Sequence[Raw],
+    config_maps: Mapping[str, Raw],
+    problems: Sequence[Problem],
+) -> Entry | None:
+    """What stays in force for a document with a problem.
+
+    By name, else by its place in Git: the name may be what is broken, or what was changed. None
+    if it is no policy, or if neither is known.
+    """
+    if document.kind not in ("", Kind.BACKUP_POLICY):
+        return None
+    held = _why_held(document, problems)
+    by_name = [raw for raw in cron_jobs if document.name and policy_of(raw) == document.name]
+    by_source = [
+        raw for raw in cron_jobs if annotations_of(raw).get(naming.SOURCE) == document.source
+    ]
+    for cron_job in by_name + by_source:
+        wanted = _last_good(cron_job, config_maps)
+        return Entry(name=policy_of(cron_job), source=document.source, wanted=wanted, held=held)
+    if not document.name:
+        return None
+    return Entry(name=document.name, source=document.source, wanted=None, held=held)
+
+
+def _why_held(document: Document, problems: Sequence[Problem]) -> str:
+    if document.held:
+        return document.held
+    for problem in problems:
+        if (problem.file, problem.document) == (document.file, document.index):
+            return f"{problem.file}:{problem.line}:{problem.column}: {problem.message}"
+    return f"{document.source} has a problem"
+
+
+def _last_good(cron_job: Raw, config_maps: Mapping[str, Raw]) -> WantedPolicy | None:
+    """The policy that a CronJob's runs read, from its ConfigMap; None if that can't be had."""
+    annotations = annotations_of(cron_job)
+    digest = annotations.get(naming.DIGEST, "")
+    name = policy_of(cron_job)
+    config_map = config_maps.get(naming.configmap_name(name, digest))
+    if config_map is None:
+        return None
+    text = (config_map.get("data") or {}).get(POLICY_KEY, "")
+    if compiled_digest(text) != digest:
+        return None
+    try:
+        policy = load_compiled(text).policy
+    except (ValueError, BackstayError):
+        return None
+    return WantedPolicy(
+        policy=policy,
+        text=text,
+        digest=digest,
+        revision=annotations.get(naming.REVISION, ""),
+        source=annotations.get(naming.SOURCE, ""),
+    )
