@@ -82,6 +82,7 @@ class References:
         self._plain_ingress = ""
         self._role_labels: dict[str, Mapping[str, str]] = {}
         self._aggregates: dict[str, list[Mapping[str, str]]] = {}
+        self._followed = False
 
     def observe(self, resource: Resource, obj: Object) -> None:
         """Looks at one raw object and keeps nothing of it but names."""
@@ -99,11 +100,18 @@ class References:
                 self._wanted[ref].add(why)
 
     def wanted(self) -> dict[ObjectRef, str]:
-        """Candidates that were seen and are needed, sorted, each with its reason.
+        """After the last object: what was seen and is needed, sorted, each with its reason.
 
         The reason is the alphabetically first one, with the number of the others: a StorageClass
         may have thousands.
         """
+        if not self._followed:
+            self._followed = True
+            self._follow()
+        return {ref: str(self._wanted[ref]) for ref in sorted(self._wanted) if ref in self._seen}
+
+    def _follow(self) -> None:
+        """What only the whole picture tells; once, after the last object."""
         for ref in self._seen:
             if ref.kind == "CustomResourceDefinition" and ref.name in self._custom:
                 self._wanted[ref].add(f"defines {self._custom[ref.name]}")
@@ -113,7 +121,6 @@ class References:
             for name in self._default_ingress_classes:
                 self._want("ingressclass.networking.k8s.io", name, self._plain_ingress)
         self._follow_aggregates()
-        return {ref: str(self._wanted[ref]) for ref in sorted(self._wanted) if ref in self._seen}
 
     def _want(self, folder: str, name: object, why: str) -> None:
         if name:

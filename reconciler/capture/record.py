@@ -1,0 +1,340 @@
+"""The record of a run as text and back: ``_run.yaml``, and its neighbours on the cluster's branch.
+
+Promises: equal records give equal bytes, and reading them back gives an equal record. The keys'
+order is fixed by the functions here; what is empty is left out, but for the lists that a reader
+looks for (``namespaces``, ``gaps``, ``warnings``). Unknown fields are ignored when reading, since
+a later version may add some; what is missing or of a wrong type is an error with its place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from reconciler.capture import canonical, emitter
+from reconciler.capture.reading import Node
+from reconciler.model import run
+from reconciler.model.objects import Gap, ObjectRef
+
+API_VERSION = "backstay.dev/v1alpha1"
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+T = TypeVar("T")
+
+
+def render_time(time: datetime) -> str:
+    """``2026-11-21T04:17:03Z``; ``time`` must be aware."""
+    return time.astimezone(UTC).strftime(_TIME)
+
+
+def render_record(record: run.RunRecord) -> bytes:
+    """The text of ``_run.yaml``."""
+    cluster = record.cluster
+    return _render(
+        "Run",
+        record.name,
+        policy=_filled(
+            name=record.policy.name,
+            revision=record.policy.revision,
+            digest=record.policy.digest,
+            source=record.policy.source,
+        ),
+        cluster={"name": cluster.name, "uid": cluster.uid, "version": cluster.version},
+        trigger=record.trigger.value,
+        started=render_time(record.started),
+        finished=render_time(record.finished),
+        outcome=record.outcome.value,
+        namespaces=[_namespace(item) for item in record.namespaces],
+        clusterScoped=_cluster_scoped(record.cluster_scoped),
+        secrets=_secrets(record.secrets),
+        gaps=[_gap(gap) for gap in record.gaps],
+        warnings=list(record.warnings),
+        retention=dict(sorted(record.retention.items())),
+        writer=record.writer,
+    )
+
+
+def parse_record(text: bytes, *, where: str = "_run.yaml") -> run.RunRecord:
+    """The record in a text; raises Stalled with the field's path when it is none."""
+    root = _parse("Run", text, where)
+    policy, cluster = root.child("policy"), root.child("cluster")
+    return run.RunRecord(
+        name=root.child("metadata").text("name"),
+        policy=run.PolicyRef(
+            name=policy.text("name"),
+            revision=policy.text("revision"),
+            digest=policy.text("digest"),
+            source=policy.text("source", ""),
+        ),
+        cluster=run.ClusterRef(
+            name=cluster.text("name"), uid=cluster.text("uid"), version=cluster.text("version")
+        ),
+        trigger=root.choice("trigger", run.Trigger),
+        started=root.time("started"),
+        finished=root.time("finished"),
+        outcome=root.choice("outcome", run.Outcome),
+        namespaces=root.each("namespaces", _read_namespace),
+        cluster_scoped=root.maybe("clusterScoped", _read_cluster_scoped),
+        secrets=root.maybe("secrets", _read_secrets),
+        gaps=root.each("gaps", _read_gap),
+        warnings=root.texts("warnings"),
+        retention=root.scalars("retention"),
+        writer=root.text("writer", ""),
+    )
+
+
+def render_repositories(entries: tuple[run.RepositoryEntry, ...]) -> bytes:
+    """The text of ``_repositories.yaml``, sorted by repository and namespace."""
+    listed = [
+        _filled(
+            repository=entry.repository,
+            namespace=entry.namespace,
+            url=entry.url,
+            id=entry.id,
+            secret=entry.secret,
+            firstRun=entry.first_run,
+        )
+        for entry in sorted(entries, key=lambda entry: (entry.repository, entry.namespace))
+    ]
+    return _render("Repositories", "", repositories=listed)
+
+
+def parse_repositories(
+    text: bytes, *, where: str = "_repositories.yaml"
+) -> tuple[run.RepositoryEntry, ...]:
+    """Every restic repository that a run of this cluster ever initialised."""
+    return _parse("Repositories", text, where).each("repositories", _read_entry)
+
+
+def render_cluster(marker: run.ClusterMarker) -> bytes:
+    """The text of ``_cluster.yaml``."""
+    adopted = [
+        _filled(uid=entry.uid, at=render_time(entry.at), by=entry.by) for entry in marker.adopted
+    ]
+    return _render("Cluster", marker.name, uid=marker.uid, adopted=adopted)
+
+
+def parse_cluster(text: bytes, *, where: str = "_cluster.yaml") -> run.ClusterMarker:
+    """Which cluster writes here."""
+    root = _parse("Cluster", text, where)
+    return run.ClusterMarker(
+        name=root.child("metadata").text("name"),
+        uid=root.text("uid"),
+        adopted=root.each("adopted", _read_adoption),
+    )
+
+
+def _render(kind: str, name: str, **fields: Any) -> bytes:
+    head: dict[str, Any] = {"apiVersion": API_VERSION, "kind": kind}
+    if name:
+        head["metadata"] = {"name": name}
+    kept = {key: value for key, value in fields.items() if value or isinstance(value, list)}
+    return emitter.emit_in_order({**head, **kept})
+
+
+def _parse(kind: str, text: bytes, where: str) -> Node:
+    root = Node(canonical.read_manifest(text, where=where), where)
+    root.expect("apiVersion", API_VERSION)
+    root.expect("kind", kind)
+    return root
+
+
+def _filled(**fields: Any) -> dict[str, Any]:
+    """Without what is empty; 0 and False stay."""
+    return {key: value for key, value in fields.items() if value not in ("", None, [], {})}
+
+
+def _namespace(part: run.NamespaceRecord) -> dict[str, Any]:
+    left_out = [{"kind": i.kind, "reason": i.reason, "count": i.count} for i in part.left_out]
+    return _filled(
+        name=part.name,
+        outcome=part.outcome.value,
+        reasons=list(part.reasons),
+        captured=render_time(part.captured),
+        objects=_counts(part.objects),
+        leftOut=left_out,
+        volumes=[_volume(volume) for volume in part.volumes],
+    )
+
+
+def _read_namespace(node: Node) -> run.NamespaceRecord:
+    return run.NamespaceRecord(
+        name=node.text("name"),
+        outcome=node.choice("outcome", run.Outcome),
+        reasons=node.texts("reasons"),
+        captured=node.time("captured"),
+        objects=_read_counts(node.child("objects")),
+        left_out=node.each("leftOut", _read_left_out),
+        volumes=node.each("volumes", _read_volume),
+    )
+
+
+def _counts(counts: run.Counts) -> dict[str, int]:
+    return {
+        "captured": counts.captured,
+        "created": counts.created,
+        "changed": counts.changed,
+        "deleted": counts.deleted,
+        "leftOut": counts.left_out,
+    }
+
+
+def _read_counts(node: Node) -> run.Counts:
+    return run.Counts(
+        captured=node.number("captured"),
+        created=node.number("created"),
+        changed=node.number("changed"),
+        deleted=node.number("deleted"),
+        left_out=node.number("leftOut"),
+    )
+
+
+def _read_left_out(node: Node) -> run.LeftOutCount:
+    return run.LeftOutCount(
+        kind=node.text("kind"), reason=node.text("reason"), count=node.number("count")
+    )
+
+
+def _volume(volume: run.VolumeRecord) -> dict[str, Any]:
+    stored: dict[str, Any] = {}
+    if volume.snapshot is not None:
+        stored = {
+            "snapshot": volume.snapshot,
+            "files": volume.files,
+            "size": volume.size,
+            "added": volume.added,
+            "took": volume.took,
+        }
+    return _filled(
+        claim=volume.claim,
+        copyMethod=volume.copy_method,
+        why=volume.why,
+        outcome=volume.outcome.value,
+        reason=volume.reason,
+        storageClass=volume.storage_class,
+        capacity=volume.capacity or None,
+        taken=_maybe(volume.taken, render_time),
+        repository=_maybe(volume.repository, _repository),
+        **stored,
+    )
+
+
+def _read_volume(node: Node) -> run.VolumeRecord:
+    return run.VolumeRecord(
+        claim=node.text("claim"),
+        copy_method=node.text("copyMethod"),
+        why=node.text("why", ""),
+        outcome=node.choice("outcome", run.Outcome),
+        reason=node.text("reason", ""),
+        storage_class=node.text("storageClass", ""),
+        capacity=node.number("capacity", 0),
+        taken=node.time("taken") if node.has("taken") else None,
+        repository=node.maybe("repository", _read_repository),
+        snapshot=node.text("snapshot") if node.has("snapshot") else None,
+        files=node.number("files", 0),
+        size=node.number("size", 0),
+        added=node.number("added", 0),
+        took=node.number("took", 0),
+    )
+
+
+def _repository(repository: run.RepositoryRef) -> dict[str, Any]:
+    return _filled(
+        name=repository.name, url=repository.url, id=repository.id, secret=repository.secret
+    )
+
+
+def _read_repository(node: Node) -> run.RepositoryRef:
+    return run.RepositoryRef(
+        name=node.text("name"),
+        url=node.text("url"),
+        id=node.text("id"),
+        secret=node.text("secret", ""),
+    )
+
+
+def _cluster_scoped(part: run.ClusterScopedRecord | None) -> dict[str, Any]:
+    if part is None:
+        return {}
+    references = [
+        _filled(
+            group=reference.object.group,
+            kind=reference.object.kind,
+            name=reference.object.name,
+            why=reference.why,
+        )
+        for reference in part.references
+    ]
+    return _filled(objects=_counts(part.objects), references=references)
+
+
+def _read_cluster_scoped(node: Node) -> run.ClusterScopedRecord:
+    return run.ClusterScopedRecord(
+        objects=_read_counts(node.child("objects")),
+        references=node.each("references", _read_reference),
+    )
+
+
+def _read_reference(node: Node) -> run.Reference:
+    found = ObjectRef(group=node.text("group", ""), kind=node.text("kind"), name=node.text("name"))
+    return run.Reference(object=found, why=node.text("why", ""))
+
+
+def _secrets(part: run.SecretsRecord | None) -> dict[str, Any]:
+    if part is None:
+        return {}
+    return _filled(
+        mode=part.mode,
+        repository=_maybe(part.repository, _repository),
+        snapshot=part.snapshot,
+        count=part.count,
+    )
+
+
+def _read_secrets(node: Node) -> run.SecretsRecord:
+    return run.SecretsRecord(
+        mode=node.text("mode"),
+        repository=node.maybe("repository", _read_repository),
+        snapshot=node.text("snapshot") if node.has("snapshot") else None,
+        count=node.number("count", 0),
+    )
+
+
+def _gap(gap: Gap) -> dict[str, Any]:
+    return _filled(
+        group=gap.group,
+        resource=gap.plural,
+        namespace=gap.namespace,
+        folder=gap.folder,
+        reason=gap.reason,
+    )
+
+
+def _read_gap(node: Node) -> Gap:
+    return Gap(
+        group=node.text("group", ""),
+        plural=node.text("resource", ""),
+        namespace=node.text("namespace", ""),
+        folder=node.text("folder", ""),
+        reason=node.text("reason", ""),
+    )
+
+
+def _read_entry(node: Node) -> run.RepositoryEntry:
+    return run.RepositoryEntry(
+        repository=node.text("repository"),
+        namespace=node.text("namespace"),
+        url=node.text("url"),
+        id=node.text("id"),
+        secret=node.text("secret", ""),
+        first_run=node.text("firstRun", ""),
+    )
+
+
+def _read_adoption(node: Node) -> run.Adoption:
+    return run.Adoption(uid=node.text("uid"), at=node.time("at"), by=node.text("by", ""))
+
+
+def _maybe(value: T | None, render: Callable[[T], Any]) -> Any:
+    return None if value is None else render(value)
