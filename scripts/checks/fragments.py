@@ -12,7 +12,7 @@ from scripts.checks.files import project_files
 
 LONGEST = 600
 NAME = re.compile(r"(?P<what>[a-z0-9]+(?:-[a-z0-9]+)*)\.(?P<kind>[a-z]+)\.md")
-NOT_FRAGMENTS = {"README.md", ".gitignore"}
+NOT_FRAGMENTS = {"README.md", "_template.md"}
 
 
 def kinds() -> set[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from scripts.checks import alone, fragments, lengths
 from tests.conftest import Golden
 
+PROJECT = Path(__file__).parents[2]
 KINDS = {"added", "fixed"}
 
 
@@ -101,3 +103,18 @@ def test_malformed_fragments_are_found(name: str, text: str, complaint: str) -> 
     found = " ".join(fragments.problems(Path("changelog.d") / name, text, KINDS))
     assert complaint in found
     assert bool(found) == bool(complaint)
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "AGENTS.md", "docs/image.md"])
+def test_pages_name_files_that_exist(page: str) -> None:
+    """A tour through files that are gone helps nobody."""
+    text = (PROJECT / page).read_text()
+    named = set(re.findall(r"\b(?:reconciler|tests|scripts|docs)/[\w/.-]*\w", text))
+    assert named
+    assert {name for name in named if not (PROJECT / name).exists()} == set()
+
+
+def test_every_invariant_is_explained() -> None:
+    """AGENTS.md has I1 to I14."""
+    text = (PROJECT / "AGENTS.md").read_text()
+    assert re.findall(r"^- \*\*I(\d+)\*\*", text, re.MULTILINE) == [str(n) for n in range(1, 15)]
