@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from types import FrameType
 
@@ -17,6 +16,7 @@ import pytest
 
 from tests.rig.cluster import providers
 from tests.rig.cluster.processes import Process
+from tests.rig.cluster.progress import say
 
 KEEP = "BACKSTAY_TEST_KEEP"
 
@@ -35,7 +35,7 @@ def cluster() -> Iterator[providers.Cluster]:
     finally:
         signal.signal(signal.SIGTERM, previous)
         if keep:
-            print(f"kept: scripts/cluster down --name {name}", file=sys.stderr)
+            say(f"kept: scripts/cluster down --name {name}")
         elif provider is not None:
             provider.close()
         elif not os.environ.get(providers.GIVEN):

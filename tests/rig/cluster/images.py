@@ -35,7 +35,7 @@ class Image:
 
 def ensure() -> list[Image]:
     """The archives of both images, made when the cache does not have them."""
-    busybox = Path(shutil.which("busybox", path=shell.SYSTEM_PATH) or "/usr/bin/busybox")
+    busybox = program()
     key = hashlib.sha256(RECIPE + busybox.read_bytes()).hexdigest()[:16]
     folder = paths.cache() / "images" / key
     shells = Image(BUSYBOX, folder / "busybox.tar")
@@ -46,14 +46,20 @@ def ensure() -> list[Image]:
             step("making the busybox and pause images"),
         ):
             folder.mkdir(parents=True, exist_ok=True)
-            _make(shells, busybox, ["--cmd", "sh"])
-            _make(
+            make(shells, busybox, ["--cmd", "sh"])
+            make(
                 pause, busybox, ["--entrypoint", '["/bin/sleep", "2147483647"]', "--user", "65534"]
             )
     return [pause, shells]
 
 
-def _make(image: Image, busybox: Path, config: list[str]) -> None:
+def program() -> Path:
+    """Debian's static busybox."""
+    return Path(shutil.which("busybox", path=shell.SYSTEM_PATH) or "/usr/bin/busybox")
+
+
+def make(image: Image, busybox: Path, config: list[str]) -> None:
+    """Write an image of busybox with these settings (as of `buildah config`) to its archive."""
     with tempfile.TemporaryDirectory(prefix="backstay-rig-") as scratch:
         root = Path(scratch) / "image"
         _fill(root, busybox)
