@@ -100,7 +100,7 @@ def full_ref(ref: str) -> str:
 
 def check_sha(text: str) -> str:
     """The text if it is a full object id; raises Refused."""
-    if not _SHA.fullmatch(text):
+    if not _SHA.fullmatch(text) or not text.strip("0"):
         raise Refused(f"{text[:80]!r} is no commit id", hint="give all 40 hexadecimal digits")
     return text
 
