@@ -71,7 +71,7 @@ def look(name: str) -> Machine:
         folders=tuple(path for path in FOLDERS if Path(path).exists()),
         sysctls=tuple((Path("/proc/sys") / path).read_text() for path in SYSCTLS),
         cgroups=frozenset(map(str, Path("/sys/fs/cgroup").glob(f"*/backstay-rig/{mine}"))),
-        state=frozenset(path.name for path in paths.state().glob(f"{name}*")),
+        state=frozenset(path.name for path in paths.state().glob("*") if name in path.name),
     )
 
 

@@ -6,18 +6,16 @@ versions and flags. Programs are built aside and renamed, so a program that is t
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.rig.cluster import paths, shell
+from tests.rig.cluster import locks, paths, shell
 from tests.rig.cluster.errors import RigError
 from tests.rig.cluster.progress import say, step
 
@@ -65,9 +63,9 @@ PROGRAMS = (
 )
 
 
-def key() -> str:
+def key(flags: Sequence[str] = FLAGS) -> str:
     """Names the builds: 16 hex digits over all that goes into them."""
-    digest = hashlib.sha256(repr((PROGRAMS, FLAGS)).encode())
+    digest = hashlib.sha256(repr((PROGRAMS, tuple(flags))).encode())
     for module in sorted({program.module for program in PROGRAMS}):
         for name in ("go.mod", "go.sum"):
             digest.update((paths.GO_MODULES / module / name).read_bytes())
@@ -80,7 +78,7 @@ def ensure() -> Path:
     if all((folder / program.name).exists() for program in PROGRAMS):
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(paths.cache() / "programs" / ".lock"):
+    with locks.held(paths.cache() / "programs" / ".lock"):
         wanted = [program for program in PROGRAMS if not (folder / program.name).exists()]
         go = _go()
         say(f"{len(wanted)} programs to build with {go}; about 6 minutes on two cores, once")
@@ -128,12 +126,3 @@ def _new_enough(go: Path) -> bool:
         r"go(\d+)\.(\d+)", shell.run([go, "env", "GOVERSION"], env={"GOTOOLCHAIN": "local"})
     )
     return found is not None and (int(found[1]), int(found[2])) >= GO_NEEDED
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock that ends with the process."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield

@@ -6,8 +6,6 @@ import contextlib
 import os
 from pathlib import Path
 
-ROOT = Path("/sys/fs/cgroup")
-
 
 def hierarchies() -> list[Path]:
     """The mounted hierarchies: one with cgroup v2, one per controller with v1."""
@@ -19,8 +17,20 @@ def hierarchies() -> list[Path]:
 def make(path: str) -> None:
     """Make it in every hierarchy."""
     for hierarchy in hierarchies():
-        (hierarchy / path.lstrip("/")).mkdir(parents=True, exist_ok=True)
-        _inherit_cpuset(hierarchy / path.lstrip("/"))
+        folder = hierarchy
+        for part in path.strip("/").split("/"):
+            _enable_controllers(folder)
+            folder /= part
+            folder.mkdir(exist_ok=True)
+            _inherit_cpuset(folder)
+
+
+def _enable_controllers(folder: Path) -> None:
+    """With v2, children have the controllers their parent hands on."""
+    with contextlib.suppress(FileNotFoundError):
+        for name in (folder / "cgroup.controllers").read_text().split():
+            with contextlib.suppress(OSError):  # busy: the kubelet says what it misses
+                (folder / "cgroup.subtree_control").write_text(f"+{name}")
 
 
 def _inherit_cpuset(folder: Path) -> None:
@@ -28,10 +38,7 @@ def _inherit_cpuset(folder: Path) -> None:
     for name in ("cpuset.cpus", "cpuset.mems"):
         with contextlib.suppress(FileNotFoundError):
             if not (folder / name).read_text().strip():
-                for level in (folder.parent, folder):
-                    value = (level.parent / name).read_text()
-                    if not (level / name).read_text().strip():
-                        (level / name).write_text(value)
+                (folder / name).write_text((folder.parent / name).read_text())
 
 
 def remove(path: str) -> None:

@@ -11,8 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.rig.cluster import paths, shell
-from tests.rig.cluster.build import locked
+from tests.rig.cluster import locks, paths, shell
 from tests.rig.cluster.progress import step
 
 BUSYBOX = "localhost/backstay-rig/busybox:1"
@@ -42,7 +41,7 @@ def ensure() -> list[Image]:
     pause = Image(PAUSE, folder / "pause.tar")
     if not (shells.archive.exists() and pause.archive.exists()):
         with (
-            locked(paths.cache() / "images" / ".lock"),
+            locks.held(paths.cache() / "images" / ".lock"),
             step("making the busybox and pause images"),
         ):
             folder.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.rig.cluster import paths
+from tests.rig.cluster import locks, paths
 from tests.rig.cluster.errors import RigError
 from tests.rig.cluster.machine import Machine, write_json
 from tests.rig.cluster.network import Network
@@ -130,8 +130,7 @@ def all_known() -> list[Instance]:
 @contextmanager
 def locked(name: str) -> Iterator[None]:
     """Only one process changes an instance, or picks addresses (name ""), at a time."""
-    base = paths.state()
-    base.mkdir(parents=True, exist_ok=True)
-    with (base / f".lock-{name}").open("a") as handle:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+    with locks.held(paths.state() / f".lock-{name}"):
         yield
+    with contextlib.suppress(OSError):  # not empty: other instances are there
+        paths.state().rmdir()

@@ -104,15 +104,20 @@ def raise_bridge(network: Network, owner: str) -> None:
     )
 
 
+def port(network: Network, machine: str) -> str:
+    """The host's end of a machine's cable; the kernel takes 15 characters."""
+    return f"{network.bridge}-{machine}"
+
+
 def plug(machine: Machine, network: Network) -> None:
     """Connect a booted machine to the bridge."""
     init = machine.init
     if init is None:
         raise RigError(f"machine {machine.name} is down")
-    port = f"{network.bridge}-{machine.name}"[:15]
+    name = port(network, machine.name)
     batch(
-        f"link add name {port} type veth peer name eth0 netns {init.pid}",
-        f"link set dev {port} master {network.bridge} up",
+        f"link add name {name} type veth peer name eth0 netns {init.pid}",
+        f"link set dev {name} master {network.bridge} up",
     )
     batch(
         "link set dev lo up",
