@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.capture import rules
-from reconciler.capture.annotations import OWNERS
+from reconciler.capture.kept import OWNERS
 from reconciler.model.objects import Resource, folder_of
 
 SERVER_METADATA = frozenset(

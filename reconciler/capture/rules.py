@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from reconciler.capture import rules_network, rules_storage, rules_workloads
-from reconciler.capture.annotations import OWNERS
+from reconciler.capture.kept import OWNERS
 from reconciler.capture.fields import Line, child, drop_annotations
 
 Rule = Callable[[dict[str, Any], Mapping[str, Any]], None]
@@ -48,7 +48,7 @@ def _secret(found: dict[str, Any], _raw: Mapping[str, Any]) -> None:
     for key in ("token", "ca.crt", "namespace"):
         data.pop(key, None)
     if not data:
-        del found["data"]
+        found.pop("data", None)
     drop_annotations(found, "kubernetes.io/service-account.uid")
     labels = child(found["metadata"], "labels")
     labels.pop("kubernetes.io/legacy-token-last-used", None)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.capture.annotations import COMPLETED, PHASE
+from reconciler.capture.kept import COMPLETED, PHASE
 from reconciler.capture.fields import Line, annotate, child, children, drop, drop_annotations
 
 CONTROLLER_UID = ("controller-uid", "batch.kubernetes.io/controller-uid")
