@@ -1,0 +1,47 @@
+"""Opens restic repositories with passwords that are derived from one master per Repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reconciler import ports
+from reconciler.adapters.credentials import CredentialsResolver, restic_environment
+from reconciler.adapters.resticrepo import ResticRepository
+from reconciler.capture import fingerprints
+from reconciler.model.config import Config
+from reconciler.model.volumes import RepositoryAccess
+
+
+class SecretKeyring:
+    """Keyring over the Secrets (or folders, or variables) that Config names.
+
+    ``cache`` is where restic keeps its cache; one folder serves all repositories.
+    """
+
+    def __init__(self, config: Config, resolver: CredentialsResolver, *, cache: Path) -> None:
+        self._config = config
+        self._resolver = resolver
+        self._cache = cache
+
+    def _environment(self, secret: str, url: str) -> dict[str, str]:
+        found = self._resolver.resolve(self._config.credentials_of(secret))
+        return restic_environment(found, url=url)
+
+    def access(self, *, name: str, secret: str, url: str, namespace: str) -> RepositoryAccess:
+        """Keys for one namespace's part; see `ports.Keyring`."""
+        environment = self._environment(secret, url)
+        master = environment["RESTIC_PASSWORD"].encode()
+        password = fingerprints.repository_password(master, self._config.cluster.name, namespace)
+        environment["RESTIC_PASSWORD"] = password
+        return RepositoryAccess(
+            name=name, namespace=namespace, url=url, secret=secret, environment=environment
+        )
+
+    def fingerprint_key(self, *, secret: str, url: str) -> bytes:
+        """The key of the fingerprints; see `ports.Keyring`."""
+        master = self._environment(secret, url)["RESTIC_PASSWORD"].encode()
+        return fingerprints.fingerprint_key(master, self._config.cluster.name)
+
+    def backend(self, access: RepositoryAccess) -> ports.VolumeBackend:
+        """The repository, not opened yet."""
+        return ResticRepository(access, cache_dir=self._cache)

@@ -1,0 +1,152 @@
+"""``backstay run``: starts a policy's run and follows it; inside the Job, executes it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from reconciler import ports
+from reconciler.adapters.movers import JobMover
+from reconciler.capture import message
+from reconciler.cli import wiring
+from reconciler.engine.context import RunPorts, RunRequest
+from reconciler.engine.follow import JOBS, follow_job, start_job
+from reconciler.engine.run import RunResult, execute_run
+from reconciler.engine.runlease import Busy
+from reconciler.model import naming
+from reconciler.model.config import Config
+from reconciler.model.errors import Refused, UsageError
+from reconciler.model.policy import Compiled, compiled_digest, load_compiled
+from reconciler.model.run import Outcome, PolicyRef, Trigger
+
+_EXIT = {Outcome.COMPLETED: 0, Outcome.SKIPPED: 0, Outcome.PARTIALLY_FAILED: 3, Outcome.FAILED: 1}
+_MARGIN = 600
+"""Seconds of a Job's life that are kept for recording and pushing what was reached."""
+_DEFAULT_LIFE = 12 * 3600
+
+
+@click.command(name="run", short_help="Run a policy now.")
+@click.argument("policy")
+@click.option(
+    "--compiled", type=click.Path(path_type=Path, exists=True), default=None,
+    help="Execute in this process what this compiled policy says (inside a Job).",
+)  # fmt: skip
+@click.option("--no-follow", is_flag=True, help="Start the Job and return at once.")
+@wiring.config_option
+@wiring.kubeconfig_option
+@wiring.context_option
+@wiring.output_option
+def command(
+    policy: str, compiled: Path | None, no_follow: bool, config_file: Path,
+    kubeconfig: Path | None, context: str | None, output: str,
+) -> int:  # fmt: skip
+    """Run POLICY now: make a Job from its CronJob, as its schedule would, and follow it.
+
+    The same as `kubectl create job --from=cronjob/backstay-POLICY`, with the outcome's exit
+    code: 0 done or skipped, 1 failed, 3 partially failed, 10, 11, 12 for the repository.
+    """
+    if compiled is not None:
+        return _execute(policy, compiled, config_file)
+    client = wiring.cluster(kubeconfig, context)
+    clock, namespace = wiring.clock(), wiring.own_namespace()
+    name = start_job(client, client, policy, namespace=namespace, now=clock.now())
+    if no_follow:
+        click.echo(json.dumps({"formatVersion": 1, "job": name}) if output == "json" else name)
+        return 0
+    return follow_job(
+        client, name, namespace=namespace, clock=clock, reporter=wiring.reporter(),
+        tell=lambda line: click.echo(line, err=output == "json"),
+    )  # fmt: skip
+
+
+def _execute(policy: str, compiled_file: Path, config_file: Path) -> int:
+    text = compiled_file.read_text(encoding="utf-8")
+    compiled = load_compiled(text)
+    if compiled.policy.name != policy:
+        raise UsageError(f"{compiled_file} holds policy {compiled.policy.name}, not {policy}")
+    config = wiring.load_config(config_file)
+    reporter = wiring.reporter()
+    client = wiring.cluster(None)
+    request = _make_request(client, config, compiled, compiled_digest(text))
+    resolve = wiring.resolver(client)
+    reporter.event("run starts", run=request.run_id, policy=policy, trigger=str(request.trigger))
+    with wiring.manifest_store(config, resolve) as store, wiring.stop_on_signals() as stopped:
+        world = RunPorts(
+            reader=client,
+            writer=client,
+            store=store,
+            mover=JobMover(client, client, clock=wiring.clock()),
+            keyring=wiring.keyring(config, resolve),
+            reporter=reporter,
+            clock=wiring.clock(),
+        )
+        try:
+            result = execute_run(request, world, stopped=stopped.is_set)
+        except Busy as busy:
+            reporter.event("run ends", run=request.run_id, outcome="Skipped", why=busy.message)
+            return 0
+    return _conclude(result, reporter)
+
+
+def _conclude(result: RunResult, reporter: ports.Reporter) -> int:
+    made = result.record
+    reporter.event(
+        "run ends",
+        run=made.name,
+        outcome=str(made.outcome),
+        commit=result.commit,
+        objects=made.objects.captured,
+        volumes=sum(len(found.volumes) for found in made.namespaces),
+        why="; ".join(why for found in made.namespaces for why in found.reasons),
+    )
+    if result.error is not None:
+        raise result.error
+    return _EXIT.get(made.outcome, 1)
+
+
+def _make_request(
+    reader: ports.ClusterReader, config: Config, compiled: Compiled, digest: str
+) -> RunRequest:
+    """Who this run is follows from its Job, so that a second pod of it is the same run."""
+    namespace = wiring.own_namespace()
+    name, pod = os.environ.get("BACKSTAY_JOB", ""), os.environ.get("BACKSTAY_POD", "")
+    if not name or not pod:
+        raise UsageError(
+            "--compiled is for the inside of a Job: BACKSTAY_JOB and BACKSTAY_POD are not set",
+            hint="without --compiled this command starts the Job and follows it",
+        )
+    job = reader.get(JOBS, name, namespace=namespace)
+    if job is None:
+        raise Refused(f"the Job {namespace}/{name} of this run is gone")
+    metadata = job["metadata"]
+    annotations = metadata.get("annotations") or {}
+    started = datetime.fromisoformat(metadata["creationTimestamp"]).astimezone(UTC)
+    life = int(job["spec"].get("activeDeadlineSeconds") or _DEFAULT_LIFE)
+    return RunRequest(
+        compiled=compiled,
+        config=config,
+        policy=PolicyRef(
+            name=compiled.policy.name,
+            revision=annotations.get(naming.REVISION, ""),
+            digest=digest,
+            source=annotations.get(naming.SOURCE, ""),
+        ),
+        run_id=message.make_run_id(compiled.policy.name, started, metadata["uid"]),
+        trigger=_trigger(annotations),
+        started=started,
+        deadline=started + timedelta(seconds=max(life - _MARGIN, life // 2)),
+        namespace=namespace,
+        pod=pod,
+        writer=wiring.program(),
+    )
+
+
+def _trigger(annotations: Mapping[str, str]) -> Trigger:
+    scheduled = "batch.kubernetes.io/cronjob-scheduled-timestamp" in annotations
+    manual = annotations.get("cronjob.kubernetes.io/instantiate") == "manual"
+    return Trigger.SCHEDULE if scheduled and not manual else Trigger.MANUAL

@@ -1,0 +1,164 @@
+"""Builds ports from Config: the one place where adapters are chosen."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+import click
+
+from reconciler.adapters.clock import SystemClock
+from reconciler.adapters.credentials import CredentialsResolver
+from reconciler.adapters.gitcredentials import GitCredentials, parse_credentials
+from reconciler.adapters.gitsource import GitPolicySource
+from reconciler.adapters.gitstore import GitManifestStore
+from reconciler.adapters.keyring import SecretKeyring
+from reconciler.adapters.kube import KubeClient
+from reconciler.adapters.telemetry import LogReporter
+from reconciler.model import naming
+from reconciler.model.config import DEFAULT_FILE, Config, Credentials
+from reconciler.model.errors import Refused, UsageError
+from reconciler.policy import parse_config
+
+_NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+config_option = click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), default=Path(DEFAULT_FILE),
+    show_default=True, help="The installation's file, kind Config.",
+)  # fmt: skip
+kubeconfig_option = click.option(
+    "--kubeconfig", type=click.Path(path_type=Path), default=None,
+    help="The cluster to talk to; default $KUBECONFIG, ~/.kube/config, or the pod's own cluster.",
+)  # fmt: skip
+context_option = click.option("--context", default=None, help="A context of the kubeconfig.")
+output_option = click.option(
+    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True,
+    help="For people, or one JSON document.",
+)  # fmt: skip
+
+
+def load_config(path: Path) -> Config:
+    """Reads Config; raises UsageError when there is none, InvalidInput with all its problems."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"Config {path} can't be read: {error.strerror}",
+            hint="give its place with --config; docs/install.md has an example",
+        ) from error
+    return parse_config(str(path), data)
+
+
+def program() -> str:
+    """Program and version, as records name their writer."""
+    return f"backstay {version('backstay')}"
+
+
+def in_pod() -> bool:
+    """Whether this process runs in a cluster."""
+    return "KUBERNETES_SERVICE_HOST" in os.environ
+
+
+def own_namespace() -> str:
+    """Backstay's own namespace: the pod's, or the default on a laptop."""
+    named = os.environ.get("BACKSTAY_NAMESPACE")
+    if named:
+        return named
+    if _NAMESPACE_FILE.is_file():
+        return _NAMESPACE_FILE.read_text(encoding="utf-8").strip()
+    return naming.DEFAULT_NAMESPACE
+
+
+def cache_folder() -> Path:
+    """Where git and restic keep what can be fetched again; nobody else may read it."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(os.environ.get("BACKSTAY_CACHE_DIR") or Path(base) / "backstay" / "client")
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def cluster(kubeconfig: Path | None, context: str | None = None) -> KubeClient:
+    """The cluster that was named, as kubectl would find it; the pod's own one inside a pod."""
+    if kubeconfig is None and not in_pod():
+        named = os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
+        kubeconfig = Path(named) if named else Path.home() / ".kube" / "config"
+        if not kubeconfig.is_file():
+            raise Refused(f"no cluster: {kubeconfig} does not exist", hint="give --kubeconfig")
+    return KubeClient.connect(kubeconfig, context, version=version("backstay"))
+
+
+def resolver(reader: KubeClient | None) -> CredentialsResolver:
+    """Finds the keys of Secrets; without a cluster only folders and variables."""
+    return CredentialsResolver(reader=reader, namespace=own_namespace())
+
+
+def _git_credentials(
+    credentials: Credentials | None, resolve: CredentialsResolver
+) -> GitCredentials:
+    if credentials is None:
+        return GitCredentials()
+    found = resolve.resolve(credentials)
+    return parse_credentials(found.data, found.source)
+
+
+def policy_source(config: Config, resolve: CredentialsResolver) -> GitPolicySource:
+    """The Git repository that policies come from."""
+    source = config.policy_source
+    return GitPolicySource(
+        url=source.url,
+        ref=source.ref,
+        path=source.path,
+        credentials=_git_credentials(source.credentials, resolve),
+        workdir=cache_folder() / "git",
+    )
+
+
+def manifest_store(config: Config, resolve: CredentialsResolver) -> GitManifestStore:
+    """The Git repository that captures go to."""
+    store = config.manifest_store
+    return GitManifestStore(
+        store.url,
+        author_name=store.author.name,
+        author_email=store.author.email,
+        credentials=_git_credentials(store.credentials, resolve),
+        workdir=cache_folder() / "git",
+    )
+
+
+def keyring(config: Config, resolve: CredentialsResolver) -> SecretKeyring:
+    """Opens restic repositories."""
+    return SecretKeyring(config, resolve, cache=cache_folder() / "restic")
+
+
+def clock() -> SystemClock:
+    """The real time."""
+    return SystemClock()
+
+
+def reporter() -> LogReporter:
+    """Lines on stderr: text on a terminal, JSON elsewhere."""
+    return LogReporter()
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set; a second one ends the process as usual."""
+    stopped = threading.Event()
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def stop(number: int, _frame: object) -> None:
+        stopped.set()
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,120 @@
+"""Executes a plan of schedules, once, under the controller's Lease.
+
+A cycle that changes nothing never comes here, so it writes nothing, not even the Lease (I7): it
+is taken for the first write and given back after the last. Two controllers may both look; they
+never write at the same time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from reconciler import ports
+from reconciler.model import naming
+from reconciler.model.errors import BackstayError, Interrupted, Stalled, Waiting
+from reconciler.model.plan import Action, Change, Plan
+
+LEASE = "backstay-controller"
+LEASE_SECONDS = 60
+STATE = "backstay-state"
+_RENEW_AFTER = timedelta(seconds=20)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """A change that was tried; ``error`` is None where it succeeded."""
+
+    change: Change
+    error: BackstayError | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applier:
+    """The world that a plan is applied to."""
+
+    writer: ports.ClusterWriter
+    reporter: ports.Reporter
+    clock: ports.Clock
+    holder: str
+    """Who we are in the Lease: a pod, or a process of a machine."""
+    stopped: Callable[[], bool]
+
+    def apply(self, plan: Plan) -> tuple[Done, ...]:
+        """Every pending change, in order, and then the revision is remembered.
+
+        What the API server refuses is told and left, with what depends on it; the rest goes on.
+        Anything else ends it, and the next cycle plans again. Raises Waiting while another
+        controller writes, Interrupted between two changes once it is time to stop.
+        """
+        if plan.empty and not plan.remember:
+            return ()
+        done: list[Done] = []
+        with self._lease(plan.namespace) as hold:
+            failed: set[str] = set()
+            for change in plan.pending:
+                if self.stopped():
+                    raise Interrupted("asked to stop; the next cycle goes on")
+                if change.policy in failed:
+                    # Its ConfigMap is not there: a CronJob without one would only fail.
+                    continue
+                hold()
+                error = self._execute(change)
+                if error is not None:
+                    failed.add(change.policy)
+                done.append(Done(change=change, error=error))
+            if plan.remember and not failed:
+                self.writer.apply(make_state(plan.namespace, plan.remember))
+        return tuple(done)
+
+    def _execute(self, change: Change) -> BackstayError | None:
+        try:
+            if change.action is Action.DELETED:
+                self.writer.delete(change.object, uid=change.uid, orphan=True)
+            elif change.body is not None:
+                self.writer.apply(change.body)
+        except Stalled as error:
+            return error
+        return None
+
+    @contextmanager
+    def _lease(self, namespace: str) -> Iterator[Callable[[], None]]:
+        """Holds the Lease; yields what renews it when it is time."""
+        renewed: datetime | None = None
+
+        def hold() -> None:
+            nonlocal renewed
+            now = self.clock.now()
+            if renewed is not None and now - renewed < _RENEW_AFTER:
+                return
+            owner = self.writer.acquire_lease(namespace, LEASE, self.holder, seconds=LEASE_SECONDS)
+            if owner != self.holder:
+                raise Waiting(
+                    f"another controller, {owner}, is writing",
+                    hint=f"one controller per namespace is enough; see Lease {namespace}/{LEASE}",
+                    retry_after=LEASE_SECONDS / 2,
+                )
+            renewed = now
+
+        hold()
+        try:
+            yield hold
+        finally:
+            try:
+                self.writer.release_lease(namespace, LEASE, self.holder)
+            except BackstayError as error:
+                # It ends by itself in a minute.
+                self.reporter.warning("lease not released", lease=LEASE, why=error.message)
+
+
+def make_state(namespace: str, revision: str) -> dict[str, Any]:
+    """The ConfigMap that remembers the last revision, for the brake on rewritten histories."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": STATE, "namespace": namespace, "labels": naming.labels("state")},
+        "data": {"revision": revision},
+    }

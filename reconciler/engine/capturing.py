@@ -1,0 +1,272 @@
+"""From the live cluster into an open commit: list, clean, compare with the tree, write the rest.
+
+Only what changed is sent to Git. "Gone from a complete listing" is the whole deletion rule: a
+path below a gap stays, and below `_cluster/`, whose content follows from references, nothing is
+deleted while there is any gap.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from reconciler import ports
+from reconciler.capture import canonical, paths, quiet, record, references
+from reconciler.engine.context import RunPorts, RunRequest
+from reconciler.engine.listing import discovered, list_all
+from reconciler.engine.runplan import RunPlan
+from reconciler.model.objects import Gap, ObjectRef, Resource
+from reconciler.model.run import ClusterScopedRecord, Counts, LeftOutCount, Reference
+from reconciler.plan.selection import list_cluster_wide
+
+_LEFT = "it left the selection without a change of the policy: its files are gone from the tree"
+
+
+@dataclass(frozen=True, slots=True)
+class CapturedNamespace:
+    """One namespace's part of the tree."""
+
+    at: datetime
+    counts: Counts
+    left_out: tuple[LeftOutCount, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LeftNamespace:
+    """A namespace of the tree that is not selected any more, without a change of the policy."""
+
+    at: datetime
+    deleted: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapturedTree:
+    """What a capture found. ``secrets`` are JSON lines with their values: never to be written."""
+
+    namespaces: Mapping[str, CapturedNamespace]
+    left: Mapping[str, LeftNamespace]
+    cluster_scoped: ClusterScopedRecord
+    gaps: tuple[Gap, ...]
+    secrets: tuple[bytes, ...] = field(repr=False)
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """Parsing JSON makes millions of short-lived dicts without cycles: the GC costs 80 %."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+def capture(
+    request: RunRequest,
+    run: RunPorts,
+    plan: RunPlan,
+    commit: ports.OpenCommit,
+    parent: str | None,
+    key: bytes,
+) -> CapturedTree:
+    """Writes the difference between the cluster and ``parent``'s tree into ``commit``."""
+    with _no_collector():
+        return _Capture(request, run, plan, commit, parent, key).capture()
+
+
+class _Capture:
+    def __init__(
+        self,
+        request: RunRequest,
+        run: RunPorts,
+        plan: RunPlan,
+        commit: ports.OpenCommit,
+        parent: str | None,
+        key: bytes,
+    ) -> None:
+        self._request = request
+        self._run = run
+        self._plan = plan
+        self._commit = commit
+        self._parent = parent
+        self._key = key
+        self._tree: dict[str, str] = dict(run.store.tree(parent)) if parent else {}
+        self._selected = frozenset(plan.selection.names)
+        self._seen: set[str] = set()
+        self._changes: Counter[tuple[str, str]] = Counter()
+        self._left_out: Counter[tuple[str, str, str]] = Counter()
+        self._secrets: dict[str, bytes] = {}
+        self._gaps: list[Gap] = []
+        self._references = references.References(self._selected)
+
+    def capture(self) -> CapturedTree:
+        at = self._run.clock.now().replace(microsecond=0)
+        resources, failed = discovered(self._run.reader)
+        self._gaps.extend(failed)
+        wanted = [found for found in resources if quiet.kind_left_out(found) is None]
+        self._capture_namespaced([found for found in wanted if found.namespaced])
+        referenced = self._capture_referenced([found for found in wanted if not found.namespaced])
+        left = self._delete_gone(at)
+        return CapturedTree(
+            namespaces={
+                name: CapturedNamespace(at, self._counts(name), self._left_out_of(name))
+                for name in sorted(self._selected)
+            },
+            left=left,
+            cluster_scoped=ClusterScopedRecord(
+                objects=self._counts(""), references=tuple(sorted(referenced))
+            ),
+            gaps=tuple(self._gaps),
+            secrets=tuple(line + b"\n" for line in self._secrets.values()),
+        )
+
+    def _capture_namespaced(self, resources: list[Resource]) -> None:
+        plan = self._plan
+        wide = list_cluster_wide(len(self._selected), plan.total_namespaces)
+        names = ("",) if wide else tuple(sorted(self._selected))
+        self._run.reporter.event(
+            "capturing",
+            kinds=len(resources),
+            namespaces=len(self._selected),
+            listing="whole kinds" if wide else "per namespace",
+        )
+        targets = ((resource, name) for resource in resources for name in names)
+        for item in list_all(self._run.reader, targets):
+            if isinstance(item, Gap):
+                self._add_gap(item)
+                continue
+            for raw in item.items:
+                namespace = raw["metadata"].get("namespace", "")
+                if namespace in self._selected:
+                    self._references.observe(item.resource, raw)
+                    self._take(item.resource, raw, namespace)
+
+    def _capture_referenced(self, resources: list[Resource]) -> list[Reference]:
+        """Cluster-scoped objects that something selected needs, each with its reason."""
+        candidates = [found for found in resources if references.is_candidate(found)]
+        seen: dict[ObjectRef, tuple[Resource, dict[str, Any]]] = {}
+        for item in list_all(self._run.reader, ((found, "") for found in candidates)):
+            if isinstance(item, Gap):
+                self._add_gap(item)
+                continue
+            for raw in item.items:
+                ref = ObjectRef(
+                    group=item.resource.group,
+                    kind=item.resource.kind,
+                    name=raw["metadata"]["name"],
+                )
+                seen[ref] = (item.resource, raw)
+                self._references.observe(item.resource, raw)
+        found = []
+        for ref, why in self._references.wanted().items():
+            if ref in seen and self._take(*seen[ref], ""):
+                found.append(Reference(object=ref, why=why))
+        return found
+
+    def _add_gap(self, gap: Gap) -> None:
+        self._gaps.append(gap)
+        self._run.reporter.warning("not captured", what=str(gap))
+
+    def _take(self, resource: Resource, raw: Mapping[str, Any], namespace: str) -> bool:
+        captured = canonical.capture_object(raw, resource, fingerprint_key=self._key)
+        if isinstance(captured, canonical.LeftOut):
+            self._left_out[namespace, resource.folder, captured.reason] += 1
+            if captured.fault:
+                self._add_gap(_fault(resource, raw, captured.reason))
+            return False
+        path = captured.path
+        if path in self._seen:
+            return True
+        self._seen.add(path)
+        if captured.secret is not None:
+            self._secrets[path] = captured.secret
+        self._changes[namespace, "captured"] += 1
+        before = self._tree.get(path)
+        if before is None or before != canonical.blob_id(captured.text):
+            self._changes[namespace, "created" if before is None else "changed"] += 1
+            self._commit.write(path, captured.text)
+        return True
+
+    def _delete_gone(self, at: datetime) -> Mapping[str, LeftNamespace]:
+        """Deletes what complete listings do not have any more; returns namespaces that left."""
+        left: Counter[str] = Counter()
+        for path in self._tree:
+            location = paths.parse_path(path)
+            if location is None or path in self._seen or self._is_uncertain(location):
+                continue
+            self._commit.delete(path)
+            if location.namespace and location.namespace not in self._selected:
+                left[location.namespace] += 1
+            else:
+                self._changes[location.namespace, "deleted"] += 1
+        for name, count in left.items():
+            self._run.reporter.warning("namespace left the selection", namespace=name, files=count)
+        if not left or self._policy_changed():
+            return {}
+        return {name: LeftNamespace(at, count, _LEFT) for name, count in sorted(left.items())}
+
+    def _is_uncertain(self, location: paths.Location) -> bool:
+        """Whether a gap covers a path, so that its absence proves nothing (I2)."""
+        if not location.namespace:
+            # What is referenced follows from all that was read: any gap may hide a reference.
+            return bool(self._gaps)
+        return location.namespace in self._selected and any(
+            _covers(gap, location) for gap in self._gaps
+        )
+
+    def _policy_changed(self) -> bool:
+        """Whether the last record on the branch was made with another policy than this one."""
+        if self._parent is None:
+            return True
+        data = self._run.store.read(self._parent, [paths.RECORD_PATH]).get(paths.RECORD_PATH)
+        if data is None:
+            return True
+        before = record.parse_record(data).policy.digest
+        return before != self._request.policy.digest
+
+    def _counts(self, namespace: str) -> Counts:
+        def number(what: str) -> int:
+            return self._changes[namespace, what]
+
+        left_out = sum(n for (part, _, _), n in self._left_out.items() if part == namespace)
+        return Counts(
+            captured=number("captured"),
+            created=number("created"),
+            changed=number("changed"),
+            deleted=number("deleted"),
+            left_out=left_out,
+        )
+
+    def _left_out_of(self, namespace: str) -> tuple[LeftOutCount, ...]:
+        return tuple(
+            LeftOutCount(kind=kind, reason=reason, count=count)
+            for (part, kind, reason), count in sorted(self._left_out.items())
+            if part == namespace
+        )
+
+
+def _covers(gap: Gap, location: paths.Location) -> bool:
+    if gap.namespace not in ("", location.namespace):
+        return False
+    if gap.folder:
+        return gap.folder == location.folder
+    _, _, group = location.folder.partition(".")
+    return gap.group == group
+
+
+def _fault(resource: Resource, raw: Mapping[str, Any], reason: str) -> Gap:
+    metadata = raw["metadata"]
+    return Gap(
+        group=resource.group,
+        plural=resource.plural,
+        namespace=metadata.get("namespace", ""),
+        folder=resource.folder,
+        reason=f"{metadata['name']}: {reason}",
+    )

@@ -1,0 +1,242 @@
+"""The controller's loop: fetch → parse → observe → plan → apply, and a report that always comes.
+
+Level-triggered: a cycle knows nothing of the one before but the revision that the cluster
+remembers for it. A fault in any step leaves the schedules as they are; what the error says of what
+happens next (`reconciler.model.errors`) decides when the next cycle begins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from reconciler import policy, ports
+from reconciler.engine import observe
+from reconciler.engine.applying import STATE, Applier, Done
+from reconciler.model.config import Config
+from reconciler.model.errors import BackstayError, Bug, Interrupted, Problem, Transient, Waiting
+from reconciler.model.objects import Resource
+from reconciler.model.plan import Desired, History, Observed, Plan
+from reconciler.model.policy import BackupPolicy
+from reconciler.model.store import PolicyFiles, parse_revision
+from reconciler.plan.cronjob import Place
+from reconciler.plan.schedules import plan_schedules
+
+CONFIG_MAPS = Resource(
+    group="", version="v1", kind="ConfigMap", plural="configmaps", namespaced=True
+)
+CRON_JOBS = Resource(
+    group="batch", version="v1", kind="CronJob", plural="cronjobs", namespaced=True
+)
+JOBS = Resource(group="batch", version="v1", kind="Job", plural="jobs", namespaced=True)
+_FIRST_BACKOFF = 5.0
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One installation and the world it lives in."""
+
+    config: Config
+    place: Place
+    holder: str
+    source: ports.PolicySource
+    reader: ports.ClusterReader
+    writer: ports.ClusterWriter
+    reporter: ports.Reporter
+    clock: ports.Clock
+    stopped: Callable[[], bool] = lambda: False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cycle:
+    """What one cycle knows so far; each step fills in its part."""
+
+    last: str = ""
+    files: PolicyFiles | None = None
+    desired: Desired | None = None
+    observed: Observed | None = None
+    plan: Plan | None = None
+    done: tuple[Done, ...] = ()
+    failed_step: str = ""
+    error: BackstayError | None = None
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """All problems of the revision."""
+        return self.desired.problems if self.desired else ()
+
+    @property
+    def policies(self) -> tuple[BackupPolicy, ...]:
+        """The revision's good policies."""
+        return self.desired.parsed.policies if self.desired else ()
+
+    @property
+    def exit_code(self) -> int:
+        """Of ``controller --once``: 0 done, 4 problems in the policies, else the error's."""
+        if self.error is not None:
+            return self.error.exit_code or 1
+        if self.problems:
+            return 4
+        return 1 if any(done.error for done in self.done) else 0
+
+
+Step = Callable[[Setting, Cycle], Cycle]
+
+
+def fetch(setting: Setting, cycle: Cycle) -> Cycle:
+    """Reads what is remembered, and the newest revision against it."""
+    state = setting.reader.get(CONFIG_MAPS, STATE, namespace=setting.place.namespace)
+    last = str(((state or {}).get("data") or {}).get("revision", ""))
+    try:
+        parse_revision(last)
+    except ValueError:
+        last = ""
+    return replace(cycle, last=last, files=setting.source.fetch(last or None))
+
+
+def parse(setting: Setting, cycle: Cycle) -> Cycle:
+    """Every file, all problems."""
+    files = _known(cycle.files)
+    parsed = policy.parse_files(files.files, setting.config)
+    problems = (*files.problems, *parsed.problems)
+    if not files.path_found:
+        path = setting.config.policy_source.path or "/"
+        problems += (
+            Problem(
+                file=path,
+                line=1,
+                column=1,
+                message=f"this folder is not in {files.revision}",
+                hint="correct policySource.path in Config, or bring the folder back",
+            ),
+        )
+    return replace(cycle, desired=Desired(parsed, problems))
+
+
+def observe_own(setting: Setting, cycle: Cycle) -> Cycle:
+    """Backstay's own namespace; each list is complete, or this raises."""
+    lists = (
+        tuple(observe.read_all(setting.reader, kind, dict, namespace=setting.place.namespace))
+        for kind in (CRON_JOBS, CONFIG_MAPS, JOBS)
+    )
+    return replace(cycle, observed=Observed(*lists))
+
+
+def plan(setting: Setting, cycle: Cycle) -> Cycle:
+    """Pure: see `reconciler.plan.schedules`."""
+    files = _known(cycle.files)
+    history = History(
+        revision=files.revision,
+        descends=files.descends,
+        last=cycle.last,
+        path=setting.config.policy_source.path,
+        path_found=files.path_found,
+    )
+    made = plan_schedules(
+        _known(cycle.desired),
+        _known(cycle.observed),
+        history,
+        setting.config,
+        place=setting.place,
+        now=setting.clock.now(),
+    )
+    return replace(cycle, plan=made)
+
+
+def apply(setting: Setting, cycle: Cycle) -> Cycle:
+    """Writes what the plan says, and nothing where it says nothing."""
+    applier = Applier(
+        writer=setting.writer,
+        reporter=setting.reporter,
+        clock=setting.clock,
+        holder=setting.holder,
+        stopped=setting.stopped,
+    )
+    return replace(cycle, done=applier.apply(_known(cycle.plan)))
+
+
+PLANNING: tuple[tuple[str, Step], ...] = (
+    ("fetch", fetch),
+    ("parse", parse),
+    ("observe", observe_own),
+    ("plan", plan),
+)
+STEPS = (*PLANNING, ("apply", apply))
+
+
+def make_plan(setting: Setting) -> Cycle:
+    """All steps but the one that writes; raises what stops them."""
+    cycle = Cycle()
+    for _, step in PLANNING:
+        cycle = step(setting, cycle)
+    return cycle
+
+
+def run_cycle(setting: Setting, tell: Callable[[Cycle], None]) -> Cycle:
+    """All steps; ``tell`` always gets the result, with the error that ended it, if any."""
+    cycle = Cycle()
+    for name, step in STEPS:
+        try:
+            if setting.stopped():
+                raise Interrupted(f"asked to stop before the step {name}")
+            cycle = step(setting, cycle)
+        except BackstayError as error:
+            cycle = replace(cycle, failed_step=name, error=error)
+            break
+        except Exception as error:  # noqa: BLE001 - a bug in one cycle must not end all backups' care
+            bug = Bug(f"{type(error).__name__}: {error}", hint="please report it with this log")
+            bug.__cause__ = error
+            cycle = replace(cycle, failed_step=name, error=bug)
+            break
+    tell(cycle)
+    return cycle
+
+
+def run_controller(
+    prepare: Callable[[], Setting],
+    tell: Callable[[Cycle], None],
+    *,
+    pause: Callable[[float], bool],
+    jitter: Callable[[], float],
+) -> None:
+    """Cycles until ``pause`` (seconds to wait) says True: it is time to stop.
+
+    ``prepare`` is asked before each cycle, because Config and credentials may have changed; what
+    it raises is told as a cycle that failed. ``jitter`` gives a factor around 1 for the interval.
+    """
+    failures = 0
+    interval = 60.0
+    while True:
+        try:
+            setting = prepare()
+        except BackstayError as error:
+            cycle = Cycle(failed_step="config", error=error)
+            tell(cycle)
+        else:
+            interval = float(setting.config.policy_source.interval)
+            cycle = run_cycle(setting, tell)
+        failures = failures + 1 if isinstance(cycle.error, Transient) else 0
+        if isinstance(cycle.error, Interrupted):
+            return
+        if pause(delay(cycle.error, interval, failures) * jitter()):
+            return
+
+
+def delay(error: BackstayError | None, interval: float, failures: int) -> float:
+    """Seconds until the next cycle, by what the error says happens next.
+
+    What is Stalled waits for somebody's change, and looking for it is what a cycle is.
+    """
+    if isinstance(error, Waiting):
+        return min(error.retry_after, interval)
+    if isinstance(error, Transient):
+        return min(_FIRST_BACKOFF * 2.0 ** min(failures - 1, 10), interval)
+    return interval
+
+
+def _known(value: _T | None) -> _T:
+    if value is None:
+        raise Bug("a step ran before the one that it builds on")
+    return value

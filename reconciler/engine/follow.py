@@ -1,0 +1,132 @@
+"""A run from a terminal: its Job is made from the CronJob, and followed to its end."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from reconciler import ports
+from reconciler.model import naming
+from reconciler.model.errors import Refused
+from reconciler.model.objects import Resource
+
+JOBS = Resource(group="batch", version="v1", kind="Job", plural="jobs", namespaced=True)
+CRONJOBS = Resource(group="batch", version="v1", kind="CronJob", plural="cronjobs", namespaced=True)
+_PODS = Resource(group="", version="v1", kind="Pod", plural="pods", namespaced=True)
+_POLL = 1.0
+_LINES = 2000
+
+
+def start_job(
+    reader: ports.ClusterReader,
+    writer: ports.ClusterWriter,
+    policy: str,
+    *,
+    namespace: str,
+    now: datetime,
+) -> str:
+    """Makes a Job from the policy's CronJob, as `kubectl create job --from` does; returns it."""
+    name = naming.cronjob_name(policy)
+    cronjob = reader.get(CRONJOBS, name, namespace=namespace)
+    if cronjob is None:
+        raise Refused(
+            f"there is no CronJob {namespace}/{name}",
+            hint=f"is policy {policy} merged, and did the controller see it? try: backstay plan",
+        )
+    template = cronjob["spec"]["jobTemplate"]
+    digest = hashlib.sha256(f"{name}{now.isoformat()}".encode()).hexdigest()[:5]
+    metadata = template.get("metadata") or {}
+    job, _ = writer.create(
+        {
+            "apiVersion": "batch/v1",
+            "kind": "Job",
+            "metadata": {
+                "name": f"{name}-{digest}",
+                "namespace": namespace,
+                "labels": metadata.get("labels") or {},
+                "annotations": {
+                    **(metadata.get("annotations") or {}),
+                    "cronjob.kubernetes.io/instantiate": "manual",
+                },
+                "ownerReferences": [
+                    {
+                        "apiVersion": "batch/v1",
+                        "kind": "CronJob",
+                        "name": name,
+                        "uid": cronjob["metadata"]["uid"],
+                    }
+                ],
+            },
+            "spec": template["spec"],
+        }
+    )
+    return str(job["metadata"]["name"])
+
+
+def follow_job(
+    reader: ports.ClusterReader,
+    name: str,
+    *,
+    namespace: str,
+    clock: ports.Clock,
+    reporter: ports.Reporter,
+    tell: Callable[[str], None],
+) -> int:
+    """Tells the lines of the Job's pods until it ended; returns the last pod's exit code."""
+    told: dict[str, int] = {}
+    reporter.event("following", job=name, namespace=namespace)
+    while True:
+        job = reader.get(JOBS, name, namespace=namespace)
+        if job is None:
+            raise Refused(f"the Job {namespace}/{name} is gone", hint="see: backstay log")
+        pods = sorted(_pods(reader, name, namespace), key=lambda pod: _created(pod))
+        for pod in pods:
+            _tell_new_lines(reader, pod, told, tell)
+        ended = _conclusion(job)
+        if ended is not None:
+            code = _exit_code(pods)
+            return code if code is not None else (0 if ended == "Complete" else 1)
+        clock.sleep(_POLL)
+
+
+def _pods(reader: ports.ClusterReader, name: str, namespace: str) -> list[dict[str, Any]]:
+    selector = f"batch.kubernetes.io/job-name={name}"
+    pages = reader.pages(_PODS, namespace=namespace, label_selector=selector)
+    return [pod for page in pages for pod in page]
+
+
+def _created(pod: dict[str, Any]) -> str:
+    return str(pod["metadata"]["creationTimestamp"])
+
+
+def _tell_new_lines(
+    reader: ports.ClusterReader,
+    pod: dict[str, Any],
+    told: dict[str, int],
+    tell: Callable[[str], None],
+) -> None:
+    if pod.get("status", {}).get("phase") == "Pending":
+        return
+    name = pod["metadata"]["name"]
+    lines = reader.logs(pod["metadata"]["namespace"], name, tail=_LINES).splitlines()
+    for line in lines[told.get(name, 0) :]:
+        tell(line)
+    told[name] = len(lines)
+
+
+def _conclusion(job: dict[str, Any]) -> str | None:
+    for condition in job.get("status", {}).get("conditions") or ():
+        if condition["type"] in ("Complete", "Failed") and condition["status"] == "True":
+            return str(condition["type"])
+    return None
+
+
+def _exit_code(pods: list[dict[str, Any]]) -> int | None:
+    for pod in reversed(pods):
+        for container in pod.get("status", {}).get("containerStatuses") or ():
+            ended = container.get("state", {}).get("terminated")
+            if ended:
+                return int(ended["exitCode"])
+    return None

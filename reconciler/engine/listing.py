@@ -1,0 +1,119 @@
+"""Lists every kind of the selected namespaces, ahead of the one who reads them.
+
+A thread talks to the API server while the reader cleans and writes: on two cores they overlap.
+A list that does not reach its end becomes a `Gap`; what came of it before is real and is kept,
+and its absence proves nothing.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler import ports
+from reconciler.model.errors import BackstayError, Expired, Incomplete
+from reconciler.model.objects import Gap, Resource
+
+_AHEAD = 4
+"""Pages that wait for the reader: enough to overlap, few enough for memory."""
+_LISTS = 3
+"""How often a list whose token expired half-way begins again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of one list. A list that began again gives objects twice: the first one stands."""
+
+    resource: Resource
+    namespace: str
+    items: Sequence[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    error: BaseException | None = None
+
+
+Target = tuple[Resource, str]
+"""A kind and the namespace that it is listed in; an empty one lists it everywhere."""
+
+
+def _list_one(
+    reader: ports.ClusterReader, target: Target, stopped: threading.Event
+) -> Iterator[Page | Gap]:
+    resource, namespace = target
+    for attempt in range(_LISTS):
+        try:
+            for items in reader.pages(resource, namespace=namespace):
+                yield Page(resource, namespace, items)
+                if stopped.is_set():
+                    return
+        except Expired as error:
+            if attempt + 1 == _LISTS:
+                yield _gap(resource, namespace, error)
+        except BackstayError as error:
+            yield _gap(resource, namespace, error)
+            return
+        else:
+            return
+
+
+def _gap(resource: Resource, namespace: str, error: BackstayError) -> Gap:
+    return Gap(
+        group=resource.group,
+        plural=resource.plural,
+        namespace=namespace,
+        folder=resource.folder,
+        reason=error.message,
+    )
+
+
+def list_all(reader: ports.ClusterReader, targets: Iterable[Target]) -> Iterator[Page | Gap]:
+    """Pages and gaps of all targets, in their order, read ahead by a thread."""
+    waiting: queue.Queue[Page | Gap | _End] = queue.Queue(maxsize=_AHEAD)
+    stopped = threading.Event()
+
+    def put(item: Page | Gap | _End) -> bool:
+        while not stopped.is_set():
+            try:
+                waiting.put(item, timeout=0.2)
+            except queue.Full:
+                continue
+            return True
+        return False
+
+    def work() -> None:
+        error: BaseException | None = None
+        try:
+            for target in targets:
+                for item in _list_one(reader, target, stopped):
+                    if not put(item):
+                        return
+        except BaseException as caught:  # noqa: BLE001 - carried to the reader's thread
+            error = caught
+        put(_End(error))
+
+    thread = threading.Thread(target=work, name="listing", daemon=True)
+    thread.start()
+    try:
+        while True:
+            item = waiting.get()
+            if isinstance(item, _End):
+                if item.error is not None:
+                    raise item.error
+                return
+            yield item
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def discovered(reader: ports.ClusterReader) -> tuple[tuple[Resource, ...], tuple[Gap, ...]]:
+    """Kinds that the cluster serves and the groups that failed; raises where nothing answers."""
+    found = reader.discover()
+    if not found.resources:
+        raise Incomplete("the API server names no kinds", hint="look at its health")
+    return found.resources, found.failed

@@ -1,0 +1,164 @@
+"""What movers reported is asked of restic again: the repository is the authority.
+
+A snapshot that a mover names and the repository does not list, or lists under another host, path
+or tag, is not a backup. A snapshot of this run that no mover names is told, and left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from reconciler.engine.context import RunPorts, RunRequest
+from reconciler.engine.repositories import OpenRepository, Repositories
+from reconciler.engine.runplan import RunPlan, is_copied
+from reconciler.engine.volumes import Moves
+from reconciler.model.errors import BackstayError
+from reconciler.model.policy import CopyMethod
+from reconciler.model.run import Outcome, VolumeRecord
+from reconciler.model.volumes import MoveResult, MoveState, ResticSnapshot
+from reconciler.plan.selection import VolumeDecision
+
+_OUTCOMES = {
+    MoveState.COMPLETED: Outcome.COMPLETED,
+    MoveState.PARTIALLY_FAILED: Outcome.PARTIALLY_FAILED,
+    MoveState.FAILED: Outcome.FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenVolumes:
+    """Volume records by namespace, in the order of the plan, and what people should know."""
+
+    records: Mapping[str, tuple[VolumeRecord, ...]]
+    warnings: tuple[str, ...]
+
+
+def volume_tags(policy: str, run_id: str, claim: str) -> tuple[str, ...]:
+    """Tags of a volume's snapshot."""
+    return (f"policy:{policy}", f"run:{run_id}", f"claim:{claim}")
+
+
+def prove_volumes(
+    request: RunRequest, run: RunPorts, plan: RunPlan, opened: Repositories, moves: Moves
+) -> ProvenVolumes:
+    """One record per claim of the plan; one question to each restic repository."""
+    records: dict[str, tuple[VolumeRecord, ...]] = {}
+    warnings: list[str] = []
+    for namespace, decisions in plan.decisions.items():
+        repository = opened.opened.get(namespace)
+        listed, problem = _listed(request, run, namespace, repository)
+        made = []
+        for decision in decisions:
+            result = moves.results.get((namespace, decision.claim.name))
+            made.append(
+                _record(request, decision, repository, opened.failed.get(namespace), result)
+                if result is None or not result.snapshot
+                else _prove(request, decision, repository, result, listed, problem)
+            )
+        records[namespace] = tuple(made)
+        named = {found.snapshot for found in made}
+        warnings += [
+            f"restic lists snapshot {found} of this run in {namespace}, and no mover reported it"
+            for found in sorted(set(listed) - named)
+        ]
+    return ProvenVolumes(records, tuple(warnings))
+
+
+def _listed(
+    request: RunRequest, run: RunPorts, namespace: str, repository: OpenRepository | None
+) -> tuple[Mapping[str, ResticSnapshot], str]:
+    if repository is None:
+        return {}, ""
+    try:
+        found = repository.backend.snapshots(tags=(f"run:{request.run_id}",))
+    except BackstayError as error:
+        run.reporter.warning("snapshots not proven", namespace=namespace, why=error.message)
+        return {}, error.message
+    return {snapshot.id: snapshot for snapshot in found}, ""
+
+
+def _prove(
+    request: RunRequest,
+    decision: VolumeDecision,
+    repository: OpenRepository | None,
+    result: MoveResult,
+    listed: Mapping[str, ResticSnapshot],
+    problem: str,
+) -> VolumeRecord:
+    record = _record(request, decision, repository, None, result)
+    flaw = problem or _flaw(request, decision, listed.get(result.snapshot))
+    if not flaw:
+        return record
+    reason = f"snapshot {result.snapshot} is not proven: {flaw}"
+    return replace(record, outcome=Outcome.FAILED, reason=reason, snapshot=None)
+
+
+def _flaw(request: RunRequest, decision: VolumeDecision, snapshot: ResticSnapshot | None) -> str:
+    """What differs between a snapshot and what the record is going to say of it."""
+    claim = decision.claim
+    if snapshot is None:
+        return "restic does not list it"
+    host = f"{request.cluster}/{claim.namespace}"
+    if snapshot.host != host:
+        return f"its host is {snapshot.host}, not {host}"
+    if snapshot.paths != (f"/data/{claim.name}",):
+        return f"its paths are {', '.join(snapshot.paths)}"
+    missing = set(volume_tags(request.policy.name, request.run_id, claim.name))
+    missing -= set(snapshot.tags)
+    return f"it lacks the tags {', '.join(sorted(missing))}" if missing else ""
+
+
+def _record(
+    request: RunRequest,
+    decision: VolumeDecision,
+    repository: OpenRepository | None,
+    failed: BackstayError | None,
+    result: MoveResult | None,
+) -> VolumeRecord:
+    del request
+    claim = decision.claim
+    base = VolumeRecord(
+        claim=claim.name,
+        copy_method=str(decision.method),
+        why=decision.why,
+        outcome=Outcome.SKIPPED,
+        capacity=claim.size,
+        storage_class=claim.storage_class,
+    )
+    if decision.method is CopyMethod.SKIP:
+        return base
+    if not is_copied(decision):
+        return replace(base, outcome=Outcome.FAILED, reason=decision.why)
+    if failed is not None:
+        return replace(base, outcome=Outcome.FAILED, reason=failed.message)
+    if result is None or repository is None:
+        return replace(base, outcome=Outcome.FAILED, reason="no mover ran")
+    return replace(
+        base,
+        outcome=_OUTCOMES[result.state],
+        reason=_reason(result),
+        taken=_time(result.started),
+        repository=repository.ref,
+        snapshot=result.snapshot or None,
+        files=result.files,
+        size=result.size,
+        added=result.added,
+        took=result.took,
+    )
+
+
+def _reason(result: MoveResult) -> str:
+    if result.state is MoveState.COMPLETED:
+        return ""
+    parts = [result.message] if result.message else []
+    if result.error_count:
+        parts.append(f"{result.error_count} errors, first: {'; '.join(result.errors[:3])}")
+    return ": ".join(parts) or str(result.state.value)
+
+
+def _time(text: str) -> datetime | None:
+    if not text:
+        return None
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)

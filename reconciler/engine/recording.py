@@ -1,0 +1,118 @@
+"""The record of a run, put together from what its parts proved."""
+
+from __future__ import annotations
+
+from reconciler.engine.capturing import CapturedTree
+from reconciler.engine.context import RunPorts, RunRequest
+from reconciler.engine.proving import ProvenVolumes
+from reconciler.engine.runplan import RunPlan
+from reconciler.model.cluster import ClusterIdentity
+from reconciler.model.errors import BackstayError
+from reconciler.model.run import (
+    ClusterRef,
+    Counts,
+    NamespaceRecord,
+    Outcome,
+    RunRecord,
+    SecretsRecord,
+    VolumeRecord,
+)
+from reconciler.plan import outcomes
+
+
+def make_record(
+    request: RunRequest,
+    run: RunPorts,
+    identity: ClusterIdentity,
+    plan: RunPlan,
+    captured: CapturedTree,
+    secrets: SecretsRecord,
+    proven: ProvenVolumes,
+) -> RunRecord:
+    """The whole record; its outcome is the worst of its namespaces."""
+    namespaces = [
+        _namespace(name, captured, proven.records.get(name, ())) for name in plan.selection.names
+    ]
+    namespaces += [_gone(name, captured) for name in captured.left]
+    return RunRecord(
+        name=request.run_id,
+        policy=request.policy,
+        cluster=_cluster(request, identity),
+        trigger=request.trigger,
+        started=request.started,
+        finished=run.clock.now().replace(microsecond=0),
+        outcome=outcomes.judge_run(namespaces),
+        namespaces=tuple(namespaces),
+        cluster_scoped=captured.cluster_scoped,
+        secrets=secrets,
+        gaps=captured.gaps,
+        warnings=proven.warnings,
+        retention=request.compiled.policy.retention.words(),
+        writer=request.writer,
+    )
+
+
+def make_failed_record(
+    request: RunRequest,
+    run: RunPorts,
+    identity: ClusterIdentity,
+    plan: RunPlan,
+    error: BackstayError,
+) -> RunRecord:
+    """A run that stored nothing: each namespace is Failed for the same reason."""
+    now = run.clock.now().replace(microsecond=0)
+    namespaces = tuple(
+        NamespaceRecord(
+            name=name,
+            outcome=Outcome.FAILED,
+            captured=now,
+            objects=Counts(),
+            reasons=(error.message,),
+        )
+        for name in plan.selection.names
+    )
+    return RunRecord(
+        name=request.run_id,
+        policy=request.policy,
+        cluster=_cluster(request, identity),
+        trigger=request.trigger,
+        started=request.started,
+        finished=now,
+        outcome=Outcome.FAILED,
+        namespaces=namespaces,
+        warnings=(error.hint,) if error.hint else (),
+        retention=request.compiled.policy.retention.words(),
+        writer=request.writer,
+    )
+
+
+def _cluster(request: RunRequest, identity: ClusterIdentity) -> ClusterRef:
+    return ClusterRef(name=request.cluster, uid=identity.uid, version=identity.version)
+
+
+def _namespace(
+    name: str, captured: CapturedTree, volumes: tuple[VolumeRecord, ...]
+) -> NamespaceRecord:
+    part = captured.namespaces[name]
+    verdict = outcomes.judge_namespace(name, volumes, captured.gaps)
+    return NamespaceRecord(
+        name=name,
+        outcome=verdict.outcome,
+        captured=part.at,
+        objects=part.counts,
+        volumes=volumes,
+        reasons=verdict.reasons,
+        left_out=part.left_out,
+    )
+
+
+def _gone(name: str, captured: CapturedTree) -> NamespaceRecord:
+    left = captured.left[name]
+    verdict = outcomes.judge_namespace(name, (), (), left=left.why)
+    return NamespaceRecord(
+        name=name,
+        outcome=verdict.outcome,
+        captured=left.at,
+        objects=Counts(deleted=left.deleted),
+        reasons=verdict.reasons,
+    )

@@ -1,0 +1,109 @@
+"""The restic repositories of a run: opened, or initialised once, or lost.
+
+A repository is initialised only if no record ever named one for this (Repository, namespace).
+Afterwards "does not exist" and "has another id" mean that it was lost or replaced, and a run that
+made a new one in silence would hide that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reconciler import ports
+from reconciler.engine.clusterbranch import ClusterBranch
+from reconciler.engine.context import RunPorts, RunRequest
+from reconciler.model.errors import BackstayError, RepositoryLost, RepositoryMissing
+from reconciler.model.run import RepositoryEntry, RepositoryRef
+from reconciler.model.volumes import RepositoryAccess
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRepository:
+    """A repository that answered with the id that it should have."""
+
+    ref: RepositoryRef
+    access: RepositoryAccess
+    backend: ports.VolumeBackend
+
+
+@dataclass(frozen=True, slots=True)
+class Repositories:
+    """What could be opened, by namespace, and what could not, with the error."""
+
+    opened: dict[str, OpenRepository]
+    failed: dict[str, BackstayError]
+    entries: tuple[RepositoryEntry, ...]
+    """All of `opened`, as ``_repositories.yaml`` names them."""
+
+
+def open_repositories(
+    request: RunRequest, run: RunPorts, branch: ClusterBranch, namespaces: Iterable[str]
+) -> Repositories:
+    """Opens the policy's repository for each namespace; one that fails does not stop the others."""
+    opened: dict[str, OpenRepository] = {}
+    failed: dict[str, BackstayError] = {}
+    entries: list[RepositoryEntry] = []
+    for namespace in namespaces:
+        try:
+            found = _open(request, run, branch, namespace)
+        except BackstayError as error:
+            failed[namespace] = error
+            run.reporter.warning(
+                "repository can't be used", namespace=namespace, why=error.message, hint=error.hint
+            )
+            continue
+        opened[namespace] = found
+        entries.append(
+            RepositoryEntry(
+                repository=found.ref.name,
+                namespace=namespace,
+                url=found.ref.url,
+                id=found.ref.id,
+                secret=found.ref.secret,
+                first_run=request.run_id,
+            )
+        )
+    return Repositories(opened, failed, tuple(entries))
+
+
+def _open(
+    request: RunRequest, run: RunPorts, branch: ClusterBranch, namespace: str
+) -> OpenRepository:
+    repository = request.compiled.repository
+    url = repository.url_for(request.cluster, namespace)
+    access = run.keyring.access(
+        name=repository.name, secret=repository.secret_ref, url=url, namespace=namespace
+    )
+    backend = run.keyring.backend(access)
+    known = branch.entry(repository.name, namespace)
+    identifier = _identify(run, backend, access, known)
+    ref = RepositoryRef(name=repository.name, url=url, id=identifier, secret=repository.secret_ref)
+    return OpenRepository(ref, access, backend)
+
+
+def _identify(
+    run: RunPorts,
+    backend: ports.VolumeBackend,
+    access: RepositoryAccess,
+    known: RepositoryEntry | None,
+) -> str:
+    try:
+        identifier = backend.open()
+    except RepositoryMissing as error:
+        if known is not None:
+            raise RepositoryLost(
+                f"repository {access.name} at {access.url} is gone; {known.first_run} set it up"
+                f" with id {known.id}",
+                hint="bring it back, or point the Repository to where it is now; Backstay does not"
+                " make a new one in its place",
+            ) from error
+        run.reporter.event("initialising repository", repository=access.name, url=access.url)
+        return backend.initialise()
+    if known is not None and known.id != identifier:
+        raise RepositoryLost(
+            f"repository {access.name} at {access.url} has id {identifier}, and"
+            f" {known.first_run} recorded {known.id}: it was replaced",
+            hint="find out who replaced it; what it held before is not there",
+        )
+    return identifier

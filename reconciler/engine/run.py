@@ -1,0 +1,256 @@
+"""One run of one policy: select, copy volumes and capture side by side, record, push, verify.
+
+Nothing is said to be done before it was proven: every snapshot is asked of its repository again,
+and the push is proven by the remote's own answer. Killed at any point and started again with the
+same run id, it adopts what ended and does the rest; without a record on the branch there is no
+recovery point.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from reconciler.capture import message, paths, record
+from reconciler.engine import capturing, clusterbranch, proving, repositories, secretstore, volumes
+from reconciler.engine.context import RunPorts, RunRequest
+from reconciler.engine.patience import insist
+from reconciler.engine.publishing import publish
+from reconciler.engine.recording import make_failed_record, make_record
+from reconciler.engine.runlease import hold_lease
+from reconciler.engine.runplan import (
+    RunPlan,
+    is_copied,
+    leftover_task,
+    make_run_plan,
+    make_task,
+    tell_plan,
+)
+from reconciler.model.cluster import ClusterIdentity
+from reconciler.model.errors import BackstayError, Interrupted
+from reconciler.model.policy import CLUSTER_NAMESPACE
+from reconciler.model.run import RunRecord
+from reconciler.model.store import Write
+from reconciler.model.volumes import MoveTask
+
+Stopped = Callable[[], bool]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """The record as it is on the branch, and the commit that holds it."""
+
+    record: RunRecord
+    commit: str
+    error: BackstayError | None = None
+    """Why a run is Failed; its exit code is the run's."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Committed:
+    """A record and the local commit that holds it."""
+
+    record: RunRecord
+    commit: str
+
+
+def execute_run(
+    request: RunRequest, run: RunPorts, *, stopped: Stopped = lambda: False
+) -> RunResult:
+    """Does it. Raises ForeignCluster, NothingSelected, Busy and whatever keeps it from recording.
+
+    ``stopped`` turning true ends the run with Interrupted; what movers do goes on, and the same
+    run started again adopts it.
+    """
+    with hold_lease(request, run) as check_lease:
+        return _Run(request, run, check_lease, stopped).execute()
+
+
+class _Run:
+    def __init__(
+        self,
+        request: RunRequest,
+        run: RunPorts,
+        check_lease: Callable[[], None],
+        stopped: Stopped,
+    ) -> None:
+        self._request = request
+        self._run = run
+        self._check_lease = check_lease
+        self._stopped = stopped
+
+    def execute(self) -> RunResult:
+        request, run = self._request, self._run
+        identity = run.reader.identity()
+        branch = self._insist(
+            "reading the cluster's branch",
+            lambda: clusterbranch.load_cluster_branch(run.store, request.cluster),
+        )
+        clusterbranch.check_cluster(run.store, request.cluster, branch, identity)
+        parent = self._insist("fetching the branch", lambda: run.store.tip(request.branch))
+        done = self._recorded_before(parent)
+        if done is not None:
+            return done
+        plan = make_run_plan(request, run)
+        tell_plan(plan, run.reporter)
+        opened = repositories.open_repositories(
+            request, run, branch, (CLUSTER_NAMESPACE, *plan.with_data)
+        )
+        if opened.entries:
+            self._insist(
+                "recording repositories",
+                lambda: clusterbranch.remember_repositories(
+                    run.store,
+                    request.cluster,
+                    identity,
+                    opened.entries,
+                    run_id=request.run_id,
+                    now=run.clock.now(),
+                ),
+            )
+        failure = opened.failed.get(CLUSTER_NAMESPACE)
+        if failure is not None:
+            return self._fail(identity, parent, plan, failure)
+        return self._back_up(identity, parent, plan, opened)
+
+    def _recorded_before(self, parent: str | None) -> RunResult | None:
+        """What this very run already pushed, if its pod died after the push."""
+        if parent is None:
+            return None
+        data = self._run.store.read(parent, [paths.RECORD_PATH]).get(paths.RECORD_PATH)
+        if data is None:
+            return None
+        found = record.parse_record(data)
+        if found.name != self._request.run_id:
+            return None
+        self._run.reporter.event("this run is on the branch already", commit=parent)
+        self._clean_up(
+            leftover_task(self._request, namespace.name, volume.claim)
+            for namespace in found.namespaces
+            for volume in namespace.volumes
+            if volume.snapshot
+        )
+        return RunResult(found, parent)
+
+    def _back_up(
+        self,
+        identity: ClusterIdentity,
+        parent: str | None,
+        plan: RunPlan,
+        opened: repositories.Repositories,
+    ) -> RunResult:
+        request = self._request
+        tasks = [
+            make_task(request, plan, namespace, decision, opened.opened[namespace].access)
+            for namespace, decisions in plan.decisions.items()
+            for decision in decisions
+            if is_copied(decision) and namespace in opened.opened
+        ]
+        abandoned = threading.Event()
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="movers") as pool:
+            moves = pool.submit(self._move, tasks, abandoned)
+            try:
+                captured = self._capture(identity, parent, plan, opened, moves)
+            except BaseException:
+                abandoned.set()
+                raise
+        commit = self._publish(captured.commit)
+        self._clean_up(tasks)
+        return RunResult(captured.record, commit)
+
+    def _move(self, tasks: list[MoveTask], abandoned: threading.Event) -> volumes.Moves:
+        run = self._run
+        return volumes.move_volumes(
+            tasks,
+            mover=run.mover,
+            clock=run.clock,
+            reporter=run.reporter,
+            concurrency=self._request.compiled.policy.volumes.concurrency,
+            deadline=self._request.deadline,
+            stopped=lambda: abandoned.is_set() or self._stopped(),
+        )
+
+    def _capture(
+        self,
+        identity: ClusterIdentity,
+        parent: str | None,
+        plan: RunPlan,
+        opened: repositories.Repositories,
+        moves: Future[volumes.Moves],
+    ) -> _Committed:
+        """Captures while the movers work, then records both in one commit, still local."""
+        request, run = self._request, self._run
+        cluster = opened.opened[CLUSTER_NAMESPACE]
+        key = run.keyring.fingerprint_key(secret=cluster.ref.secret, url=cluster.ref.url)
+        commit = run.store.begin(request.branch, parent)
+        try:
+            captured = capturing.capture(request, run, plan, commit, parent, key)
+            secrets = secretstore.store_secrets(request, run, cluster, captured.secrets)
+            proven = proving.prove_volumes(request, run, plan, opened, moves.result())
+            made = make_record(request, run, identity, plan, captured, secrets, proven)
+            self._stop_if_asked()
+            commit.write(paths.RECORD_PATH, record.render_record(made))
+            text = message.render_message(made)
+            return _Committed(made, commit.finish(text, when=made.finished))
+        except BaseException:
+            commit.abort()
+            raise
+
+    def _fail(
+        self,
+        identity: ClusterIdentity,
+        parent: str | None,
+        plan: RunPlan,
+        error: BackstayError,
+    ) -> RunResult:
+        """Records that the run failed; the tree below stays the last good one."""
+        request, run = self._request, self._run
+        made = make_failed_record(request, run, identity, plan, error)
+        commit = run.store.commit(
+            request.branch,
+            parent,
+            [Write(paths.RECORD_PATH, record.render_record(made))],
+            message.render_message(made),
+            when=made.finished,
+        )
+        return RunResult(made, self._publish(commit), error)
+
+    def _publish(self, commit: str) -> str:
+        self._check_lease()
+        run = self._run
+        return publish(
+            run.store,
+            self._request.branch,
+            commit,
+            clock=run.clock,
+            reporter=run.reporter,
+            deadline=self._request.deadline,
+        )
+
+    def _clean_up(self, tasks: Iterable[MoveTask]) -> None:
+        """Removes movers once their results are on the branch; a leftover is only untidy."""
+        for task in tasks:
+            try:
+                self._run.mover.cleanup(task)
+            except BackstayError as error:
+                self._run.reporter.warning(
+                    "mover left behind",
+                    namespace=task.namespace, claim=task.claim, why=error.message,
+                )  # fmt: skip
+
+    def _stop_if_asked(self) -> None:
+        if self._stopped():
+            raise Interrupted("stopped before the commit; the same run goes on when it is started")
+
+    def _insist(self, what: str, call: Callable[[], T]) -> T:
+        return insist(
+            call,
+            what=what,
+            clock=self._run.clock,
+            reporter=self._run.reporter,
+            deadline=self._request.deadline,
+        )

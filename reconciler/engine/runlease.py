@@ -1,0 +1,98 @@
+"""One run of a policy at a time.
+
+The holder is ``<run id>/<pod>``. A holder whose pod is gone or has ended is dead, whatever the
+Lease says: its successor need not wait. A Lease that can't be renewed is lost, and a run without
+its Lease pushes nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from reconciler.engine.context import RunPorts, RunRequest
+from reconciler.model.errors import BackstayError, Transient
+from reconciler.model.naming import lease_name
+from reconciler.model.objects import Resource
+
+DURATION = 60
+_RENEW_EVERY = 15.0
+_WAIT_FOR_PREDECESSOR = 5.0
+_PODS = Resource(group="", version="v1", kind="Pod", plural="pods", namespaced=True)
+
+
+class Busy(BackstayError):
+    """Another run of the policy is at work: this one is skipped."""
+
+    exit_code = 0
+    reason = "Skipped"
+
+
+def _is_dead(run: RunPorts, namespace: str, holder: str) -> bool:
+    _, _, pod = holder.rpartition("/")
+    if not pod:
+        return False
+    found = run.reader.get(_PODS, pod, namespace=namespace)
+    return found is None or found.get("status", {}).get("phase") in ("Succeeded", "Failed")
+
+
+def _acquire(request: RunRequest, run: RunPorts, holder: str) -> None:
+    name = lease_name(request.policy.name)
+    while True:
+        held_by = run.writer.acquire_lease(request.namespace, name, holder, seconds=DURATION)
+        if held_by != holder and _is_dead(run, request.namespace, held_by):
+            run.reporter.event("taking over the lease of a dead run", lease=name, holder=held_by)
+            held_by = run.writer.acquire_lease(
+                request.namespace, name, holder, seconds=DURATION, take_from=held_by
+            )
+        if held_by == holder:
+            return
+        other, _, _ = held_by.rpartition("/")
+        if other != request.run_id:
+            raise Busy(
+                f"policy {request.policy.name}: {other or held_by} is running",
+                hint="it is left alone; the next run comes by schedule",
+            )
+        # Our predecessor's pod still ends: this very run goes on as soon as it is gone.
+        run.clock.sleep(_WAIT_FOR_PREDECESSOR)
+
+
+@contextmanager
+def hold_lease(request: RunRequest, run: RunPorts) -> Iterator[Callable[[], None]]:
+    """Holds the policy's Lease; yields a check that raises Transient once the Lease is lost."""
+    holder = f"{request.run_id}/{request.pod}"
+    name = lease_name(request.policy.name)
+    _acquire(request, run, holder)
+    ended = threading.Event()
+    lost = threading.Event()
+
+    def renew() -> None:
+        while not ended.wait(_RENEW_EVERY):
+            try:
+                now = run.writer.acquire_lease(request.namespace, name, holder, seconds=DURATION)
+            except BackstayError as error:
+                run.reporter.warning("lease not renewed", lease=name, why=error.message)
+                continue
+            if now != holder:
+                lost.set()
+                return
+
+    def check() -> None:
+        if lost.is_set():
+            raise Transient(
+                f"the Lease {name} was taken by another run; nothing is pushed",
+                hint="the other run's record tells what happened",
+            )
+
+    thread = threading.Thread(target=renew, name="lease", daemon=True)
+    thread.start()
+    try:
+        yield check
+    finally:
+        ended.set()
+        thread.join()
+        try:
+            run.writer.release_lease(request.namespace, name, holder)
+        except BackstayError as error:
+            run.reporter.warning("lease not released", lease=name, why=error.message)

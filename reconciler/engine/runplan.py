@@ -1,0 +1,146 @@
+"""What a run is going to do, decided before it does anything: namespaces, claims, movers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reconciler import ports
+from reconciler.engine import observe
+from reconciler.engine.context import RunPorts, RunRequest
+from reconciler.model.errors import Stalled
+from reconciler.model.policy import CopyMethod
+from reconciler.model.volumes import MoveKind, MoveTask, RepositoryAccess
+from reconciler.plan import selection
+from reconciler.plan.selection import Selection, VolumeDecision
+
+_NEEDS_SHARED_KEY = (
+    "a Direct mover would hold the Repository's storage key in the application's namespace, and"
+    " Config does not say sharedKeyInTenants: true"
+)
+
+
+class NothingSelected(Stalled):
+    """The policy selects no namespace: the run is Failed and commits nothing."""
+
+    reason = "NothingSelected"
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """Selected namespaces and a decision for each of their claims."""
+
+    selection: Selection
+    decisions: Mapping[str, tuple[VolumeDecision, ...]]
+    """By namespace, in the order of the selection."""
+    total_namespaces: int
+
+    @property
+    def with_data(self) -> tuple[str, ...]:
+        """Namespaces that have at least one volume to copy."""
+        return tuple(name for name, found in self.decisions.items() if any(map(is_copied, found)))
+
+
+def is_copied(decision: VolumeDecision) -> bool:
+    """Whether a mover runs for this claim."""
+    return decision.method is not CopyMethod.SKIP and not decision.impossible
+
+
+def make_run_plan(request: RunRequest, run: RunPorts) -> RunPlan:
+    """Observes namespaces, claims and their users, and decides; raises NothingSelected."""
+    policy = request.compiled.policy
+    namespaces = observe.observe_namespaces(run.reader)
+    chosen = selection.select_namespaces(
+        policy.selector.namespaces, namespaces, own_namespace=request.namespace
+    )
+    if not chosen.namespaces:
+        passed = "".join(f"; {found.name}: {found.why}" for found in chosen.passed_over)
+        raise NothingSelected(
+            f"policy {policy.name} selects no namespace of {len(namespaces)}{passed};"
+            " nothing was committed",
+            hint="the last recovery point stays as it is; correct the selector, or bring the"
+            " namespace back with: backstay restore " + policy.name,
+        )
+    decisions = {}
+    for name in chosen.names:
+        claims = observe.observe_claims(run.reader, name)
+        users = observe.observe_claim_users(run.reader, name) if claims else {}
+        decided = selection.decide_volumes(policy.volumes, claims, users)
+        decisions[name] = tuple(_with_grant(request, found) for found in decided)
+    return RunPlan(chosen, decisions, len(namespaces))
+
+
+def _with_grant(request: RunRequest, decision: VolumeDecision) -> VolumeDecision:
+    """Refuses a Direct mover with the shared key unless Config grants it."""
+    if not is_copied(decision) or request.config.shared_key_in_tenants:
+        return decision
+    return VolumeDecision(
+        claim=decision.claim,
+        method=decision.method,
+        why=f"{decision.why}; {_NEEDS_SHARED_KEY}",
+        impossible=True,
+        user=decision.user,
+    )
+
+
+def tell_plan(plan: RunPlan, reporter: ports.Reporter) -> None:
+    """Logs what the run will do, each line with its reason."""
+    for found in plan.selection.namespaces:
+        reporter.event("namespace selected", namespace=found.name, why=found.why)
+    for passed in plan.selection.passed_over:
+        reporter.event("namespace passed over", namespace=passed.name, why=passed.why)
+    for namespace, decisions in plan.decisions.items():
+        for decision in decisions:
+            tell = reporter.warning if decision.impossible else reporter.event
+            tell(
+                "volume planned",
+                namespace=namespace,
+                claim=decision.claim.name,
+                method=str(decision.method),
+                why=decision.why,
+            )
+
+
+def make_task(
+    request: RunRequest,
+    plan: RunPlan,
+    namespace: str,
+    decision: VolumeDecision,
+    access: RepositoryAccess,
+) -> MoveTask:
+    """The mover's task for one claim that is copied."""
+    found = next(chosen for chosen in plan.selection.namespaces if chosen.name == namespace)
+    user = decision.user
+    return MoveTask(
+        kind=MoveKind.BACKUP,
+        run_id=request.run_id,
+        policy=request.policy.name,
+        namespace=namespace,
+        claim=decision.claim.name,
+        access=access,
+        host=f"{request.cluster}/{namespace}",
+        image=request.config.image,
+        exclude=request.compiled.policy.volumes.exclude,
+        node=user.node if user else "",
+        privileged=found.namespace.privileged_movers,
+        run_as_user=user.run_as_user if user else None,
+        run_as_group=user.run_as_group if user else None,
+        fs_group=user.fs_group if user else None,
+        supplemental_groups=user.supplemental_groups if user else (),
+        tolerations=user.tolerations if user else (),
+    )
+
+
+def leftover_task(request: RunRequest, namespace: str, claim: str) -> MoveTask:
+    """Enough of a task to remove what its mover left behind."""
+    nowhere = RepositoryAccess(name="", namespace=namespace, url="", secret="", environment={})
+    return MoveTask(
+        kind=MoveKind.BACKUP,
+        run_id=request.run_id,
+        policy=request.policy.name,
+        namespace=namespace,
+        claim=claim,
+        access=nowhere,
+        host=f"{request.cluster}/{namespace}",
+        image=request.config.image,
+    )

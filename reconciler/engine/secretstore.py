@@ -1,0 +1,50 @@
+"""The values of a run's Secrets: one restic snapshot in the repository of `_cluster`.
+
+They go from memory into restic's standard input, never onto a disk. A run that goes on after a
+lost pod takes the snapshot of its predecessor if it holds the very same bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from reconciler.engine.context import RunPorts, RunRequest
+from reconciler.engine.repositories import OpenRepository
+from reconciler.model.errors import Incomplete
+from reconciler.model.policy import CLUSTER_NAMESPACE
+from reconciler.model.run import SecretsRecord
+
+SECRETS_PATH = "/secrets.jsonl"
+"""Where the snapshot has them: one JSON object per line, sorted."""
+
+
+def secret_tags(policy: str, run_id: str) -> tuple[str, ...]:
+    """Tags of the snapshot with a run's Secrets."""
+    return (f"policy:{policy}", f"run:{run_id}")
+
+
+def store_secrets(
+    request: RunRequest, run: RunPorts, repository: OpenRepository, secrets: Sequence[bytes]
+) -> SecretsRecord:
+    """Stores JSON lines, proves that restic lists the snapshot, and says where it is."""
+    mode = str(request.compiled.policy.manifests.secrets)
+    host = f"{request.cluster}/{CLUSTER_NAMESPACE}"
+    tags = secret_tags(request.policy.name, request.run_id)
+    lines = sorted(secrets)
+    backend = repository.backend
+    found = ""
+    for snapshot in backend.snapshots(tags=tags, host=host):
+        if b"".join(backend.read_file(snapshot.id, SECRETS_PATH)) == b"".join(lines):
+            run.reporter.event("Secrets are stored already", snapshot=snapshot.id)
+            found = snapshot.id
+    if not found:
+        found = backend.backup_stream(iter(lines), host=host, path=SECRETS_PATH, tags=tags).id
+        listed = {snapshot.id for snapshot in backend.snapshots(tags=tags, host=host)}
+        if found not in listed:
+            raise Incomplete(
+                f"restic reported snapshot {found} of the Secrets and does not list it in"
+                f" {repository.ref.url}",
+                hint="look at the storage: something removes what restic writes",
+            )
+    run.reporter.event("Secrets stored", snapshot=found, count=len(lines))
+    return SecretsRecord(mode=mode, repository=repository.ref, snapshot=found, count=len(lines))
