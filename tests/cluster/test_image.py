@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.rig.image import Image, ensure_image
+from tests.rig.image.buildah import buildah, container_name, remove_abandoned
 from tests.rig.image.inputs import PROJECT, copy_inputs
 from tests.rig.image.mounted import mounted, run_read_only
 from tests.rig.image.size import MB, config, layers
-from tests.rig.tools.cache import cache_folder
+from tests.rig.tools.cache import cache_folder, locked
 
 LARGEST = 450 * MB
 UNWANTED = ("pip*", "gcc*", "cc", "make", "uv", "curl", "wget", "sudo", "apt-key")
@@ -138,3 +140,19 @@ def test_code_is_compiled(image: Image, root: Path) -> None:
     cached = run_read_only(image, root, "python", "-c", code).stdout.strip()
     header = (root / cached.lstrip("/")).read_bytes()[:8]
     assert header[4:] == b"\x01\x00\x00\x00"  # PEP 552: hash-based, not checked
+
+
+def test_what_killed_processes_left_is_removed(image: Image) -> None:
+    """A container of a dead process or of a build that was killed goes; one of a live one stays."""
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    names = [f"backstay-{dead.pid}-00000000", "debian-working-container", container_name()]
+    for name in names:
+        buildah("from", "--pull-never", "--name", name, image.name)
+    try:
+        with locked("image"):
+            remove_abandoned()
+        left = buildah("containers", "--format", "{{.ContainerName}}").split()
+        assert [name in left for name in names] == [False, False, True]
+    finally:
+        buildah("rm", names[2])

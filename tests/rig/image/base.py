@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.rig.image.buildah import buildah, run
+from tests.rig.image.buildah import buildah, container_name, run
 from tests.rig.tools import debian
 from tests.rig.tools.cache import cache_folder
 
@@ -55,7 +55,7 @@ def _make(kept: str, today: dt.date) -> None:
     archive = cache_folder() / "image" / f"base-{SUITE}-{today:%Y-%m}.tar"
     if not archive.exists():
         _bootstrap(archive)
-    container = buildah("from", "scratch")
+    container = buildah("from", "--name", container_name(), "scratch")
     try:
         buildah("add", container, str(archive), "/")
         buildah("config", "--cmd", "bash", container)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from tests.rig.image import inputs
 from tests.rig.image.base import ensure_base
-from tests.rig.image.buildah import buildah, require, storage
+from tests.rig.image.buildah import buildah, remove_abandoned, require, storage
 from tests.rig.tools.cache import locked
 from tests.rig.tools.debian import ToolError
 
@@ -35,6 +35,7 @@ def ensure_image(project: Path = inputs.PROJECT) -> Image:
     """Return the image of the project as it is now; build it if nobody did. Raises ToolError."""
     require()
     with locked("image"), tempfile.TemporaryDirectory() as context:
+        remove_abandoned()
         base = ensure_base(dt.datetime.now(dt.UTC).date())
         inputs.copy_inputs(Path(context), project)
         tag = inputs.digest(Path(context), base)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import secrets
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -32,6 +34,22 @@ def buildah(*words: str, timeout: float = 900, cwd: Path | None = None) -> str:
     """Run one buildah command on our storage; return its stdout without the last newline."""
     place = ["--root", f"{storage()}/storage", "--runroot", f"{storage()}/run"]
     return run(["buildah", *place, "--storage-driver", "overlay", *words], timeout, cwd)
+
+
+def container_name() -> str:
+    """Return a new name for a container of this process, so that it can be told when it is dead."""
+    return f"backstay-{os.getpid()}-{secrets.token_hex(4)}"
+
+
+def remove_abandoned() -> None:
+    """Remove the containers, and with them the mounts, of builds and looks that were killed.
+
+    Call it while holding the lock of builds: a container without a name of ours belongs to one.
+    """
+    for name in buildah("containers", "--format", "{{.ContainerName}}").split():
+        owner = re.fullmatch(r"backstay-(\d+)-[0-9a-f]{8}", name)
+        if owner is None or not Path("/proc", owner[1]).exists():
+            buildah("rm", name)
 
 
 def run(argv: Sequence[str], timeout: float, cwd: Path | None = None) -> str:

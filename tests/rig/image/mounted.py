@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.rig.image.build import Image
-from tests.rig.image.buildah import buildah
+from tests.rig.image.buildah import buildah, container_name
 from tests.rig.image.size import config
 
 # The root file system becomes read-only in a mount namespace of its own; nothing else is mounted.
@@ -21,7 +21,7 @@ exec chroot --userspec="$1" . /usr/bin/env -i "${@:2}"
 @contextmanager
 def mounted(image: Image) -> Iterator[Path]:
     """Yield the folder in which the image's root file system is mounted."""
-    container = buildah("from", "--pull-never", image.name)
+    container = buildah("from", "--pull-never", "--name", container_name(), image.name)
     try:
         yield Path(buildah("mount", container))
     finally:
