@@ -20,7 +20,7 @@ import signal
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -236,9 +236,7 @@ def run(
         inherit=inherit,
     )
     with child:
-        feeder = threading.Thread(target=_feed, args=(child.stdin, stdin)) if stdin else None
-        if feeder is not None:
-            feeder.start()
+        feeder = feed(child.stdin, [stdin]) if stdin else None
         chunks, size = [], 0
         while chunk := child.stdout.read1(_CHUNK):  # type: ignore[attr-defined]
             chunks.append(chunk)
@@ -257,9 +255,17 @@ def run(
         return Finished(argv=done.argv, code=done.code, stdout=b"".join(chunks), stderr=done.stderr)
 
 
-def _feed(pipe: IO[bytes], data: bytes) -> None:
-    with contextlib.suppress(BrokenPipeError), pipe:
-        pipe.write(data)
+def feed(pipe: IO[bytes], chunks: Iterable[bytes]) -> threading.Thread:
+    """Writes chunks to a child's stdin from a thread of its own and closes it; join it."""
+
+    def write() -> None:
+        with contextlib.suppress(BrokenPipeError, ValueError), pipe:
+            for chunk in chunks:
+                pipe.write(chunk)
+
+    thread = threading.Thread(target=write, daemon=True)
+    thread.start()
+    return thread
 
 
 def _cannot_start(program: str, cwd: Path | None, error: OSError) -> Refused:

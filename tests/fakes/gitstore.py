@@ -123,10 +123,10 @@ class FakeManifestStore:
             check_sha(sha)
         self.remote.contact(f"push {' '.join(tips)}")
         while self.remote.before_push:
-            branch, sha = self.remote.before_push.pop(0)
+            branch, moved = self.remote.before_push.pop(0)
             self.remote.heads.pop(branch, None)
-            if sha is not None:
-                self.remote.heads[branch] = sha
+            if moved is not None:
+                self.remote.heads[branch] = moved
         known = {**self.remote.commits, **self._own}
         for branch, sha in tips.items():
             chain = _chain(known, sha)

@@ -1,0 +1,321 @@
+"""The policy source: a folder of a Git repository, read without ever making a work tree.
+
+The repository may be hostile: anybody whose pull request is merged writes to it. Files are read
+with ``cat-file`` from a bare, shallow clone, so links, hooks, filters and submodules cannot act;
+what they would have been is reported as a problem. Everything that grows has a cap (`Limits`).
+
+A cycle without a change costs one connection and no file is read again. Ancestry, which decides
+whether something may be deleted, is asked by deepening the history without trees until the
+remembered revision turns up: a shallow clone alone would call every change a rewrite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from reconciler.adapters import process
+from reconciler.adapters.gitcache import GitCache
+from reconciler.adapters.gitcredentials import GitCredentials
+from reconciler.adapters.gitnames import check_folder, check_sha, full_ref, parse_url
+from reconciler.adapters.gitprocess import REMOTE, GitFolder
+from reconciler.model.errors import Incomplete, Problem, Refused
+from reconciler.model.store import Descends, PolicyFiles, parse_revision, render_revision
+
+_OURS = "refs/backstay/policies"
+_HISTORY = "refs/backstay/history"
+_NO_TREES = "tree:0"
+_CHUNK = 1 << 16
+_SUFFIXES = (".yaml", ".yml")
+_STEPS = (32, 1024)
+_SYMLINK, _SUBMODULE = "120000", "160000"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Caps on what a policy repository may cost; sizes in bytes, time in seconds."""
+
+    fetched: int = 256 << 20
+    entries: int = 100_000
+    """Names below the folder, of any kind."""
+    files: int = 10_000
+    file_size: int = 256 << 10
+    total_size: int = 64 << 20
+    history: int = 20_000
+    """Commits that are looked at for ancestry, at most."""
+    deadline: float = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    mode: str
+    sha: str
+    path: str
+
+
+class GitPolicySource:
+    """PolicySource over git; a context manager. ``path`` is the folder with the policies."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        ref: str,
+        path: str,
+        credentials: GitCredentials,
+        workdir: Path,
+        limits: Limits | None = None,
+        allow_local: bool = False,
+    ) -> None:
+        self._limits = limits or Limits()
+        self._name = ref
+        self._ref = full_ref(ref)
+        self._path = check_folder(path)
+        address = parse_url(url, allow_local=allow_local)
+        self._cache = GitCache(
+            workdir, "policies", address, credentials, deadline=self._limits.deadline
+        )
+        self._sha = ""
+        self._read: PolicyFiles | None = None
+        self._answers: dict[tuple[str, str], Descends] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leaves the cache in order."""
+        self._cache.close()
+
+    def fetch(self, last: str | None) -> PolicyFiles:
+        """The newest revision; ``descends`` is UNKNOWN when there is no ``last`` to compare."""
+        sha = self._remote_sha() if self._read is not None else ""
+        if self._read is None or sha != self._sha:
+            sha = self._fetch_tip()
+            if sha != self._sha or self._read is None:
+                self._read = self._read_files(sha)
+                self._sha = sha
+        return replace(self._read, descends=self._descends(last, self._sha))
+
+    @property
+    def _git(self) -> GitFolder:
+        return self._cache.repository
+
+    def _remote_sha(self) -> str:
+        done = self._git.talk("ls-remote", REMOTE, self._ref)
+        if done.code != 0:
+            raise self._git.failure(f"look at {self._name}", done)
+        for line in done.stdout.decode("utf-8", "replace").splitlines():
+            sha, _, name = line.partition("\t")
+            if name == self._ref:
+                return sha
+        raise self._no_such_ref()
+
+    def _fetch_tip(self) -> str:
+        # Files over the cap stay on servers that can leave them out; one byte more is too large.
+        leave_out = f"blob:limit={self._limits.file_size + 1}"
+        done = self._git.talk(
+            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--depth=1",
+            f"--filter={leave_out}", REMOTE, f"+{self._ref}:{_OURS}",
+            leave_out=leave_out,
+            file_limit=self._limits.fetched,
+        )  # fmt: skip
+        if done.code != 0:
+            if b"couldn't find remote ref" in done.stderr:
+                raise self._no_such_ref()
+            if _hit_cap(done):
+                raise Refused(
+                    f"{self._git.shown} at {self._name} is larger than"
+                    f" {self._limits.fetched >> 20} MiB",
+                    hint="keep policies in a repository of their own",
+                )
+            raise self._git.failure(f"fetch {self._name}", done)
+        sha = self._git.resolve(_OURS)
+        if sha is None:
+            raise Incomplete(f"{self._git.shown} sent {self._name}, and it is not there")
+        return check_sha(sha)
+
+    def _no_such_ref(self) -> Refused:
+        return Refused(
+            f"{self._git.shown} has no {self._ref}",
+            hint="check `ref` of the policy source in Config, or push the branch",
+        )
+
+    def _read_files(self, sha: str) -> PolicyFiles:
+        entries = self._list(sha)
+        problems = [_unread(entry) for entry in entries if entry.mode in {_SYMLINK, _SUBMODULE}]
+        wanted = [
+            entry
+            for entry in entries
+            if entry.mode not in {_SYMLINK, _SUBMODULE} and entry.path.endswith(_SUFFIXES)
+        ]
+        # The folder itself, in place of what is in it: it is a file or a link.
+        found = not self._path or any(entry.path != self._path for entry in entries)
+        files, too_large = self._read_blobs(wanted) if found else ({}, [])
+        return PolicyFiles(
+            revision=render_revision(self._name, sha),
+            descends=Descends.UNKNOWN,
+            files=files,
+            problems=tuple(problems + too_large),
+            path_found=found,
+        )
+
+    def _list(self, sha: str) -> list[_Entry]:
+        """Everything below the folder, in Git's order; a tree that unfolds too far is refused."""
+        where = (self._path,) if self._path else ()
+        entries, pending = list[_Entry](), b""
+        with self._git.start("ls-tree", "-r", "-z", "--full-tree", sha, "--", *where) as child:
+            while chunk := child.stdout.read(_CHUNK):
+                *lines, pending = (pending + chunk).split(b"\0")
+                entries += [_parse_entry(line) for line in lines]
+                if len(entries) > self._limits.entries:
+                    raise Refused(
+                        f"{self._git.shown} at {self._name} has more than {self._limits.entries}"
+                        f" entries in {self._path or 'its root'}",
+                        hint="give `path` in Config a folder that holds policies only",
+                    )
+            done = child.wait()
+        if done.code != 0:
+            raise self._git.failure(f"list {self._path or 'files'}", done)
+        return entries
+
+    def _read_blobs(self, wanted: list[_Entry]) -> tuple[Mapping[str, bytes], list[Problem]]:
+        limits = self._limits
+        if len(wanted) > limits.files:
+            raise Refused(
+                f"{self._git.shown} at {self._name} has {len(wanted)} policy files;"
+                f" {limits.files} are allowed",
+                hint="put several policies into one file",
+            )
+        files: dict[str, bytes] = {}
+        problems: list[Problem] = []
+        total = 0
+        if not wanted:
+            return files, problems
+        with self._git.start("cat-file", "--batch", "--buffer", stdin=True) as child:
+            asked = process.feed(child.stdin, [f"{entry.sha}\n".encode() for entry in wanted])
+            for entry in wanted:
+                data = _next_blob(child.stdout, entry, limits.file_size)
+                if data is None:
+                    problems.append(_too_large(entry, limits.file_size))
+                    continue
+                files[entry.path] = data
+                total += len(data)
+                if total > limits.total_size:
+                    raise Refused(
+                        f"{self._git.shown} at {self._name} has more than"
+                        f" {limits.total_size >> 20} MiB of policies",
+                        hint="remove what is no policy",
+                    )
+            asked.join()
+            child.wait()
+        return files, problems
+
+    def _descends(self, last: str | None, sha: str) -> Descends:
+        if last is None:
+            return Descends.UNKNOWN
+        try:
+            remembered = check_sha(parse_revision(last)[1])
+        except ValueError:
+            return Descends.UNKNOWN
+        if remembered == sha:
+            return Descends.YES
+        key = (remembered, sha)
+        if key not in self._answers:
+            self._answers = {key: self._search(remembered, sha)}
+        return self._answers[key]
+
+    def _search(self, remembered: str, sha: str) -> Descends:
+        """Deepens until the remembered commit, the first commit, or the limit is reached."""
+        limit = self._limits.history
+        for depth in (*(step for step in _STEPS if step < limit), limit):
+            if not self._deepen(depth):
+                return Descends.UNKNOWN
+            what = "walk the history"
+            walked = self._git.run("rev-list", f"--max-count={limit}", sha, "--", what=what)
+            history = set(walked.stdout.decode().split())
+            if remembered in history:
+                return Descends.YES
+            if len(history) >= limit:
+                return Descends.UNKNOWN
+            if not history & self._cut():
+                return Descends.NO
+        return Descends.UNKNOWN
+
+    def _deepen(self, depth: int) -> bool:
+        """Brings more history without trees; False if that is more than the cap."""
+        done = self._git.talk(
+            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", f"--depth={depth}",
+            f"--filter={_NO_TREES}", REMOTE, f"+{self._ref}:{_HISTORY}",
+            leave_out=_NO_TREES,
+            file_limit=self._limits.fetched,
+        )  # fmt: skip
+        if done.code == 0:
+            return True
+        if _hit_cap(done):
+            return False
+        raise self._git.failure(f"fetch the history of {self._name}", done)
+
+    def _cut(self) -> set[str]:
+        """Commits whose parents are not here."""
+        shallow = self._git.folder / "shallow"
+        return set(shallow.read_text().split()) if shallow.exists() else set()
+
+
+def _parse_entry(line: bytes) -> _Entry:
+    head, _, path = line.partition(b"\t")
+    mode, _, sha = head.decode().split(" ")
+    return _Entry(mode, sha, path.decode("utf-8", "backslashreplace"))
+
+
+def _next_blob(answer: IO[bytes], entry: _Entry, largest: int) -> bytes | None:
+    """The next object of ``cat-file --batch``; None if it is too large or was left out for that."""
+    words = answer.readline().split()
+    if len(words) == 2 and words[1] == b"missing":
+        return None
+    if len(words) != 3 or words[0] != entry.sha.encode():
+        raise Incomplete(f"git cat-file broke off at {entry.path}")
+    size = int(words[2])
+    data = answer.read(size) if size <= largest else b""
+    rest = size - len(data) + 1
+    while rest > 0 and (skipped := answer.read(min(rest, _CHUNK))):
+        rest -= len(skipped)
+    if rest:
+        raise Incomplete(f"git cat-file broke off at {entry.path}")
+    return data if size <= largest else None
+
+
+def _hit_cap(done: process.Finished) -> bool:
+    """Whether git, or a child of it, wrote a file to its limit (SIGXFSZ, signal 25; or EFBIG)."""
+    return done.code == -25 or b"signal 25" in done.stderr or b"File too large" in done.stderr
+
+
+def _unread(entry: _Entry) -> Problem:
+    kind = "a symbolic link" if entry.mode == _SYMLINK else "a submodule"
+    return Problem(
+        file=entry.path,
+        line=1,
+        column=1,
+        message=f"{kind} is not followed",
+        hint="put the file itself there",
+    )
+
+
+def _too_large(entry: _Entry, largest: int) -> Problem:
+    return Problem(
+        file=entry.path,
+        line=1,
+        column=1,
+        message=f"larger than {largest >> 10} KiB and not read",
+        hint="split the file, or move it out of the policy folder",
+    )

@@ -1,0 +1,160 @@
+"""What every PolicySource keeps, held against the one in memory and the one over Git."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from reconciler.adapters.gitcredentials import GitCredentials
+from reconciler.adapters.gitsource import GitPolicySource, Limits
+from reconciler.model.store import Descends, parse_revision
+from reconciler.ports import PolicySource
+from tests.fakes.policysource import FakePolicySource
+from tests.rig.policyrepo import PolicyRepository
+
+FILES = {"policies/shop.yaml": b"kind: BackupPolicy\n", "policies/team/b.yml": b"kind: Profile\n"}
+LIMIT = 50
+
+
+class World(Protocol):
+    """A source and the repository behind it."""
+
+    source: PolicySource
+
+    def push(self, files: dict[str, bytes], *, rewrite: bool = False) -> str:
+        """A new commit with exactly these files; returns the revision."""
+        ...
+
+    def restart(self) -> None:
+        """The source forgets everything that it did not write down."""
+        ...
+
+
+class InMemory:
+    """World of the fake."""
+
+    def __init__(self) -> None:
+        self.fake = FakePolicySource(limit=LIMIT)
+        self.source: PolicySource = self.fake
+
+    def push(self, files: dict[str, bytes], *, rewrite: bool = False) -> str:
+        """As the World says."""
+        inside = {name: data for name, data in files.items() if name.startswith("policies/")}
+        return self.fake.push(inside, rewrite=rewrite, path_found=bool(inside))
+
+    def restart(self) -> None:
+        """As the World says."""
+
+
+class OverGit:
+    """World of the real one."""
+
+    def __init__(self, folder: Path, *, filters: bool) -> None:
+        self._folder = folder
+        self.repository = PolicyRepository(folder / "policies.git", filters=filters)
+        self._starts = 0
+        self.opened = self._open()
+        self.source: PolicySource = self.opened
+
+    def push(self, files: dict[str, bytes], *, rewrite: bool = False) -> str:
+        """As the World says."""
+        return self.repository.push(files, rewrite=rewrite)
+
+    def restart(self) -> None:
+        """As the World says."""
+        self.opened.close()
+        self._starts += 1
+        self.opened = self._open()
+        self.source = self.opened
+
+    def _open(self) -> GitPolicySource:
+        return GitPolicySource(
+            self.repository.url,
+            ref="main",
+            path="./policies/",
+            credentials=GitCredentials(),
+            workdir=self._folder / f"work{self._starts}",
+            limits=Limits(history=LIMIT),
+            allow_local=True,
+        )
+
+
+@pytest.fixture(params=["memory", "git", "git without filters"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """A source of each kind."""
+    if request.param == "memory":
+        yield InMemory()
+        return
+    made = OverGit(tmp_path, filters=request.param == "git")
+    yield made
+    made.opened.close()
+
+
+def test_the_newest_revision_with_its_files(world: World) -> None:
+    revision = world.push(FILES | {"README.md": b"no policy", "other/x.yaml": b"elsewhere"})
+    fetched = world.source.fetch(None)
+    assert fetched.revision == revision
+    assert parse_revision(revision)[0] == "main"
+    assert dict(fetched.files) == FILES
+    assert fetched.problems == ()
+    assert fetched.path_found
+    assert fetched.descends is Descends.UNKNOWN
+
+
+def test_nothing_new_is_its_own_descendant_with_the_same_files(world: World) -> None:
+    revision = world.push(FILES)
+    first = world.source.fetch(None)
+    second = world.source.fetch(revision)
+    assert second.descends is Descends.YES
+    assert second.files is first.files
+
+
+def test_a_new_commit_descends_from_the_remembered_one(world: World) -> None:
+    old = world.push(FILES)
+    world.source.fetch(None)
+    new = world.push({"policies/only.yaml": b"x"})
+    fetched = world.source.fetch(old)
+    assert (fetched.revision, fetched.descends) == (new, Descends.YES)
+    assert set(fetched.files) == {"policies/only.yaml"}
+
+
+@pytest.mark.parametrize("commits", [1, 5, 45])
+def test_ancestry_is_found_from_a_fresh_start_across_many_commits(
+    world: World, commits: int
+) -> None:
+    old = world.push(FILES)
+    for number in range(commits):
+        world.push(FILES | {"policies/n.yaml": b"%d" % number})
+    world.restart()
+    assert world.source.fetch(old).descends is Descends.YES
+
+
+def test_a_rewritten_history_does_not_descend(world: World) -> None:
+    world.push(FILES)
+    old = world.push(FILES | {"policies/x.yaml": b"1"})
+    assert world.source.fetch(None).revision == old
+    world.push({"policies/x.yaml": b"2"}, rewrite=True)
+    world.push({"policies/x.yaml": b"3"})
+    assert world.source.fetch(old).descends is Descends.NO
+    world.restart()
+    assert world.source.fetch(old).descends is Descends.NO
+
+
+def test_beyond_the_limit_ancestry_is_unknown(world: World) -> None:
+    old = world.push(FILES)
+    for number in range(LIMIT + 1):
+        world.push(FILES | {"policies/n.yaml": b"%d" % number})
+    world.restart()
+    assert world.source.fetch(old).descends is Descends.UNKNOWN
+
+
+def test_a_missing_folder_is_not_an_empty_one(world: World) -> None:
+    world.push({"README.md": b"gone"})
+    fetched = world.source.fetch(None)
+    assert not fetched.path_found
+    assert dict(fetched.files) == {}
+    world.push(FILES)
+    assert world.source.fetch(fetched.revision).path_found
