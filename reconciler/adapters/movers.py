@@ -1,0 +1,192 @@
+"""VolumeMover: restic in a Kubernetes Job beside the volume.
+
+Level-triggered: every look asks the cluster, so a run that was killed at any point is continued by
+whoever asks next, with the same Job (its name is made of run, namespace and claim). The order of
+what is created is argued for in `reconciler.plan.moverjob`.
+
+A result is the mover's own word in its termination message. Where there is none (no image, no
+node, no memory, no time) it is FAILED with what the pod, the Job and the events say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler import ports
+from reconciler.model import naming
+from reconciler.model.errors import BackstayError, Refused
+from reconciler.model.objects import ObjectRef, Resource
+from reconciler.model.volumes import MoveResult, MoveState, MoveTask
+from reconciler.plan import moverjob, moverstatus
+
+_JOBS = Resource(group="batch", version="v1", kind="Job", plural="jobs", namespaced=True)
+_PODS = Resource(group="", version="v1", kind="Pod", plural="pods", namespaced=True)
+_SECRETS = Resource(group="", version="v1", kind="Secret", plural="secrets", namespaced=True)
+_EVENTS = Resource(group="", version="v1", kind="Event", plural="events", namespaced=True)
+_JOB_LABEL = "batch.kubernetes.io/job-name"
+_RUNNING = MoveResult(state=MoveState.RUNNING)
+
+Raw = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """A mover's Job that is still there; ``ended`` says whether it is still at work."""
+
+    namespace: str
+    name: str
+    uid: str
+    policy: str
+    run_id: str
+    claim: str
+    ended: bool
+
+
+class JobMover:
+    """One Job per task, in the claim's namespace."""
+
+    def __init__(
+        self,
+        reader: ports.ClusterReader,
+        writer: ports.ClusterWriter,
+        settings: moverjob.MoverSettings | None = None,
+    ) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._settings = settings or moverjob.MoverSettings()
+        self._waited: dict[str, str] = {}
+        """Job uid → why its pod last waited: the pod is gone when its time is over."""
+
+    def ensure(self, task: MoveTask) -> MoveResult:
+        """Begins the copy or looks at it. Raises Refused where something else has its name."""
+        job = self._job(task)
+        if job is None:
+            job = self._writer.apply(moverjob.make_job(task, self._settings, suspend=True))
+        elif not moverjob.belongs_to(task, job):
+            raise Refused(
+                f"Job {task.namespace}/{moverjob.mover_name(task)} is not the mover of this claim",
+                hint="somebody made a Job of this name: delete it",
+            )
+        if "deletionTimestamp" in job["metadata"]:
+            return _RUNNING  # it is being removed; the next look begins anew
+        if moverstatus.is_suspended(job):
+            self._release(task, job)
+            return _RUNNING
+        return self._look(task, job)
+
+    def cleanup(self, task: MoveTask) -> None:
+        """Removes Job, pods and Secret, if they are this task's own."""
+        name = moverjob.mover_name(task)
+        job = self._job(task)
+        if job is not None and moverjob.belongs_to(task, job):
+            self._waited.pop(_uid(job), None)
+            self._writer.delete(_ref("batch", "Job", task.namespace, name), uid=_uid(job))
+        # The cluster would collect it with the Job, later: keys go now.
+        secret = self._reader.get(_SECRETS, name, namespace=task.namespace)
+        credentials = moverjob.COMPONENT_CREDENTIALS
+        if secret is not None and moverjob.belongs_to(task, secret, credentials):
+            self._writer.delete(_ref("", "Secret", task.namespace, name), uid=_uid(secret))
+
+    def leftovers(self, policy: str) -> tuple[Leftover, ...]:
+        """Every mover Job of a policy that is there now, in all namespaces."""
+        selector = ",".join(
+            f"{key}={value}"
+            for key, value in naming.labels(moverjob.COMPONENT_MOVER, policy=policy).items()
+        )
+        pages = self._reader.pages(_JOBS, label_selector=selector)
+        found = (_leftover(raw) for page in pages for raw in page)
+        # A label's value may be cut; the annotation has the whole name.
+        return tuple(sorted((left for left in found if left.policy == policy), key=_by_place))
+
+    def remove(self, left: Leftover) -> bool:
+        """Removes one leftover; its pods and Secret go with it. False if it was gone."""
+        return self._writer.delete(_ref("batch", "Job", left.namespace, left.name), uid=left.uid)
+
+    def _job(self, task: MoveTask) -> dict[str, Any] | None:
+        return self._reader.get(_JOBS, moverjob.mover_name(task), namespace=task.namespace)
+
+    def _release(self, task: MoveTask, job: Raw) -> None:
+        """Gives a suspended Job its keys and lets it go."""
+        self._writer.apply(moverjob.make_secret(task, _uid(job)))
+        try:
+            self._writer.apply(moverjob.make_job(task, self._settings, suspend=False))
+        except Refused:
+            if moverjob.image_of(job) == task.image:
+                raise
+            # Left by a run of another version: a Job's pods can't be changed, and it has none yet.
+            where = _ref("batch", "Job", task.namespace, moverjob.mover_name(task))
+            self._writer.delete(where, uid=_uid(job))
+
+    def _look(self, task: MoveTask, job: Raw) -> MoveResult:
+        end = moverstatus.end_of(job)
+        if end is None and moverstatus.has_ready_pod(job):
+            self._waited.pop(_uid(job), None)
+            return _RUNNING
+        pods = self._pods(task)
+        if end is None:
+            return self._wait(task, job, pods)
+        found = moverstatus.result_of(pods)
+        if found is not None:
+            return found
+        events = self._events(task, job)
+        waited = self._waited.get(_uid(job), "")
+        return moverstatus.failure(task, end, pods, events, waited=waited)
+
+    def _wait(self, task: MoveTask, job: Raw, pods: list[dict[str, Any]]) -> MoveResult:
+        if waiting := moverstatus.waiting_of(pods):
+            self._waited[_uid(job)] = waiting.text
+            if waiting.lacks_secret:
+                self._writer.apply(moverjob.make_secret(task, _uid(job)))
+        if not pods:
+            refused = moverstatus.refused_pod(self._events(task, job))
+            if refused:
+                return moverstatus.never_started(task, refused)
+        return _RUNNING
+
+    def _pods(self, task: MoveTask) -> list[dict[str, Any]]:
+        selector = f"{_JOB_LABEL}={moverjob.mover_name(task)}"
+        pages = self._reader.pages(_PODS, namespace=task.namespace, label_selector=selector)
+        return [pod for page in pages for pod in page]
+
+    def _events(self, task: MoveTask, job: Raw) -> list[Raw]:
+        """Warnings about the Job and its pods, oldest first; none where they can't be read."""
+        name = moverjob.mover_name(task)
+        try:
+            pages = list(
+                self._reader.pages(_EVENTS, namespace=task.namespace, field_selector="type=Warning")
+            )
+        except BackstayError:
+            return []  # they only explain what is known already
+        return moverstatus.events_about(_flat(pages), name, _uid(job))
+
+
+def _flat(pages: Iterable[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    return [raw for page in pages for raw in page]
+
+
+def _uid(raw: Raw) -> str:
+    return str(raw["metadata"]["uid"])
+
+
+def _ref(group: str, kind: str, namespace: str, name: str) -> ObjectRef:
+    return ObjectRef(group=group, kind=kind, namespace=namespace, name=name)
+
+
+def _by_place(left: Leftover) -> tuple[str, str]:
+    return left.namespace, left.name
+
+
+def _leftover(raw: Raw) -> Leftover:
+    metadata = raw["metadata"]
+    annotations = metadata.get("annotations") or {}
+    return Leftover(
+        namespace=metadata["namespace"],
+        name=metadata["name"],
+        uid=metadata["uid"],
+        policy=annotations.get(naming.POLICY, ""),
+        run_id=annotations.get(naming.RUN, ""),
+        claim=annotations.get(naming.CLAIM, ""),
+        ended=moverstatus.end_of(raw) is not None,
+    )

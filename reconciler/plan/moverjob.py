@@ -1,0 +1,223 @@
+"""The Kubernetes objects of one mover: a Job beside its volume, and the keys it gets. Pure.
+
+The Job is made suspended; its Secret, owned by the Job, comes next; then the Job is let go. So at
+every point where the run may die nothing is left that has no end: a suspended Job holds no keys
+and starts nothing, and a Secret can't outlive its Job (Kubernetes collects it). The other order
+would leave keys behind in somebody's namespace that no Job ever takes with it.
+
+What a mover may do (invariant I14): no API token, one claim, one repository. It runs as the pod
+that uses the claim does, never as root, unless the namespace's administrator has allowed
+privileged movers. Then it is root with the fewest capabilities that read (or put back) everything.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler.model import moverprotocol, naming
+from reconciler.model.config import Resources
+from reconciler.model.volumes import MoveKind, MoveTask
+
+COMPONENT_MOVER = "mover"
+COMPONENT_CREDENTIALS = "credentials"
+CONTAINER = "mover"
+DEFAULT_USER = 65532
+"""Who a mover is where the pod beside it does not say, or there is none."""
+DEFAULT_RESOURCES = Resources(requests={"cpu": "100m", "memory": "256Mi"})
+LOST_PODS = 3
+"""Pods that may die of something else than their own exit before the copy has failed."""
+KEPT_SECONDS = 24 * 3600
+"""How long a Job that nobody cleaned up stays after its end."""
+GRACE_SECONDS = 60
+"""restic takes its lock away when it is told to end."""
+OWN_EXITS = (1, 2, 3, 4, 10, 11, 12)
+"""Said on purpose by the mover: another pod would end the same way."""
+
+_CAPABILITIES = {
+    MoveKind.BACKUP: ("DAC_READ_SEARCH",),
+    MoveKind.RESTORE: ("CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "MKNOD", "SETFCAP"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoverSettings:
+    """What the installation says of movers."""
+
+    pull_policy: str = "IfNotPresent"
+    resources: Resources = field(default_factory=lambda: DEFAULT_RESOURCES)
+
+
+def mover_name(task: MoveTask) -> str:
+    """The name of the Job and of its Secret."""
+    return naming.mover_name(task.run_id, task.namespace, task.claim, task.kind.value)
+
+
+def make_job(task: MoveTask, settings: MoverSettings, *, suspend: bool) -> dict[str, Any]:
+    """The Job, for server-side apply."""
+    metadata = _metadata(task, COMPONENT_MOVER)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": mover_name(task), "namespace": task.namespace, **metadata},
+        "spec": {
+            "suspend": suspend,
+            "backoffLimit": LOST_PODS,
+            "activeDeadlineSeconds": task.timeout,
+            "ttlSecondsAfterFinished": KEPT_SECONDS,
+            "podFailurePolicy": {"rules": _rules()},
+            "template": {
+                "metadata": {
+                    "labels": {**metadata["labels"], "sidecar.istio.io/inject": "false"},
+                    "annotations": {
+                        **metadata["annotations"],
+                        "linkerd.io/inject": "disabled",
+                        "cluster-autoscaler.kubernetes.io/safe-to-evict": "false",
+                    },
+                },
+                "spec": _pod(task, settings),
+            },
+        },
+    }
+
+
+def make_secret(task: MoveTask, job_uid: str) -> dict[str, Any]:
+    """The repository's keys as environment variables, owned by the Job."""
+    environment = {**task.access.environment, "RESTIC_REPOSITORY": task.access.url}
+    data = {key: _encoded(value) for key, value in sorted(environment.items())}
+    name = mover_name(task)
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": job_uid}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {
+            "name": name,
+            "namespace": task.namespace,
+            "ownerReferences": [owner],
+            **_metadata(task, COMPONENT_CREDENTIALS),
+        },
+        "type": "Opaque",
+        "data": data,
+    }
+
+
+def belongs_to(task: MoveTask, raw: Mapping[str, Any], component: str = COMPONENT_MOVER) -> bool:
+    """Whether an object is ours and was made for this very task."""
+    metadata = raw.get("metadata") or {}
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    return (
+        labels.get(naming.COMPONENT) == component
+        and annotations.get(naming.RUN) == task.run_id
+        and annotations.get(naming.CLAIM) == task.claim
+    )
+
+
+def image_of(job: Mapping[str, Any]) -> str:
+    """The image that a Job's container runs."""
+    containers: list[dict[str, Any]] = job["spec"]["template"]["spec"].get("containers") or [{}]
+    return str(containers[0].get("image", ""))
+
+
+def _metadata(task: MoveTask, component: str) -> dict[str, dict[str, str]]:
+    return {
+        "labels": naming.labels(component, policy=task.policy, run_id=task.run_id),
+        "annotations": {
+            naming.POLICY: task.policy,
+            naming.RUN: task.run_id,
+            naming.CLAIM: task.claim,
+        },
+    }
+
+
+def _rules() -> list[dict[str, Any]]:
+    disrupted = {"type": "DisruptionTarget", "status": "True"}
+    own = {"containerName": CONTAINER, "operator": "In", "values": list(OWN_EXITS)}
+    return [
+        # First: an evicted pod may end with any exit code, and is no failure.
+        {"action": "Ignore", "onPodConditions": [disrupted]},
+        {"action": "FailJob", "onExitCodes": own},
+    ]
+
+
+def _pod(task: MoveTask, settings: MoverSettings) -> dict[str, Any]:
+    pod: dict[str, Any] = {
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "nodeSelector": {"kubernetes.io/os": "linux"},
+        "securityContext": _pod_security(task),
+        "containers": [_container(task, settings)],
+        "volumes": [
+            {"name": "data", "persistentVolumeClaim": {"claimName": task.claim}},
+            {"name": "tmp", "emptyDir": {}},
+        ],
+    }
+    if task.node:
+        # By name, not by a label that may differ from it; the volume can only be mounted there.
+        here = {"key": "metadata.name", "operator": "In", "values": [task.node]}
+        terms = [{"matchFields": [here]}]
+        required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+        pod["affinity"] = {"nodeAffinity": required}
+    if task.tolerations:
+        pod["tolerations"] = [dict(toleration) for toleration in task.tolerations]
+    return pod
+
+
+def _pod_security(task: MoveTask) -> dict[str, Any]:
+    seccomp = {"seccompProfile": {"type": "RuntimeDefault"}}
+    if task.privileged:
+        # No fsGroup: the kubelet would give every file of the volume another group.
+        return {"runAsUser": 0, "runAsGroup": 0, **seccomp}
+    user = task.run_as_user or DEFAULT_USER  # root is not ours to take
+    group = task.run_as_group or (user if user == DEFAULT_USER else None)
+    context: dict[str, Any] = {"runAsNonRoot": True, "runAsUser": user, **seccomp}
+    if group is not None:
+        context["runAsGroup"] = group
+    if task.fs_group is not None:
+        context |= {"fsGroup": task.fs_group, "fsGroupChangePolicy": "OnRootMismatch"}
+    if task.supplemental_groups:
+        context["supplementalGroups"] = list(task.supplemental_groups)
+    return context
+
+
+def _container(task: MoveTask, settings: MoverSettings) -> dict[str, Any]:
+    capabilities: dict[str, Any] = {"drop": ["ALL"]}
+    if task.privileged:
+        capabilities["add"] = list(_CAPABILITIES[task.kind])
+    read_only = task.kind is MoveKind.BACKUP
+    resources = settings.resources
+    parts = {"requests": dict(resources.requests), "limits": dict(resources.limits)}
+    return {
+        "name": CONTAINER,
+        "image": task.image,
+        "imagePullPolicy": settings.pull_policy,
+        "args": list(moverprotocol.render_arguments(task)),
+        "env": [
+            {"name": "HOME", "value": "/tmp"},  # noqa: S108 - the pod's own, see volumes
+            {"name": "RESTIC_CACHE_DIR", "value": "/tmp/restic"},  # noqa: S108
+        ],
+        "envFrom": [{"secretRef": {"name": mover_name(task)}}],
+        "resources": {key: value for key, value in parts.items() if value},
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": capabilities,
+        },
+        "terminationMessagePath": moverprotocol.PATH,
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [
+            {
+                "name": "data",
+                "mountPath": moverprotocol.volume_path(task.claim),
+                "readOnly": read_only,
+            },
+            {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108 - an emptyDir
+        ],
+    }
+
+
+def _encoded(value: str) -> str:
+    return base64.b64encode(value.encode("utf-8", "surrogateescape")).decode()

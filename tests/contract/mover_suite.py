@@ -1,0 +1,123 @@
+"""What every VolumeMover promises. Run on the fake, on Jobs of a fake cluster and of a real one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from reconciler.model.volumes import MoveKind, MoveResult, MoveState, MoveTask, RepositoryAccess
+from reconciler.ports import VolumeMover
+
+GOOD = MoveResult(
+    state=MoveState.COMPLETED,
+    snapshot="4bba301e" * 8,
+    repository_id="f1d2d2f9" * 8,
+    files=1003,
+    size=104857600,
+    added=2048,
+    took=7,
+    started="2026-11-21T04:17:05Z",
+)
+PARTIAL = replace(
+    GOOD,
+    state=MoveState.PARTIALLY_FAILED,
+    exit_code=3,
+    error_count=1,
+    errors=("open ü.txt: permission denied",),
+    message="1 file could not be read",
+)
+BROKEN = MoveResult(state=MoveState.FAILED, exit_code=12, message="wrong password")
+RESULTS = {"good": GOOD, "partial": PARTIAL, "broken": BROKEN}
+SECRET = "correct-horse-battery-staple-0123456789"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoverWorld:
+    """A mover whose claims end as RESULTS says; ``silent`` dies without a word."""
+
+    mover: VolumeMover
+    namespace: str
+    image: str
+    settle: Callable[[MoveTask], MoveResult]
+    """Looks until it has ended, moving the cluster along where it is a fake one."""
+    count: Callable[[MoveTask], int]
+    """How many copies of this task there are or were."""
+    traces: Callable[[], list[str]]
+    """What movers have left in the namespace now."""
+
+    def task(self, claim: str, run_id: str = "shop-20261121-041703-7c1e9") -> MoveTask:
+        """A backup of one claim."""
+        access = RepositoryAccess(
+            name="main",
+            namespace=self.namespace,
+            url="s3:https://s3.example.org/backups/prod/shop",
+            secret="restic-main",
+            environment={"RESTIC_PASSWORD": SECRET},
+        )
+        return MoveTask(
+            kind=MoveKind.BACKUP,
+            run_id=run_id,
+            policy="shop",
+            namespace=self.namespace,
+            claim=claim,
+            access=access,
+            host=f"prod/{self.namespace}",
+            image=self.image,
+            timeout=60,
+        )
+
+
+class MoverContract:
+    """VolumeMover."""
+
+    def test_it_begins_once(self, mover_world: MoverWorld) -> None:
+        task = mover_world.task("good")
+        assert mover_world.mover.ensure(task).state is MoveState.RUNNING
+        mover_world.mover.ensure(task)
+        mover_world.settle(task)
+        assert mover_world.count(task) == 1
+
+    def test_the_result_is_the_movers_word_and_stays(self, mover_world: MoverWorld) -> None:
+        for claim, expected in RESULTS.items():
+            task = mover_world.task(claim)
+            assert mover_world.settle(task) == expected, claim
+            assert mover_world.mover.ensure(task) == expected, claim
+            assert mover_world.count(task) == 1
+
+    def test_cleanup_leaves_nothing(self, mover_world: MoverWorld) -> None:
+        task = mover_world.task("good")
+        mover_world.settle(task)
+        mover_world.mover.cleanup(task)
+        assert mover_world.traces() == []
+        mover_world.mover.cleanup(task)
+
+    def test_cleanup_ends_one_that_runs(self, mover_world: MoverWorld) -> None:
+        task = mover_world.task("slow")
+        mover_world.mover.ensure(task)
+        mover_world.mover.ensure(task)
+        mover_world.mover.cleanup(task)
+        assert mover_world.traces() == []
+
+    def test_cleanup_of_what_never_was(self, mover_world: MoverWorld) -> None:
+        mover_world.mover.cleanup(mover_world.task("good"))
+        assert mover_world.traces() == []
+
+    def test_runs_do_not_meet(self, mover_world: MoverWorld) -> None:
+        one = mover_world.task("good", "shop-20261121-041703-7c1e9")
+        two = mover_world.task("good", "shop-20261122-041703-9e1c7")
+        mover_world.settle(one)
+        assert mover_world.mover.ensure(two).state is MoveState.RUNNING
+        mover_world.mover.cleanup(one)
+        assert mover_world.settle(two) == GOOD
+
+
+class JobContract:
+    """Of movers that are Jobs."""
+
+    def test_one_that_dies_silently_has_failed(self, mover_world: MoverWorld) -> None:
+        result = mover_world.settle(mover_world.task("silent"))
+        assert result.state is MoveState.FAILED
+        assert result.exit_code == 4
+        assert f"{mover_world.namespace}/silent" in result.message
+        assert "exit code 4" in result.message
+        assert SECRET not in result.message

@@ -1,0 +1,81 @@
+"""The fake mover, and Jobs on the fake cluster, keep what VolumeMover promises."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.adapters.movers import JobMover
+from reconciler.model import moverprotocol
+from reconciler.model.volumes import MoveResult, MoveState, MoveTask
+from tests.contract.mover_suite import RESULTS, JobContract, MoverContract, MoverWorld
+from tests.fakes import kubelet
+from tests.fakes.cluster import FakeCluster
+from tests.fakes.mover import FakeMover
+
+NAMESPACE = "shop"
+
+
+class TestFake(MoverContract):
+    """The fake."""
+
+    @pytest.fixture
+    def mover_world(self) -> MoverWorld:
+        """Return a fake mover that knows how each claim ends."""
+        mover = FakeMover({(NAMESPACE, claim): result for claim, result in RESULTS.items()})
+
+        def settle(task: MoveTask) -> MoveResult:
+            while (result := mover.ensure(task)).state is MoveState.RUNNING:
+                pass
+            return result
+
+        cleaned = mover.cleaned
+        return MoverWorld(
+            mover=mover,
+            namespace=NAMESPACE,
+            image="backstay:test",
+            settle=settle,
+            count=lambda task: mover.begun[task.namespace, task.claim],
+            traces=lambda: [name for name, _ in mover.begun if not cleaned],
+        )
+
+
+class TestJobsOnFakeCluster(MoverContract, JobContract):
+    """Jobs, moved along by hand."""
+
+    @pytest.fixture
+    def mover_world(self) -> MoverWorld:
+        """Return Jobs on a fake cluster whose pods end as the suite says."""
+        cluster = FakeCluster()
+        cluster.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+        mover = JobMover(cluster, cluster)
+
+        def settle(task: MoveTask) -> MoveResult:
+            while (result := mover.ensure(task)).state is MoveState.RUNNING:
+                for job in kubelet.jobs(cluster):
+                    _end(cluster, job)
+            return result
+
+        def traces() -> list[str]:
+            kinds = ("Job", "Secret", "Pod")
+            return [raw["kind"] for kind in kinds for raw in cluster.all(kind)]
+
+        return MoverWorld(
+            mover=mover,
+            namespace=NAMESPACE,
+            image="backstay:test",
+            settle=settle,
+            count=lambda _: len(cluster.all("Pod")) // max(len(cluster.all("Job")), 1),
+            traces=traces,
+        )
+
+
+def _end(cluster: FakeCluster, job: dict[str, object]) -> None:
+    metadata = job["metadata"]
+    assert isinstance(metadata, dict)
+    claim = metadata["annotations"]["backstay.dev/claim"]
+    if claim not in RESULTS:
+        kubelet.end(cluster, job, exit_code=4, reason="Error")
+        return
+    result = RESULTS[claim]
+    text = moverprotocol.render_result(result)
+    kubelet.end(cluster, job, message=text, exit_code=result.exit_code)
