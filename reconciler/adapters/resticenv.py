@@ -55,7 +55,9 @@ def secrets(access: RepositoryAccess) -> tuple[str, ...]:
     values = {
         value
         for name, value in access.environment.items()
-        if len(value) >= _SHORTEST_SECRET and not _NO_SECRET.fullmatch(name)
+        if _FROM_SECRET.fullmatch(name)
+        and len(value) >= _SHORTEST_SECRET
+        and not _NO_SECRET.fullmatch(name)
     }
     return tuple(sorted(values, key=len, reverse=True))
 

@@ -88,12 +88,11 @@ def parse_error(message: Mapping[str, Any]) -> str:
 
 def parse_summary(message: Mapping[str, Any]) -> Summary:
     """The summary of a backup or a restore."""
-    files = message.get("total_files_processed", message.get("files_restored", 0))
-    size = message.get("total_bytes_processed", message.get("bytes_restored", 0))
+    # What a restore skipped is in place already: it counts.
+    files = _total(message, "total_files_processed", "files_restored", "files_skipped")
+    size = _total(message, "total_bytes_processed", "bytes_restored", "bytes_skipped")
     added = message.get("data_added_packed", message.get("data_added", 0))
-    return Summary(
-        str(message.get("snapshot_id") or ""), _number(files), _number(size), _number(added)
-    )
+    return Summary(str(message.get("snapshot_id") or ""), files, size, _number(added))
 
 
 def parse_snapshot(value: Mapping[str, Any]) -> ResticSnapshot:
@@ -114,6 +113,10 @@ def parse_snapshot(value: Mapping[str, Any]) -> ResticSnapshot:
         size=_number(figures.get("total_bytes_processed", -1)),
         added=_number(figures.get("data_added_packed", figures.get("data_added", -1))),
     )
+
+
+def _total(message: Mapping[str, Any], *names: str) -> int:
+    return sum(_number(message.get(name)) for name in names)
 
 
 def _number(value: object) -> int:

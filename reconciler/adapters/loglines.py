@@ -1,0 +1,47 @@
+"""JSON lines on stderr with the standard library alone.
+
+The mover's reporter: the full one (`telemetry`) takes longer to import than a small volume takes
+to copy. Lines have the same keys, so one reader serves both.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from datetime import UTC, datetime
+from typing import TextIO
+
+_PROGRESS_EVERY = 10.0
+
+
+class JsonLines:
+    """Reporter that writes one JSON object per line to ``stream`` (stderr)."""
+
+    def __init__(self, *, stream: TextIO | None = None) -> None:
+        self._out = stream or sys.stderr
+        self._last: dict[str, float] = {}
+
+    def event(self, message: str, **fields: object) -> None:
+        """Something happened as it should."""
+        self._write("info", message, fields)
+
+    def warning(self, message: str, **fields: object) -> None:
+        """Somebody should look at this."""
+        self._write("warning", message, fields)
+
+    def progress(self, what: str, done: int, total: int) -> None:
+        """How far something long is; at most one line per thing and ten seconds."""
+        now = time.monotonic()
+        if done < total and now - self._last.get(what, -_PROGRESS_EVERY) < _PROGRESS_EVERY:
+            return
+        self._last[what] = now
+        self.event("progress", what=what, done=done, total=total)
+
+    def _write(self, level: str, message: str, fields: dict[str, object]) -> None:
+        kept = {key: value for key, value in fields.items() if value not in (None, "", ())}
+        moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        line = json.dumps({**kept, "event": message, "level": level, "time": moment}, default=str)
+        with contextlib.suppress(OSError, ValueError):
+            print(line, file=self._out, flush=True)  # noqa: T201 - a log, not a result
