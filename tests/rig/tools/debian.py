@@ -109,10 +109,15 @@ def _one_line(line: str) -> dict[str, str]:
     return fields | {"signed-by": options.get("signed-by", "")}
 
 
-def unpack(packages: Sequence[str], suite: str, into: Path) -> None:
-    """Unpack the packages (not what they depend on) of a suite into a folder; no root needed."""
+def unpack(
+    packages: Sequence[str], suite: str, into: Path, *, source: Mirror | None = None
+) -> None:
+    """Unpack the packages (not what they depend on) of a suite into a folder; no root needed.
+
+    They come from `source`, by default this machine's own archive, and only with a good signature.
+    """
     with locked(f"apt-{suite}"), tempfile.TemporaryDirectory() as folder:
-        apt = ["apt-get", "-q", *_private_apt(suite)]
+        apt = ["apt-get", "-q", *_private_apt(suite, source or mirror())]
         _run([*apt, "update"], cwd=folder)
         _run([*apt, "download", *packages], cwd=folder)
         into.mkdir(parents=True, exist_ok=True)
@@ -120,12 +125,12 @@ def unpack(packages: Sequence[str], suite: str, into: Path) -> None:
             _run(["dpkg-deb", "-x", str(archive), str(into)], cwd=folder)
 
 
-def _private_apt(suite: str) -> list[str]:
+def _private_apt(suite: str, source: Mirror) -> list[str]:
     """Make apt's own folders for a suite; return the options that make it use nothing else."""
     root = cache_folder() / "apt" / suite
     for name in ("sources", "lists/partial", "archives/partial"):
         (root / name).mkdir(parents=True, exist_ok=True)
-    (root / "sources" / "backstay.sources").write_text(mirror().sources(suite))
+    (root / "sources" / "backstay.sources").write_text(source.sources(suite))
     (root / "status").touch()
     options = {
         "Dir::Etc::SourceList": "/dev/null",
