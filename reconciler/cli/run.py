@@ -80,7 +80,7 @@ def _execute(policy: str, compiled_file: Path, config_file: Path) -> int:
             reader=client,
             writer=client,
             store=store,
-            mover=JobMover(client, client, clock=wiring.clock()),
+            mover=JobMover(client, client),
             keyring=wiring.keyring(config, resolve),
             reporter=reporter,
             clock=wiring.clock(),

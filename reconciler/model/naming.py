@@ -15,6 +15,8 @@ CLAIM = f"{GROUP}/claim"
 REVISION = f"{GROUP}/revision"
 DIGEST = f"{GROUP}/digest"
 SOURCE = f"{GROUP}/source"
+RESTORING = f"{GROUP}/restoring"
+"""On a claim that a restore has made and not filled yet: the run whose data it gets."""
 MANAGED_BY = "app.kubernetes.io/managed-by"
 DEFAULT_NAMESPACE = "backstay-system"
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 
 from reconciler.model.errors import Refused, UsageError
-from reconciler.model.run import Outcome
+from reconciler.model.run import Counts, Outcome
 
 _SHA = re.compile(r"[0-9a-f]{7,40}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -20,15 +20,17 @@ _RUN = re.compile(r".+-\d{8}-\d{6}-[0-9a-f]{5}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryPoint:
-    """One recorded run, as its commit tells it; ``objects`` and ``volumes`` as written there."""
+    """One recorded run, as its commit's trailers tell it; ``volumes_added`` in bytes."""
 
     run_id: str
     commit: str
     started: datetime
     outcome: Outcome
     revision: str = ""
-    objects: str = ""
-    volumes: str = ""
+    objects: Counts = field(default_factory=Counts)
+    volumes_stored: int = 0
+    volumes_wanted: int = 0
+    volumes_added: int = 0
 
 
 def order_points(found: Iterable[RecoveryPoint]) -> tuple[RecoveryPoint, ...]:
@@ -58,6 +60,14 @@ def choose_point(
         if point.outcome in good:
             return point
     raise _nothing(before, at, policy)
+
+
+def find_point(points: Sequence[RecoveryPoint], name: str) -> RecoveryPoint:
+    """The run or commit that is named, whatever its outcome; raises Refused, UsageError."""
+    found = _named(points, name)
+    if found is None:
+        raise UsageError(f"{name} is neither a run nor a commit")
+    return found
 
 
 def _named(points: Sequence[RecoveryPoint], at: str) -> RecoveryPoint | None:

@@ -1,0 +1,48 @@
+"""``backstay adopt``: a person says that this cluster goes on where another one ended."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from pathlib import Path
+
+import click
+
+from reconciler.cli import wiring
+from reconciler.engine.clusterbranch import adopt_cluster, load_cluster_branch
+
+
+@click.command(name="adopt", short_help="Let this cluster write an old one's branches.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@wiring.config_option
+@wiring.kubeconfig_option
+@wiring.context_option
+@wiring.output_option
+def command(
+    yes: bool, config_file: Path, kubeconfig: Path | None, context: str | None, output: str
+) -> None:
+    """Say that this cluster writes the branches of the cluster that Config names.
+
+    A rebuilt cluster has another uid than the one that wrote before, and its runs exit 4 until
+    somebody adopts it: an empty new cluster must not become the latest recovery point. Restore
+    first, then adopt.
+    """
+    config = wiring.load_config(config_file)
+    client = wiring.cluster(kubeconfig, context)
+    name, clock = config.cluster.name, wiring.clock()
+    identity = client.identity()
+    with wiring.manifest_store(config, wiring.resolver(client)) as store:
+        marker = load_cluster_branch(store, name).marker
+        before = marker.uid if marker else "nobody"
+        if before != identity.uid and not yes:
+            click.echo(f"{name} was written by {before}; this cluster is {identity.uid}.", err=True)
+            click.confirm("Adopt it?", abort=True, err=True)
+        made = adopt_cluster(store, name, identity, now=clock.now(), by=getpass.getuser())
+    if output == "json":
+        click.echo(
+            json.dumps({"formatVersion": 1, "cluster": name, "uid": made.uid, "before": before})
+        )
+    elif before == identity.uid:
+        click.echo(f"{name} is this cluster's already ({made.uid}).")
+    else:
+        click.echo(f"{name} is now written by {made.uid}, before by {before}.")

@@ -1,0 +1,113 @@
+"""``backstay restore``: the plan, a question, the deed."""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import click
+
+from reconciler.adapters.movers import JobMover
+from reconciler.cli import wiring
+from reconciler.engine.restore import Restore, RestorePorts, RestoreRequest, RestoreResult
+from reconciler.model.errors import Interrupted, UsageError
+from reconciler.model.restore import RestorePlan
+from reconciler.report import restore as report
+
+_HOURS = 12
+
+
+@click.command(name="restore", short_help="Bring back objects and volumes.")
+@click.argument("policy")
+@click.option(
+    "--at", default="latest", show_default=True,
+    help="latest, a time (2026-11-21T02:00:00Z), a date (its end, UTC), a run or a commit.",
+)  # fmt: skip
+@click.option("--allow-partial", is_flag=True, help="Take a recovery point with missing parts.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--plan", "plan_only", is_flag=True, help="Print the plan and stop.")
+@wiring.config_option
+@wiring.kubeconfig_option
+@wiring.context_option
+@wiring.output_option
+def command(
+    policy: str, at: str, allow_partial: bool, yes: bool, plan_only: bool, config_file: Path,
+    kubeconfig: Path | None, context: str | None, output: str,
+) -> int:  # fmt: skip
+    """Restore what POLICY protects to the state of a recovery point.
+
+    What exists is never changed: objects and claims that are there are kept as they are. Claims
+    come back with their data before any workload starts. Doing it twice changes nothing.
+    """
+    config = wiring.load_config(config_file)
+    client = wiring.cluster(kubeconfig, context)
+    resolve = wiring.resolver(client)
+    clock = wiring.clock()
+    with wiring.manifest_store(config, resolve) as store:
+        world = RestorePorts(
+            reader=client,
+            writer=client,
+            store=store,
+            mover=JobMover(client, client),
+            keyring=wiring.keyring(config, resolve),
+            reporter=wiring.reporter(),
+            clock=clock,
+        )
+        request = RestoreRequest(
+            config=config,
+            policy=policy,
+            at=at,
+            allow_partial=allow_partial,
+            deadline=clock.now() + timedelta(hours=_HOURS),
+        )
+        restore = Restore(request, world)
+        plan = restore.plan()
+        _show(plan, output)
+        if plan_only:
+            return 0
+        if plan.empty:
+            click.echo("Nothing to do.", err=output == "json")
+            return 0
+        _ask(yes)
+        result = restore.execute(plan)
+    _tell(result, output)
+    return 0
+
+
+def _show(plan: RestorePlan, output: str) -> None:
+    if output == "json":
+        click.echo(json.dumps(report.plan_document(plan)))
+    else:
+        click.echo(report.render_plan(plan), nl=False)
+
+
+def _ask(yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("nobody can answer here", hint="add --yes once the plan is what you want")
+    if not click.confirm("Proceed?", err=True):
+        raise Interrupted("not restored")
+
+
+def _tell(result: RestoreResult, output: str) -> None:
+    if output == "json":
+        document = {
+            "formatVersion": 1,
+            "type": "restoreResult",
+            "created": result.created,
+            "kept": result.kept,
+            "skipped": result.skipped,
+            "filled": result.filled,
+            "differing": list(result.differing),
+        }
+        click.echo(json.dumps(document))
+        return
+    click.echo(
+        f"Restored: {result.created} objects created, {result.filled} volumes filled,"
+        f" {result.kept} kept, {result.skipped} skipped."
+    )
+    for name in result.differing:
+        click.echo(f"  {name} is there, and a controller changed it meanwhile")

@@ -1,0 +1,58 @@
+"""``backstay show``: one run's record."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import yaml
+
+from reconciler.capture import message, record
+from reconciler.cli import history, wiring
+from reconciler.engine.history import read_points, read_record
+from reconciler.model.errors import UsageError
+from reconciler.plan.recoverypoints import find_point
+from reconciler.report import history as report
+
+
+@click.group(name="show", short_help="Show a run's record.")
+def command() -> None:
+    """Show what was recorded."""
+
+
+@command.command(name="run")
+@click.argument("run_id", metavar="ID")
+@click.option("--policy", default=None, help="Whose run it is, where ID is a commit.")
+@history.clone_option
+@history.cluster_option
+@wiring.config_option
+@wiring.output_option
+def show_run(
+    run_id: str, policy: str | None, clone: Path | None, cluster: str | None, config_file: Path,
+    output: str,
+) -> None:  # fmt: skip
+    """Show the record of the run ID: outcome, namespaces, volumes and their snapshots."""
+    with history.open_history(clone, cluster, config_file) as found:
+        points = read_points(found.store, found.branch(policy or _policy_of(run_id)))
+        point = find_point(points, run_id)
+        made = read_record(found.store, point.commit)
+    if output == "json":
+        document = yaml.load(record.render_record(made), yaml.CSafeLoader)
+        click.echo(
+            json.dumps(
+                {"formatVersion": 1, "type": "run", "commit": point.commit, "record": document}
+            )
+        )
+    else:
+        click.echo(report.render_run(made, point.commit), nl=False)
+
+
+def _policy_of(run_id: str) -> str:
+    try:
+        return message.parse_run_id(run_id)[0]
+    except ValueError as error:
+        raise UsageError(
+            f"{run_id} is not a run's name",
+            hint="a name looks like shop-20261121-041703-7c1e9; a commit needs --policy",
+        ) from error

@@ -1,0 +1,141 @@
+"""What a restore reads before it plans: the recovery point, and what stands in the cluster."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from reconciler import ports
+from reconciler.capture import canonical, paths
+from reconciler.engine.history import StoreReader, read_points, read_record
+from reconciler.engine.observe import read_all
+from reconciler.engine.secretstore import SECRETS_PATH
+from reconciler.model import naming
+from reconciler.model.errors import Refused, RepositoryLost, Waiting
+from reconciler.model.objects import ObjectRef, Resource, folder_of
+from reconciler.model.policy import CLUSTER_NAMESPACE
+from reconciler.model.run import RepositoryRef, RunRecord
+from reconciler.model.volumes import RepositoryAccess
+from reconciler.plan.recoverypoints import RecoveryPoint, choose_point
+from reconciler.plan.restore import Live, Stored
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointContent:
+    """One recovery point with all its manifests."""
+
+    point: RecoveryPoint
+    record: RunRecord
+    stored: tuple[Stored, ...]
+    texts: Mapping[str, bytes] = field(repr=False)
+
+
+def read_point(
+    store: StoreReader, branch: str, at: str, *, policy: str, allow_partial: bool
+) -> PointContent:
+    """Chooses the recovery point and reads it whole."""
+    points = read_points(store, branch)
+    point = choose_point(points, at, policy=policy, allow_partial=allow_partial)
+    record = read_record(store, point.commit)
+    names = [path for path in store.tree(point.commit) if paths.parse_path(path) is not None]
+    texts = store.read(point.commit, names)
+    stored = tuple(_stored(path, texts[path]) for path in sorted(texts))
+    return PointContent(point=point, record=record, stored=stored, texts=texts)
+
+
+def _stored(path: str, text: bytes) -> Stored:
+    manifest = canonical.read_manifest(text, where=path)
+    metadata = manifest.get("metadata") or {}
+    group, _, _ = str(manifest.get("apiVersion", "")).rpartition("/")
+    kind = str(manifest.get("kind", ""))
+    ref = ObjectRef(
+        group=group,
+        kind=kind,
+        namespace=str(metadata.get("namespace") or ""),
+        name=str(metadata.get("name") or ""),
+    )
+    if paths.path_of(ref.namespace, group, kind, ref.name) != path:
+        raise Refused(
+            f"{path} holds {ref}: it is not where a run would have put it",
+            hint="look at who wrote the branch; a run writes each object to its own path",
+        )
+    return Stored(path=path, folder=folder_of(group, kind), ref=ref, manifest=manifest)
+
+
+def open_repository(keyring: ports.Keyring, ref: RepositoryRef, namespace: str) -> RepositoryAccess:
+    """Keys of a repository that a record names, once it answered with the recorded id."""
+    access = keyring.access(name=ref.name, secret=ref.secret, url=ref.url, namespace=namespace)
+    found = keyring.backend(access).open()
+    if found != ref.id:
+        raise RepositoryLost(
+            f"repository {ref.name} at {ref.url} has id {found}, and the record names {ref.id}",
+            hint="it was replaced; the recovery point's data is not in it",
+        )
+    return access
+
+
+def read_secrets(keyring: ports.Keyring, record: RunRecord) -> Mapping[str, dict[str, Any]]:
+    """path → full Secret, from restic. Empty where the run stored none."""
+    held = record.secrets
+    if held is None or held.repository is None or held.snapshot is None:
+        return {}
+    access = open_repository(keyring, held.repository, CLUSTER_NAMESPACE)
+    data = b"".join(keyring.backend(access).read_file(held.snapshot, SECRETS_PATH))
+    found = {}
+    for line in data.splitlines():
+        secret: dict[str, Any] = orjson.loads(line)
+        metadata = secret["metadata"]
+        found[paths.path_of(metadata["namespace"], "", "Secret", metadata["name"])] = secret
+    return found
+
+
+def fingerprint_key(keyring: ports.Keyring, record: RunRecord) -> bytes | None:
+    """The key that the record's fingerprints were made with, None without stored Secrets."""
+    held = record.secrets
+    if held is None or held.repository is None:
+        return None
+    return keyring.fingerprint_key(secret=held.repository.secret, url=held.repository.url)
+
+
+def observe_live(
+    reader: ports.ClusterReader,
+    content: PointContent,
+    served: Mapping[str, Resource],
+    key: bytes | None,
+) -> dict[str, Live]:
+    """path → what stands there now; complete or raises. One list per kind and namespace."""
+    wanted: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for found in content.stored:
+        if found.folder in served:
+            wanted[found.folder, found.ref.namespace].add(found.path)
+    live: dict[str, Live] = {}
+    for (folder, namespace), expected in sorted(wanted.items()):
+        resource = served[folder]
+        for raw in read_all(reader, resource, dict, namespace=namespace):
+            path = paths.object_path(resource, raw["metadata"])
+            if path in expected:
+                live[path] = _look(resource, raw, content.texts[path], key)
+    return live
+
+
+def _look(resource: Resource, raw: dict[str, Any], text: bytes, key: bytes | None) -> Live:
+    metadata = raw["metadata"]
+    if resource.folder == "namespace" and metadata.get("deletionTimestamp"):
+        raise Waiting(
+            f"namespace {metadata['name']} is still being deleted",
+            hint="wait until it is gone, then restore again",
+            retry_after=10,
+        )
+    found = canonical.capture_object(raw, resource, fingerprint_key=key)
+    equal = isinstance(found, canonical.Captured) and found.text == text
+    annotations = metadata.get("annotations") or {}
+    return Live(equal=equal, restoring=annotations.get(naming.RESTORING, ""))
+
+
+def served_kinds(resources: Iterable[Resource]) -> dict[str, Resource]:
+    """folder → kind, of what the cluster serves."""
+    return {resource.folder: resource for resource in resources}

@@ -1,0 +1,122 @@
+"""Recovery points and records, for people and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from reconciler.model.run import NamespaceRecord, Outcome, RunRecord, VolumeRecord
+from reconciler.plan.recoverypoints import RecoveryPoint
+from reconciler.report.amounts import render_bytes, render_seconds
+
+_HEAD = ("RUN", "OUTCOME", "OBJECTS", "VOLUMES", "STARTED", "COMMIT")
+
+
+def render_table(rows: Sequence[Sequence[str]]) -> str:
+    """Columns as wide as they need to be; the first row is the head."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = (
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    )
+    return "\n".join(lines) + "\n"
+
+
+def render_log(points: Sequence[RecoveryPoint]) -> str:
+    """One line per run, newest first."""
+    if not points:
+        return "no runs\n"
+    return render_table([_HEAD, *map(_row, points)])
+
+
+def _row(point: RecoveryPoint) -> tuple[str, ...]:
+    counts = point.objects
+    return (
+        point.run_id,
+        str(point.outcome),
+        f"{counts.captured} (+{counts.created} ~{counts.changed} -{counts.deleted})",
+        _volumes(point),
+        point.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        point.commit[:10],
+    )
+
+
+def _volumes(point: RecoveryPoint) -> str:
+    if point.volumes_stored != point.volumes_wanted:
+        return f"{point.volumes_stored} of {point.volumes_wanted}"
+    if not point.volumes_stored:
+        return "none"
+    return f"{point.volumes_stored}, +{render_bytes(point.volumes_added)}"
+
+
+def log_document(policy: str, points: Sequence[RecoveryPoint]) -> dict[str, Any]:
+    """The log as one JSON document; ``volumesAdded`` in bytes."""
+    return {
+        "formatVersion": 1,
+        "type": "log",
+        "policy": policy,
+        "runs": [
+            {
+                "run": point.run_id,
+                "outcome": str(point.outcome),
+                "started": point.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                "commit": point.commit,
+                "revision": point.revision,
+                "objects": {
+                    "captured": point.objects.captured,
+                    "created": point.objects.created,
+                    "changed": point.objects.changed,
+                    "deleted": point.objects.deleted,
+                },
+                "volumesStored": point.volumes_stored,
+                "volumesWanted": point.volumes_wanted,
+                "volumesAdded": point.volumes_added,
+            }
+            for point in points
+        ],
+    }
+
+
+def render_run(record: RunRecord, commit: str) -> str:
+    """A record as a person reads it."""
+    return "\n".join(_run_lines(record, commit)) + "\n"
+
+
+def _run_lines(record: RunRecord, commit: str) -> Iterator[str]:
+    took = (record.finished - record.started).total_seconds()
+    yield f"Run      {record.name}"
+    yield f"Outcome  {record.outcome}"
+    yield f"Policy   {record.policy.name} {record.policy.revision} {record.policy.source}".rstrip()
+    yield f"Cluster  {record.cluster.name} ({record.cluster.uid}, {record.cluster.version})"
+    yield f"Started  {record.started:%Y-%m-%dT%H:%M:%SZ} by {record.trigger}"
+    yield f"Took     {render_seconds(took)}"
+    yield f"Commit   {commit}"
+    held = record.secrets
+    if held is not None and held.snapshot:
+        where = held.repository.url if held.repository else ""
+        yield f"Secrets  {held.count} in snapshot {held.snapshot[:10]} of {where}"
+    for part in record.namespaces:
+        yield ""
+        yield from _namespace_lines(part)
+    for gap in record.gaps:
+        yield f"not captured: {gap}"
+    for warning in record.warnings:
+        yield f"warning: {warning}"
+
+
+def _namespace_lines(part: NamespaceRecord) -> Iterator[str]:
+    counts = part.objects
+    changes = f"+{counts.created} ~{counts.changed} -{counts.deleted}"
+    yield f"Namespace {part.name}: {part.outcome}, {counts.captured} objects ({changes})"
+    for reason in part.reasons:
+        yield f"  ! {reason}"
+    for volume in part.volumes:
+        yield f"  {_volume_line(volume)}"
+
+
+def _volume_line(volume: VolumeRecord) -> str:
+    head = f"claim {volume.claim}: {volume.copy_method} ({volume.why}), {volume.outcome}"
+    if volume.outcome is Outcome.SKIPPED or volume.snapshot is None:
+        return f"{head}{': ' + volume.reason if volume.reason else ''}"
+    size = f"{volume.files} files, {render_bytes(volume.size)}, +{render_bytes(volume.added)}"
+    return f"{head}, snapshot {volume.snapshot[:10]}, {size} in {render_seconds(volume.took)}"
