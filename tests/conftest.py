@@ -15,11 +15,13 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.rig.tools.cache import cache_folder
+
 TESTS = Path(__file__).parent
 # Seconds per test. A cluster test's limit leaves out fixtures: the first may build Kubernetes.
 LIMITS = {"unit": 2, "contract": 120, "integration": 120, "cluster": 900}
 FOREIGN = re.compile(
-    r"GIT_.*|KUBECONFIG|KUBERNETES_.*|RESTIC_.*|AWS_.*|SSH_AUTH_SOCK|SSH_ASKPASS|BACKSTAY_(?!TEST_|CACHE$).*"
+    r"GIT_.*|KUBECONFIG|KUBERNETES_.*|RESTIC_.*|AWS_.*|SSH_AUTH_SOCK|SSH_ASKPASS|BACKSTAY_(?!TEST_|CACHE$|STATE$).*"
 )
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ftp_proxy")
 
@@ -39,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Forget the caller's Git, cluster and repositories before anything can use them."""
-    os.environ.setdefault("BACKSTAY_CACHE", str(cache_folder()))
+    os.environ["BACKSTAY_CACHE"] = str(cache_folder())  # while HOME is still the caller's
     for name in [name for name in os.environ if FOREIGN.fullmatch(name)]:
         del os.environ[name]
     os.environ.update(
@@ -49,12 +51,6 @@ def pytest_configure(config: pytest.Config) -> None:
         LC_ALL="C.UTF-8",
         TZ="UTC",
     )
-
-
-def cache_folder() -> Path:
-    """Return the folder for downloads and builds; asked once, while HOME is still the caller's."""
-    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(os.environ.get("BACKSTAY_CACHE") or f"{base}/backstay")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 def cache_folder() -> Path:
     """Return `$BACKSTAY_CACHE`, or `backstay` in the user's cache folder."""
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(os.environ.get("BACKSTAY_CACHE") or f"{base}/backstay")
+    return Path(os.environ.get("BACKSTAY_CACHE") or f"{base}/backstay").absolute()
 
 
 @contextmanager
