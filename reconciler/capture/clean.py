@@ -19,6 +19,7 @@ from typing import Any
 
 from reconciler.capture import rules
 from reconciler.capture.kept import OWNERS
+from reconciler.model import naming
 from reconciler.model.objects import Resource, folder_of
 
 SERVER_METADATA = frozenset(
@@ -41,6 +42,8 @@ LAST_APPLIED = frozenset(
         "kapp.k14s.io/original",
         "objectset.rio.cattle.io/applied",
         "banzaicloud.com/last-applied",
+        # Ours, on a claim while a restore fills it: says how far, not what it is.
+        naming.RESTORING,
     }
 )
 # Put on by the API server or its controllers whenever the object is there.

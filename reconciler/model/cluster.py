@@ -51,6 +51,8 @@ class Claim:
     access_modes: tuple[str, ...] = ()
     size: int = 0
     terminating: bool = False
+    restoring: str = ""
+    """The run whose data an unfinished restore is putting into it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

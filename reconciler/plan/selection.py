@@ -140,6 +140,8 @@ def _wanted_method(volumes: Volumes, claim: Claim) -> tuple[CopyMethod, str]:
 
 def _obstacle(claim: Claim, user: ClaimUser | None) -> str:
     """Why a Direct mover can't read this claim, or an empty string."""
+    if claim.restoring:
+        return f"a restore of {claim.restoring} has not filled it yet"
     if claim.phase == "Lost":
         return "its volume is lost (phase Lost)"
     if claim.volume_mode == "Block":
@@ -154,7 +156,7 @@ def decide_volume(volumes: Volumes, claim: Claim, user: ClaimUser | None) -> Vol
     method, why = _wanted_method(volumes, claim)
     if method is CopyMethod.SKIP:
         return VolumeDecision(claim=claim, method=method, why=why)
-    if claim.phase == "Pending":
+    if claim.phase == "Pending" and not claim.restoring:
         # Nothing was ever written: a claim that waits for its first consumer has no volume.
         return VolumeDecision(
             claim=claim, method=CopyMethod.SKIP, why="it is not bound, so it holds no data"

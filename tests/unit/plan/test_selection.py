@@ -120,6 +120,8 @@ def test_i8_every_claim_has_its_method_and_reason(
         (claim(phase="Lost"), "Lost"),
         (claim(volume_mode="Block"), "raw block"),
         (claim(access_modes=("ReadWriteOncePod",)), "db-0"),
+        (claim(restoring="shop-20261121-041703-7c1e9"), "has not filled it"),
+        (claim(phase="Pending", restoring="shop-20261121-041703-7c1e9"), "has not filled it"),
     ],
 )
 def test_what_direct_cannot_read_is_said_and_not_skipped(given: Claim, word: str) -> None:
