@@ -44,4 +44,4 @@ class JsonLines:
         moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         line = json.dumps({**kept, "event": message, "level": level, "time": moment}, default=str)
         with contextlib.suppress(OSError, ValueError):
-            print(line, file=self._out, flush=True)  # noqa: T201 - a log, not a result
+            print(line, file=self._out, flush=True)

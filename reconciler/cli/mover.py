@@ -20,8 +20,8 @@ from typing import Any
 import click
 
 from reconciler.adapters.clock import SystemClock
-from reconciler.adapters.resticrepo import ResticRepository
 from reconciler.adapters.loglines import JsonLines
+from reconciler.adapters.resticrepo import ResticRepository
 from reconciler.engine.mover import MoveOrder, failed, run_move
 from reconciler.model import moverprotocol
 from reconciler.model.errors import BackstayError, Bug, Interrupted, UsageError
