@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from reconciler.capture import rules_network, rules_storage, rules_workloads
-from reconciler.capture.kept import OWNERS
 from reconciler.capture.fields import Line, child, drop_annotations
+from reconciler.capture.kept import OWNERS
 
 Rule = Callable[[dict[str, Any], Mapping[str, Any]], None]
 

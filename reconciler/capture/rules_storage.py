@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.capture.kept import DATA_SOURCE
 from reconciler.capture.fields import Line, annotate, child, drop, drop_annotations
+from reconciler.capture.kept import DATA_SOURCE
 from reconciler.model.objects import folder_of
 
 BINDING = (

@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from reconciler.capture.kept import COMPLETED, PHASE
 from reconciler.capture.fields import Line, annotate, child, children, drop, drop_annotations
+from reconciler.capture.kept import COMPLETED, PHASE
 
 CONTROLLER_UID = ("controller-uid", "batch.kubernetes.io/controller-uid")
 JOB_NAME = ("job-name", "batch.kubernetes.io/job-name")
