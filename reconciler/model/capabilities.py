@@ -1,0 +1,199 @@
+"""What this version does with each field of the language: one table.
+
+A field that is understood and not executed is refused where it stands, never ignored: whoever
+writes ``hooks`` must not believe that they run. A test walks the language against the table, so
+a field without a line here can't be merged.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from types import MappingProxyType
+
+
+class Support(enum.Enum):
+    """How far a field gets."""
+
+    PARSED = "parsed"
+    """Understood and refused: "is not supported yet"."""
+    PLANNED = "planned"
+    """Taken, shown by the plan and recorded; not enforced yet, and the plan says so."""
+    EXECUTED = "executed"
+
+
+_P, _R, _X = Support.PARSED, Support.PLANNED, Support.EXECUTED
+
+KINDS: Mapping[str, Support] = MappingProxyType(
+    {
+        "BackupPolicy": _X,
+        "Repository": _X,
+        "Config": _X,
+        "Profile": _P,
+        "Exemption": _P,
+        "Restore": _P,
+    }
+)
+
+_DOCUMENT = {"apiVersion": _X, "kind": _X, "metadata": _X, "metadata.name": _X, "spec": _X}
+
+_RETENTION = (
+    *("Last", "Hourly", "Daily", "Weekly", "Monthly", "Yearly", "Within"),
+    *("WithinHourly", "WithinDaily", "WithinWeekly", "WithinMonthly", "WithinYearly"),
+)
+_HOOK_COMMAND = ("", ".command", ".timeout", ".onError")
+
+BACKUP_POLICY = {
+    **_DOCUMENT,
+    "spec.profile": _P,
+    "spec.clusters": _P,
+    "spec.clusters.matchLabels": _P,
+    "spec.renamedFrom": _P,
+    "spec.suspend": _X,
+    "spec.schedule": _X,
+    "spec.schedule.cron": _X,
+    "spec.schedule.timeZone": _X,
+    "spec.objectives": _R,
+    "spec.objectives.rpo": _R,
+    "spec.objectives.rto": _R,
+    "spec.selector": _X,
+    "spec.selector.namespaces": _X,
+    "spec.selector.namespaces.names": _X,
+    "spec.selector.namespaces.matchLabels": _X,
+    "spec.selector.namespaces.exclude": _X,
+    "spec.selector.objects": _X,
+    "spec.selector.objects.matchLabels": _P,
+    "spec.selector.objects.include": _P,
+    "spec.selector.objects.exclude": _P,
+    "spec.selector.objects.clusterScoped": _X,
+    "spec.manifests": _X,
+    "spec.manifests.secrets": _X,
+    "spec.volumes": _X,
+    "spec.volumes.repository": _X,
+    "spec.volumes.rules": _X,
+    "spec.volumes.rules[].match": _X,
+    "spec.volumes.rules[].match.claims": _X,
+    "spec.volumes.rules[].match.storageClass": _X,
+    "spec.volumes.rules[].copyMethod": _X,
+    "spec.volumes.rules[].reason": _X,
+    "spec.volumes.copyMethod": _X,
+    "spec.volumes.concurrency": _X,
+    "spec.volumes.exclude": _X,
+    "spec.hooks": _P,
+    "spec.hooks[].name": _P,
+    "spec.hooks[].pods": _P,
+    "spec.hooks[].pods.matchLabels": _P,
+    "spec.hooks[].container": _P,
+    **{f"spec.hooks[].pre{part}": _P for part in _HOOK_COMMAND},
+    **{f"spec.hooks[].post{part}": _P for part in _HOOK_COMMAND},
+    "spec.retention": _R,
+    **{f"spec.retention.keep{word}": _R for word in _RETENTION},
+    "spec.guards": _P,
+    "spec.guards.maxShrink": _P,
+}
+
+REPOSITORY = {
+    **_DOCUMENT,
+    "spec.url": _X,
+    "spec.secretRef": _X,
+    "spec.secretRef.name": _X,
+    "spec.tenantSecretRef": _P,
+    "spec.tenantSecretRef.name": _P,
+    "spec.scope": _X,
+    "spec.maintenance": _P,
+    "spec.maintenance.cron": _P,
+    "spec.maintenance.check": _P,
+    "spec.maintenance.check.readData": _P,
+}
+
+_CREDENTIALS = ("secretRef", "secretRef.name", "file", "env")
+_RESOURCES = ("", ".resources", ".resources.requests", ".resources.limits")
+
+CONFIG = {
+    "apiVersion": _X,
+    "kind": _X,
+    "cluster": _X,
+    "cluster.name": _X,
+    "cluster.labels": _R,
+    "policySource": _X,
+    "policySource.url": _X,
+    "policySource.ref": _X,
+    "policySource.path": _X,
+    "policySource.interval": _X,
+    **{f"policySource.{field}": _X for field in _CREDENTIALS},
+    "policySource.verify": _P,
+    "policySource.verify.secretRef": _P,
+    "policySource.verify.secretRef.name": _P,
+    "manifestStore": _X,
+    "manifestStore.url": _X,
+    "manifestStore.author": _X,
+    "manifestStore.author.name": _X,
+    "manifestStore.author.email": _X,
+    **{f"manifestStore.{field}": _X for field in _CREDENTIALS},
+    "manifestStore.signingKey": _P,
+    "manifestStore.signingKey.name": _P,
+    "inventory": _P,
+    "inventory.url": _P,
+    **{f"inventory.{field}": _P for field in _CREDENTIALS},
+    "image": _X,
+    "imagePullPolicy": _X,
+    "secrets": _X,
+    "secrets{}.file": _X,
+    "secrets{}.env": _X,
+    "grants": _P,
+    "grants[].path": _P,
+    "grants[].namespaces": _P,
+    "grants[].hooks": _P,
+    "sharedKeyInTenants": _X,
+    **{f"runs{part}": _X for part in _RESOURCES},
+    **{f"movers{part}": _X for part in _RESOURCES},
+    "maxDelete": _X,
+}
+
+FIELDS: Mapping[str, Mapping[str, Support]] = MappingProxyType(
+    {"BackupPolicy": BACKUP_POLICY, "Repository": REPOSITORY, "Config": CONFIG}
+)
+"""Kind → dotted path (``[]`` any item of a list, ``{}`` any key of a mapping) → support."""
+
+_COPY_METHODS = {"Auto": _P, "Snapshot": _P, "Clone": _P, "Direct": _X, "Skip": _X}
+
+VALUES: Mapping[tuple[str, str], Mapping[str, Support]] = MappingProxyType(
+    {
+        ("BackupPolicy", "spec.volumes.copyMethod"): _COPY_METHODS,
+        ("BackupPolicy", "spec.volumes.rules[].copyMethod"): _COPY_METHODS,
+        ("BackupPolicy", "spec.manifests.secrets"): {"Restic": _X, "Sops": _P, "Omit": _P},
+        ("BackupPolicy", "spec.selector.objects.clusterScoped"): {
+            "Referenced": _X,
+            "All": _P,
+            "None": _P,
+        },
+        ("Repository", "spec.scope"): {"Namespace": _X, "Cluster": _P},
+    }
+)
+"""(kind, path) → support of each value, where it matters; the field itself is executed."""
+
+CRON_HASH = _P
+"""``H`` in minute or hour of a schedule."""
+
+PLANNED_NOTE = "recorded, not enforced yet"
+
+
+def support_of(kind: str, path: str) -> Support:
+    """Raises KeyError for a path that the language does not have."""
+    return FIELDS[kind][path]
+
+
+def refused_values(kind: str, path: str) -> frozenset[str]:
+    """Values of a field that this version does not execute."""
+    values = VALUES.get((kind, path), {})
+    return frozenset(value for value, support in values.items() if support is Support.PARSED)
+
+
+def planned_notes(kind: str) -> Mapping[str, str]:
+    """Top-level fields of a kind that are recorded only → what the plan says of them."""
+    fields = FIELDS[kind].items()
+    return {
+        path.removeprefix("spec."): PLANNED_NOTE
+        for path, support in fields
+        if support is Support.PLANNED and path.count(".") == 1
+    }

@@ -1,0 +1,229 @@
+"""The language of ``backstay.yaml``, in the same style as `reconciler.policy.language`."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, model_validator
+
+from reconciler.model import durations
+from reconciler.policy import fields
+from reconciler.policy.fields import Wrong
+from reconciler.policy.language import NameRef, Part
+
+_SOURCES = "secretRef, file and env"
+
+
+def check_git_url(value: str) -> str:
+    """A URL with a scheme, without a password."""
+    if re.match(r"[\w.-]+@[\w.-]+:", value):
+        raise Wrong("is not a URL", "write ssh://git@host/path.git")
+    parts = urlsplit(value)
+    if parts.scheme not in {"https", "http", "ssh", "file"}:
+        raise Wrong("is not a Git URL", "use https://, ssh://, http:// or file://")
+    if re.search(r"\s", value) or (not parts.hostname and parts.scheme != "file") or not parts.path:
+        raise Wrong("is not a Git URL", "such as ssh://git@git.example.org/policies.git")
+    if parts.password is not None or (parts.username and parts.scheme in {"https", "http"}):
+        raise Wrong("has credentials in it", f"use one of {_SOURCES}")
+    return value
+
+
+def check_ref(value: str) -> str:
+    """A branch name as Git takes it."""
+    good = re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,254}", value)
+    if not good or ".." in value or "//" in value or value.endswith(("/", ".", ".lock")):
+        raise Wrong("is not a branch name")
+    return value
+
+
+def check_path(value: str) -> str:
+    """A folder of a repository, relative to its root."""
+    parts = value.strip("/").split("/")
+    if value.startswith(("/", "-")) or ".." in parts or len(value) > 1024:
+        raise Wrong("is not a folder in the repository", "relative to its root, without ..")
+    return value
+
+
+def check_interval(value: str) -> str:
+    """A duration of at most a day."""
+    fields.check_duration(value)
+    if durations.parse_duration(value) > 86400:
+        raise Wrong("is longer than a day")
+    return value
+
+
+def check_prefix(value: str) -> str:
+    """The start of a variable's name."""
+    if not re.fullmatch(r"[A-Z_][A-Z0-9_]{0,99}", value):
+        raise Wrong("is not a prefix of environment variables", "such as GIT_")
+    return value
+
+
+def check_quantity(value: str) -> str:
+    """A Kubernetes quantity."""
+    if not re.fullmatch(r"[0-9]{1,18}(\.[0-9]{1,9})?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?", value):
+        raise Wrong("is not a quantity", "such as 100m, 2 or 512Mi")
+    return value
+
+
+GitUrl = Annotated[str, AfterValidator(check_git_url)]
+Quantities = dict[
+    Literal["cpu", "memory", "ephemeral-storage"], Annotated[str, AfterValidator(check_quantity)]
+]
+
+
+class LocalCredentials(Part):
+    """Where the keys of a Secret are on a machine that can't read Secrets: one of the two."""
+
+    file: fields.Text | None = None
+    """A folder with one file per key."""
+    env: Annotated[str, AfterValidator(check_prefix)] | None = None
+    """Prefix of environment variables: key `ca.crt` with prefix `GIT_` is `GIT_CA_CRT`."""
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> LocalCredentials:
+        if (self.file is None) == (self.env is None):
+            raise Wrong("needs exactly one of file and env")
+        return self
+
+
+class CredentialsPart(Part):
+    """Where credentials are: at most one of the three."""
+
+    secret_ref: NameRef | None = None
+    """A Secret in Backstay's own namespace, with Flux's keys."""
+    file: fields.Text | None = None
+    """A folder with one file per key."""
+    env: Annotated[str, AfterValidator(check_prefix)] | None = None
+    """Prefix of environment variables: key `identity` with prefix `GIT_` is `GIT_IDENTITY`."""
+
+    @model_validator(mode="after")
+    def _at_most_one(self) -> CredentialsPart:
+        given = [item for item in (self.secret_ref, self.file, self.env) if item is not None]
+        if len(given) > 1:
+            raise Wrong(f"has more than one of {_SOURCES}")
+        if given and getattr(self, "url", "").startswith("http://"):
+            raise Wrong("would send credentials over plain http", "use https:// or ssh://")
+        return self
+
+
+class ClusterPart(Part):
+    """The cluster of this installation."""
+
+    name: fields.LabelName
+    """Stands in branches, restic hosts and URLs: choose it once."""
+    labels: fields.Labels = Field(default_factory=dict)
+    """What policies choose clusters by."""
+
+
+class VerifyPart(Part):
+    """Which signatures a revision of the policies must have."""
+
+    secret_ref: NameRef
+    """Secret with the allowed signers."""
+
+
+class PolicySourcePart(CredentialsPart):
+    """The Git repository that policies come from."""
+
+    url: GitUrl
+    """https://, ssh://, http:// or file://."""
+    ref: Annotated[str, AfterValidator(check_ref)] = "main"
+    """Branch."""
+    path: Annotated[str, AfterValidator(check_path)] = ""
+    """Folder with the policies; by default the whole repository."""
+    interval: Annotated[str, AfterValidator(check_interval)] = "1m"
+    """How often it is looked at."""
+    verify: VerifyPart | None = None
+    """Which signatures are required."""
+
+
+class AuthorPart(Part):
+    """Who commits captures."""
+
+    name: fields.Text = "Backstay"
+    email: fields.Text = "backstay@localhost"
+
+    @model_validator(mode="after")
+    def _fits_a_commit(self) -> AuthorPart:
+        if re.search(r"[<>\n]", self.name + self.email):
+            raise Wrong("has < or > in it")
+        return self
+
+
+class ManifestStorePart(CredentialsPart):
+    """The Git repository that captures go to."""
+
+    url: GitUrl
+    """https://, ssh://, http:// or file://."""
+    author: AuthorPart = Field(default_factory=AuthorPart)
+    """Who commits."""
+    signing_key: NameRef | None = None
+    """Secret with the SSH key that signs commits."""
+
+
+class InventoryPart(CredentialsPart):
+    """Where the inventory of the cluster is published."""
+
+    url: GitUrl
+    """https://, ssh://, http:// or file://."""
+
+
+class GrantPart(Part):
+    """What policies below a folder may use."""
+
+    path: Annotated[str, AfterValidator(check_path)]
+    """Folder of the policy repository."""
+    namespaces: fields.Globs = Field(default_factory=lambda: ["*"])
+    """Namespaces that its policies may name."""
+    hooks: bool = False
+    """Whether its policies may have hooks."""
+
+
+class ResourcesPart(Part):
+    """Requests and limits of a container."""
+
+    requests: Quantities = Field(default_factory=dict)
+    """As in Kubernetes."""
+    limits: Quantities = Field(default_factory=dict)
+    """As in Kubernetes."""
+
+
+class JobsPart(Part):
+    """Settings of Jobs."""
+
+    resources: ResourcesPart | None = None
+    """Requests and limits of their containers."""
+
+
+class ConfigDocument(Part):
+    """One installation."""
+
+    api_version: str
+    kind: str
+    cluster: ClusterPart
+    """The cluster of this installation."""
+    policy_source: PolicySourcePart
+    """Where policies come from."""
+    manifest_store: ManifestStorePart
+    """Where captures go."""
+    inventory: InventoryPart | None = None
+    """Where the inventory goes."""
+    image: fields.Text
+    """Image of runs and movers."""
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] = "IfNotPresent"
+    """As in Kubernetes."""
+    secrets: dict[fields.ObjectName, LocalCredentials] = Field(default_factory=dict)
+    """Name of a Secret → where its keys are, where Secrets can't be read."""
+    grants: list[GrantPart] | None = None
+    """What policies may use; by default everything but hooks."""
+    shared_key_in_tenants: bool = False
+    """Allows Direct movers to hold the Repository's own storage key in a tenant's namespace."""
+    runs: JobsPart = Field(default_factory=JobsPart)
+    """Settings of runs."""
+    movers: JobsPart = Field(default_factory=JobsPart)
+    """Settings of movers."""
+    max_delete: fields.Percent = "20%"
+    """How many of the policies one revision may take away without approval."""

@@ -1,0 +1,212 @@
+"""The words of the language: annotated types that check one value each.
+
+A checker returns the value or raises `Wrong`, whose message is a predicate ("is not …") and
+whose hint says what to write.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import re
+import zoneinfo
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from reconciler.model import durations
+from reconciler.policy.cron import parse_cron
+
+
+class Wrong(ValueError):
+    """A value that its field does not take."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
+_SUBDOMAIN = re.compile(rf"{_LABEL.pattern}(\.{_LABEL.pattern})*")
+_LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?")
+_GLOB = re.compile(r"(?:[a-z0-9.*?-]|\[[a-z0-9.-]+\])+")
+_KIND_GLOB = re.compile(r"[a-z0-9.*?-]+")
+_ZONES_OF_THE_MACHINE = frozenset({"localtime", "Local", "Factory", "posixrules"})
+
+
+def check_label_name(value: str) -> str:
+    """DNS-1123 label: names of policies, repositories, clusters, namespaces."""
+    if len(value) > 63 or not _LABEL.fullmatch(value):
+        raise Wrong(
+            "is not a DNS-1123 label", "use a-z, 0-9 and -, at most 63, ending in a letter or digit"
+        )
+    return value
+
+
+def check_object_name(value: str) -> str:
+    """DNS-1123 subdomain: names of Secrets."""
+    if len(value) > 253 or not _SUBDOMAIN.fullmatch(value):
+        raise Wrong("is not a DNS-1123 name", "use a-z, 0-9, - and ., at most 253")
+    return value
+
+
+def check_glob(value: str) -> str:
+    """``shop-*``, ``db-?``, ``team-[a-c]``: a pattern of names."""
+    if not 0 < len(value) <= 253 or not _GLOB.fullmatch(value):
+        raise Wrong(
+            "can match no name", "names have a-z, 0-9, - and .; patterns have * ? and [a-c]"
+        )
+    for first, last in re.findall(r"(?<=\[)([a-z0-9.])-([a-z0-9.])(?=\])", value):
+        if last < first:
+            raise Wrong(f"has a range that runs backwards, [{first}-{last}]", f"[{last}-{first}]")
+    return value
+
+
+def check_kind_glob(value: str) -> str:
+    """``deployment.apps``, ``*.cert-manager.io``."""
+    if not 0 < len(value) <= 253 or not _KIND_GLOB.fullmatch(value):
+        raise Wrong("is not a kind", "write kind.group in lower case, such as deployment.apps")
+    return value
+
+
+def check_label_key(value: str) -> str:
+    """A label's key with its optional prefix."""
+    prefix, slash, name = value.rpartition("/")
+    bad_prefix = slash and (len(prefix) > 253 or not _SUBDOMAIN.fullmatch(prefix))
+    if bad_prefix or not name or len(name) > 63 or not _LABEL_VALUE.fullmatch(name):
+        raise Wrong("is not a label key", "such as app or app.kubernetes.io/name")
+    return value
+
+
+def check_label_value(value: str) -> str:
+    """A label's value."""
+    if len(value) > 63 or not _LABEL_VALUE.fullmatch(value):
+        raise Wrong("is not a label value", "at most 63 of a-z, A-Z, 0-9, -, _ and .")
+    return value
+
+
+def check_duration(value: str) -> str:
+    """``26h``."""
+    return _checked(durations.parse_duration, value)
+
+
+def check_keep_duration(value: str) -> str:
+    """``1y6d``, restic's form."""
+    return _checked(durations.parse_keep_duration, value)
+
+
+def check_percent(value: str) -> str:
+    """``5%``."""
+    return _checked(durations.parse_percent, value)
+
+
+def check_cron(value: str) -> str:
+    """See `reconciler.policy.cron`."""
+    return _checked(parse_cron, value)
+
+
+def _checked(parse: object, value: str) -> str:
+    try:
+        parse(value)  # type: ignore[operator]
+    except ValueError as error:
+        raise Wrong(str(error)) from None
+    return value
+
+
+@functools.cache
+def _zones() -> frozenset[str]:
+    return frozenset(zoneinfo.available_timezones()) - _ZONES_OF_THE_MACHINE
+
+
+def check_time_zone(value: str) -> str:
+    """An IANA name, as CronJob's timeZone takes it."""
+    if value not in _zones():
+        near = [zone for zone in _zones() if zone.lower() == value.lower()]
+        raise Wrong(
+            "is not an IANA time zone",
+            f"did you mean `{near[0]}`?" if near else "such as Europe/Berlin or Etc/UTC",
+        )
+    return value
+
+
+def check_repository_url(value: str) -> str:
+    """restic's URL with ``{cluster}`` and ``{namespace}`` as path segments of their own."""
+    scheme, colon, rest = value.partition(":")
+    if not colon or scheme not in {"s3", "rest", "sftp"}:
+        raise Wrong("has a scheme that is not allowed", "Repositories may use s3:, rest: and sftp:")
+    if len(value) > 1024 or re.search(r"[\s?#\\%]", rest) or not rest.isascii():
+        raise Wrong("has a character that is not allowed in it", "no blanks, ?, #, % or \\")
+    host, path = _split_url(scheme, rest)
+    user, at, host = host.rpartition("@")
+    if at and (scheme != "sftp" or ":" in user):
+        raise Wrong("has credentials in it", "put them into the Secret that secretRef names")
+    _check_host(host)
+    segments = path.split("/")
+    for word in ("{cluster}", "{namespace}"):
+        if segments.count(word) != 1:
+            raise Wrong(
+                f"needs {word} once, as a part of its path between slashes",
+                "such as s3:https://s3.example.org/backups/{cluster}/{namespace}",
+            )
+    left = path.replace("/{cluster}", "").replace("/{namespace}", "")
+    if "{" in value.replace("{cluster}", "").replace("{namespace}", "") or "}" in left:
+        raise Wrong("has braces other than {cluster} and {namespace}")
+    if "." in segments or ".." in segments:
+        raise Wrong("has . or .. in its path")
+    return value
+
+
+def _split_url(scheme: str, rest: str) -> tuple[str, str]:
+    """Host and path; host is empty where the URL has none."""
+    if scheme == "rest" and not rest.startswith(("http://", "https://")):
+        raise Wrong("must go on with http:// or https:// after rest:")
+    if scheme == "sftp" and not rest.startswith("//"):
+        host, colon, path = rest.partition(":")
+        if not colon:
+            raise Wrong("names no host", "such as sftp:backup@host:/srv/{cluster}/{namespace}")
+        return host, "/" + path.lstrip("/")
+    rest = re.sub(r"^(https?:)?//", "", rest)
+    host, slash, path = rest.partition("/")
+    return host, slash + path
+
+
+def _check_host(host: str) -> None:
+    name = re.sub(r":[0-9]{1,5}$", "", host).strip("[]")
+    if not name or not re.fullmatch(r"[A-Za-z0-9.:_-]+", name):
+        raise Wrong("names no host")
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return
+    if address.is_link_local or address.is_unspecified or address.is_multicast:
+        raise Wrong("names an address that is not allowed", "link-local addresses hold no backups")
+
+
+def check_exclude(value: str) -> str:
+    """A pattern of restic's --exclude, below the volume's root."""
+    if not value or len(value) > 1024 or value.startswith("!"):
+        raise Wrong("is not a pattern", "a name or a path with * ? [a-c] and **")
+    if value.startswith("/") or ".." in value.split("/"):
+        raise Wrong(
+            "leaves the volume", "patterns match below the volume's root: no leading /, no .."
+        )
+    return value
+
+
+LabelName = Annotated[str, AfterValidator(check_label_name)]
+ObjectName = Annotated[str, AfterValidator(check_object_name)]
+Glob = Annotated[str, AfterValidator(check_glob)]
+KindGlob = Annotated[str, AfterValidator(check_kind_glob)]
+LabelKey = Annotated[str, AfterValidator(check_label_key)]
+LabelValue = Annotated[str, AfterValidator(check_label_value)]
+Labels = dict[LabelKey, LabelValue]
+Duration = Annotated[str, AfterValidator(check_duration)]
+KeepDuration = Annotated[str, AfterValidator(check_keep_duration)]
+Percent = Annotated[str, AfterValidator(check_percent)]
+Cron = Annotated[str, AfterValidator(check_cron)]
+TimeZone = Annotated[str, AfterValidator(check_time_zone)]
+RepositoryUrl = Annotated[str, AfterValidator(check_repository_url)]
+Exclude = Annotated[str, AfterValidator(check_exclude)]
+Text = Annotated[str, Field(min_length=1, max_length=1024)]
+Keep = Annotated[int, Field(ge=1, le=100_000)]
+Globs = Annotated[list[Glob], Field(max_length=1000)]

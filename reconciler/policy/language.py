@@ -1,0 +1,330 @@
+"""The policy language: one definition of its kinds, from which everything else is made.
+
+Strict: no unknown field, no value of another type. Short forms (``schedule: "…"``, a list for
+``namespaces``) become the long form before they are checked. What a field may hold stands here;
+what this version executes of it stands in `reconciler.model.capabilities`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
+
+from reconciler.model.policy import ClusterScoped, CopyMethod, Scope, SecretsMode
+from reconciler.policy import fields
+from reconciler.policy.fields import Wrong
+
+
+class Part(BaseModel):
+    """Base of every mapping in the language."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        alias_generator=to_camel,
+        use_attribute_docstrings=True,
+    )
+
+
+class Metadata(Part):
+    """What the document is called."""
+
+    name: fields.LabelName
+    """DNS-1123 label, unique per kind in the whole policy repository."""
+
+
+class LabelSelector(Part):
+    """Label selector; all labels must match."""
+
+    match_labels: fields.Labels = Field(default_factory=dict)
+
+
+class SchedulePart(Part):
+    """When a policy runs."""
+
+    cron: fields.Cron
+    """Five fields, or a macro such as `@daily`."""
+    time_zone: fields.TimeZone = "Etc/UTC"
+    """IANA name."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"cron": value} if isinstance(value, str) else value
+
+
+class ObjectivesPart(Part):
+    """What was promised."""
+
+    rpo: fields.Duration | None = None
+    """The longest time between two recovery points."""
+    rto: fields.Duration | None = None
+    """The longest time that a restore may take."""
+
+
+class NamespacesPart(Part):
+    """Which namespaces. Names are OR, names and labels are AND, `exclude` wins."""
+
+    names: fields.Globs = Field(default_factory=list)
+    """Names or globs; empty means any name, if there are labels."""
+    match_labels: fields.Labels = Field(default_factory=dict)
+    """Labels that the namespace must carry."""
+    exclude: fields.Globs = Field(default_factory=list)
+    """Names or globs that are left out."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"names": value} if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _selects_something(self) -> NamespacesPart:
+        if not self.names and not self.match_labels:
+            raise Wrong("selects nothing", "give names or matchLabels")
+        return self
+
+
+class ObjectsPart(Part):
+    """Which objects of the selected namespaces."""
+
+    match_labels: fields.Labels = Field(default_factory=dict)
+    """Labels that the object must carry."""
+    include: list[fields.KindGlob] = Field(default_factory=lambda: ["*"])
+    """Kinds as `deployment.apps`, or globs."""
+    exclude: list[fields.KindGlob] = Field(default_factory=list)
+    """Kinds that are left out."""
+    cluster_scoped: Annotated[ClusterScoped, Field(strict=False)] = ClusterScoped.REFERENCED
+    """Cluster-scoped objects: those that something selected refers to, all, or none."""
+
+
+class SelectorPart(Part):
+    """What a policy protects."""
+
+    namespaces: NamespacesPart
+    """Which namespaces; a list stands for `names`."""
+    objects: ObjectsPart = Field(default_factory=ObjectsPart)
+    """Which objects in them; by default all."""
+
+
+class ManifestsPart(Part):
+    """How manifests are kept."""
+
+    secrets: Annotated[SecretsMode, Field(strict=False)] = SecretsMode.RESTIC
+    """Where the values of Secrets go; Git never has them in plain text."""
+
+
+class MatchPart(Part):
+    """Which claims a rule is for; what is not given matches every claim."""
+
+    claims: fields.Globs = Field(default_factory=list)
+    """Names or globs of claims."""
+    storage_class: fields.Globs = Field(default_factory=list)
+    """Names or globs of storage classes; one text stands for a list of it."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        if isinstance(value, dict) and isinstance(value.get("storageClass"), str):
+            return value | {"storageClass": [value["storageClass"]]}
+        return value
+
+    @model_validator(mode="after")
+    def _matches_something(self) -> MatchPart:
+        if not self.claims and not self.storage_class:
+            raise Wrong("has no condition", "give claims or storageClass")
+        return self
+
+
+class VolumeRulePart(Part):
+    """One rule; the first that matches a claim decides."""
+
+    match: MatchPart
+    """Which claims."""
+    copy_method: Annotated[CopyMethod, Field(strict=False)]
+    """How they are copied, or that they are not."""
+    reason: fields.Text | None = None
+    """Why; it stands in the plan and in the record."""
+
+
+class VolumesPart(Part):
+    """How the data of claims is kept."""
+
+    repository: fields.LabelName | None = None
+    """Name of a Repository; by default the only one there is."""
+    rules: list[VolumeRulePart] = Field(default_factory=list, max_length=1000)
+    """The first rule that matches a claim decides its method."""
+    copy_method: Annotated[CopyMethod, Field(strict=False)] = CopyMethod.AUTO
+    """For claims that no rule matches."""
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 4
+    """Movers at a time."""
+    exclude: list[fields.Exclude] = Field(default_factory=list, max_length=1000)
+    """What restic leaves out of each volume, as in its `--exclude`."""
+
+
+class PreHookPart(Part):
+    """A command in a pod."""
+
+    command: Annotated[list[fields.Text], Field(min_length=1, max_length=100)]
+    """Program and arguments; no shell."""
+    timeout: fields.Duration = "60s"
+    """After which it is stopped."""
+    on_error: Literal["Fail", "Continue"] = "Fail"
+    """What an error means for the run."""
+
+
+class HookPart(Part):
+    """A command before and one after the data of a namespace is copied."""
+
+    name: fields.LabelName
+    """Unique in its policy."""
+    pods: LabelSelector
+    """In which pods."""
+    container: fields.LabelName | None = None
+    """In which container; by default the pod's first."""
+    pre: PreHookPart | None = None
+    """Before the copy."""
+    post: PreHookPart | None = None
+    """After it, whenever `pre` was started."""
+
+
+class RetentionPart(Part):
+    """How long recovery points are kept, in restic's words."""
+
+    keep_last: fields.Keep | None = None
+    """The newest so many."""
+    keep_hourly: fields.Keep | None = None
+    """The newest of each of so many hours."""
+    keep_daily: fields.Keep | None = None
+    """The newest of each of so many days."""
+    keep_weekly: fields.Keep | None = None
+    """The newest of each of so many weeks."""
+    keep_monthly: fields.Keep | None = None
+    """The newest of each of so many months."""
+    keep_yearly: fields.Keep | None = None
+    """The newest of each of so many years."""
+    keep_within: fields.KeepDuration | None = None
+    """All that are not older, such as `30d`."""
+    keep_within_hourly: fields.KeepDuration | None = None
+    """Hourly ones that are not older."""
+    keep_within_daily: fields.KeepDuration | None = None
+    """Daily ones that are not older."""
+    keep_within_weekly: fields.KeepDuration | None = None
+    """Weekly ones that are not older."""
+    keep_within_monthly: fields.KeepDuration | None = None
+    """Monthly ones that are not older."""
+    keep_within_yearly: fields.KeepDuration | None = None
+    """Yearly ones that are not older."""
+
+    @model_validator(mode="after")
+    def _keeps_something(self) -> RetentionPart:
+        if not self.model_fields_set:
+            raise Wrong("is empty, which would keep nothing", "such as {keepDaily: 7}")
+        return self
+
+
+class GuardsPart(Part):
+    """What makes a run look twice."""
+
+    max_shrink: fields.Percent | None = None
+    """How much smaller than its last good copy a namespace may be."""
+
+
+class BackupPolicySpec(Part):
+    """What is backed up, when, and for how long it is kept."""
+
+    profile: fields.LabelName | None = None
+    """A Profile that gives what is left out here."""
+    clusters: LabelSelector | None = None
+    """Which clusters of the fleet; by default all."""
+    renamed_from: fields.LabelName | None = None
+    """The policy's former name."""
+    suspend: bool = False
+    """No new runs; nothing is deleted."""
+    schedule: SchedulePart
+    """When it runs; a text stands for `cron`."""
+    objectives: ObjectivesPart = Field(default_factory=ObjectivesPart)
+    """What was promised."""
+    selector: SelectorPart
+    """What is protected."""
+    manifests: ManifestsPart = Field(default_factory=ManifestsPart)
+    """How manifests are kept."""
+    volumes: VolumesPart = Field(default_factory=VolumesPart)
+    """How the data of claims is kept."""
+    hooks: list[HookPart] = Field(default_factory=list, max_length=100)
+    """Commands around the copy."""
+    retention: RetentionPart
+    """How long recovery points are kept."""
+    guards: GuardsPart = Field(default_factory=GuardsPart)
+    """What makes a run look twice."""
+
+
+class NameRef(Part):
+    """A Secret in Backstay's own namespace."""
+
+    name: fields.ObjectName
+    """Its name."""
+
+
+class TenantRef(Part):
+    """A Secret per tenant in Backstay's own namespace."""
+
+    name: fields.Text
+    """Its name, with `{namespace}` for the tenant's."""
+
+
+class CheckPart(Part):
+    """How a repository is checked."""
+
+    read_data: fields.Percent = "0%"
+    """How much of the data is read."""
+
+
+class MaintenancePart(Part):
+    """When a repository is pruned and checked."""
+
+    cron: fields.Cron
+    """Five fields, or a macro."""
+    check: CheckPart | None = None
+    """How it is checked."""
+
+
+class RepositorySpec(Part):
+    """Where restic repositories are, and what opens them."""
+
+    url: fields.RepositoryUrl
+    """restic's URL, with `{cluster}` and `{namespace}` as parts of its path."""
+    secret_ref: NameRef
+    """Secret with RESTIC_PASSWORD and the storage's keys."""
+    tenant_secret_ref: TenantRef | None = None
+    """Secret for movers that run in a tenant's namespace."""
+    scope: Annotated[Scope, Field(strict=False)] = Scope.NAMESPACE
+    """One restic repository per namespace, or one for all."""
+    maintenance: MaintenancePart | None = None
+    """When it is pruned and checked."""
+
+
+class BackupPolicyDocument(Part):
+    """A declared backup intent."""
+
+    api_version: str
+    kind: str
+    metadata: Metadata
+    spec: BackupPolicySpec
+
+
+class RepositoryDocument(Part):
+    """A place for restic repositories."""
+
+    api_version: str
+    kind: str
+    metadata: Metadata
+    spec: RepositorySpec
+
+
+KINDS: dict[str, type[Part]] = {
+    "BackupPolicy": BackupPolicyDocument,
+    "Repository": RepositoryDocument,
+}

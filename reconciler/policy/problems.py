@@ -1,0 +1,161 @@
+"""pydantic's errors → problems at their place, in our words, with a hint where one is known."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from reconciler.model.errors import Problem
+from reconciler.policy import nodes, schema, text
+from reconciler.policy.fields import Wrong
+from reconciler.policy.language import Part
+from reconciler.policy.nodes import Node, Path, Scalar
+
+Words = tuple[str, str]
+"""Message and hint."""
+
+_TYPES = {
+    "string_type": "a text",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+}
+_LIMITS = {
+    "greater_than_equal": "must be at least {ge}",
+    "less_than_equal": "must be at most {le}",
+    "too_short": "needs at least {min_length}",
+    "too_long": "has more than {max_length}",
+    "string_too_short": "is empty",
+    "string_too_long": "is longer than {max_length} characters",
+}
+
+
+def make_problem(
+    file: str,
+    document: int,
+    root: Node,
+    path: Path,
+    message: str,
+    hint: str = "",
+    key: bool = False,
+) -> Problem:
+    """A problem at a path: at its value, at its key, or at the nearest that exists."""
+    line, column = nodes.place(root, path, key=key)
+    return Problem(
+        file=file,
+        line=line,
+        column=column,
+        message=message,
+        hint=hint,
+        path=nodes.render_path(path),
+        document=document,
+    )
+
+
+def from_validation(
+    error: ValidationError, *, file: str, document: int, root: Node, part: type[Part]
+) -> list[Problem]:
+    """All of a document's errors, at most `nodes.MAX_PROBLEMS`."""
+    problems = []
+    for detail in error.errors(include_url=False)[: nodes.MAX_PROBLEMS]:
+        path: Path = detail["loc"]
+        at_key = detail["type"] == "extra_forbidden" or path[-1:] == ("[key]",)
+        path = path[:-1] if path[-1:] == ("[key]",) else path
+        message, hint = _words(detail, path, nodes.find(root, path), part)
+        problems.append(make_problem(file, document, root, path, message, hint, key=at_key))
+    return problems
+
+
+def _words(detail: ErrorDetails, path: Path, node: Node | None, part: type[Part]) -> Words:
+    kind = detail["type"]
+    name = _name(path)
+    if kind == "extra_forbidden":
+        return _unknown_field(path, part)
+    if kind == "missing":
+        return f"required field `{name}` is missing{_inside(path)}", ""
+    if kind in _TYPES:
+        return _wrong_type(kind, name, node)
+    if kind in {"enum", "literal_error"}:
+        return _not_one_of(detail, name, node)
+    if kind in _LIMITS:
+        return f"`{name}` {_LIMITS[kind].format(**detail.get('ctx', {}))}", ""
+    return _from_checker(detail, name, node)
+
+
+def _name(path: Path) -> str:
+    """The last field's name; an item of a list is named by the list."""
+    for step in reversed(path):
+        if isinstance(step, str):
+            return text.clip(step)
+    return "document"
+
+
+def _inside(path: Path) -> str:
+    return f" in {_name(path[:-1])}" if len(path) > 1 else ""
+
+
+def _unknown_field(path: Path, part: type[Part]) -> Words:
+    parent = schema.part_at(part, path[:-1])
+    known = [str(info.alias) for info in parent.model_fields.values()] if parent else []
+    return (
+        f"unknown field `{_name(path)}`{_inside(path)}",
+        did_you_mean(str(path[-1]), known),
+    )
+
+
+def did_you_mean(written: str, known: list[str]) -> str:
+    """A hint with the nearest word, or with all of them where they are few."""
+    lower = {word.lower(): word for word in known}
+    near = difflib.get_close_matches(written[:100].lower(), lower, n=1, cutoff=0.6)
+    if near:
+        return f"did you mean `{lower[near[0]]}`?"
+    return f"there are {', '.join(known)}" if 0 < len(known) <= 8 else ""
+
+
+def _wrong_type(kind: str, name: str, node: Node | None) -> Words:
+    wanted = _TYPES[kind]
+    if not isinstance(node, Scalar):
+        return f"`{name}` must be {wanted}", ""
+    if node.value is None:
+        return f"`{name}` is empty and must be {wanted}", ""
+    shown = text.clip(node.text)
+    if kind == "string_type":
+        return f"`{name}` must be a text, not {_kind_of(node.value)}", f'quote it: "{shown}"'
+    if kind in {"int_type", "bool_type"} and not node.plain:
+        return f"`{name}` must be {wanted}, not a text", "remove the quotes"
+    return f"`{name}` must be {wanted}, not `{shown}`", ""
+
+
+def _kind_of(value: object) -> str:
+    return "true or false" if isinstance(value, bool) else "a number"
+
+
+def _not_one_of(detail: ErrorDetails, name: str, node: Node | None) -> Words:
+    expected = str(detail.get("ctx", {}).get("expected", ""))
+    known = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
+    if not isinstance(node, Scalar):
+        return f"`{name}` must be one of {', '.join(known)}", ""
+    shown = text.clip(node.text)
+    return f"`{name}` is `{shown}`, not one of {', '.join(known)}", did_you_mean(shown, known)
+
+
+def _from_checker(detail: ErrorDetails, name: str, node: Node | None) -> Words:
+    context: dict[str, Any] = detail.get("ctx", {})
+    error = context.get("error")
+    if not isinstance(error, Wrong):
+        return f"`{name}`: {text.clip(detail['msg'], 200)}", ""
+    shown = f" `{text.clip(node.text)}`" if isinstance(node, Scalar) else ""
+    return f"`{name}`{shown} {error}", error.hint
+
+
+def merge(of_text: list[Problem], of_meaning: list[Problem]) -> list[Problem]:
+    """Both, in the order of the file; what a text's own problem explains is not told twice."""
+    told = {(problem.line, problem.column) for problem in of_text}
+    new = [problem for problem in of_meaning if (problem.line, problem.column) not in told]
+    return sorted(of_text + new, key=lambda problem: (problem.line, problem.column))

@@ -1,0 +1,112 @@
+"""Refusing what this version understands and does not execute, where it stands.
+
+The table is `reconciler.model.capabilities`. Looks at what was written, not at the checked
+value, so a refusal is told beside all other problems of a document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.model import capabilities
+from reconciler.model.capabilities import Support
+from reconciler.model.errors import Problem
+from reconciler.policy import nodes, schema
+from reconciler.policy.cron import uses_hash
+from reconciler.policy.language import Part
+from reconciler.policy.nodes import Mapping, Node, Path, Scalar, Sequence
+from reconciler.policy.problems import make_problem
+
+_LATER = "leave it out; a later version executes it"
+
+
+def refusals(kind: str, part: type[Part], root: Node, *, file: str, index: int) -> list[Problem]:
+    """One problem for each topmost field, and each value, that is parsed only."""
+    problems = []
+    for path, generic, node in _written(root, part):
+        support = capabilities.FIELDS[kind].get(generic)
+        name = generic.rpartition(".")[2].removesuffix("[]")
+        if support is Support.PARSED:
+            message = f"`{name}` is not supported yet"
+            problems.append(make_problem(file, index, root, path, message, _LATER, key=True))
+        elif message := _refused_value(kind, generic, node):
+            hint = _instead(kind, generic)
+            problems.append(make_problem(file, index, root, path, message, hint))
+    return problems + _refused_defaults(kind, part, root, file=file, index=index)
+
+
+def _written(root: Node, part: type[Part]) -> Iterator[tuple[Path, str, Node]]:
+    """Every field of the language that a document has; not below one that is refused whole."""
+    kind = _kind(root)
+    waiting: list[tuple[Path, str, Node, type[Part]]] = [((), "", root, part)]
+    while waiting:
+        path, prefix, node, definition = waiting.pop()
+        if not isinstance(node, Mapping):
+            continue
+        for key, value in node.values.items():
+            info = schema.field_of(definition, key)
+            if info is None:
+                continue
+            generic = f"{prefix}{key}"
+            yield (*path, key), generic, value
+            if capabilities.FIELDS[kind].get(generic) is Support.PARSED:
+                continue
+            marks, below = schema.part_of(info.annotation)
+            if below is not None:
+                for inner, item in _items((*path, key), value, marks):
+                    waiting.append((inner, f"{generic}{marks}.", item, below))
+
+
+def _items(path: Path, node: Node, marks: str) -> Iterator[tuple[Path, Node]]:
+    if not marks:
+        yield path, node
+    elif isinstance(node, Sequence):
+        for number, item in enumerate(node.items):
+            yield (*path, number), item
+    elif isinstance(node, Mapping):
+        for key, item in node.values.items():
+            yield (*path, key), item
+
+
+def _kind(root: Node) -> str:
+    kind = nodes.find(root, ("kind",))
+    return kind.text if isinstance(kind, Scalar) else ""
+
+
+def _refused_value(kind: str, generic: str, node: Node) -> str:
+    if not isinstance(node, Scalar):
+        return ""
+    name = generic.rpartition(".")[2]
+    if node.text in capabilities.refused_values(kind, generic):
+        return f"`{name}: {node.text}` is not supported yet"
+    schedule = generic in {"spec.schedule", "spec.schedule.cron"}
+    if schedule and uses_hash(node.text) and capabilities.CRON_HASH is Support.PARSED:
+        return "`H` in a schedule is not supported yet"
+    return ""
+
+
+def _instead(kind: str, generic: str) -> str:
+    if generic.startswith("spec.schedule"):
+        return "write the minute and the hour"
+    values = capabilities.VALUES[kind, generic].items()
+    words = [value for value, support in values if support is Support.EXECUTED]
+    return f"this version has {' and '.join(words)}"
+
+
+def _refused_defaults(
+    kind: str, part: type[Part], root: Node, *, file: str, index: int
+) -> list[Problem]:
+    """A default that is not executed must be replaced in so many words."""
+    problems = []
+    for known_kind, generic in capabilities.VALUES:
+        path = tuple(generic.split("."))
+        if known_kind != kind or "[]" in generic or nodes.find(root, path) is not None:
+            continue
+        parent = schema.part_at(part, path[:-1])
+        info = schema.field_of(parent, path[-1]) if parent else None
+        default = str(info.default) if info else ""
+        if default in capabilities.refused_values(kind, generic):
+            name = ".".join(path[1:])
+            message = f"`{name}` must be given: its default, {default}, is not supported yet"
+            problems.append(make_problem(file, index, root, path, message, _instead(kind, generic)))
+    return problems

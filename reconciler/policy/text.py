@@ -1,0 +1,50 @@
+"""Bytes of a file → text that is safe to parse and to show.
+
+Refused: more than `MAX_BYTES`, what is not UTF-8, and characters that make a reviewer see
+something else than the parser (BOM, bidirectional controls, control characters, line separators
+that only some readers take for a line end).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+
+# C0 without tab and line feed (CR LF is made LF before), DEL, C1 with NEL, ALM, LRM, RLM, LS, PS,
+# embeddings and isolates, BOM, non-characters.
+FORBIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069"
+    "\ufeff\ufffe\uffff]"
+)
+
+
+def decode(data: bytes) -> str:
+    """UTF-8 with CR LF made LF; raises UnicodeDecodeError."""
+    return data.decode("utf-8").replace("\r\n", "\n")
+
+
+def forbidden(text: str) -> Iterator[tuple[int, int, str]]:
+    """Line, column (from 1) and name of each forbidden character."""
+    if not FORBIDDEN.search(text):
+        return
+    for number, line in enumerate(text.split("\n"), start=1):
+        for found in FORBIDDEN.finditer(line):
+            yield number, found.start() + 1, name_of(found.group())
+
+
+def name_of(character: str) -> str:
+    """``U+202E RIGHT-TO-LEFT OVERRIDE``."""
+    name = unicodedata.name(character, "")
+    names = {0: "NUL", 0xFEFF: "byte order mark"}
+    name = names.get(ord(character), name) or "control character"
+    return f"U+{ord(character):04X} {name}"
+
+
+def clip(text: str, limit: int = 60) -> str:
+    """A user's text for a message: one line, no control characters, not longer than ``limit``."""
+    shown = "".join(
+        character if character.isprintable() and not FORBIDDEN.match(character) else "�"
+        for character in text[: limit + 1]
+    )
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"

@@ -1,0 +1,148 @@
+"""Checked parts of the language → the frozen values of `reconciler.model`."""
+
+from __future__ import annotations
+
+from reconciler.model import config, policy
+from reconciler.model.durations import parse_duration, parse_percent
+from reconciler.policy.configlanguage import (
+    ConfigDocument,
+    CredentialsPart,
+    JobsPart,
+    LocalCredentials,
+    ManifestStorePart,
+    PolicySourcePart,
+)
+from reconciler.policy.cron import parse_cron
+from reconciler.policy.language import (
+    BackupPolicyDocument,
+    ObjectivesPart,
+    RepositoryDocument,
+    SelectorPart,
+    VolumesPart,
+)
+
+
+def make_policy(document: BackupPolicyDocument, repository: str) -> policy.BackupPolicy:
+    """``repository`` is the name that `VolumesPart.repository` resolves to."""
+    spec = document.spec
+    return policy.BackupPolicy(
+        name=document.metadata.name,
+        suspend=spec.suspend,
+        schedule=policy.Schedule(parse_cron(spec.schedule.cron), spec.schedule.time_zone),
+        objectives=_objectives(spec.objectives),
+        selector=_selector(spec.selector),
+        manifests=policy.Manifests(spec.manifests.secrets),
+        volumes=_volumes(spec.volumes, repository),
+        retention=policy.Retention(**spec.retention.model_dump(exclude_unset=True)),
+    )
+
+
+def _objectives(part: ObjectivesPart) -> policy.Objectives:
+    return policy.Objectives(
+        rpo=parse_duration(part.rpo) if part.rpo else None,
+        rto=parse_duration(part.rto) if part.rto else None,
+    )
+
+
+def _selector(part: SelectorPart) -> policy.Selector:
+    namespaces, objects = part.namespaces, part.objects
+    return policy.Selector(
+        namespaces=policy.NamespaceSelector(
+            names=tuple(namespaces.names),
+            match_labels=dict(namespaces.match_labels),
+            exclude=tuple(namespaces.exclude),
+        ),
+        objects=policy.ObjectSelector(
+            match_labels=dict(objects.match_labels),
+            include=tuple(objects.include),
+            exclude=tuple(objects.exclude),
+            cluster_scoped=objects.cluster_scoped,
+        ),
+    )
+
+
+def _volumes(part: VolumesPart, repository: str) -> policy.Volumes:
+    return policy.Volumes(
+        repository=repository,
+        rules=tuple(
+            policy.VolumeRule(
+                claims=tuple(rule.match.claims),
+                storage_class=tuple(rule.match.storage_class),
+                copy_method=rule.copy_method,
+                reason=rule.reason or "",
+            )
+            for rule in part.rules
+        ),
+        copy_method=part.copy_method,
+        concurrency=part.concurrency,
+        exclude=tuple(part.exclude),
+    )
+
+
+def make_repository(document: RepositoryDocument) -> policy.Repository:
+    """The value of a Repository."""
+    spec = document.spec
+    return policy.Repository(
+        name=document.metadata.name,
+        url=spec.url,
+        secret_ref=spec.secret_ref.name,
+        tenant_secret_ref=spec.tenant_secret_ref.name if spec.tenant_secret_ref else "",
+        scope=spec.scope,
+    )
+
+
+def make_config(document: ConfigDocument) -> config.Config:
+    """The value of ``backstay.yaml``."""
+    return config.Config(
+        cluster=config.ClusterConfig(document.cluster.name, dict(document.cluster.labels)),
+        policy_source=_policy_source(document.policy_source),
+        manifest_store=_manifest_store(document.manifest_store),
+        image=document.image,
+        image_pull_policy=document.image_pull_policy,
+        secrets={name: _local(part) for name, part in document.secrets.items()},
+        shared_key_in_tenants=document.shared_key_in_tenants,
+        runs=_jobs(document.runs),
+        movers=_jobs(document.movers),
+        max_delete=parse_percent(document.max_delete),
+    )
+
+
+def _policy_source(part: PolicySourcePart) -> config.PolicySourceConfig:
+    return config.PolicySourceConfig(
+        url=part.url,
+        ref=part.ref,
+        path="/".join(step for step in part.path.split("/") if step not in {"", "."}),
+        interval=parse_duration(part.interval),
+        credentials=_credentials(part),
+    )
+
+
+def _manifest_store(part: ManifestStorePart) -> config.ManifestStoreConfig:
+    return config.ManifestStoreConfig(
+        url=part.url,
+        author=config.Author(part.author.name, part.author.email),
+        credentials=_credentials(part),
+    )
+
+
+def _credentials(part: CredentialsPart) -> config.Credentials | None:
+    if part.secret_ref is None and part.file is None and part.env is None:
+        return None
+    name = part.secret_ref.name if part.secret_ref else ""
+    return config.Credentials(secret_ref=name, file=part.file or "", env=part.env or "")
+
+
+def _local(part: LocalCredentials) -> config.Credentials:
+    return config.Credentials(file=part.file or "", env=part.env or "")
+
+
+def _jobs(part: JobsPart) -> config.JobSettings:
+    if part.resources is None:
+        return config.JobSettings()
+    requests, limits = part.resources.requests, part.resources.limits
+    return config.JobSettings(
+        config.Resources(
+            requests={str(name): amount for name, amount in requests.items()},
+            limits={str(name): amount for name, amount in limits.items()},
+        )
+    )
