@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.rig.cluster import instance, paths, shell
+from tests.rig.cluster import instance, paths, processes, shell
 from tests.rig.cluster.instance import Instance
 from tests.rig.cluster.processes import Process
 
@@ -78,32 +77,19 @@ def look(name: str) -> Machine:
 def processes_of(known: Instance) -> list[Process]:
     """Every process of the instance's machines, those in containers too."""
     tops = {machine.init.pid for machine in known.machines() if machine.init}
-    table = {
-        int(folder.name): int(_status(folder)["PPid"])
-        for folder in Path("/proc").iterdir()
-        if folder.name.isdigit() and (folder / "status").exists()
-    }
-    return [Process.of(pid) for pid in table if pid != os.getpid() and _below(pid, tops, table)]
+    table = {process: process.parent() for process in processes.everything()}
+    parents = {process.pid: parent for process, parent in table.items()}
+    return [process for process in table if _below(process.pid, tops, parents)]
 
 
-def _below(pid: int, tops: set[int], table: dict[int, int]) -> bool:
+def _below(pid: int, tops: set[int], parents: dict[int, int]) -> bool:
     while pid:
         if pid in tops:
             return True
-        pid = table.get(pid, 0)
+        pid = parents.get(pid, 0)
     return False
 
 
-def _status(folder: Path) -> dict[str, str]:
-    lines = (folder / "status").read_text().splitlines()
-    return {key: value.strip() for key, _, value in (line.partition(":") for line in lines)}
-
-
-def by_name(processes: list[Process], name: str) -> list[Process]:
+def by_name(found: list[Process], name: str) -> list[Process]:
     """Those whose program has this name (the kernel keeps 15 characters of it)."""
-    found = []
-    for process in processes:
-        path = Path(f"/proc/{process.pid}/comm")
-        if path.exists() and path.read_text().strip() == name[:15]:
-            found.append(process)
-    return found
+    return [process for process in found if process.name() == name[:15]]

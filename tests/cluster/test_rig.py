@@ -21,7 +21,7 @@ from tests.rig.cluster import images, instance, lifecycle, network, paths, proce
 from tests.rig.cluster.errors import RigError
 from tests.rig.cluster.instance import Instance
 from tests.rig.cluster.machine import MARK
-from tests.rig.cluster.providers import Built, Cluster
+from tests.rig.cluster.providers import GIVEN, Built, Cluster
 
 WORKLOADS = Path(__file__).parent / "rig-workloads.yaml"
 NAMESPACE = "rig"
@@ -35,6 +35,13 @@ def workloads(cluster: Cluster) -> Iterator[Cluster]:
     cluster.kubectl("-n", NAMESPACE, "wait", "--for=condition=Ready", "pod/client", "--timeout=60s")
     yield cluster
     cluster.kubectl("delete", "namespace", NAMESPACE, "--timeout=60s")
+
+
+def own(cluster: Cluster) -> Instance:
+    """The session's instance; these tests are about the rig's own clusters."""
+    if not isinstance(cluster.provider, Built):
+        pytest.skip(f"{GIVEN} is set, and the cluster it names is not the rig's")
+    return cluster.provider.instance
 
 
 def shell_in(cluster: Cluster, pod: str, script: str) -> str:
@@ -104,10 +111,9 @@ def test_nothing_else_can_be_reached(workloads: Cluster) -> None:
     assert shell_in(workloads, "client", script).strip() == "unreachable"
     lookup = "nslookup example.com 2>&1 || true"
     assert "refused" in shell_in(workloads, "client", lookup)
-    for known in instance.all_known():
-        for machine in known.machines():
-            with pytest.raises(RigError, match="unreachable"):
-                machine.enter(["ip", "route", "get", "192.0.2.1"])
+    for machine in own(workloads).machines():
+        with pytest.raises(RigError, match="unreachable"):
+            machine.enter(["ip", "route", "get", "192.0.2.1"])
 
 
 def test_image_is_loaded_under_its_name(workloads: Cluster, tmp_path: Path) -> None:
@@ -123,7 +129,7 @@ def test_image_is_loaded_under_its_name(workloads: Cluster, tmp_path: Path) -> N
 
 
 def test_up_again_says_so_and_changes_nothing(cluster: Cluster) -> None:
-    known = next(k for k in instance.all_known() if k.kubeconfig == cluster.kubeconfig)
+    known = own(cluster)
     before = leftovers.processes_of(known)
     assert lifecycle.up(known.name) == known
     assert set(leftovers.by_name(leftovers.processes_of(known), "kube-apiserver")) <= set(before)
@@ -273,7 +279,7 @@ def test_cluster_dies_with_the_test_run_that_owned_it() -> None:
 
 
 def test_service_that_dies_is_started_again(cluster: Cluster) -> None:
-    known = next(k for k in instance.all_known() if k.kubeconfig == cluster.kubeconfig)
+    known = own(cluster)
     (scheduler,) = leftovers.by_name(leftovers.processes_of(known), "kube-scheduler")
     processes.kill([scheduler])
     _wait_for(lambda: bool(leftovers.by_name(leftovers.processes_of(known), "kube-scheduler")))

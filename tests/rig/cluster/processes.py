@@ -43,6 +43,13 @@ class Process:
         except (FileNotFoundError, ProcessLookupError):
             return 0
 
+    def name(self) -> str:
+        """Its program's name, cut to 15 characters; empty when it is gone."""
+        try:
+            return Path(f"/proc/{self.pid}/comm").read_text().strip()
+        except (FileNotFoundError, ProcessLookupError):
+            return ""
+
     def record(self) -> dict[str, int]:
         """The form that goes into a state file."""
         return asdict(self)
@@ -52,16 +59,24 @@ def _stat(pid: int) -> list[str]:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
+def everything() -> list[Process]:
+    """Every process there is; those that end meanwhile are left out."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                found.append(Process.of(int(folder.name)))
+    return found
+
+
 def processes_with(variable: str, value: str) -> list[Process]:
     """Every process that was started with this environment variable set to this value."""
     wanted = f"{variable}={value}".encode()
     found = []
-    for folder in Path("/proc").iterdir():
-        if not folder.name.isdigit():
-            continue
+    for process in everything():
         with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-            if wanted in (folder / "environ").read_bytes().split(b"\0"):
-                found.append(Process.of(int(folder.name)))
+            if wanted in Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0"):
+                found.append(process)
     return found
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from tests.rig.cluster import lifecycle, paths, shell
+from tests.rig.cluster import images, lifecycle, paths, shell
 from tests.rig.cluster.errors import RigError
 from tests.rig.cluster.instance import Instance
 from tests.rig.cluster.processes import Process
@@ -112,9 +112,15 @@ class Given:
 
 
 def open_cluster(name: str, *, owner: Process | None = None) -> Provider:
-    """The given cluster if the environment names one, else our own instance `name`, brought up."""
+    """The cluster the environment names, else our own instance `name`, brought up.
+
+    Either way the rig's own images are on its nodes.
+    """
     if os.environ.get(GIVEN):
-        return Given.from_environment()
+        given = Given.from_environment()
+        for image in images.ensure():
+            given.load_image(image.archive, image.name)
+        return given
     return Built(lifecycle.up(name, owner=owner))
 
 
