@@ -19,7 +19,7 @@ from pathlib import Path
 
 from reconciler.adapters.gitcredentials import GitCredentials, make_access
 from reconciler.adapters.gitnames import GitUrl
-from reconciler.adapters.gitprocess import GitFolder, Remote
+from reconciler.adapters.gitprocess import GitFolder, Remote, remove_leftovers
 from reconciler.model.errors import Refused
 
 _MAX_PACKS = 64
@@ -77,6 +77,8 @@ class GitCache:
         folder = self._home / "repository.git"
         shutil.rmtree(self._home / "access", ignore_errors=True)
         usable = folder.is_dir() and not used.exists() and _packs(folder) <= _MAX_PACKS
+        if usable:
+            remove_leftovers(folder, packs=True)
         used.touch(mode=0o600)
         access = make_access(url, credentials, self._home / "access")
         remote = Remote.make(url, credentials, access)

@@ -85,12 +85,8 @@ class LocalManifests:
         shas = {path: sha for path, sha in self.tree(commit).items() if path in wanted}
         blobs = gitobjects.read_blobs(self._git, list(dict.fromkeys(shas.values())))
         files = {path: blobs[sha] for path, sha in shas.items()}
-        lost = sorted(path for path, data in files.items() if data is None)
-        if lost:
-            raise Refused(
-                f"the clone {self._git.folder} lacks {lost[0]} of commit {commit}",
-                hint="it is a partial clone: run `git fetch --refetch --no-filter` in it",
-            )
+        if None in files.values():
+            raise gitobjects.lacks_objects(self._git, "read files")
         return {path: data for path, data in files.items() if data is not None}
 
     def log(self, branch: str, *, limit: int = 0) -> Iterator[Commit]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from reconciler.adapters import giterrors
+from reconciler.adapters import giterrors, process
 from reconciler.adapters.gitprocess import GitFolder
-from reconciler.model.errors import Incomplete
+from reconciler.model.errors import Incomplete, Refused
 from reconciler.model.store import Commit
 
 _FORMAT = "%H%x00%P%x00%ct%x00%s%x00%(trailers:only,unfold)"
@@ -26,7 +26,7 @@ def list_tree(repository: GitFolder, commit: str, prefix: str) -> dict[str, str]
         # An old commit whose trees were left out: one connection brings them all.
         done = repository.talk(*arguments, leave_out="tree:0")
     if done.code != 0:
-        raise repository.failure(what, done)
+        raise _failure(repository, what, done)
     files = {}
     for entry in done.stdout.split(b"\0")[:-1]:
         head, _, path = entry.partition(b"\t")
@@ -41,7 +41,11 @@ def read_blobs(repository: GitFolder, shas: Sequence[str]) -> dict[str, bytes | 
     if not shas:
         return {}
     request = "".join(f"{sha}\n" for sha in shas).encode()
-    data = repository.run("cat-file", "--batch", what="read files", stdin=request).stdout
+    what = "read files"
+    done = repository.run("cat-file", "--batch", what=what, stdin=request, accept=(0, 128))
+    if done.code != 0:
+        raise _failure(repository, what, done)
+    data = done.stdout
     blobs: dict[str, bytes | None] = {}
     position = 0
     for sha in shas:
@@ -75,6 +79,21 @@ def walk_log(repository: GitFolder, tip: str, limit: int) -> Iterator[Commit]:
         done = child.wait()
     if done.code != 0 or pending or fields:
         raise giterrors.explain(f"read the log of {tip}", str(repository.folder), done.stderr)
+
+
+def _failure(repository: GitFolder, what: str, done: process.Finished) -> Exception:
+    if repository.remote is None and b"promisor remote" in done.stderr:
+        # git before 2.45 tries to fetch what a partial clone left out; from here it may not.
+        return lacks_objects(repository, what)
+    return repository.failure(what, done)
+
+
+def lacks_objects(repository: GitFolder, what: str) -> Refused:
+    """The error for a clone that was made without some of its objects."""
+    return Refused(
+        f"cannot {what}: the clone {repository.folder} lacks some of its objects",
+        hint="it is a partial clone: run `git fetch --refetch --no-filter` in it",
+    )
 
 
 def _parse_commit(

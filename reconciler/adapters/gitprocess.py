@@ -259,7 +259,7 @@ class GitFolder:
         return make_environment(configuration, extra)
 
     def _local_environment(self) -> dict[str, str]:
-        return make_environment(extra={"GIT_DIR": str(self.folder)})
+        return make_environment(extra={"GIT_DIR": str(self.folder), "GIT_NO_LAZY_FETCH": "1"})
 
 
 def remove_leftovers(folder: Path, *, packs: bool) -> None:

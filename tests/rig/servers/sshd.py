@@ -29,12 +29,18 @@ _PRIVILEGE_FOLDER = Path("/run/sshd")
 
 
 class Sshd:
-    """One server. `start` does nothing if it runs; `stop` keeps keys and repositories."""
+    """One server. `start` does nothing if it runs; `stop` keeps keys and repositories.
 
-    def __init__(self, folder: Path, *, address: str = "127.0.0.1", port: int = 0) -> None:
+    Without ``modern`` it does not let clients ask for version 2 of git's protocol.
+    """
+
+    def __init__(
+        self, folder: Path, *, address: str = "127.0.0.1", port: int = 0, modern: bool = True
+    ) -> None:
         self.folder = folder.absolute()
         self.address = address
         self._port = port
+        self._modern = modern
 
     def __enter__(self) -> Self:
         self.start()
@@ -117,6 +123,7 @@ class Sshd:
 
     def known_hosts(self) -> str:
         """The line that proves this server to clients."""
+        self._make_keys()
         key = " ".join((self.folder / "host_key.pub").read_text().split()[:2])
         return f"[{self.address}]:{self.port} {key}\n"
 
@@ -152,7 +159,7 @@ class Sshd:
             "PermitUserRC": "no",
             "DisableForwarding": "yes",
             "MaxStartups": "100",
-            "AcceptEnv": "GIT_PROTOCOL",
+            "AcceptEnv": "GIT_PROTOCOL" if self._modern else "NONE",
             "SetEnv": "GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null",
             "ForceCommand": f'{shell} -c "$SSH_ORIGINAL_COMMAND"',
         }
