@@ -66,6 +66,7 @@ class Applier:
                 if error is not None:
                     failed.add(change.policy)
                 done.append(Done(change=change, error=error))
+                self._tell(done[-1])
             if plan.remember and not failed:
                 self.writer.apply(make_state(plan.namespace, plan.remember))
         return tuple(done)
@@ -79,6 +80,15 @@ class Applier:
         except Stalled as error:
             return error
         return None
+
+    def _tell(self, done: Done) -> None:
+        # At once, not at the end: what happened stays told when the next change ends the cycle.
+        fields = describe(done.change)
+        if done.error is None:
+            self.reporter.event(str(done.change.action), **fields)
+        else:
+            fields |= {"error": done.error.message, "hint": done.error.hint}
+            self.reporter.warning("refused", **fields)
 
     @contextmanager
     def _lease(self, namespace: str) -> Iterator[Callable[[], None]]:
@@ -108,6 +118,17 @@ class Applier:
             except BackstayError as error:
                 # It ends by itself in a minute.
                 self.reporter.warning("lease not released", lease=LEASE, why=error.message)
+
+
+def describe(change: Change) -> dict[str, object]:
+    """A change as the fields of a log line."""
+    return {
+        "object": f"{change.object.kind}/{change.object.name}",
+        "policy": change.policy,
+        "source": change.source,
+        "why": change.reason,
+        "fields": change.fields,
+    }
 
 
 def make_state(namespace: str, revision: str) -> dict[str, Any]:

@@ -7,6 +7,7 @@ happens next (`reconciler.model.errors`) decides when the next cycle begins.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -185,13 +186,22 @@ def run_cycle(setting: Setting, tell: Callable[[Cycle], None]) -> Cycle:
         except BackstayError as error:
             cycle = replace(cycle, failed_step=name, error=error)
             break
-        except Exception as error:  # noqa: BLE001 - a bug in one cycle must not end all backups' care
-            bug = Bug(f"{type(error).__name__}: {error}", hint="please report it with this log")
-            bug.__cause__ = error
-            cycle = replace(cycle, failed_step=name, error=bug)
+        except Exception as error:  # noqa: BLE001 - told as a bug; the schedules stay, the loop too
+            cycle = replace(cycle, failed_step=name, error=_bug(error))
             break
     tell(cycle)
     return cycle
+
+
+def _bug(error: Exception) -> Bug:
+    """Type and place; not the text, which nobody has masked."""
+    frames = "".join(traceback.format_tb(error.__traceback__)).strip()
+    bug = Bug(
+        f"{type(error).__name__} in Backstay itself:\n{frames}",
+        hint="the schedules stay as they are; please report this",
+    )
+    bug.__cause__ = error
+    return bug
 
 
 def run_controller(

@@ -211,9 +211,6 @@ def _container(wanted: WantedPolicy, config: Config) -> dict[str, Any]:
             _field("BACKSTAY_POD", "metadata.name"),
             _field("BACKSTAY_POD_UID", "metadata.uid"),
             _field("BACKSTAY_JOB", "metadata.labels['batch.kubernetes.io/job-name']"),
-            _field("BACKSTAY_REVISION", f"metadata.annotations['{naming.REVISION}']"),
-            _field("BACKSTAY_DIGEST", f"metadata.annotations['{naming.DIGEST}']"),
-            _field("BACKSTAY_SOURCE", f"metadata.annotations['{naming.SOURCE}']"),
         ],
         "resources": _resources(config.runs.resources or DEFAULT_RESOURCES),
         "securityContext": {

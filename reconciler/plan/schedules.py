@@ -24,7 +24,7 @@ from reconciler.model.plan import Action, Change, Desired, History, Observed, Pl
 from reconciler.plan import brakes, collection
 from reconciler.plan.compare import differences, foreign_owner
 from reconciler.plan.cronjob import APPLIED, Place, make_config_map, make_cron_job
-from reconciler.plan.inforce import (
+from reconciler.plan.entries import (
     Entry,
     annotations_of,
     find_entries,

@@ -161,10 +161,13 @@ def test_a_broken_documents_schedule_is_even_repaired() -> None:
     assert cluster.of("CronJob")["backstay-shop"]["spec"]["schedule"] == "17 2 * * *"
 
 
-@pytest.mark.parametrize("name", ["", "shpo"])
-def test_a_broken_document_is_known_by_its_place_where_its_name_is_not(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "kind"), [("", ""), ("shpo", "BackupPolicy"), ("shop", "BackupPolcy")]
+)
+def test_a_broken_document_is_known_by_its_place_where_its_name_is_not(
+    name: str, kind: str
+) -> None:
     cluster = with_policies("shop")
-    kind = "BackupPolicy" if name else ""
     plan = cluster.plan(desired(broken(name, "policies/shop.yaml", kind=kind)))
     assert {c.policy for c in plan.changes} == {"shop"}
     assert {c.action for c in plan.changes} == {Action.SKIPPED}

@@ -25,6 +25,8 @@ from reconciler.model.policy import (
 from reconciler.plan.cronjob import COMPONENT_POLICY, POLICY_KEY, WantedPolicy
 
 Raw = Mapping[str, Any]
+# A kind that is not known may be a policy with a typo.
+_OTHER_KINDS = frozenset(Kind) - {Kind.BACKUP_POLICY}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,7 +111,7 @@ def _keep(
     By name, else by its place in Git: the name may be what is broken, or what was changed. None
     if it is no policy, or if neither is known.
     """
-    if document.kind not in ("", Kind.BACKUP_POLICY):
+    if document.kind in _OTHER_KINDS:
         return None
     held = _why_held(document, problems)
     by_name = [raw for raw in cron_jobs if document.name and policy_of(raw) == document.name]
@@ -119,7 +121,7 @@ def _keep(
     for cron_job in by_name + by_source:
         wanted = _last_good(cron_job, config_maps)
         return Entry(name=policy_of(cron_job), source=document.source, wanted=wanted, held=held)
-    if not document.name:
+    if not document.name or document.kind != Kind.BACKUP_POLICY:
         return None
     return Entry(name=document.name, source=document.source, wanted=None, held=held)
 

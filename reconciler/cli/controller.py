@@ -1,0 +1,149 @@
+"""``backstay controller``: the loop, and ``--once``. Wiring only."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import random
+import socket
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Self
+
+import click
+
+from reconciler import ports
+from reconciler.adapters.gitsource import GitPolicySource
+from reconciler.adapters.kube import KubeClient
+from reconciler.cli import wiring
+from reconciler.engine.controller import Cycle, Setting, run_controller, run_cycle
+from reconciler.engine.telling import Teller
+from reconciler.model.config import Config
+from reconciler.plan.cronjob import Place
+
+_JITTER = 0.05
+_LONGEST_CYCLE = 900.0
+"""Seconds after which a cycle that hangs ends the process, with its stack on stderr."""
+
+
+@click.command(name="controller", short_help="Make the cluster's schedules match the policies.")
+@click.option("--once", is_flag=True, help="One cycle, then exit.")
+@wiring.config_option
+@wiring.kubeconfig_option
+@wiring.context_option
+def command(once: bool, config_file: Path, kubeconfig: Path | None, context: str | None) -> int:
+    """Keep the cluster's schedules as the policies in Git say, until stopped.
+
+    Each cycle fetches the policies, compares the CronJobs and ConfigMaps they ask for with what
+    is there, and applies the difference. `backstay plan` shows it without changing anything.
+
+    Exit codes with --once: 0 done, 4 the policies or Config have problems (the rest was
+    applied), 1 failed, 130 interrupted. Without: 0 when it was asked to stop.
+    """
+    reporter, clock = wiring.reporter(), wiring.clock()
+    teller = Teller(reporter, clock)
+    with (
+        wiring.stop_on_signals() as stopped,
+        Installation(config_file, kubeconfig, context) as home,
+    ):
+
+        def prepare() -> Setting:
+            return home.setting(reporter=reporter, stopped=stopped.is_set)
+
+        if once:
+            return _exit_code(run_cycle(prepare(), _watched(teller)))
+        run_controller(
+            _watching(prepare),
+            _watched(teller),
+            pause=stopped.wait,
+            jitter=lambda: random.uniform(1 - _JITTER, 1 + _JITTER),  # noqa: S311 - no secret
+        )
+    return 0
+
+
+def _exit_code(cycle: Cycle) -> int:
+    """Raises the error of a cycle that failed, for its message and hint; else its exit code."""
+    if cycle.error is not None:
+        raise cycle.error
+    return cycle.exit_code
+
+
+def _watching(prepare: Callable[[], Setting]) -> Callable[[], Setting]:
+    def begin() -> Setting:
+        # In place of a liveness probe: a hanging cycle shows where, and the pod starts again.
+        faulthandler.dump_traceback_later(_LONGEST_CYCLE, exit=True)
+        return prepare()
+
+    return begin
+
+
+def _watched(teller: Teller) -> Callable[[Cycle], None]:
+    def tell(cycle: Cycle) -> None:
+        faulthandler.cancel_dump_traceback_later()
+        teller(cycle)
+
+    return tell
+
+
+class Installation:
+    """Config and the ports built from it, built anew when Config or a credential has changed."""
+
+    def __init__(self, config_file: Path, kubeconfig: Path | None, context: str | None) -> None:
+        self._config_file = config_file
+        self._cluster: KubeClient | None = None
+        self._connect: Callable[[], KubeClient] = lambda: wiring.cluster(kubeconfig, context)
+        self._source: GitPolicySource | None = None
+        self._made_of: tuple[Config, Mapping[str, bytes]] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._source is not None:
+            self._source.close()
+
+    def setting(
+        self, *, reporter: ports.Reporter, stopped: Callable[[], bool] = lambda: False
+    ) -> Setting:
+        """What a cycle needs; raises where Config, credentials or the cluster can't be had."""
+        config = wiring.load_config(self._config_file)
+        cluster = self.cluster()
+        return Setting(
+            config=config,
+            place=Place(
+                namespace=wiring.own_namespace(),
+                config_map=os.environ.get("BACKSTAY_CONFIGMAP", "backstay-config"),
+            ),
+            holder=_holder(),
+            source=self._policy_source(config, cluster),
+            reader=cluster,
+            writer=cluster,
+            reporter=reporter,
+            clock=wiring.clock(),
+            stopped=stopped,
+        )
+
+    def cluster(self) -> KubeClient:
+        """The one cluster of this process."""
+        if self._cluster is None:
+            self._cluster = self._connect()
+        return self._cluster
+
+    def _policy_source(self, config: Config, cluster: KubeClient) -> GitPolicySource:
+        resolve = wiring.resolver(cluster)
+        credentials = config.policy_source.credentials
+        keys = resolve.resolve(credentials).data if credentials else {}
+        made_of = (config, keys)
+        if self._source is None or made_of != self._made_of:
+            if self._source is not None:
+                self._source.close()
+            # What it fetched last is its memory: a new one for each cycle would fetch again.
+            self._source = wiring.policy_source(config, resolve)
+            self._made_of = made_of
+        return self._source
+
+
+def _holder() -> str:
+    """Who we are in a Lease; a container that starts again in its pod is the same one."""
+    pod, uid = os.environ.get("BACKSTAY_POD", ""), os.environ.get("BACKSTAY_POD_UID", "")
+    return f"{pod}/{uid}" if pod else f"{socket.gethostname()}/{os.getpid()}"

@@ -1,0 +1,99 @@
+"""What a cycle of the controller did, told through a Reporter: always, and not again and again.
+
+A minute's cycle that found what the last one found is one line. Everything is told in full when
+it differs, and once an hour, so that somebody who looks at a log finds what is still wrong.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from reconciler import ports
+from reconciler.engine.applying import describe
+from reconciler.engine.controller import Cycle
+from reconciler.model.errors import BackstayError, Interrupted, InvalidInput, Problem
+from reconciler.model.plan import Action
+
+_REPEAT = timedelta(hours=1)
+Story = tuple[object, ...]
+
+
+class Teller:
+    """Remembers what it said last; the controller's decisions never depend on it."""
+
+    def __init__(self, reporter: ports.Reporter, clock: ports.Clock) -> None:
+        self._reporter = reporter
+        self._clock = clock
+        self._told: Story = ()
+        self._when: datetime | None = None
+
+    def __call__(self, cycle: Cycle) -> None:
+        """The end always; problems and refusals when they are new or an hour old."""
+        story = _story(cycle)
+        now = self._clock.now()
+        old = self._when is None or now - self._when >= _REPEAT
+        if old or story != self._told:
+            self._told, self._when = story, now
+            self._tell_state(cycle)
+        self._tell_end(cycle)
+
+    def _tell_state(self, cycle: Cycle) -> None:
+        for problem in cycle.problems:
+            self._tell_problem(problem)
+        if cycle.plan is None:
+            return
+        for change in cycle.plan.changes:
+            if change.action is Action.SKIPPED:
+                self._reporter.warning("skipped", **describe(change), hint=change.hint)
+        for brake in cycle.plan.brakes:
+            self._reporter.warning("nothing is deleted", why=brake)
+        for note in cycle.plan.notes:
+            self._reporter.event("note", text=note)
+
+    def _tell_problem(self, problem: Problem) -> None:
+        self._reporter.warning(
+            "problem",
+            where=f"{problem.file}:{problem.line}:{problem.column}",
+            error=problem.message,
+            hint=problem.hint,
+            path=problem.path,
+        )
+
+    def _tell_end(self, cycle: Cycle) -> None:
+        fields: dict[str, object] = {}
+        if cycle.files is not None:
+            fields["revision"] = cycle.files.revision
+        if cycle.plan is not None:
+            fields |= {name: count for name, count in cycle.plan.counts().items() if count}
+        if cycle.problems:
+            fields["problems"] = len(cycle.problems)
+        if cycle.error is None:
+            self._reporter.event("cycle done", **fields)
+        elif isinstance(cycle.error, Interrupted):
+            self._reporter.event("cycle ended early", why=cycle.error.message, **fields)
+        else:
+            self._tell_error(cycle.error, cycle.failed_step, fields)
+
+    def _tell_error(self, error: BackstayError, step: str, fields: dict[str, object]) -> None:
+        if isinstance(error, InvalidInput):
+            for problem in error.problems:
+                self._tell_problem(problem)
+        self._reporter.warning(
+            "cycle failed",
+            step=step,
+            reason=error.reason,
+            error=error.message,
+            hint=error.hint,
+            **fields,
+        )
+
+
+def _story(cycle: Cycle) -> Story:
+    """Everything that makes two cycles different to a reader."""
+    skipped: tuple[object, ...] = ()
+    if cycle.plan is not None:
+        skipped = tuple(c for c in cycle.plan.changes if c.action is Action.SKIPPED)
+        skipped += cycle.plan.brakes
+    revision = cycle.files.revision if cycle.files else ""
+    error = cycle.error.message if cycle.error else ""
+    return (revision, cycle.problems, skipped, error)

@@ -1,0 +1,144 @@
+"""A plan for people and for machines. Decides nothing and leaves nothing out.
+
+The JSON form is a contract: one document with ``formatVersion``; fields may be added within a
+version. docs/controller.md shows both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from reconciler.model.errors import Problem
+from reconciler.model.plan import Action, Change, Coverage, Plan
+
+FORMAT_VERSION = 1
+_INDENT = " " * 12
+
+
+def render_text(plan: Plan) -> str:
+    """Lines for a terminal: changes, what is protected, problems, notes, and a summary."""
+    return "\n".join(_lines(plan)) + "\n"
+
+
+def _lines(plan: Plan) -> Iterator[str]:
+    yield f"Plan for {plan.cluster} at {plan.revision}, namespace {plan.namespace}"
+    if plan.changes:
+        yield ""
+    for change in plan.changes:
+        yield from _change_lines(change)
+    for coverage in plan.coverage or ():
+        yield ""
+        yield from _coverage_lines(coverage)
+    if plan.problems:
+        yield ""
+    for problem in plan.problems:
+        yield str(problem)
+        if problem.hint:
+            yield f"  hint: {problem.hint}"
+    yield ""
+    for brake in plan.brakes:
+        yield f"warning: nothing is deleted: {brake}"
+    for note in plan.notes:
+        yield f"note: {note}"
+    yield summary(plan)
+
+
+def _change_lines(change: Change) -> Iterator[str]:
+    what = f"{change.object.kind}/{change.object.name}"
+    yield f"{change.action:<{len(_INDENT)}}{what}: {change.reason}"
+    if change.action in (Action.CONFIGURED, Action.SKIPPED):
+        for field in change.fields:
+            yield f"{_INDENT}  {field}"
+    if change.hint:
+        yield f"{_INDENT}  hint: {change.hint}"
+
+
+def _coverage_lines(coverage: Coverage) -> Iterator[str]:
+    if not coverage.namespaces:
+        yield f"Policy {coverage.policy} selects no namespace now: a run would fail"
+    else:
+        yield f"Policy {coverage.policy} protects, if it runs now:"
+    for name, why in coverage.namespaces:
+        yield f"  namespace {name}: {why}"
+        for line in coverage.claims:
+            if line.namespace == name:
+                method = line.method if line.possible else f"{line.method}, not possible"
+                yield f"    claim {line.claim}: {method}: {line.why}"
+    for name, why in coverage.passed_over:
+        yield f"  not namespace {name}: {why}"
+
+
+def summary(plan: Plan) -> str:
+    """One line: ``2 created, 1 unchanged; 1 problem``; says so when there is nothing to do."""
+    counts = ", ".join(f"{count} {name}" for name, count in plan.counts().items() if count)
+    problems = len(plan.problems)
+    text = counts or "no policies"
+    if problems:
+        text += f"; {problems} problem{'s' if problems > 1 else ''}"
+    return f"{text}; nothing to do" if plan.empty else text
+
+
+def to_json(plan: Plan) -> dict[str, Any]:
+    """The whole plan but for the objects' bodies, as plain values."""
+    document: dict[str, Any] = {
+        "formatVersion": FORMAT_VERSION,
+        "kind": "Plan",
+        "cluster": plan.cluster,
+        "namespace": plan.namespace,
+        "revision": plan.revision,
+        "empty": plan.empty,
+        "summary": plan.counts(),
+        "changes": [_change_json(change) for change in plan.changes],
+        "problems": [problem_json(problem) for problem in plan.problems],
+        "brakes": list(plan.brakes),
+        "notes": list(plan.notes),
+    }
+    if plan.coverage is not None:
+        document["policies"] = [_coverage_json(coverage) for coverage in plan.coverage]
+    return document
+
+
+def _change_json(change: Change) -> dict[str, Any]:
+    return {
+        "action": str(change.action),
+        "kind": change.object.kind,
+        "namespace": change.object.namespace,
+        "name": change.object.name,
+        "policy": change.policy,
+        "source": change.source,
+        "reason": change.reason,
+        "fields": list(change.fields),
+        "hint": change.hint,
+    }
+
+
+def problem_json(problem: Problem) -> dict[str, Any]:
+    """A problem as plain values."""
+    return {
+        "file": problem.file,
+        "document": problem.document,
+        "line": problem.line,
+        "column": problem.column,
+        "path": problem.path,
+        "message": problem.message,
+        "hint": problem.hint,
+    }
+
+
+def _coverage_json(coverage: Coverage) -> dict[str, Any]:
+    return {
+        "policy": coverage.policy,
+        "namespaces": [{"name": name, "why": why} for name, why in coverage.namespaces],
+        "passedOver": [{"name": name, "why": why} for name, why in coverage.passed_over],
+        "claims": [
+            {
+                "namespace": line.namespace,
+                "claim": line.claim,
+                "method": line.method,
+                "possible": line.possible,
+                "why": line.why,
+            }
+            for line in coverage.claims
+        ],
+    }
