@@ -23,7 +23,7 @@ from functools import lru_cache
 from typing import Any
 
 _WORD = r"[A-Za-z0-9_./@+=-]"
-_PLAIN = re.compile(rf"[A-Za-z/]{_WORD}*(?:[ :]{_WORD}+)*|[0-9]+(?:m|s|h|Ki|Mi|Gi|Ti)")
+_PLAIN = re.compile(rf"-{{0,2}}[A-Za-z/]{_WORD}*(?:[ :]{_WORD}+)*|[0-9]+(?:m|s|h|Ki|Mi|Gi|Ti)")
 _RESERVED = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false", "null"})
 _LONGEST_RESERVED = 5
 

@@ -65,7 +65,8 @@ def fingerprint_secret(secret: Mapping[str, Any], key: bytes) -> dict[str, Any]:
     """The Secret with fingerprints in place of its values, wherever they stand in it.
 
     Annotations that hold one of the values (in plain or as base64, from 8 characters on) are
-    fingerprinted too. ``secret`` stays as it is.
+    fingerprinted too. What is a fingerprint already stays one: no API server accepts it as data.
+    ``secret`` stays as it is.
     """
     metadata = secret.get("metadata") or {}
     place = (str(metadata.get("namespace") or ""), "Secret", str(metadata.get("name") or ""))
@@ -77,7 +78,9 @@ def fingerprint_secret(secret: Mapping[str, Any], key: bytes) -> dict[str, Any]:
             continue
         decode = _decoded if field == "data" else str.encode
         found[field] = {
-            name: _fingerprint(key, (*place, name), decode(str(value or "")))
+            name: value
+            if field == "data" and is_fingerprint(value)
+            else _fingerprint(key, (*place, name), decode(str(value or "")))
             for name, value in data.items()
         }
         values.extend(_copies(data, decode is _decoded))

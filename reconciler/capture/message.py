@@ -17,6 +17,7 @@ its Job was created at and the beginning of the Job's uid: it sorts, and is a le
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -80,13 +81,15 @@ def summarise(record: run.RunRecord) -> Summary:
     """What the trailers of this record's commit will say."""
     volumes = [volume for part in record.namespaces for volume in part.volumes]
     wanted = [volume for volume in volumes if volume.outcome is not run.Outcome.SKIPPED]
+    # How many were left out stands in the record only.
+    objects = dataclasses.replace(record.objects, left_out=0)
     return Summary(
         policy=record.policy.name,
         run_id=record.name,
         revision=record.policy.revision,
         outcome=record.outcome,
         started=record.started,
-        objects=record.objects,
+        objects=objects,
         volumes_stored=sum(volume.outcome is run.Outcome.COMPLETED for volume in wanted),
         volumes_wanted=len(wanted),
         volumes_added=sum(volume.added for volume in wanted),
