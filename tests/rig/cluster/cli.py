@@ -39,7 +39,14 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True)
     up = _command(commands, "up", _up, "start it, or say that it is up")
     up.add_argument("--provider", choices=("built", "given"), default="built", help="whose cluster")
-    up.add_argument("--nodes", type=int, default=1, metavar="N", help="how many nodes (default 1)")
+    up.add_argument(
+        "--nodes",
+        type=int,
+        default=1,
+        choices=range(1, 16),
+        metavar="N",
+        help="how many nodes (default 1)",
+    )
     _command(commands, "down", _down, "take it down and leave nothing behind")
     status = _command(commands, "status", _status, "say what runs")
     status.add_argument("--json", action="store_true", help="every known cluster, for programs")

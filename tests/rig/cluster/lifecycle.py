@@ -37,6 +37,11 @@ def up(name: str, *, nodes: int = 1, owner: Process | None = None) -> Instance:
     with instance.locked(name):
         known = instance.load(name)
         if known and healthy(known):
+            if known.nodes != nodes:
+                raise RigError(
+                    f"{name} is up with {known.nodes} nodes, not {nodes}",
+                    hint=f"scripts/cluster down --name {name}",
+                )
             say(f"{name} is already up")
             return known
         if known:
