@@ -45,8 +45,8 @@ def render_result(result: MoveResult) -> str:
     """At most `LIMIT` bytes of JSON in one line."""
     cut = dataclasses.replace(
         result,
-        message=result.message[:_LONGEST_TEXT],
-        errors=tuple(text[:_LONGEST_TEXT] for text in result.errors),
+        message=_text(result.message),
+        errors=tuple(_text(text) for text in result.errors),
     )
     while True:
         text = _dumps(cut)
@@ -73,6 +73,11 @@ def parse_result(text: str) -> MoveResult | None:
         return None
     # A container that ended is not running, whatever it wrote.
     return None if found.state is MoveState.RUNNING else found
+
+
+def _text(text: str) -> str:
+    """Cut, and without the halves of characters that odd file names bring along."""
+    return text[:_LONGEST_TEXT].encode("utf-8", "replace").decode()
 
 
 def _dumps(result: MoveResult) -> str:

@@ -1,0 +1,258 @@
+"""Movers as real Jobs: scheduled, run, ended and removed by a real Kubernetes.
+
+The image is a shell that plays a mover: the name of the claim says how it ends.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.adapters.kube import KubeClient
+from reconciler.adapters.movers import JobMover
+from reconciler.model import moverprotocol
+from reconciler.model.config import Resources
+from reconciler.model.objects import ObjectRef
+from reconciler.model.volumes import MoveKind, MoveResult, MoveState, MoveTask
+from reconciler.plan.moverjob import MoverSettings, mover_name
+from tests.contract.mover_suite import (
+    GOOD,
+    RESULTS,
+    SECRET,
+    JobContract,
+    MoverContract,
+    MoverWorld,
+)
+from tests.fakes.kubekinds import kind
+from tests.rig.cluster import images
+from tests.rig.cluster.providers import Cluster
+
+IMAGE = "localhost/backstay-rig/player:1"
+WHO = (
+    '{"backstayMover":1,"state":"Completed","message":"%s"}'
+    ' "$(id -u):$(id -g) caps=$(grep CapEff /proc/self/status | cut -f2)'
+    " token=$(ls /var/run/secrets/kubernetes.io 2>/dev/null)"
+    " write=$(touch /data/$3/x 2>/dev/null && echo yes) root=$(touch /x 2>/dev/null && echo yes)"
+    ' tmp=$(touch /tmp/x && echo yes) $RESTIC_REPOSITORY $RESTIC_PASSWORD"'
+)
+
+
+def _script() -> str:
+    cases = [
+        f"{claim}) printf '%s' '{moverprotocol.render_result(result)}' > {moverprotocol.PATH};"
+        f" exit {result.exit_code};;"
+        for claim, result in RESULTS.items()
+    ]
+    who = WHO.replace("{", "'{", 1).replace('"}', "\"}'", 1)
+    cases += [
+        "silent) exit 4;;",
+        f"who) printf {who} > {moverprotocol.PATH};;",
+        "*) trap 'exit 130' TERM; for n in $(seq 600); do sleep 1; done;;",
+    ]
+    return f"case $3 in {' '.join(cases)} esac"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A namespace of the test's own with claims in it."""
+
+    cluster: Cluster
+    client: KubeClient
+    mover: JobMover
+    namespace: str
+
+    def raw(self, name: str) -> list[dict[str, Any]]:
+        """Objects of a kind that are not being removed."""
+        pages = self.client.pages(
+            kind(name), namespace=self.namespace, label_selector="backstay.dev/component"
+        )
+        found = [raw for page in pages for raw in page]
+        return [raw for raw in found if "deletionTimestamp" not in raw["metadata"]]
+
+    def pods(self, task: MoveTask) -> list[dict[str, Any]]:
+        """Pods of one mover, oldest first."""
+        mine = [p for p in self.raw("Pod") if p["metadata"]["name"].startswith(mover_name(task))]
+        return sorted(mine, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+
+    def settle(self, task: MoveTask) -> MoveResult:
+        """Looks until the mover has ended."""
+        results: list[MoveResult] = []
+
+        def ended() -> bool:
+            results.append(self.mover.ensure(task))
+            return results[-1].state is not MoveState.RUNNING
+
+        _until(ended)
+        return results[-1]
+
+
+@pytest.fixture(scope="module")
+def client(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeClient]:
+    """Return the adapter on a cluster that has the image."""
+    archive: Path = tmp_path_factory.mktemp("player") / "player.tar"
+    entrypoint = json.dumps(["/bin/sh", "-c", _script()])
+    config = ["--entrypoint", entrypoint, "--user", "65532:65532"]
+    images.make(images.Image(IMAGE, archive), images.program(), config)
+    cluster.load_image(archive, IMAGE)
+    client = KubeClient.connect(cluster.kubeconfig)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def namespace(client: KubeClient) -> Iterator[str]:
+    """Return a namespace with a claim per way to end; volumes are made once, which is slow."""
+    name = f"mover-{uuid.uuid4().hex[:8]}"
+    _enforce(client, name, "restricted")
+    for claim in (*RESULTS, "silent", "slow", "who"):
+        spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}}
+        metadata = {"name": claim, "namespace": name}
+        body = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata}
+        client.apply({**body, "spec": spec})
+    yield name
+    client.delete(ObjectRef(group="", kind="Namespace", name=name))
+
+
+@pytest.fixture
+def place(cluster: Cluster, client: KubeClient, namespace: str) -> Iterator[Place]:
+    """Return the namespace under Pod Security `restricted`, without movers before and after."""
+    _enforce(client, namespace, "restricted")
+    settings = MoverSettings(resources=Resources(requests={"cpu": "10m"}))
+    place = Place(cluster, client, JobMover(client, client, settings), namespace)
+    yield place
+    for left in place.mover.leftovers("shop"):
+        place.mover.remove(left)
+    _until(lambda: not place.raw("Pod"))
+
+
+@pytest.fixture
+def mover_world(place: Place) -> MoverWorld:
+    """Return real Jobs."""
+
+    def traces() -> list[str]:
+        # The cluster's own collector takes the pods a moment later.
+        _until(lambda: not place.raw("Pod"))
+        return [raw["kind"] for kind in ("Job", "Secret", "Pod") for raw in place.raw(kind)]
+
+    return MoverWorld(
+        mover=place.mover,
+        namespace=place.namespace,
+        image=IMAGE,
+        settle=place.settle,
+        count=lambda task: len(place.pods(task)),
+        traces=traces,
+    )
+
+
+def _enforce(client: KubeClient, namespace: str, level: str) -> None:
+    labels = {"pod-security.kubernetes.io/enforce": level}
+    metadata = {"name": namespace, "labels": labels}
+    client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+
+
+def _until(holds: Callable[[], bool], *, seconds: float = 60.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            pytest.fail(f"did not come true in {seconds:.0f} s")
+        time.sleep(0.1)
+
+
+class TestJobs(MoverContract, JobContract):
+    """On a real cluster, under Pod Security `restricted`."""
+
+
+def test_a_mover_may_do_little(place: Place, mover_world: MoverWorld) -> None:
+    result = place.settle(mover_world.task("who"))
+    assert result.message == (
+        "65532:65532 caps=0000000000000000 token= write= root= tmp=yes"
+        f" s3:https://s3.example.org/backups/prod/shop {SECRET}"
+    )
+
+
+def test_a_privileged_mover_reads_everything_and_no_more(
+    place: Place, mover_world: MoverWorld
+) -> None:
+    _enforce(place.client, place.namespace, "privileged")
+    result = place.settle(replace(mover_world.task("who"), privileged=True))
+    # 2: CAP_DAC_READ_SEARCH
+    assert result.message.startswith("0:0 caps=0000000000000004 token= write= root= tmp=yes")
+
+
+def test_a_restore_may_write(place: Place, mover_world: MoverWorld) -> None:
+    _enforce(place.client, place.namespace, "privileged")
+    task = replace(mover_world.task("who"), kind=MoveKind.RESTORE, snapshot="a", privileged=True)
+    assert " write=yes root= " in place.settle(task).message
+
+
+def test_the_node_is_taken_by_name(place: Place, mover_world: MoverWorld) -> None:
+    (node,) = (raw for page in place.client.pages(kind("Node")) for raw in page)
+    task = replace(mover_world.task("good"), node=node["metadata"]["name"])
+    assert place.settle(task) == GOOD
+    elsewhere = replace(mover_world.task("partial"), node="nowhere", timeout=5)
+    failed = place.settle(elsewhere)
+    assert failed.state is MoveState.FAILED
+    assert "not done after 5 s" in failed.message
+    assert "Unschedulable" in failed.message or "FailedScheduling" in failed.message
+
+
+def test_a_missing_image_is_told(place: Place, mover_world: MoverWorld) -> None:
+    task = replace(mover_world.task("good"), image="localhost/nobody/nothing:1", timeout=8)
+    failed = place.settle(task)
+    assert failed.state is MoveState.FAILED
+    assert "localhost/nobody/nothing:1" in failed.message
+    assert "can this node pull the image" in failed.message
+
+
+def test_a_missing_claim_is_told(place: Place, mover_world: MoverWorld) -> None:
+    failed = place.settle(replace(mover_world.task("nobody"), timeout=5))
+    assert 'persistentvolumeclaim "nobody" not found' in failed.message
+
+
+def test_pod_security_is_told_at_once(place: Place, mover_world: MoverWorld) -> None:
+    task = replace(mover_world.task("good"), privileged=True, timeout=600)
+    failed = place.settle(task)
+    assert failed.state is MoveState.FAILED
+    assert "violates PodSecurity" in failed.message
+    place.mover.cleanup(task)
+    assert mover_world.traces() == []
+
+
+def test_a_lost_pod_is_started_again(place: Place, mover_world: MoverWorld) -> None:
+    task = mover_world.task("slow")
+    place.mover.ensure(task)
+    place.mover.ensure(task)
+    _until(lambda: [p["status"].get("phase") for p in place.pods(task)] == ["Running"])
+    (lost,) = place.pods(task)
+    where = ObjectRef(
+        group="", kind="Pod", namespace=place.namespace, name=lost["metadata"]["name"]
+    )
+    place.client.delete(where)
+    _until(lambda: any(p["metadata"]["uid"] != lost["metadata"]["uid"] for p in place.pods(task)))
+    assert place.mover.ensure(task).state is MoveState.RUNNING
+    (left,) = place.mover.leftovers("shop")
+    assert (left.claim, left.ended) == ("slow", False)
+    assert place.mover.remove(left)
+    assert mover_world.traces() == []
+
+
+def test_keys_go_with_the_job_whoever_removes_it(place: Place, mover_world: MoverWorld) -> None:
+    task = mover_world.task("slow")
+    place.mover.ensure(task)
+    assert len(place.raw("Secret")) == 1
+    name = mover_name(task)
+    place.cluster.kubectl("-n", place.namespace, "delete", "job", name, "--timeout=60s")
+    _until(lambda: not place.raw("Secret"))
+
+
+def test_time_is_limited(place: Place, mover_world: MoverWorld) -> None:
+    failed = place.settle(replace(mover_world.task("slow"), timeout=4))
+    assert failed.state is MoveState.FAILED
+    assert "not done after 4 s" in failed.message
