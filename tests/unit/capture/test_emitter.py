@@ -110,10 +110,14 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, database=None)
+@settings(max_examples=100, database=None)
 @given(st.dictionaries(any_text, json_values, max_size=4))
 def test_any_json_document_survives(document: dict[str, Any]) -> None:
-    assert_survives(document)
+    """With the fast reader only; tests/integration asks all three for longer."""
+    text = emitter.emit(document)
+    assert same(read_1_1(text), document)
+    assert emitter.emit(read_1_1(text)) == text
+    assert same(read_1_1(emitter.emit_in_order(document)), document)
 
 
 def test_the_order_of_keys_is_fixed() -> None:

@@ -1,4 +1,4 @@
-"""kubectl reads what the emitter writes: the third reader, and the one that people restore with."""
+"""All readers together, for longer: kubectl is the one that people restore with."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from reconciler.capture import emitter
-from tests.unit.capture import nasty
+from tests.unit.capture import nasty, test_emitter
 
 KUBECTL = Path(sys.executable).with_name("kubectl")
 SIGNS = "ab:#-?|>'\"\\ \t\n\r\x85\u2028\ufeff{}[],&*!%@`~=<.01_exo"
@@ -66,3 +69,9 @@ def test_kubectl_reads_random_texts() -> None:
     pieces = [*SIGNS, "  ", "\n\n"]
     texts = ["".join(dice.choices(pieces, k=dice.randint(1, 12))) for _ in range(3000)]
     assert_read_back([{"v": text, text: [text]} for text in texts])
+
+
+@settings(max_examples=600, database=None)
+@given(st.dictionaries(test_emitter.any_text, test_emitter.json_values, max_size=4))
+def test_any_json_document_survives_both_yaml_versions(document: dict[str, Any]) -> None:
+    test_emitter.assert_survives(document)
