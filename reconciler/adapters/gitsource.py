@@ -21,7 +21,7 @@ from reconciler.adapters import process
 from reconciler.adapters.gitcache import GitCache
 from reconciler.adapters.gitcredentials import GitCredentials
 from reconciler.adapters.gitnames import check_folder, check_sha, full_ref, parse_url
-from reconciler.adapters.gitprocess import REMOTE, GitFolder
+from reconciler.adapters.gitprocess import REMOTE, GitFolder, remove_leftovers
 from reconciler.model.errors import Incomplete, Problem, Refused
 from reconciler.model.store import Descends, PolicyFiles, parse_revision, render_revision
 
@@ -133,7 +133,7 @@ class GitPolicySource:
         if done.code != 0:
             if b"couldn't find remote ref" in done.stderr:
                 raise self._no_such_ref()
-            if _hit_cap(done):
+            if self._hit_cap():
                 raise Refused(
                     f"{self._git.shown} at {self._name} is larger than"
                     f" {self._limits.fetched >> 20} MiB",
@@ -262,9 +262,19 @@ class GitPolicySource:
         )  # fmt: skip
         if done.code == 0:
             return True
-        if _hit_cap(done):
+        if self._hit_cap():
             return False
         raise self._git.failure(f"fetch the history of {self._name}", done)
+
+    def _hit_cap(self) -> bool:
+        """Whether the fetch that just failed was ended by the cap, and sweeps up what it left.
+
+        git says only that its child died; the pack that stopped growing at the cap tells why.
+        """
+        halves = self._git.folder.glob("objects/pack/tmp_*")
+        full = any(half.stat().st_size >= self._limits.fetched for half in halves)
+        remove_leftovers(self._git.folder, packs=True)
+        return full
 
     def _cut(self) -> set[str]:
         """Commits whose parents are not here."""
@@ -293,11 +303,6 @@ def _next_blob(answer: IO[bytes], entry: _Entry, largest: int) -> bytes | None:
     if rest:
         raise Incomplete(f"git cat-file broke off at {entry.path}")
     return data if size <= largest else None
-
-
-def _hit_cap(done: process.Finished) -> bool:
-    """Whether git, or a child of it, wrote a file to its limit (SIGXFSZ, signal 25; or EFBIG)."""
-    return done.code == -25 or b"signal 25" in done.stderr or b"File too large" in done.stderr
 
 
 def _unread(entry: _Entry) -> Problem:
