@@ -14,10 +14,13 @@ from reconciler.model.config import Config
 from reconciler.model.plan import Desired, History
 from reconciler.model.store import Descends
 
-HINT = (
-    "if it shall go, delete the CronJob yourself (kubectl delete cronjob NAME --cascade=orphan);"
-    " approval by commit is not supported yet"
-)
+
+def hint(namespace: str, name: str) -> str:
+    """What to do when it shall really go."""
+    return (
+        f"if it shall go: kubectl -n {namespace} delete cronjob {name} --cascade=orphan"
+        " (approval by commit is not supported yet)"
+    )
 
 
 def find(

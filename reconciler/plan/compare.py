@@ -63,6 +63,16 @@ def differences(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[Di
     return tuple(_compare(wanted, found, ()))
 
 
+def all_differences(new: Mapping[str, Any], old: Mapping[str, Any]) -> tuple[Difference, ...]:
+    """Both ways: also what ``old`` has and ``new`` lacks. For our own values, not live objects."""
+    lost = (
+        Difference(one.path, _ABSENT, one.wanted)
+        for one in differences(old, new)
+        if one.found is _ABSENT
+    )
+    return tuple(sorted((*differences(new, old), *lost), key=lambda one: one.path))
+
+
 def _compare(wanted: Any, found: Any, path: tuple[str, ...]) -> Iterator[Difference]:
     if isinstance(wanted, Mapping):
         if not wanted and found is _ABSENT:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.model import naming
+from reconciler.model import jsonform, naming
 from reconciler.model.errors import BackstayError, Problem
 from reconciler.model.plan import Desired, History, Observed
 from reconciler.model.policy import (
@@ -119,7 +119,7 @@ def _keep(
         raw for raw in cron_jobs if annotations_of(raw).get(naming.SOURCE) == document.source
     ]
     for cron_job in by_name + by_source:
-        wanted = _last_good(cron_job, config_maps)
+        wanted = last_good(cron_job, config_maps)
         return Entry(name=policy_of(cron_job), source=document.source, wanted=wanted, held=held)
     if not document.name or document.kind != Kind.BACKUP_POLICY:
         return None
@@ -135,7 +135,7 @@ def _why_held(document: Document, problems: Sequence[Problem]) -> str:
     return f"{document.source} has a problem"
 
 
-def _last_good(cron_job: Raw, config_maps: Mapping[str, Raw]) -> WantedPolicy | None:
+def last_good(cron_job: Raw, config_maps: Mapping[str, Raw]) -> WantedPolicy | None:
     """The policy that a CronJob's runs read, from its ConfigMap; None if that can't be had."""
     annotations = annotations_of(cron_job)
     digest = annotations.get(naming.DIGEST, "")
@@ -157,3 +157,10 @@ def _last_good(cron_job: Raw, config_maps: Mapping[str, Raw]) -> WantedPolicy | 
         revision=annotations.get(naming.REVISION, ""),
         source=annotations.get(naming.SOURCE, ""),
     )
+
+
+def load_plain(text: str) -> Mapping[str, Any]:
+    """A compiled text as plain values, for showing what changed: the policy at the top."""
+    data = jsonform.loads_object(text)
+    policy = data.pop("policy")
+    return {**policy, **data} if isinstance(policy, dict) else data

@@ -22,18 +22,21 @@ from reconciler.model.config import Config
 from reconciler.model.objects import ObjectRef
 from reconciler.model.plan import Action, Change, Desired, History, Observed, Plan
 from reconciler.plan import brakes, collection
-from reconciler.plan.compare import differences, foreign_owner
+from reconciler.plan.compare import Difference, all_differences, differences, foreign_owner
 from reconciler.plan.cronjob import APPLIED, Place, make_config_map, make_cron_job
 from reconciler.plan.entries import (
     Entry,
     annotations_of,
     find_entries,
     is_ours,
+    last_good,
+    load_plain,
     ours_by_name,
     policy_of,
 )
 
 Raw = Mapping[str, Any]
+_OWN_ANNOTATIONS = frozenset({APPLIED, naming.DIGEST, naming.REVISION})
 RETENTION_NOTE = "retention is recorded and not enforced yet"
 
 
@@ -154,8 +157,11 @@ class _Scene:
         action, reason = verdict.action, verdict.reason
         if entry.held and entry.wanted is not None:
             version = entry.wanted.revision or "an earlier revision"
-            reason = f"{entry.held}; its last good version, of {version}, stays: {reason}"
-            action = Action.SKIPPED if action is Action.UNCHANGED else action
+            if action is Action.UNCHANGED and body["kind"] == "ConfigMap":
+                reason = f"the last good version, of {version}"
+            else:
+                reason = f"{entry.held}; its last good version, of {version}, stays: {reason}"
+                action = Action.SKIPPED if action is Action.UNCHANGED else action
         return Change(
             action=action,
             object=ref_of(body),
@@ -175,7 +181,7 @@ class _Scene:
             if collection.UNUSED_SINCE in annotations_of(found):
                 return _Verdict(Action.CONFIGURED, "it is used again")
             return _Verdict(Action.UNCHANGED, "as Git and Config ask for")
-        fields = tuple(str(one) for one in different if one.path[-1] != APPLIED)
+        fields = self._fields(different, found, entry)
         if body["kind"] == "ConfigMap" and any(
             one.path[0] in ("data", "immutable") for one in different
         ):
@@ -190,10 +196,20 @@ class _Scene:
             return _Verdict(
                 Action.SKIPPED,
                 f"conflict: set by others, and Backstay does not force it: {conflicts}",
-                hint="undo that, or delete it (--cascade=orphan): the next cycle makes it again",
+                hint=f"undo that, or let it be made again: kubectl -n {self._place.namespace} delete"
+                f" {body['kind'].lower()} {body['metadata']['name']} --cascade=orphan",
                 fields=fields,
             )
         return _Verdict(Action.CONFIGURED, self._why_differs(body, found, entry), fields=fields)
+
+    def _fields(self, different: Sequence[Difference], found: Raw, entry: Entry) -> tuple[str, ...]:
+        """What a person wants to know: fields of the policy, else those of the object."""
+        before = last_good(found, self._config_maps) if found["kind"] == "CronJob" else None
+        if before is not None and entry.wanted is not None and before.text != entry.wanted.text:
+            new, old = (load_plain(one.text) for one in (entry.wanted, before))
+            return tuple(str(one) for one in all_differences(new, old))
+        # Where it came from is said by the reason, and stands in three places of a CronJob.
+        return tuple(str(one) for one in different if one.path[-1] not in _OWN_ANNOTATIONS)
 
     def _why_differs(self, body: Raw, found: Raw, entry: Entry) -> str:
         wanted, has = annotations_of(body), annotations_of(found)
@@ -218,7 +234,7 @@ def _deletion(raw: Raw, history: History, stops: Sequence[str]) -> Change:
         return Change(
             action=Action.SKIPPED,
             reason=f"{gone}, and its schedule is kept: {'; '.join(stops)}",
-            hint=brakes.HINT,
+            hint=brakes.hint(raw["metadata"].get("namespace", ""), raw["metadata"]["name"]),
             **common,
         )
     return Change(
