@@ -1,8 +1,8 @@
 """Requests to the API server: authentication, TLS, time limits, retries, and a count of each verb.
 
 The official client gives the two hard parts, credentials and TLS (kubeconfig with its plugins, or
-the pod's own token, which is read again every minute because the kubelet replaces it). Its models
-are not used: building them costs ten times what the rest of a capture does.
+the pod's own token). Its models are not used: building them costs ten times what the rest of a
+capture does.
 
 Every request of ours can be repeated: reads by nature, server-side apply by design, a deletion by
 the uid it names, a lease by compare-and-swap, a creation because the name can be taken only once.
@@ -16,11 +16,13 @@ into a pod. The default kubeconfig of a person is never picked up by itself.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import ssl
 import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -179,12 +181,13 @@ def from_kubeconfig(path: Path, context: str | None) -> Any:
     """The official client's configuration from one kubeconfig file. Raises Refused."""
     configuration = Configuration()
     try:
-        load_kube_config(
-            config_file=str(path),
-            context=context,
-            client_configuration=configuration,
-            persist_config=False,
-        )
+        with _told_by_plugin() as told_by_plugin:
+            load_kube_config(
+                config_file=str(path),
+                context=context,
+                client_configuration=configuration,
+                persist_config=False,
+            )
     except Exception as error:  # a login plugin or the YAML reader may raise anything
         if not path.is_file():
             raise Refused(
@@ -196,6 +199,11 @@ def from_kubeconfig(path: Path, context: str | None) -> Any:
             f"kubeconfig {path}: can't be used: {_cut(told)}",
             hint="compare with: kubectl --kubeconfig FILE config view --minify",
         ) from error
+    if told_by_plugin:
+        raise Refused(
+            f"kubeconfig {path}: its login plugin failed: {_cut('; '.join(told_by_plugin))}",
+            hint="log in again the way this cluster wants it, then try: kubectl get namespaces",
+        )
     return configuration
 
 
@@ -205,18 +213,54 @@ def in_cluster(
     ca: Path = Path(SERVICE_CERT_FILENAME),
     environ: Mapping[str, str] = os.environ,
 ) -> Any:
-    """The configuration of a pod: its service account's token, read again as it is replaced."""
+    """The configuration of a pod: its service account's token, read again for every request.
+
+    The kubelet replaces the file before the token ends; it lies in memory, so reading it costs
+    less than remembering when to.
+    """
     configuration = Configuration()
     try:
         InClusterConfigLoader(
-            token_filename=str(token), cert_filename=str(ca), environ=environ
+            token_filename=str(token),
+            cert_filename=str(ca),
+            environ=environ,
+            try_refresh_token=False,
         ).load_and_set(configuration)
     except (ConfigException, OSError) as error:
         raise Refused(
             f"no kubeconfig was given, and this is not a pod with a service account: {_cut(error)}",
-            hint="give --kubeconfig FILE; the default kubeconfig is not used unless it is named",
+            hint="give --kubeconfig FILE",
         ) from error
+
+    def read_token(found: Any) -> None:
+        try:
+            text = token.read_text(encoding="ascii").strip()
+        except OSError as error:
+            raise ConfigException(f"{token} can't be read: {error.strerror}") from error
+        if not text:
+            raise ConfigException(f"{token} is empty")
+        found.api_key["BearerToken"] = f"Bearer {text}"
+
+    configuration.refresh_api_key_hook = read_token
     return configuration
+
+
+@contextlib.contextmanager
+def _told_by_plugin() -> Iterator[list[str]]:
+    """Catches what the official client only logs: a login plugin that failed, after which it goes
+    on without credentials."""
+    told: list[str] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        told.append(record.getMessage())
+        return False
+
+    root = logging.getLogger()
+    root.addFilter(keep)
+    try:
+        yield told
+    finally:
+        root.removeFilter(keep)
 
 
 def _retry_after(answer: Answer, fallback: float) -> float:
