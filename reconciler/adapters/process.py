@@ -144,10 +144,10 @@ class Child:
         """Ends the process and its children; no effect on one that was waited for."""
         if self._process.poll() is None:
             self._signal(signal.SIGTERM)
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(GRACE)
-            except subprocess.TimeoutExpired:
-                self._signal(signal.SIGKILL)
+            # Also when the process itself is gone: its children may not have listened.
+            self._signal(signal.SIGKILL)
         code = self._process.wait()
         self._close_stdin()
         self._end_of_life(code)

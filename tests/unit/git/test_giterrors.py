@@ -1,0 +1,152 @@
+"""git's and ssh's own words, as they were seen, and what they become."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.adapters import giterrors
+from reconciler.model.errors import BackstayError, PushRejected, Refused, Transient
+
+URL = "ssh://git@git.example.org/manifests.git"
+SEEN: list[tuple[str, type[BackstayError], str]] = [
+    (
+        ("No ED25519 host key is known for [::1]:22 and you have requested strict checking.\n"
+        "Host key verification failed.\nfatal: Could not read from remote repository.\n"),
+        Refused,
+        "host key",
+    ),
+    (
+        ("@@@@@@@@@@@@\n@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @\n@@@@@@@\n"
+        "Host key verification failed.\nfatal: Could not read from remote repository."),
+        Refused,
+        "host key",
+    ),
+    (
+        ("git@git.example.org: Permission denied (publickey).\n"
+        "fatal: Could not read from remote repository."),
+        Refused,
+        "refused the SSH key",
+    ),
+    ("No user exists for uid 10001\nfatal: Could not read from remote", Refused, "/etc/passwd"),
+    (
+        "ERROR: Repository not found.\nfatal: Could not read from remote repository.",
+        Refused,
+        "no such repository",
+    ),
+    (
+        "fatal: repository 'https://git.example.org/x.git/' not found",
+        Refused,
+        "no such repository",
+    ),
+    (
+        "fatal: '/srv/x.git' does not appear to be a git repository",
+        Refused,
+        "no such repository",
+    ),
+    (
+        "fatal: unable to access 'https://h/x/': The requested URL returned error: 403",
+        Refused,
+        "refused the credentials",
+    ),
+    (
+        "fatal: could not read Username for 'https://h': terminal prompts disabled",
+        Refused,
+        "refused the credentials",
+    ),
+    (
+        ("fatal: unable to access 'https://h/x/': server certificate verification failed."
+        " CAfile: none CRLfile: none"),
+        Refused,
+        "certificate is not trusted",
+    ),
+    (
+        ("ssh: connect to host 127.0.0.1 port 2222: Connection refused\n"
+        "fatal: Could not read from remote repository."),
+        Transient,
+        "could not be reached",
+    ),
+    (
+        "ssh: Could not resolve hostname git.example.org: Name or service not known",
+        Transient,
+        "could not be reached",
+    ),
+    (
+        "fatal: unable to access 'https://h/x/': Could not resolve host: h",
+        Transient,
+        "could not be reached",
+    ),
+    (
+        "fatal: unable to access 'https://h/x/': The requested URL returned error: 503",
+        Transient,
+        "could not be reached",
+    ),
+    ("fetch-pack: unexpected disconnect while reading sideband packet\nfatal: early EOF",
+     Transient, "could not be reached"),
+    ("fatal: write error: No space left on device", Transient, "no space left"),
+    ("error: something new\nfatal: that nobody knows", Transient, "that nobody knows"),
+    ("", Transient, "said nothing"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("stderr", "kind", "says"), SEEN)
+def test_each_failure_has_its_class_its_place_and_a_hint(
+    stderr: str, kind: type[BackstayError], says: str
+) -> None:
+    error = giterrors.explain("fetch branch shop", URL, stderr.encode())
+    assert type(error) is kind
+    assert says in error.message
+    assert error.message.startswith(f"cannot fetch branch shop at {URL}: ")
+    assert error.hint
+
+
+MOVED = [
+    "[rejected] (fetch first)",
+    "[rejected] (non-fast-forward)",
+    "[rejected] (stale info)",
+    "[remote rejected] (failed to update ref)",
+    "[remote rejected] (incorrect old value provided)",
+    "[remote rejected] (cannot lock ref 'refs/heads/shop': is at 1 but expected 2)",
+    "[remote rejected] (reference already exists)",
+    "[remote rejected] (shallow update not allowed)",
+]
+DECLINED = [
+    "[remote rejected] (pre-receive hook declined)",
+    "[remote rejected] (protected branch hook declined)",
+    "[remote rejected] (deny updating a hidden ref)",
+    "[remote rejected] (GH013: Repository rule violations found)",
+]
+
+
+@pytest.mark.parametrize("summary", MOVED)
+def test_every_way_to_say_that_a_branch_moved(summary: str) -> None:
+    error = giterrors.explain_rejection("shop", URL, summary, b"")
+    assert type(error) is PushRejected
+    assert "branch shop" in error.message
+    assert URL in error.message
+
+
+@pytest.mark.parametrize("summary", DECLINED)
+def test_a_server_that_declines_says_why(summary: str) -> None:
+    error = giterrors.explain_rejection("shop", URL, summary, b"remote: sign your commits\n")
+    assert type(error) is Refused
+    assert "sign your commits" in error.message
+
+
+def test_a_server_without_space_is_no_moved_branch() -> None:
+    stderr = b"remote: fatal: write error: No space left on device\n"
+    error = giterrors.explain_rejection("shop", URL, "[remote rejected] (unpacker error)", stderr)
+    assert type(error) is Transient
+    assert "no space left" in error.message
+
+
+def test_foreign_text_is_masked_cut_and_plain() -> None:
+    stderr = (
+        b"fatal: https://ann:hunter2@h/x said t0psecret\x1b[2J\x07\xff\n" + b"fatal: more\n" * 500
+    )
+    message = giterrors.explain("push", URL, stderr, ["t0psecret", "x"]).message
+    assert "hunter2" not in message
+    assert "t0psecret" not in message
+    assert message.isprintable()
+    assert len(message) < 700
+    # A secret too short to be one would blank out half the text.
+    assert "/x said" in message
