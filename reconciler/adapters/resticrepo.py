@@ -16,6 +16,7 @@ lock or a wrong password, and leave their lock behind when they are ended.
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import os
 import re
@@ -97,8 +98,10 @@ class ResticRepository:
     ) -> ResticSnapshot:
         """Stores the stream as the one file ``path``; memory does not grow with it.
 
-        The snapshot is read back from the repository: it is there when this returns.
+        The snapshot is read back from the repository: it is there when this returns. An empty
+        stream raises UsageError: restic would make a snapshot without the file.
         """
+        chunks = _not_empty(chunks, path)
         base = self._base("--stdin=true", f"--stdin-filename={path}")
         run = functools.partial(
             restic_backup.run, base, [], tags=_tags(tags), host=host, group_by=_GROUPS
@@ -321,6 +324,14 @@ def _tags(tags: Sequence[str]) -> list[str]:
     return list(tags)
 
 
+def _not_empty(chunks: Iterable[bytes], path: str) -> Iterable[bytes]:
+    source = iter(chunks)
+    first = next((chunk for chunk in source if chunk), None)
+    if first is None:
+        raise UsageError(f"nothing to store as {path}", hint="leave an empty stream out")
+    return itertools.chain([first], source)
+
+
 def _check_snapshot(snapshot: str) -> None:
     if not _FULL_ID.fullmatch(snapshot):
         raise UsageError(f"not the id of a restic snapshot: {snapshot!r}")
@@ -329,7 +340,8 @@ def _check_snapshot(snapshot: str) -> None:
 def _check_folder(folder: Path) -> None:
     """restic 0.18 ends with success when it can't see its source, so look before."""
     try:
-        next(os.scandir(folder), None)
+        with os.scandir(folder) as entries:
+            next(entries, None)
     except OSError as error:
         raise Refused(
             f"cannot read the folder {folder}: {error.strerror}",
