@@ -1,0 +1,280 @@
+"""One installation: servers, image, Secrets, Config, and the commands that a person would type."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.rig.cluster import paths
+from tests.rig.cluster.errors import RigError
+from tests.rig.cluster.providers import Cluster
+from tests.rig.image import Image, ensure_image
+from tests.rig.servers import seaweedfs
+from tests.rig.servers.sshd import Sshd
+from tests.rig.tools import restic_path
+
+NAMESPACE = "backstay-system"
+BUCKET = "backups"
+POLICIES, CAPTURES = "policies", "captures"
+_REPOSITORY = paths.REPOSITORY
+_BACKSTAY = Path(sys.executable).parent / "backstay"
+
+
+class Stage:
+    """An installation of Backstay named ``name`` on ``cluster``, kept below ``folder``."""
+
+    def __init__(self, cluster: Cluster, folder: Path, *, name: str = "demo") -> None:
+        self.cluster = cluster
+        self.folder = folder
+        self.name = name
+        self.image: Image | None = None
+        self.sshd = Sshd(folder / "sshd", address=cluster.host_address)
+        self.s3: seaweedfs.SeaweedFS | None = None
+        self.config = folder / "backstay.yaml"
+
+    # -- setting up ------------------------------------------------------------------------------
+
+    def start_servers(self) -> None:
+        """sshd with two bare repositories, and S3."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.sshd.start()
+        for repository in (POLICIES, CAPTURES):
+            self.sshd.create(repository)
+        self.s3 = seaweedfs.start(self.folder / "s3", address=self.cluster.host_address)
+
+    def load_image(self) -> Image:
+        """Builds the image from this tree and puts it on the nodes."""
+        self.image = ensure_image()
+        self.cluster.load_image(self.image.archive, self.image.name)
+        return self.image
+
+    def install(self) -> None:
+        """Secrets, then `kubectl apply -k`, as deploy/README.md says."""
+        self._write_credentials()
+        self._write_config()
+        if not self._exists("namespace", NAMESPACE):
+            self.kubectl("create", "namespace", NAMESPACE)
+        for name, folder in (
+            ("backstay-policy-git", "git"),
+            ("backstay-manifest-git", "git"),
+            ("restic-main", "restic-main"),
+        ):
+            self.make_secret(name, self.folder / "credentials" / folder)
+        prefix = f"backstay.dev/url-prefix={self.repository_prefix}"
+        self.kubectl("-n", NAMESPACE, "annotate", "--overwrite", "secret", "restic-main", prefix)
+        self.kubectl("apply", "-k", str(self._overlay()))
+        self.kubectl(
+            "-n", NAMESPACE, "rollout", "status", "deploy/backstay-controller", "--timeout=120s"
+        )
+
+    def make_secret(self, name: str, folder: Path) -> None:
+        """A Secret with one key per file of ``folder``, made or changed."""
+        made = self.kubectl(
+            "-n", NAMESPACE, "create", "secret", "generic", name,
+            f"--from-file={folder}", "--dry-run=client", "-o", "yaml",
+        )  # fmt: skip
+        self.kubectl("apply", "--server-side", "--force-conflicts", "-f", "-", stdin=made)
+
+    def stop(self) -> None:
+        """Ends the servers; the folder stays."""
+        self.sshd.stop()
+        if self.s3 is not None:
+            self.s3.stop()
+
+    @property
+    def repository_prefix(self) -> str:
+        """What every restic URL of this stage begins with."""
+        if self.s3 is None:
+            raise RigError("the stage's servers do not run")
+        return self.s3.repository(BUCKET) + "/"
+
+    def _write_credentials(self) -> None:
+        if self.s3 is None:
+            raise RigError("the stage's servers do not run")
+        git = self.folder / "credentials" / "git"
+        restic = self.folder / "credentials" / "restic-main"
+        for folder in (git, restic):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for key, value in self.sshd.secret().items():
+            _write_private(git / key, value)
+        for key, text in self.s3.writer.environment().items():
+            _write_private(restic / key, text.encode())
+        if not (restic / "RESTIC_PASSWORD").exists():
+            _write_private(restic / "RESTIC_PASSWORD", secrets.token_hex(32).encode())
+
+    def _config(self, **credentials: Mapping[str, Any]) -> dict[str, Any]:
+        if self.image is None:
+            raise RigError("the stage has no image")
+        return {
+            "apiVersion": "backstay.dev/v1alpha1",
+            "kind": "Config",
+            "cluster": {"name": self.name},
+            "policySource": {
+                "url": self.sshd.url(POLICIES),
+                "ref": "main",
+                "path": "policies",
+                "interval": "5s",
+                **credentials["policy"],
+            },
+            "manifestStore": {"url": self.sshd.url(CAPTURES), **credentials["manifest"]},
+            "image": self.image.name,
+            "sharedKeyInTenants": True,
+        }
+
+    def _write_config(self) -> None:
+        """The laptop's Config: the same, with folders in place of Secrets."""
+        git = {"file": str(self.folder / "credentials" / "git")}
+        config = self._config(policy=git, manifest=git)
+        config["secrets"] = {"restic-main": {"file": str(self.folder / "credentials/restic-main")}}
+        self.config.write_text(yaml.safe_dump(config, sort_keys=False))
+
+    def _overlay(self) -> Path:
+        """A folder for `kubectl apply -k`, beside a copy of the base."""
+        if self.image is None:
+            raise RigError("the stage has no image")
+        deploy = self.folder / "deploy"
+        shutil.rmtree(deploy, ignore_errors=True)
+        shutil.copytree(_REPOSITORY / "deploy", deploy)
+        overlay = deploy / "stage"
+        overlay.mkdir()
+        config = self._config(
+            policy={"secretRef": {"name": "backstay-policy-git"}},
+            manifest={"secretRef": {"name": "backstay-manifest-git"}},
+        )
+        (overlay / "backstay.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+        example = yaml.safe_load((deploy / "examples/small/kustomization.yaml").read_text())
+        example["resources"] = ["../base"]
+        image, _, tag = self.image.name.rpartition(":")
+        example["images"][0] |= {"newName": image, "newTag": tag}
+        (overlay / "kustomization.yaml").write_text(yaml.safe_dump(example, sort_keys=False))
+        return overlay
+
+    # -- what a person types ---------------------------------------------------------------------
+
+    def kubectl(self, *args: str, stdin: str = "", timeout: float = 180) -> str:
+        """kubectl on this cluster."""
+        return self.cluster.kubectl(*args, input=stdin, timeout=timeout)
+
+    def objects(self, *args: str) -> list[dict[str, Any]]:
+        """`kubectl get … -o json`, as a list."""
+        found: dict[str, Any] = json.loads(self.kubectl("get", *args, "-o", "json"))
+        items: list[dict[str, Any]] = found.get("items", [found])
+        return items
+
+    def backstay(
+        self, *args: str, stdin: str = "", check: bool = True, timeout: float = 600
+    ) -> subprocess.CompletedProcess[str]:
+        """The command on this machine, with the laptop's Config and this cluster."""
+        done = subprocess.run(
+            [str(_BACKSTAY), *args],
+            input=stdin, capture_output=True, text=True, timeout=timeout, check=False,
+            env=self.environment(), cwd=self.folder,
+        )  # fmt: skip
+        if check and done.returncode != 0:
+            raise RigError(f"backstay {' '.join(args)}: exit {done.returncode}", hint=done.stderr)
+        return done
+
+    def environment(self) -> dict[str, str]:
+        """What the command gets: this cluster, a home of its own, the restic of the image."""
+        return {
+            "PATH": f"{restic_path().parent}:{os.environ['PATH']}",
+            "HOME": str(self.folder),
+            "KUBECONFIG": str(self.cluster.kubeconfig),
+            "LC_ALL": "C.UTF-8",
+            "BACKSTAY_EXEC_LOG": str(self.folder / "exec.log"),
+        }
+
+    def push_policies(self, files: Mapping[str, str], message: str = "Change policies") -> str:
+        """Commits exactly these files below policies/ and pushes them over SSH; the commit's id."""
+        clone = self._clone(POLICIES)
+        folder = clone / "policies"
+        shutil.rmtree(folder, ignore_errors=True)
+        for name, text in files.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text)
+        self.git("add", "--all", cwd=clone)
+        self.git("commit", "--quiet", "--allow-empty", "-m", message, cwd=clone)
+        self.git("push", "--quiet", "origin", "HEAD:main", cwd=clone)
+        return self.git("rev-parse", "HEAD", cwd=clone).strip()
+
+    def clone_captures(self) -> Path:
+        """A fresh clone of the manifest repository, as `backstay log --clone` takes it."""
+        clone = self.folder / "clones" / f"captures-{secrets.token_hex(3)}"
+        self.git("clone", "--quiet", "--no-checkout", self.sshd.url(CAPTURES), str(clone))
+        return clone
+
+    def _clone(self, repository: str) -> Path:
+        clone = self.folder / "clones" / repository
+        if not clone.exists():
+            clone.parent.mkdir(parents=True, exist_ok=True)
+            self.git("init", "--quiet", "--initial-branch=main", str(clone))
+            self.git("remote", "add", "origin", self.sshd.url(repository), cwd=clone)
+        return clone
+
+    def git(self, *args: str, cwd: Path | None = None) -> str:
+        """git as a person has it set up for this server."""
+        git = self.folder / "credentials" / "git"
+        ssh = (
+            f"ssh -F /dev/null -i {git / 'identity'} -o IdentitiesOnly=yes -o BatchMode=yes"
+            f" -o UserKnownHostsFile={git / 'known_hosts'} -o StrictHostKeyChecking=yes"
+        )
+        who = {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER")
+               for part, value in (("NAME", "Ann"), ("EMAIL", "ann@example.org"))}  # fmt: skip
+        done = subprocess.run(
+            ["git", *args], cwd=cwd, capture_output=True, text=True, check=False, timeout=120,
+            env={"PATH": os.environ["PATH"], "HOME": str(self.folder), "GIT_SSH_COMMAND": ssh,
+                 "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0", **who},
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise RigError(f"git {' '.join(args)}: exit {done.returncode}", hint=done.stderr)
+        return done.stdout
+
+    def restic(self, namespace: str, *args: str) -> Any:
+        """Plain restic on a namespace's repository, with the password that `backstay` prints."""
+        said = json.loads(self.backstay("password", namespace, "-o", "json").stdout)
+        if self.s3 is None:
+            raise RigError("the stage's servers do not run")
+        done = subprocess.run(
+            [str(restic_path()), "--json", "--no-cache", *args],
+            capture_output=True, text=True, check=True, timeout=120,
+            env={"PATH": os.environ["PATH"], "HOME": str(self.folder),
+                 "RESTIC_REPOSITORY": said["url"], "RESTIC_PASSWORD": said["password"],
+                 **self.s3.writer.environment()},
+        )  # fmt: skip
+        return json.loads(done.stdout)
+
+    # -- waiting ---------------------------------------------------------------------------------
+
+    def wait(self, what: str, ready: Callable[[], Any], *, seconds: float = 120) -> Any:
+        """Polls until ``ready`` returns something true; RigError with what was waited for."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = ready()
+            if found:
+                return found
+            time.sleep(0.3)
+        raise RigError(f"after {seconds:.0f} s still not: {what}")
+
+    def _exists(self, kind: str, name: str) -> bool:
+        return bool(self.kubectl("get", kind, name, "--ignore-not-found", "-o", "name").strip())
+
+    def exists(self, kind: str, name: str, namespace: str = NAMESPACE) -> bool:
+        """Whether an object is there."""
+        args = ("-n", namespace, "get", kind, name, "--ignore-not-found", "-o", "name")
+        return bool(self.kubectl(*args).strip())
+
+
+def _write_private(path: Path, data: bytes) -> None:
+    path.touch(0o600)
+    path.chmod(0o600)
+    path.write_bytes(data)
