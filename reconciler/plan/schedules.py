@@ -196,8 +196,9 @@ class _Scene:
             return _Verdict(
                 Action.SKIPPED,
                 f"conflict: set by others, and Backstay does not force it: {conflicts}",
-                hint=f"undo that, or let it be made again: kubectl -n {self._place.namespace} delete"
-                f" {body['kind'].lower()} {body['metadata']['name']} --cascade=orphan",
+                hint="undo that, or let it be made again: kubectl"
+                f" -n {self._place.namespace} delete {body['kind'].lower()}"
+                f" {body['metadata']['name']} --cascade=orphan",
                 fields=fields,
             )
         return _Verdict(Action.CONFIGURED, self._why_differs(body, found, entry), fields=fields)
