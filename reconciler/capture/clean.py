@@ -35,14 +35,14 @@ SERVER_METADATA = frozenset(
         "ownerReferences",
     }
 )
-# Whole earlier versions of the object, as tools keep them; they hold Secrets' values too.
-LAST_APPLIED = frozenset(
+# Whole earlier versions of the object, as tools keep them (they hold Secrets' values too), and how
+# far a restore of ours has come.
+DROPPED_ANNOTATIONS = frozenset(
     {
         "kubectl.kubernetes.io/last-applied-configuration",
         "kapp.k14s.io/original",
         "objectset.rio.cattle.io/applied",
         "banzaicloud.com/last-applied",
-        # Ours, on a claim while a restore fills it: says how far, not what it is.
         naming.RESTORING,
     }
 )
@@ -85,7 +85,7 @@ def _metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     found = {key: value for key, value in metadata.items() if key not in SERVER_METADATA}
     annotations = metadata.get("annotations") or {}
     # Always a copy: rules per kind write into it.
-    kept = {key: value for key, value in annotations.items() if key not in LAST_APPLIED}
+    kept = {key: value for key, value in annotations.items() if key not in DROPPED_ANNOTATIONS}
     owners = metadata.get("ownerReferences")
     if owners:
         first = sorted(owners, key=lambda owner: (not owner.get("controller"), _owner(owner)))

@@ -133,6 +133,12 @@ TABLE: tuple[Line, ...] = (
     ),
     Line(
         "*",
+        "annotation backstay.dev/restoring",
+        "dropped",
+        "Backstay's own, while it fills a claim",
+    ),
+    Line(
+        "*",
         "finalizers of the API server and its controllers",
         "dropped",
         "put on again wherever they apply; without their controller nothing could be deleted",
