@@ -99,17 +99,20 @@ def _parse_term(field: _Field, term: str) -> frozenset[int]:
         raise ValueError(
             f"has a range that wraps for the {field.name}, `{term}`: write two ranges with a comma"
         )
+    if found["step"] and first == last:
+        # one number to CronJob, "from there on" to cronsim
+        raise ValueError(f"has a step on a range of one for the {field.name}, `{term}`")
     return frozenset(range(first, last + 1, _step(field, found["step"])))
 
 
 def _advice(field: _Field, term: str) -> str:
     if "?" in term:
         return "write `*`"
+    if "H" in term and field.name in {"minute", "hour"}:
+        return "`H` stands alone"
     if re.fullmatch(r"[0-9A-Z]+/[0-9]+", term):
         first, _, step = term.partition("/")
         return f"a step needs a range, such as `{first}-{field.high}/{step}`"
-    if "H" in term and field.name in {"minute", "hour"}:
-        return "`H` stands alone"
     return "only numbers, names, `*`, ranges, lists and steps are read alike by CronJob and us"
 
 

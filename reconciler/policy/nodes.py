@@ -19,7 +19,7 @@ from reconciler.policy.plain import Plain
 
 MAX_BYTES = 256 * 1024
 MAX_DOCUMENTS = 1000
-MAX_NODES = 30_000
+MAX_NODES = 20_000
 MAX_DEPTH = 50
 MAX_PROBLEMS = 100
 

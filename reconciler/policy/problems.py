@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -155,7 +156,15 @@ def _from_checker(detail: ErrorDetails, name: str, node: Node | None) -> Words:
 
 
 def merge(of_text: list[Problem], of_meaning: list[Problem]) -> list[Problem]:
-    """Both, in the order of the file; what a text's own problem explains is not told twice."""
+    """Both, in the order of the file; what a text's own problem explains is not told twice.
+
+    At most `nodes.MAX_PROBLEMS`, then one that counts the rest.
+    """
     told = {(problem.line, problem.column) for problem in of_text}
     new = [problem for problem in of_meaning if (problem.line, problem.column) not in told]
-    return sorted(of_text + new, key=lambda problem: (problem.line, problem.column))
+    merged = sorted(of_text + new, key=lambda problem: (problem.line, problem.column))
+    if len(merged) <= nodes.MAX_PROBLEMS + 1:
+        return merged
+    shown, rest = merged[: nodes.MAX_PROBLEMS], merged[nodes.MAX_PROBLEMS :]
+    message = f"{len(rest)} or more further problems in this document"
+    return [*shown, replace(rest[0], message=message, hint="", path="")]

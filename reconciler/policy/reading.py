@@ -15,7 +15,6 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import (
     AliasEvent,
-    DocumentStartEvent,
     Event,
     MappingEndEvent,
     MappingStartEvent,
@@ -132,6 +131,7 @@ class _Builder:
     def read(self) -> YamlDocument:
         """Reads to the end, or to what stops it; the tree keeps what came before."""
         try:
+            self._refuse_directive()
             for event in self._events():
                 self._take(event)
         except _Stop as stop:
@@ -152,8 +152,6 @@ class _Builder:
     def _take(self, event: Event) -> None:
         mark = event.start_mark
         match event:
-            case DocumentStartEvent():
-                self._start(event)
             case AliasEvent():
                 hint = "write the value out" if _is_name(event.anchor) else "quote it"
                 written = f"*{event.anchor}"
@@ -168,10 +166,12 @@ class _Builder:
                 self.open.pop()
                 self.pending.pop()
 
-    def _start(self, event: DocumentStartEvent) -> None:
-        if event.version or event.tags:
-            mark = event.start_mark
-            raise _Stop(mark.line, mark.column, "YAML directives are not allowed", "remove it")
+    def _refuse_directive(self) -> None:
+        for number, line in enumerate(self.chunk.text.splitlines()):
+            if line.startswith("%"):
+                raise _Stop(number, 0, "YAML directives are not allowed", "remove it")
+            if line.strip() and not line.lstrip().startswith("#"):
+                return
 
     def _refuse_decoration(self, event: _Opening) -> None:
         mark = event.start_mark

@@ -76,15 +76,14 @@ def _render(problem: Problem, lines: list[str] | None) -> str:
 
 def _window(line: str, column: int) -> tuple[str, int]:
     """The part of a line around a column that fits, and the column in it."""
-    safe = "".join(
-        " " if character == "\t" else character if text.clip(character) == character else "�"
-        for character in line[: column + WIDTH]
+    column = min(column, len(line))
+    start = 0 if len(line) <= WIDTH else max(0, min(column - WIDTH // 2, len(line) - WIDTH))
+    shown = "".join(
+        " " if character == "\t" else text.clip(character)
+        for character in line[start : start + WIDTH]
     )
-    column = min(column, len(safe))
-    if len(safe) <= WIDTH:
-        return safe.rstrip() if column < len(safe.rstrip()) else safe, column
-    start = max(0, min(column - WIDTH // 2, len(safe) - WIDTH))
-    return safe[start : start + WIDTH], column - start
+    column -= start
+    return (shown.rstrip() if column < len(shown.rstrip()) else shown), column
 
 
 def _span(line: str, column: int) -> int:

@@ -1,0 +1,152 @@
+"""Schedules that CronJob and cronsim read alike; the rest is refused with the reason."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+import pytest
+from cronsim import CronSim
+
+from reconciler.policy.cron import MACROS, parse_cron, uses_hash
+
+
+@pytest.mark.parametrize(
+    ("text", "cron"),
+    [
+        ("0 4 * * *", "0 4 * * *"),
+        ("  0   4 * * * ", "0 4 * * *"),
+        ("*/15 9-17 * * mon-fri", "*/15 9-17 * * MON-FRI"),
+        ("0 0 1,15 jan,jul *", "0 0 1,15 JAN,JUL *"),
+        ("5-55/10 * * * 0", "5-55/10 * * * 0"),
+        ("0 0 */2 * *", "0 0 */2 * *"),
+        ("0 0 * * */2", "0 0 * * */2"),
+        ("0 0 1-7 * 1", "0 0 1-7 * 1"),
+        ("0 0 */1 * 1", "0 0 */1 * 1"),
+        ("0 0 29 2 *", "0 0 29 2 *"),
+        ("0 0 31 2 1", "0 0 31 2 1"),
+        ("H 4 * * *", "H 4 * * *"),
+        ("H h * * *", "H H * * *"),
+        *MACROS.items(),
+    ],
+)
+def test_schedules(text: str, cron: str) -> None:
+    assert parse_cron(text) == cron
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "has 0 fields, not five"),
+        ("0 4 * *", "has 4 fields"),
+        ("0 0 4 * * *", "has 6 fields"),
+        ("@every 5m", "knows no macro `@every 5m`"),
+        ("@Daily", "knows no macro"),
+        ("CRON_TZ=UTC 0 4 * * *", "has 6 fields"),
+        ("0 4 ? * *", "write `*`"),
+        ("0 4 L * *", "has `L` for the day of month"),
+        ("0 4 15W * *", "has `15W` for the day of month"),
+        ("0 4 * * 1#2", "has `1#2` for the day of week"),
+        ("0 4 * * 5L", "has `5L` for the day of week"),
+        ("0 4 * * 7", "has 7 for the day of week, which CronJob refuses: write 0"),
+        ("0 22-2 * * *", "wraps for the hour"),
+        ("0 4 * * FRI-MON", "wraps for the day of week"),
+        ("5/15 * * * *", "`5-59/15`"),
+        ("5-5/15 * * * *", "range of one for the minute"),
+        ("60 * * * *", "has 60 for the minute, which goes from 0 to 59"),
+        ("0 24 * * *", "has 24 for the hour"),
+        ("0 0 0 * *", "has 0 for the day of month"),
+        ("0 0 * 13 *", "has 13 for the month"),
+        ("0 0 * FOO *", "has `FOO` for the month"),
+        ("0 JAN * * *", "has `JAN` for the hour"),
+        ("*/0 * * * *", "step of 0"),
+        ("*/60 * * * *", "step of 60"),
+        ("*,5 * * * *", "has `*` in a list"),
+        ("1,,2 * * * *", "has `` for the minute"),
+        ("-1 * * * *", "has `-1` for the minute"),
+        ("0 0 */2 * 1", "CronJob runs when either matches"),
+        ("0 0 1 * */2", "CronJob runs when either matches"),
+        ("0 0 31 2 *", "never runs: no such month has a day 31"),
+        ("0 0 31 4,6,9,11 *", "never runs"),
+        ("0 0 30 FEB *", "never runs"),
+        ("H/5 * * * *", "`H` stands alone"),
+        ("0 0 H * *", "has `H` for the day of month"),
+        ("٣ 4 * * *", "has `٣` for the minute"),
+        ("0" * 5000 + " 4 * * *", "for the minute"),
+    ],
+)
+def test_refused_schedules(text: str, reason: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        parse_cron(text)
+
+
+def test_hash_is_noticed() -> None:
+    assert uses_hash("H 4 * * *")
+    assert uses_hash("0 h * * *")
+    assert not uses_hash("0 4 * * THU")
+
+
+def random_field(random: Random, low: int, high: int) -> str:
+    if random.random() < 0.3:
+        return "*" if random.random() < 0.5 else f"*/{random.randint(1, high)}"
+    terms = []
+    for _ in range(random.randint(1, 3)):
+        first, last = sorted((random.randint(low, high), random.randint(low, high)))
+        step = f"/{random.randint(1, high)}" if random.random() < 0.3 else ""
+        terms.append(f"{first}-{last}{step}" if random.random() < 0.6 else str(first))
+    return ",".join(terms)
+
+
+LIMITS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
+
+
+def robfig_matches(cron: str, when: datetime) -> bool:
+    """Whether robfig/cron v3 (parser.go, spec.go), the parser of CronJob, runs at a minute."""
+    now = (when.minute, when.hour, when.day, when.month, when.isoweekday() % 7)
+    fits, stars = [], []
+    for at, part, (low, high) in zip(now, cron.split(), LIMITS, strict=True):
+        values: set[int] = set()
+        star = False
+        for term in part.split(","):
+            span, _, step = term.partition("/")
+            first, _, last = span.partition("-")
+            begin, end = (low, high) if span == "*" else (int(first), int(last or first))
+            values |= set(range(begin, end + 1, int(step or 1)))
+            star = star or (span == "*" and int(step or 1) == 1)
+        fits.append(at in values)
+        stars.append(star)
+    minute, hour, day, month, weekday = fits
+    days = (day and weekday) if stars[2] or stars[4] else (day or weekday)
+    return minute and hour and month and days
+
+
+def cronsim_matches(sim: CronSim, when: datetime) -> bool:
+    """Whether cronsim runs at a minute (`advance_day` in cronsim.py)."""
+    day = when.day in sim.days
+    weekday = when.isoweekday() in sim.weekdays or when.isoweekday() % 7 in sim.weekdays
+    days = (day and weekday) if sim.day_and else (day or weekday)
+    return bool(
+        days and when.minute in sim.minutes and when.hour in sim.hours and when.month in sim.months
+    )
+
+
+def test_what_is_taken_is_read_alike_by_cronsim_and_by_the_parser_of_cronjob() -> None:
+    random = Random(20261121)  # noqa: S311 - the same examples every time
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    taken = runs = 0
+    for _ in range(600):
+        text = " ".join(random_field(random, low, high) for low, high in LIMITS)
+        try:
+            cron = parse_cron(text)
+        except ValueError:
+            continue
+        taken += 1
+        sim = CronSim(cron, start)
+        for _ in range(60):
+            when = start + timedelta(minutes=random.randrange(366 * 1440))
+            expected = robfig_matches(cron, when)
+            runs += expected
+            assert cronsim_matches(sim, when) == expected, (cron, when)
+    assert taken > 200
+    assert runs > 100
