@@ -15,11 +15,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from reconciler.adapters.gitcredentials import GitCredentials, make_access
 from reconciler.adapters.gitnames import GitUrl
-from reconciler.adapters.gitprocess import GitFolder, Remote, remove_leftovers
+from reconciler.adapters.gitprocess import GitFolder, NotARepository, Remote, remove_leftovers
 from reconciler.model.errors import Refused
 
 _MAX_PACKS = 64
@@ -50,13 +51,19 @@ class GitCache:
                 self._release()
                 raise
 
+    def renew(self) -> None:
+        """Makes the repository again; everything in it is gone."""
+        self.repository.close()
+        self.repository = self._make()
+
     def close(self) -> None:
         """Closes it in order: keys are removed, and the next process may use it as it is."""
         if self._lock < 0:
             return
         self.repository.close()
         shutil.rmtree(self._home / "access", ignore_errors=True)
-        if not any(self.repository.folder.glob("objects/pack/tmp_*")):
+        halves = any(self.repository.folder.glob("objects/pack/tmp_*"))
+        if not halves and not self.repository.spoiled:
             (self._home / "in-use").unlink(missing_ok=True)
         self._release()
 
@@ -82,8 +89,13 @@ class GitCache:
         used.touch(mode=0o600)
         access = make_access(url, credentials, self._home / "access")
         remote = Remote.make(url, credentials, access)
-        take = GitFolder if usable else GitFolder.create
-        return take(folder, remote, deadline=deadline, inherit=(self._lock,))
+        self._make = partial(
+            GitFolder.create, folder, remote, deadline=deadline, inherit=(self._lock,)
+        )
+        if usable:
+            with contextlib.suppress(NotARepository):
+                return GitFolder(folder, remote, deadline=deadline, inherit=(self._lock,))
+        return self._make()
 
     def _release(self) -> None:
         if self._private:

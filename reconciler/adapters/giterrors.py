@@ -102,6 +102,11 @@ _RULES = (
     ),
 )
 
+_DAMAGE = re.compile(
+    rb"is corrupt|bad object|missing (blob|tree|commit)|unable to read (sha1|tree)|unresolved delta"
+    rb"|packfile .* (cannot be|does not|is far|index)|inflate: data stream|not a git repository",
+    re.IGNORECASE,
+)
 # How servers say that somebody else was quicker (a push was built on an old tip).
 _MOVED = re.compile(
     r"non-fast-forward|fetch first|stale info|incorrect old value|reference already exists"
@@ -148,6 +153,11 @@ def explain_rejection(
         )
     both = summary.encode() + b"\n" + stderr
     return explain(f"push branch {branch}", shown, both, secrets)
+
+
+def shows_damage(stderr: bytes) -> bool:
+    """Whether git complains of a damaged repository, here or there."""
+    return _DAMAGE.search(stderr) is not None
 
 
 def masked(raw: bytes, secrets: Iterable[str]) -> str:

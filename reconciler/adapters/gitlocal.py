@@ -12,8 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
 
-import git.exc
-
 from reconciler.adapters import gitobjects
 from reconciler.adapters.gitnames import check_ref, check_sha
 from reconciler.adapters.gitprocess import LOCAL_SECONDS, GitFolder
@@ -28,13 +26,7 @@ class LocalManifests:
     """ManifestStore whose writing half is refused; ``path`` is a clone, bare or not."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            self._git = GitFolder(path, None, deadline=LOCAL_SECONDS)
-        except (git.exc.InvalidGitRepositoryError, git.exc.NoSuchPathError) as error:
-            raise Refused(
-                f"{path} is no Git repository",
-                hint="give the root of a clone of the manifest repository",
-            ) from error
+        self._git = GitFolder(path, None, deadline=LOCAL_SECONDS)
 
     def __enter__(self) -> Self:
         return self

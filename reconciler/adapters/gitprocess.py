@@ -29,7 +29,7 @@ import git.exc
 from reconciler.adapters import giterrors, process
 from reconciler.adapters.gitcredentials import Access, GitCredentials
 from reconciler.adapters.gitnames import GitUrl
-from reconciler.model.errors import Bug
+from reconciler.model.errors import Bug, Refused
 
 LOCAL_SECONDS = 120.0
 NETWORK_SECONDS = 300.0
@@ -97,6 +97,10 @@ def make_environment(
     return environment | dict(extra or {})
 
 
+class NotARepository(Refused):
+    """There is no Git repository in a folder."""
+
+
 class ScrubbedGit(git.Git):
     """GitPython's command class with our executor in place of its own."""
 
@@ -111,7 +115,9 @@ class ScrubbedGit(git.Git):
             deadline=LOCAL_SECONDS,
         )
         if done.code != 0:
-            raise git.exc.GitCommandError(command, done.code, done.stderr, done.stdout)
+            raise git.exc.GitCommandError(
+                command, done.code, done.stderr.decode("utf-8", "replace")
+            )
         return done.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
 
 
@@ -128,10 +134,18 @@ class GitFolder:
     def __init__(
         self, path: Path, remote: Remote | None, *, deadline: float, inherit: Sequence[int] = ()
     ) -> None:
-        self._repo = _Repo(path, expand_vars=False)
+        try:
+            self._repo = _Repo(path, expand_vars=False)
+        except (git.exc.InvalidGitRepositoryError, git.exc.NoSuchPathError) as error:
+            raise NotARepository(
+                f"{path} is no Git repository",
+                hint="give the root of a clone of the manifest repository",
+            ) from error
         self.folder = Path(self._repo.common_dir)
         self.remote = remote
         self.deadline = deadline
+        self.spoiled = False
+        """Whether git found the repository damaged: it should be made again."""
         self._inherit = tuple(inherit)
         self._network = threading.Lock()
         self._program = git.Git.GIT_PYTHON_GIT_EXECUTABLE or "git"
@@ -142,7 +156,12 @@ class GitFolder:
     ) -> GitFolder:
         """Makes an empty bare repository at ``path``; what stood there is removed."""
         shutil.rmtree(path, ignore_errors=True)
-        _Repo.init(path, expand_vars=False, bare=True, quiet=True).close()
+        try:
+            _Repo.init(path, expand_vars=False, bare=True, quiet=True).close()
+        except git.exc.GitCommandError as error:
+            raise giterrors.explain(
+                "make a repository", str(path), str(error.stderr).encode()
+            ) from error
         return cls(path, remote, deadline=deadline, inherit=inherit)
 
     def close(self) -> None:
@@ -188,7 +207,7 @@ class GitFolder:
             inherit=self._inherit,
         )
         if done.code not in accept and not done.truncated:
-            raise giterrors.explain(what, str(self.folder), done.stderr)
+            raise self.failure(what, done)
         return done
 
     def start(
@@ -242,7 +261,8 @@ class GitFolder:
                 ) from error
 
     def failure(self, what: str, done: process.Finished) -> Exception:
-        """The error for a `talk` that failed."""
+        """The error for a command that failed."""
+        self.spoiled |= giterrors.shows_damage(done.stderr)
         secrets = self.remote.secrets if self.remote else ()
         return giterrors.explain(what, self.shown, done.stderr, secrets)
 

@@ -99,6 +99,8 @@ class GitPolicySource:
 
     def fetch(self, last: str | None) -> PolicyFiles:
         """The newest revision; ``descends`` is UNKNOWN when there is no ``last`` to compare."""
+        if self._git.spoiled:
+            self._cache.renew()
         sha = self._remote_sha() if self._read is not None else ""
         if self._read is None or sha != self._sha:
             sha = self._fetch_tip()

@@ -243,9 +243,11 @@ class GitManifestStore:
 
     def _is_below(self, branch: str, sha: str) -> bool:
         """Whether somebody already put more on top of what was pushed."""
-        tip = self.tip(branch)
-        if tip is None:
+        ours = _tracking(branch)
+        # No depth, or what was pushed would be hidden below the newest commit.
+        if not self._fetch(f"refs/heads/{branch}", ours, depth=0, leave_out=_NO_BLOBS):
             return False
+        tip = str(self._git.resolve(ours))
         what = f"compare branch {branch}"
         done = self._git.run("merge-base", "--is-ancestor", sha, tip, what=what, accept=(0, 1, 128))
         return done.code == 0

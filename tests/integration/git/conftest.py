@@ -83,9 +83,9 @@ def push_one(store: GitManifestStore, name: str = "a") -> str:
     return sha
 
 
-def install_hook(repository: Path, script: str) -> None:
-    """A pre-receive hook on the server."""
-    hook = repository / "hooks" / "pre-receive"
+def install_hook(repository: Path, script: str, name: str = "pre-receive") -> None:
+    """A hook on the server."""
+    hook = repository / "hooks" / name
     hook.parent.mkdir(exist_ok=True)
     hook.write_text(f"#!/bin/sh\n{script}\n")
     os.chmod(hook, 0o755)  # noqa: PTH101, S103 - git runs it

@@ -15,7 +15,7 @@ import pytest
 from reconciler.adapters.gitcredentials import GitCredentials
 from reconciler.adapters.gitlocal import LocalManifests
 from reconciler.adapters.gitstore import GitManifestStore
-from reconciler.model.errors import Refused
+from reconciler.model.errors import BackstayError, Refused
 from reconciler.model.store import Write
 from tests.integration.git.conftest import BRANCH, WHEN, Executed, push_one
 
@@ -98,6 +98,29 @@ def wait_until_unlocked(workdir: Path) -> None:
         if subprocess.run(["flock", "-n", lock, "true"], check=False).returncode == 0:
             return
         time.sleep(0.02)
+
+
+def test_a_cache_that_is_no_repository_any_more_is_made_again(bare: Path, workdir: Path) -> None:
+    with open_store(bare, workdir) as store:
+        first = push_one(store)
+    (cache_of(workdir) / "HEAD").unlink()
+    with open_store(bare, workdir) as store:
+        assert store.tip(BRANCH) == first
+
+
+def test_a_damaged_cache_is_noticed_and_made_again(bare: Path, workdir: Path) -> None:
+    with open_store(bare, workdir) as store:
+        first = push_one(store)
+    with open_store(bare, workdir) as store:
+        store.tip(BRANCH)
+    for pack in cache_of(workdir).glob("objects/pack/*.pack"):
+        pack.chmod(0o600)
+        pack.write_bytes(pack.read_bytes()[:40] + b"rotten" * 20)
+    with open_store(bare, workdir) as store, pytest.raises(BackstayError):
+        store.tree(str(store.tip(BRANCH)))
+    with open_store(bare, workdir) as store:
+        assert store.tip(BRANCH) == first
+        assert set(store.tree(first)) == {"shop/a"}
 
 
 @pytest.mark.parametrize("in_order", [True, False])

@@ -152,6 +152,35 @@ def test_a_hook_that_declines_is_quoted(server: Sshd, make_store: MakeStore) -> 
     assert BRANCH in caught.value.message
 
 
+def test_a_push_that_does_not_stay_is_no_success(server: Sshd, make_store: MakeStore) -> None:
+    script = f"git update-ref -d refs/heads/{BRANCH}"
+    install_hook(server.path("manifests"), script, "post-receive")
+    with pytest.raises(PushRejected, match="after the push"):
+        push_one(make_store())
+
+
+def test_a_push_that_somebody_builds_on_at_once_is_a_success(
+    server: Sshd, make_store: MakeStore
+) -> None:
+    script = (
+        "while read old new ref; do"
+        " next=$(git -c user.name=x -c user.email=x commit-tree -p $new -m next $new^{tree});"
+        " git update-ref $ref $next; done"
+    )
+    install_hook(server.path("manifests"), script, "post-receive")
+    store = make_store()
+    sha = push_one(store)
+    assert [commit.sha for commit in store.log(BRANCH)][1] == sha
+
+
+def test_a_commit_goes_on_a_parent_that_was_never_fetched(make_store: MakeStore) -> None:
+    first = push_one(make_store())
+    store = make_store()
+    second = store.commit(BRANCH, first, [Write("shop/b", b"b")], "b", when=WHEN)
+    store.push({BRANCH: second})
+    assert set(make_store().tree(second)) == {"shop/a", "shop/b"}
+
+
 def test_a_server_that_cannot_store_the_pack_is_quoted(server: Sshd, make_store: MakeStore) -> None:
     repository = server.path("manifests")
     subprocess.run(["git", "-C", repository, "config", "receive.maxInputSize", "10"], check=True)
