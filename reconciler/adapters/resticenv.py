@@ -10,10 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterator, Mapping
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from reconciler.adapters import resticjson
 from reconciler.model.volumes import RepositoryAccess
@@ -29,9 +26,6 @@ _FROM_PROCESS = re.compile(
 _NO_SECRET = re.compile(r".*(REGION|ENDPOINT|COMPRESSION|PACK_SIZE|CONCURRENCY|VERSION).*")
 _SHORTEST_SECRET = 4
 _MEMORY_MAX = Path("/sys/fs/cgroup/memory.max")
-_MODE_BITS = 0o777
-# restic shows modes as Go does: the three special bits lie far above the nine others.
-_GO_BITS = ((1 << 23, 0o4000), (1 << 22, 0o2000), (1 << 20, 0o1000))
 
 
 def environment(access: RepositoryAccess, cache_dir: Path) -> dict[str, str]:
@@ -72,30 +66,3 @@ def _memory_limit() -> int:
     with contextlib.suppress(OSError, ValueError):
         return int(_MEMORY_MAX.read_text()) * 4 // 5
     return 0
-
-
-def set_metadata(folder: Path, node: Mapping[str, Any]) -> Iterator[str]:
-    """Gives the folder the owner, mode and time of a restic node; yields what could not be set.
-
-    Owner before mode, because a change of owner clears the special bits.
-    """
-    uid, gid = int(node.get("uid", 0)), int(node.get("gid", 0))
-    now = folder.stat()
-    try:
-        if (now.st_uid, now.st_gid) != (uid, gid):
-            os.chown(folder, uid, gid)
-    except OSError as error:
-        yield f"{folder}: chown {uid}:{gid}: {error.strerror}"
-    try:
-        folder.chmod(file_mode(int(node.get("mode", 0o755))))
-    except OSError as error:
-        yield f"{folder}: chmod: {error.strerror}"
-    with contextlib.suppress(ValueError, OSError):
-        moment = datetime.fromisoformat(str(node.get("mtime"))).timestamp()
-        os.utime(folder, (moment, moment))
-
-
-def file_mode(go_mode: int) -> int:
-    """Go's file mode as chmod takes it."""
-    special = sum(bit for mask, bit in _GO_BITS if go_mode & mask)
-    return (go_mode & _MODE_BITS) | special

@@ -56,6 +56,12 @@ class Outcome:
     error_count: int = 0
     summary: resticjson.Summary | None = None
 
+    def add(self, error: str) -> None:
+        """Counts the error of one file, and keeps it while there is room."""
+        self.error_count += 1
+        if len(self.errors) < KEPT_ERRORS:
+            self.errors.append(error)
+
 
 class ResticFailed(Exception):
     """restic ended with a code that gives no result; ends in `resticrepo`."""
@@ -207,10 +213,9 @@ class _Watch:
         kind = message["message_type"]
         if kind == "exit_error":
             self._outcome.fatal = str(message.get("message") or "")
-        elif kind == "error":
-            self._outcome.error_count += 1
-            if len(self._outcome.errors) < KEPT_ERRORS:
-                self._outcome.errors.append(resticjson.parse_error(message))
+        elif kind == "error" and message.get("during") != "scan":
+            # What the scan could not read, the backup can't either, and says so again.
+            self._outcome.add(resticjson.parse_error(message))
 
     def _retry(self, retry: resticjson.Retry) -> None:
         now = time.monotonic()

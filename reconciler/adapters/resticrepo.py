@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import json
 import os
 import re
 import time
@@ -33,7 +32,7 @@ from restic.internal import restore as restic_restore
 from restic.internal import snapshots as restic_snapshots
 from restic.internal import version as restic_version
 
-from reconciler.adapters import resticenv, resticerrors, resticexec
+from reconciler.adapters import resticenv, resticerrors, resticexec, restictree
 from reconciler.adapters.resticexec import Invocation, Outcome, ResticFailed
 from reconciler.adapters.resticjson import parse_snapshot
 from reconciler.model.errors import BackstayError, NotSupported, Refused, UsageError
@@ -177,9 +176,12 @@ class ResticRepository:
             outcome = error.outcome
             if outcome.summary is None or not outcome.error_count:
                 raise self._error(outcome) from error
-        for problem in resticenv.set_metadata(folder, root):
-            outcome.error_count += 1
-            outcome.errors = [problem, *outcome.errors][: resticexec.KEPT_ERRORS]
+        for problem in restictree.set_metadata(folder, root):
+            outcome.add(problem)
+        if os.geteuid() != 0:
+            nodes = restictree.parse_nodes(self._stream("ls", snapshot))
+            for problem in restictree.lost_owners(nodes, name, folder):
+                outcome.add(problem)
         return self._result(outcome, started, begin, snapshot=snapshot)
 
     def snapshots(self, *, tags: Sequence[str] = (), host: str = "") -> tuple[ResticSnapshot, ...]:
@@ -189,11 +191,13 @@ class ResticRepository:
     def read_file(self, snapshot: str, path: str) -> Iterator[bytes]:
         """The bytes of one file; ``path`` as restic's ls shows it, ``/<claim>/…`` in a volume."""
         _check_snapshot(snapshot)
-        argv = [*self._base(), "dump", snapshot, path]
+        yield from self._stream("dump", snapshot, path, chunk=_CHUNK)
+
+    def _stream(self, *command: str, chunk: int = 0) -> Iterator[bytes]:
         self._check_version()
-        outcome = Outcome()
+        argv = [*self._base(), *command]
         try:
-            yield from resticexec.stream(argv, self._copying(None), outcome, chunk=_CHUNK)
+            yield from resticexec.stream(argv, self._copying(None), Outcome(), chunk=chunk)
         except ResticFailed as error:
             raise self._error(error.outcome) from error
 
@@ -257,10 +261,9 @@ class ResticRepository:
     def _root_node(self, snapshot: str, name: str) -> Mapping[str, Any]:
         argv = [*self._base(), "ls", snapshot, "/"]
         run = functools.partial(resticexec.execute, argv)
-        for line in str(self._ask(run)).splitlines():
-            node = json.loads(line)
+        for node in restictree.parse_nodes(str(self._ask(run)).splitlines()):
             if node.get("path") == f"/{name}" and node.get("type") == "dir":
-                return dict(node)
+                return node
         raise Refused(
             f"restic repository {self._where}: snapshot {snapshot[:8]} holds no folder /{name}",
             hint="the record names a snapshot of another volume; see 'restic ls'",

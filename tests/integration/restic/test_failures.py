@@ -1,0 +1,291 @@
+"""What goes wrong with a repository in a folder: rights, processes that die, versions, time."""
+
+from __future__ import annotations
+
+import json
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.adapters.resticrepo import ResticRepository
+from reconciler.model.errors import (
+    BackstayError,
+    NotSupported,
+    Refused,
+    Transient,
+    WrongPassword,
+)
+from reconciler.model.volumes import MoveState, RepositoryAccess
+from tests.integration.restic.conftest import PASSWORD, Restic
+
+HOST = "prod/shop"
+TAGS = ("policy:shop", "run:1")
+ROOT = os.geteuid() == 0
+NOBODY = pwd.getpwnam("nobody")
+MOVE = """
+import json, sys
+from pathlib import Path
+from reconciler.adapters.resticrepo import ResticRepository
+from reconciler.model.jsonform import to_json
+from reconciler.model.volumes import RepositoryAccess
+
+verb, url, binary, cache, folder, snapshot = sys.argv[1:]
+environment = {"RESTIC_PASSWORD": sys.stdin.read()}
+access = RepositoryAccess(name="m", namespace="n", url=url, secret="", environment=environment)
+backend = ResticRepository(access, cache_dir=Path(cache), binary=binary)
+if verb == "backup":
+    result = backend.backup_folder(Path(folder), host="prod/shop", tags=["run:1"])
+else:
+    result = backend.restore_folder(snapshot, "/data/web", Path(folder))
+print(json.dumps(to_json(result)))
+"""
+
+
+def as_nobody(*arguments: object) -> dict[str, object]:
+    """A copy by a plain user: in a process of its own, because root may do everything."""
+    prefix = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"] if ROOT else []
+    done = subprocess.run(
+        [*prefix, sys.executable, "-c", MOVE, *map(str, arguments)],
+        input=PASSWORD,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, object] = json.loads(done.stdout)
+    return found
+
+
+@pytest.fixture
+def open_world(template: Path, binary: str) -> Iterator[Path]:
+    """A folder that a plain user reaches, with a repository that is theirs."""
+    folder = Path("/tmp") / f"backstay-{os.getpid()}-{time.monotonic_ns()}"
+    folder.mkdir(mode=0o755)
+    shutil.copytree(template, folder / "repository")
+    (folder / "data" / "web").mkdir(parents=True)
+    (folder / "cache").mkdir()
+    Path(shutil.copy2(binary, folder / "restic")).chmod(0o755)
+    if ROOT:
+        for base, folders, files in os.walk(folder):
+            for name in [".", *folders, *files]:
+                os.chown(Path(base) / name, NOBODY.pw_uid, NOBODY.pw_gid)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def test_a_file_that_a_plain_user_cannot_read_is_partial_and_has_a_snapshot(
+    open_world: Path,
+) -> None:
+    volume = open_world / "data" / "web"
+    (volume / "readable").write_text("x")
+    (volume / "secret").write_text("never in a message")
+    (volume / "secret").chmod(0)
+    (volume / "closed").mkdir()
+    (volume / "closed").chmod(0)
+    if ROOT:
+        for path in volume.iterdir():
+            os.chown(path, 0, 0)
+    result = as_nobody(
+        "backup", open_world / "repository", open_world / "restic", open_world / "cache", volume, ""
+    )
+    assert result["state"] == MoveState.PARTIALLY_FAILED.value
+    assert len(str(result["snapshot"])) == 64
+    assert result["errorCount"] == 2, result["errors"]
+    assert result["exitCode"] == 3
+    errors = " ".join(str(error) for error in result["errors"])  # type: ignore[attr-defined]
+    assert "secret: permission denied" in errors
+    assert "never in a message" not in json.dumps(result)
+
+
+@pytest.mark.skipif(not ROOT, reason="only root can give files to somebody else")
+def test_owners_that_a_plain_user_cannot_set_make_a_restore_partial(open_world: Path) -> None:
+    volume = open_world / "data" / "web"
+    (volume / "file").write_text("x")
+    os.chown(volume / "file", 1234, 5678)
+    environment = {"RESTIC_PASSWORD": PASSWORD}
+    access = RepositoryAccess(
+        name="m", namespace="n", url=str(open_world / "repository"), secret="",
+        environment=environment,
+    )  # fmt: skip
+    backend = ResticRepository(
+        access, cache_dir=open_world / "rootcache", binary=str(open_world / "restic")
+    )
+    made = backend.backup_folder(volume, host=HOST, tags=TAGS)
+    for path in [open_world / "repository", *(open_world / "repository").rglob("*")]:
+        os.chown(path, NOBODY.pw_uid, NOBODY.pw_gid)
+    target = open_world / "target"
+    target.mkdir()
+    os.chown(target, NOBODY.pw_uid, NOBODY.pw_gid)
+    result = as_nobody(
+        "restore", open_world / "repository", open_world / "restic", open_world / "cache",
+        target, made.snapshot,
+    )  # fmt: skip
+    assert (target / "file").read_text() == "x"
+    assert result["state"] == MoveState.PARTIALLY_FAILED.value
+    errors = " ".join(str(error) for error in result["errors"])  # type: ignore[attr-defined]
+    assert "/web/file: owner 1234:5678 not set" in errors
+
+
+def test_a_killed_restic_is_an_error_and_the_next_one_succeeds(
+    restic: Restic, repository: Path, tmp_path: Path
+) -> None:
+    volume = _big_volume(tmp_path)
+    backend = restic.open(repository)
+    killed = _kill_when_packing(repository, signal.SIGKILL)
+    with pytest.raises(Transient, match="signal 9"):
+        backend.backup_folder(volume, host=HOST, tags=TAGS)
+    killed.join()
+    assert backend.snapshots() == ()
+    result = backend.backup_folder(volume, host=HOST, tags=TAGS)
+    assert result.state is MoveState.COMPLETED
+    target = tmp_path / "target"
+    target.mkdir()
+    assert backend.restore_folder(result.snapshot, str(volume), target).state is result.state
+    assert (target / "b7").read_bytes() == (volume / "b7").read_bytes()
+
+
+def test_a_copy_that_takes_too_long_is_ended_and_stores_nothing(
+    restic: Restic, repository: Path, tmp_path: Path
+) -> None:
+    volume = _big_volume(tmp_path)
+    begin = time.monotonic()
+    with pytest.raises(Transient, match="did not end within"):
+        restic.open(repository, timeout=1.0).backup_folder(volume, host=HOST, tags=TAGS)
+    assert time.monotonic() - begin < 10
+    assert restic.open(repository).snapshots() == ()
+
+
+def test_a_repository_that_lost_data_does_not_restore_silently(
+    restic: Restic, repository: Path, tmp_path: Path
+) -> None:
+    volume = tmp_path / "data" / "web"
+    volume.mkdir(parents=True)
+    (volume / "file").write_bytes(os.urandom(1 << 20))
+    backend = restic.open(repository)
+    made = backend.backup_folder(volume, host=HOST, tags=TAGS)
+    packs = [path for path in (repository / "data").rglob("*") if path.is_file()]
+    biggest = max(packs, key=lambda path: path.stat().st_size)
+    biggest.chmod(0o600)
+    biggest.write_bytes(os.urandom(biggest.stat().st_size))
+    target = tmp_path / "target"
+    target.mkdir()
+    try:
+        state = backend.restore_folder(made.snapshot, str(volume), target).state
+    except BackstayError:
+        return
+    assert state is MoveState.PARTIALLY_FAILED
+
+
+def test_a_full_disk_is_said(restic: Restic, repository: Path) -> None:
+    with pytest.raises((Refused, BackstayError), match="not a directory"):
+        restic.open("/dev/full/repository").initialise()
+
+
+def test_a_folder_that_cannot_be_read_is_refused(
+    restic: Restic, repository: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(Refused, match="Not a directory"):
+        restic.open(repository).backup_folder(tmp_path / "file", host=HOST, tags=TAGS)
+
+
+def test_an_old_restic_is_refused_with_a_hint(tmp_path: Path, repository: Path) -> None:
+    old = tmp_path / "restic"
+    old.write_text("#!/bin/sh\necho 'restic 0.14.0 compiled with go1.19.8 on linux/amd64'\n")
+    old.chmod(0o755)
+    with pytest.raises(NotSupported, match=r"restic 0\.14\.0 is too old") as caught:
+        Restic(str(old), tmp_path / "cache").open(repository).open()
+    assert caught.value.exit_code == 4
+    assert "0.18" in caught.value.hint
+
+
+def test_a_missing_restic_is_refused(tmp_path: Path) -> None:
+    missing = Restic(str(tmp_path / "no-restic"), tmp_path / "cache")
+    with pytest.raises(Refused, match="not installed"):
+        missing.open(tmp_path / "repository").open()
+
+
+def test_an_exit_code_that_nobody_knows_is_a_failure(tmp_path: Path, repository: Path) -> None:
+    strange = tmp_path / "restic"
+    strange.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in *" version") echo \'{"version":"0.99.0","go_version":"go2",'
+        '"go_os":"linux","go_arch":"amd64"}\'; exit 0;; esac\n'
+        'echo \'{"message_type":"initialized","id":"x"}\'; echo strange words >&2; exit 42\n'
+    )
+    strange.chmod(0o755)
+    with pytest.raises(BackstayError, match=r"exit code 42: strange words"):
+        Restic(str(strange), tmp_path / "cache").open(repository).initialise()
+
+
+def test_two_repositories_in_two_threads_never_meet(
+    restic: Restic, template: Path, tmp_path: Path
+) -> None:
+    urls = [Path(shutil.copytree(template, tmp_path / name)) for name in ("one", "two")]
+    failures: list[BaseException] = []
+
+    def work(url: Path, password: str, expected: type[BackstayError] | None) -> None:
+        try:
+            for _ in range(3):
+                try:
+                    restic.open(url, password=password).snapshots(tags=TAGS)
+                    assert expected is None
+                except WrongPassword:
+                    assert expected is WrongPassword
+        except BaseException as error:  # noqa: BLE001 - handed to the test's own thread
+            failures.append(error)
+
+    threads = [
+        threading.Thread(target=work, args=(urls[0], PASSWORD, None)),
+        threading.Thread(target=work, args=(urls[1], "wrong-password", WrongPassword)),
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def _big_volume(tmp_path: Path) -> Path:
+    volume = tmp_path / "data" / "big"
+    volume.mkdir(parents=True)
+    for number in range(24):
+        (volume / f"b{number}").write_bytes(os.urandom(16 << 20))
+    return volume
+
+
+def _kill_when_packing(repository: Path, number: signal.Signals) -> threading.Thread:
+    """Signals the restic of this process when its first packs are written."""
+
+    def work() -> None:
+        while not any(path.is_file() for path in (repository / "data").rglob("*")):
+            time.sleep(0.01)
+        for child in _children():
+            os.kill(child, number)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    return thread
+
+
+def _children() -> list[int]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            name = (folder / "comm").read_text().strip()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(fields[1]) == os.getpid() and name == "restic":
+            found.append(int(folder.name))
+    return found
