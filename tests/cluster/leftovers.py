@@ -1,9 +1,10 @@
-"""What a cluster could leave on this machine, as a value that is compared before and after."""
+"""What a cluster could leave on this machine, as lines that are compared before and after."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.rig.cluster import instance, paths, processes, shell
@@ -32,46 +33,48 @@ SYSCTLS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
-    """The parts of this machine that clusters touch; other instances' are left out."""
-
-    mounts: str
-    network: frozenset[str]
-    rules: str
-    hosts: bytes
-    folders: tuple[str, ...]
-    sysctls: tuple[str, ...]
-    cgroups: frozenset[str]
-    state: frozenset[str]
+# What changes by itself, or by other programs' doing, is waited for as long as this.
+SETTLE_SECONDS = 60.0
+VOLATILE = re.compile(r"valid_lft \S+ preferred_lft \S+| (cache|expires) .*")
 
 
-def look(name: str) -> Machine:
-    """Look at everything of this machine except what other instances than `name` own."""
+def look(name: str) -> frozenset[str]:
+    """Everything of this machine that a cluster could touch, a line each.
+
+    Left out is what the records of other instances than `name` account for.
+    """
     others = [known for known in instance.all_known() if known.name != name]
     foreign = re.compile("|".join(rf"\b{known.network.bridge}\b" for known in others) or r"(?!)")
-    network = [
-        line
-        for what in (
-            ["link", "show"],
-            ["addr", "show"],
-            ["route", "show", "table", "all"],
-            ["rule"],
-        )
-        for line in shell.run(["ip", "-oneline", *what]).splitlines()
-        if not foreign.search(line)
-    ]
-    mine = f"{name}-node-*"
-    return Machine(
-        mounts=Path("/proc/self/mounts").read_text(),
-        network=frozenset(re.sub(r"valid_lft \S+ preferred_lft \S+", "", line) for line in network),
-        rules=shell.run(["nft", "list", "ruleset"]),
-        hosts=Path("/etc/hosts").read_bytes(),
-        folders=tuple(path for path in FOLDERS if Path(path).exists()),
-        sysctls=tuple((Path("/proc/sys") / path).read_text() for path in SYSCTLS),
-        cgroups=frozenset(map(str, Path("/sys/fs/cgroup").glob(f"*/backstay-rig/{mine}"))),
-        state=frozenset(path.name for path in paths.state().glob("*") if name in path.name),
+    groups = Path("/sys/fs/cgroup").glob(f"*/backstay-rig/{name}-node-*")
+    return frozenset(
+        [
+            *_lines("mount", Path("/proc/self/mounts").read_text()),
+            *_lines("rule", shell.run(["nft", "list", "ruleset"])),
+            *_lines("hosts", Path("/etc/hosts").read_text()),
+            *(line for line in _network() if not foreign.search(line)),
+            *(f"folder {path}" for path in FOLDERS if Path(path).exists()),
+            *(f"sysctl {path} {(Path('/proc/sys') / path).read_text()}" for path in SYSCTLS),
+            *(f"cgroup {path}" for path in groups),
+            *(f"state {path}" for path in paths.state().glob("*") if name in path.name),
+        ]
     )
+
+
+def _network() -> Iterator[str]:
+    for what in (["link", "show"], ["addr", "show"], ["route", "show", "table", "all"], ["rule"]):
+        yield from _lines(what[0], VOLATILE.sub("", shell.run(["ip", "-oneline", *what])))
+
+
+def _lines(what: str, text: str) -> Iterator[str]:
+    return (f"{what} {line}" for line in text.splitlines())
+
+
+def new_since(before: frozenset[str], name: str) -> frozenset[str]:
+    """What is there now and was not: lines that come and go with other programs get time to go."""
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while (new := look(name) - before) and time.monotonic() < deadline:
+        time.sleep(1)
+    return new
 
 
 def processes_of(known: Instance) -> list[Process]:
