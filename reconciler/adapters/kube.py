@@ -7,6 +7,7 @@ what another field manager owns is theirs.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +28,9 @@ from reconciler.model.objects import ObjectRef, Resource
 
 FIELD_MANAGER = "backstay"
 PAGE = 500
+_FIRST_PAGE = 100
+_PAGE_BYTES = 4 * 1024 * 1024
+"""What a page should weigh: 500 Secrets of Helm would be half a gigabyte."""
 _LOG_BYTES = 64 * 1024
 _RACES = 5
 
@@ -104,15 +108,15 @@ class KubeClient:
         """See `reconciler.ports.ClusterReader`; empty pages are not yielded."""
         what = Call(verb="list", resource=resource, namespace=namespace)
         path = _path(resource, namespace)
-        fixed = [("limit", str(PAGE))]
-        if label_selector:
-            fixed.append(("labelSelector", label_selector))
-        if field_selector:
-            fixed.append(("fieldSelector", field_selector))
-        token = ""
+        selectors = [("labelSelector", label_selector), ("fieldSelector", field_selector)]
+        fixed = [(key, value) for key, value in selectors if value]
+        limit, token = _FIRST_PAGE, ""
         while True:
-            body = self._page(path, [*fixed, *([("continue", token)] if token else [])], what)
+            paging = [("limit", str(limit)), *([("continue", token)] if token else [])]
+            weight, body = self._page(path, [*paging, *fixed], what)
             items = body.get("items") or []
+            if items:  # a page that the selectors emptied says nothing of the next
+                limit = next_limit(weight, len(items))
             for item in items:
                 # The server leaves both out of the items of a list of built-in kinds.
                 item["apiVersion"] = resource.api_version
@@ -155,7 +159,7 @@ class KubeClient:
             "PATCH",
             _path(resource, namespace, name),
             query=[("fieldManager", FIELD_MANAGER), ("force", "false")],
-            body=orjson.dumps(obj),
+            body=_encode(obj),
             content_type="application/apply-patch+yaml",  # JSON is YAML
         )
         return _body(answer, Call(verb="patch", resource=resource, namespace=namespace, name=name))
@@ -174,7 +178,7 @@ class KubeClient:
                 "POST",
                 _path(resource, namespace),
                 query=[("fieldManager", FIELD_MANAGER)],
-                body=orjson.dumps(obj),
+                body=_encode(obj),
             )
             if answer.status != 409 or read_status(answer).reason != "AlreadyExists":
                 return _body(answer, what), True
@@ -196,7 +200,7 @@ class KubeClient:
                 "PUT",
                 _path(resource, namespace, name) + "/status",
                 query=[("fieldManager", FIELD_MANAGER)],
-                body=orjson.dumps({**current, "status": obj.get("status", {})}),
+                body=_encode({**current, "status": obj.get("status", {})}),
             )
             if answer.status != 409:
                 return _body(answer, what)
@@ -262,11 +266,14 @@ class KubeClient:
         _body(answer, Call(verb=verb, resource=_LEASE, namespace=namespace, name=name))
         return True
 
-    def _page(self, path: str, query: Sequence[tuple[str, str]], what: Call) -> dict[str, Any]:
+    def _page(
+        self, path: str, query: Sequence[tuple[str, str]], what: Call
+    ) -> tuple[int, dict[str, Any]]:
+        """Its weight in bytes and the list."""
         try:
             answer = self._transport.send("GET", path, query=query)
             if answer.ok:
-                return answer.json(str(what))
+                return len(answer.data), answer.json(str(what))
         except Transient as error:
             raise Incomplete(f"{what}: {error.message}", hint=error.hint) from error
         raise explain_list(answer, what)
@@ -296,6 +303,24 @@ class KubeClient:
                 hint="install what defines this kind, or look at: kubectl api-resources",
             )
         return found
+
+
+def next_limit(weight: int, items: int) -> int:
+    """How many objects to ask for, after a page of so many bytes and objects."""
+    return max(1, min(PAGE, _PAGE_BYTES * items // max(weight, 1)))
+
+
+def _encode(obj: ports.KubeObject) -> bytes:
+    """JSON; raises Refused for what JSON can't hold."""
+    try:
+        return orjson.dumps(obj)
+    except TypeError:
+        pass  # numbers beyond 64 bits and keys that are no strings: the slow encoder takes them
+    try:
+        return json.dumps(obj).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        name = (obj.get("metadata") or {}).get("name")
+        raise Refused(f"{obj.get('kind')} {name!r} can't be written as JSON: {error}") from error
 
 
 def _body(answer: Answer, what: Call) -> dict[str, Any]:

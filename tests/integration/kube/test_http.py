@@ -112,9 +112,29 @@ def test_pages_follow_the_token(server: Server, client: KubeClient) -> None:
     assert names(found) == ["a", "b", "c"]
     first, second = server.requests
     assert first.path == "/apis/apps/v1/namespaces/n/deployments"
-    fixed = {"limit": "500", "labelSelector": "a in (b,c)", "fieldSelector": "x=y"}
-    assert first.query == fixed
-    assert second.query == {**fixed, "continue": "t/1="}
+    fixed = {"labelSelector": "a in (b,c)", "fieldSelector": "x=y"}
+    assert first.query == {**fixed, "limit": "100"}
+    assert second.query == {**fixed, "limit": "500", "continue": "t/1="}
+
+
+def test_heavy_objects_come_in_small_pages(server: Server, client: KubeClient) -> None:
+    heavy = {"metadata": {"name": "helm"}, "data": {"release": "x" * 1_000_000}}
+    server.replies = [
+        Reply(200, {"metadata": {"continue": "t"}, "items": [heavy, heavy]}),
+        Reply(200, {"metadata": {"continue": "t"}, "items": []}),
+        page("a"),
+    ]
+    assert names(client.pages(kind("Secret"))) == ["helm", "helm", "a"]
+    assert [request.query["limit"] for request in server.requests] == ["100", "4", "4"]
+
+
+def test_odd_values_are_written(server: Server, client: KubeClient) -> None:
+    serve_discovery(server)
+    server.replies = [Reply(200, CONFIGMAP)]
+    client.apply({**CONFIGMAP, "spec": {"big": 2**70, 1: "one"}})
+    assert server.requests[-1].body["spec"] == {"big": 2**70, "1": "one"}
+    with pytest.raises(Refused, match="ConfigMap 'x' can't be written as JSON"):
+        client.apply({**CONFIGMAP, "spec": {"what": object()}})
 
 
 def test_a_token_that_expires_half_way(server: Server, client: KubeClient) -> None:

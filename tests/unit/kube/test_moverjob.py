@@ -9,6 +9,14 @@ from typing import Any
 
 import pytest
 
+from reconciler.model.config import (
+    ClusterConfig,
+    Config,
+    JobSettings,
+    ManifestStoreConfig,
+    PolicySourceConfig,
+    Resources,
+)
 from reconciler.model.volumes import MoveKind, MoveTask
 from reconciler.plan import moverjob
 from reconciler.plan.moverjob import MoverSettings
@@ -120,3 +128,20 @@ def test_belonging_needs_label_run_and_claim() -> None:
     assert not moverjob.belongs_to(replace(task(), claim="other"), job)
     assert not moverjob.belongs_to(task(), {"metadata": {"name": "x"}})
     assert moverjob.image_of(job) == "backstay:1"
+
+
+def test_settings_come_from_config() -> None:
+    config = Config(
+        cluster=ClusterConfig("prod"),
+        policy_source=PolicySourceConfig(url="ssh://git@example.org/policies"),
+        manifest_store=ManifestStoreConfig(url="ssh://git@example.org/manifests"),
+        image="backstay:1",
+    )
+    assert MoverSettings.of(config) == MoverSettings()
+    more = Resources(limits={"memory": "2Gi"})
+    config = replace(config, image_pull_policy="Always", movers=JobSettings(more))
+    settings = MoverSettings.of(config)
+    made = moverjob.make_job(task(), settings, suspend=True)
+    container = made["spec"]["template"]["spec"]["containers"][0]
+    assert container["resources"] == {"limits": {"memory": "2Gi"}}
+    assert container["imagePullPolicy"] == "Always"
