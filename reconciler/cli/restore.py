@@ -14,6 +14,7 @@ from reconciler.cli import wiring
 from reconciler.engine.restore import Restore, RestorePorts, RestoreRequest, RestoreResult
 from reconciler.model.errors import Interrupted, UsageError
 from reconciler.model.restore import RestorePlan
+from reconciler.plan.moverjob import MoverSettings
 from reconciler.report import restore as report
 
 _HOURS = 12
@@ -50,7 +51,7 @@ def command(
             reader=client,
             writer=client,
             store=store,
-            mover=JobMover(client, client),
+            mover=JobMover(client, client, MoverSettings.of(config)),
             keyring=wiring.keyring(config, resolve),
             reporter=wiring.reporter(),
             clock=clock,

@@ -23,6 +23,7 @@ from reconciler.model.config import Config
 from reconciler.model.errors import Refused, UsageError
 from reconciler.model.policy import Compiled, compiled_digest, load_compiled
 from reconciler.model.run import Outcome, PolicyRef, Trigger
+from reconciler.plan.moverjob import MoverSettings
 
 _EXIT = {Outcome.COMPLETED: 0, Outcome.SKIPPED: 0, Outcome.PARTIALLY_FAILED: 3, Outcome.FAILED: 1}
 _MARGIN = 600
@@ -80,7 +81,7 @@ def _execute(policy: str, compiled_file: Path, config_file: Path) -> int:
             reader=client,
             writer=client,
             store=store,
-            mover=JobMover(client, client),
+            mover=JobMover(client, client, MoverSettings.of(config)),
             keyring=wiring.keyring(config, resolve),
             reporter=reporter,
             clock=wiring.clock(),
