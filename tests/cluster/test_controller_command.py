@@ -1,0 +1,198 @@
+"""``backstay controller`` and ``backstay plan`` as people run them: over SSH, on a real cluster."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.rig.cluster.providers import Cluster
+from tests.rig.policyrepo import PolicyRepository
+from tests.rig.servers.sshd import Sshd
+from tests.unit.engine.controller_world import BROKEN, files, policy_yaml
+
+NAMESPACE = "backstay-command"
+BACKSTAY = Path(sys.executable).parent / "backstay"
+CONFIG = """\
+apiVersion: backstay.dev/v1alpha1
+kind: Config
+cluster: {{name: prod-eu}}
+policySource: {{url: "{url}", path: policies, interval: 10s, file: {keys}}}
+manifestStore: {{url: "ssh://git@git.example.org/captures.git", file: {keys}}}
+image: localhost/backstay-rig/busybox:1
+sharedKeyInTenants: true
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """A policy repository behind sshd, a Config, and a namespace of the cluster."""
+
+    cluster: Cluster
+    policies: PolicyRepository
+    config: Path
+    environment: dict[str, str]
+
+    def arguments(self, *words: str) -> list[str]:
+        """The command line of a verb."""
+        where = ("--config", str(self.config), "--kubeconfig", str(self.cluster.kubeconfig))
+        return [str(BACKSTAY), *words, *where]
+
+    def run(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Runs a verb to its end."""
+        return subprocess.run(
+            self.arguments(*words), env=self.environment, capture_output=True, text=True,
+            check=False, timeout=120,
+        )  # fmt: skip
+
+    def cron_jobs(self) -> list[str]:
+        """Names of the CronJobs."""
+        text = self.cluster.kubectl("-n", NAMESPACE, "get", "cronjobs", "-o", "name")
+        return [line.partition("/")[2] for line in text.split()]
+
+
+@pytest.fixture
+def home(cluster: Cluster, tmp_path: Path) -> Iterator[Installation]:
+    """Return an installation without policies."""
+    cluster.kubectl("create", "namespace", NAMESPACE)
+    with Sshd(tmp_path / "sshd") as server:
+        policies = PolicyRepository(server.create("policies"))
+        keys = tmp_path / "keys"
+        keys.mkdir(mode=0o700)
+        for name, data in server.secret().items():
+            (keys / name).touch(mode=0o600)
+            (keys / name).write_bytes(data)
+        config = tmp_path / "backstay.yaml"
+        config.write_text(CONFIG.format(url=server.url("policies"), keys=keys))
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(tmp_path),
+            "LC_ALL": "C.UTF-8",
+            "BACKSTAY_NAMESPACE": NAMESPACE,
+            "BACKSTAY_CACHE_DIR": str(tmp_path / "cache"),
+        }
+        yield Installation(cluster, policies, config, environment)
+    cluster.kubectl("delete", "namespace", NAMESPACE, "--timeout=60s")
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    """The log of a controller."""
+    return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+
+def test_from_a_merged_policy_to_a_schedule_and_back(home: Installation) -> None:
+    home.policies.push(files("mail", "shop"))
+    planned = home.run("plan", "--detailed-exitcode")
+    assert planned.returncode == 2, planned.stderr
+    assert (
+        "created     CronJob/backstay-shop: policy shop has no such CronJob yet" in planned.stdout
+    )
+    assert "note: retention is recorded and not enforced yet" in planned.stdout
+    assert "Policy shop selects no namespace now: a run would fail" in planned.stdout
+    assert home.cron_jobs() == []
+
+    once = home.run("controller", "--once")
+    assert once.returncode == 0, once.stderr
+    assert home.cron_jobs() == ["backstay-mail", "backstay-shop"]
+    assert lines(once.stderr)[-1]["created"] == 4
+    assert home.run("plan", "--detailed-exitcode").returncode == 0
+
+    home.policies.push(files(mail=policy_yaml("mail", "1 1 * * *"), shop=BROKEN))
+    ill = home.run("controller", "--once")
+    assert ill.returncode == 4
+    problems = [line for line in lines(ill.stderr) if line["event"] == "problem"]
+    assert "policies/shop.yaml:5:3" in [problem["where"] for problem in problems]
+    document = json.loads(home.run("plan", "-o", "json").stdout)
+    assert document["formatVersion"] == 1
+    assert {p["line"] for p in document["problems"]} >= {5}
+    assert home.cron_jobs() == ["backstay-mail", "backstay-shop"]
+
+    home.policies.push({"README.md": b"moved"})
+    assert home.run("controller", "--once").returncode == 4
+    assert home.cron_jobs() == ["backstay-mail", "backstay-shop"]
+
+    home.policies.push(files("mail"))
+    gone = home.run("controller", "--once")
+    assert gone.returncode == 0, gone.stderr
+    assert home.cron_jobs() == ["backstay-mail"]
+
+
+def test_a_rewritten_history_deletes_nothing_over_a_shallow_clone(home: Installation) -> None:
+    home.policies.push(files("mail", "shop"))
+    assert home.run("controller", "--once").returncode == 0
+    for _ in range(40):
+        home.policies.push(files("mail", "shop") | {"README.md": os.urandom(4)})
+    home.policies.push(files("mail"), rewrite=True)
+    done = home.run("controller", "--once")
+    assert done.returncode == 0, done.stderr
+    assert "history was rewritten" in done.stderr
+    assert home.cron_jobs() == ["backstay-mail", "backstay-shop"]
+
+
+def test_a_shallow_clone_still_knows_an_honest_history(home: Installation) -> None:
+    home.policies.push(files("mail", "shop"))
+    assert home.run("controller", "--once").returncode == 0
+    for _ in range(40):
+        home.policies.push(files("mail", "shop") | {"README.md": os.urandom(4)})
+    home.policies.push(files("mail"))
+    assert home.run("controller", "--once").returncode == 0
+    assert home.cron_jobs() == ["backstay-mail"]
+
+
+def test_errors_say_what_to_do(home: Installation) -> None:
+    for key in (home.config.parent / "keys").iterdir():
+        if key.name == "known_hosts":
+            key.write_text("")
+    done = home.run("controller", "--once")
+    assert done.returncode == 1
+    assert "hint: " in done.stderr
+    home.config.write_text("kind: Config\n")
+    assert home.run("controller", "--once").returncode == 4
+    home.config.unlink()
+    assert home.run("controller", "--once").returncode == 2
+
+
+def test_the_loop_follows_git_and_config_and_ends_when_asked(
+    home: Installation, tmp_path: Path
+) -> None:
+    home.policies.push(files("shop"))
+    log = tmp_path / "log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            home.arguments("controller"), env=home.environment, stderr=out, stdout=out
+        )
+    try:
+        wait_for(lambda: home.cron_jobs() == ["backstay-shop"], log)
+        home.config.write_text(home.config.read_text().replace("busybox:1", "busybox:2"))
+        home.policies.push(files("mail", "shop"))
+        wait_for(lambda: home.cron_jobs() == ["backstay-mail", "backstay-shop"], log)
+        image = "jsonpath={.spec.jobTemplate.spec.template.spec.containers[0].image}"
+        shown = home.cluster.kubectl(
+            "-n", NAMESPACE, "get", "cronjob", "backstay-shop", "-o", image
+        )
+        assert shown.endswith("busybox:2")
+        asked = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=20) == 0, log.read_text()
+        assert time.monotonic() - asked < 10
+    finally:
+        process.kill()
+        process.wait()
+
+
+def wait_for(what: Any, log: Path) -> None:
+    """Waits up to a minute."""
+    for _ in range(120):
+        if what():
+            return
+        time.sleep(0.5)
+    pytest.fail(log.read_text())
