@@ -91,6 +91,14 @@ class Stage:
         if self.s3 is not None:
             self.s3.stop()
 
+    @staticmethod
+    def stop_servers_in(folder: Path) -> None:
+        """Ends the servers that a stage in this folder started, whoever that was."""
+        Sshd(folder / "sshd").stop()
+        s3 = seaweedfs.load(folder / "s3")
+        if s3 is not None:
+            s3.stop()
+
     @property
     def repository_prefix(self) -> str:
         """What every restic URL of this stage begins with."""

@@ -1,0 +1,286 @@
+"""The whole path on a real cluster: a policy in Git, a run, a recovery point, a restore.
+
+The controller runs as a Deployment from `deploy/`, with the very image that the Dockerfile gives.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from reconciler.capture import canonical, message, record
+from reconciler.model.run import Outcome, RunRecord
+from tests.rig.cluster.providers import Cluster
+from tests.rig.stage import Stage, shop
+from tests.rig.stage.stage import CAPTURES, NAMESPACE
+
+MARKER = f"marker-{secrets.token_hex(12)}"
+BRANCH = "clusters/demo/shop"
+
+
+@pytest.fixture(scope="module")
+def stage(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """An installation with the application `shop`, filled, and no policy yet."""
+    stage = Stage(cluster, tmp_path_factory.mktemp("stage"))
+    try:
+        stage.start_servers()
+        stage.load_image()
+        stage.install()
+        shop.install(stage, marker=MARKER)
+        yield stage
+    finally:
+        stage.stop()
+
+
+@pytest.fixture(scope="module")
+def first(stage: Stage) -> Run:
+    """The first run: the policy is pushed, and a Job made as `kubectl create job` makes it."""
+    stage.push_policies({"shop.yaml": shop.policy(stage)})
+    stage.wait("the CronJob is there", lambda: stage.exists("cronjob", "backstay-shop"), seconds=20)
+    stage.kubectl("-n", NAMESPACE, "create", "job", "--from=cronjob/backstay-shop", "first")
+    stage.kubectl(
+        "-n", NAMESPACE, "wait", "--for=condition=Complete", "job/first", "--timeout=180s"
+    )
+    return Run(stage)
+
+
+class Run:
+    """The newest run on the branch, as a fresh clone shows it."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage = stage
+        self.bare = stage.sshd.path(CAPTURES)
+        self.commit = stage.git("rev-parse", BRANCH, cwd=self.bare).strip()
+        self.record: RunRecord = record.parse_record(self.file("_run.yaml"))
+
+    def file(self, path: str) -> bytes:
+        """A file of its tree."""
+        return self.stage.git("show", f"{self.commit}:{path}", cwd=self.bare).encode()
+
+    def files(self) -> list[str]:
+        """Paths of its tree."""
+        return self.stage.git("ls-tree", "-r", "--name-only", self.commit, cwd=self.bare).split()
+
+    def trailers(self) -> dict[str, str]:
+        """Trailers of its commit."""
+        text = self.stage.git("log", "-1", "--format=%B", self.commit, cwd=self.bare)
+        return message.parse_trailers(text)
+
+    def changed_since(self, other: Run) -> list[str]:
+        """Paths that differ between two commits."""
+        args = ("diff", "--name-only", other.commit, self.commit)
+        return self.stage.git(*args, cwd=self.bare).split()
+
+    def volumes(self) -> dict[str, Any]:
+        """claim → its record."""
+        return {v.claim: v for part in self.record.namespaces for v in part.volumes}
+
+
+def run_again(stage: Stage, *, code: int = 0) -> Run:
+    """`backstay run shop` to its end."""
+    done = stage.backstay("run", "shop", check=False)
+    assert done.returncode == code, done.stdout + done.stderr
+    return Run(stage)
+
+
+def test_commit_record_and_restic_agree_in_both_directions(stage: Stage, first: Run) -> None:
+    made = first.record
+    assert made.outcome is Outcome.COMPLETED
+    trailers = first.trailers()
+    assert trailers["Backstay-Run"] == made.name
+    assert trailers["Backstay-Outcome"] == "Completed"
+    assert trailers["Backstay-Policy"] == "shop"
+    assert trailers["Backstay-Revision"] == made.policy.revision
+    named = {v.snapshot: v for v in first.volumes().values() if v.snapshot}
+    listed = {s["id"]: s for s in stage.restic("shop", "snapshots")}
+    assert set(named) == set(listed)
+    for identifier, volume in named.items():
+        snapshot = listed[identifier]
+        assert snapshot["hostname"] == "demo/shop"
+        assert snapshot["paths"] == [f"/data/{volume.claim}"]
+        assert sorted(snapshot["tags"]) == sorted(
+            ["policy:shop", f"run:{made.name}", f"claim:{volume.claim}"]
+        )
+    assert made.secrets is not None
+    (kept,) = stage.restic("_cluster", "snapshots")
+    assert kept["id"] == made.secrets.snapshot
+    assert kept["paths"] == ["/secrets.jsonl"]
+    assert sorted(kept["tags"]) == ["policy:shop", f"run:{made.name}"]
+
+
+def test_every_part_of_the_application_is_captured(first: Run) -> None:
+    names = {path for path in first.files() if path.startswith("shop/")}
+    expected = {
+        "configmap/web", "secret/db", "serviceaccount/web", "deployment.apps/web",
+        "statefulset.apps/db", "service/web", "service/db", "cronjob.batch/report",
+        "role.rbac.authorization.k8s.io/web", "rolebinding.rbac.authorization.k8s.io/web",
+        "ingress.networking.k8s.io/web", "networkpolicy.networking.k8s.io/web",
+        "poddisruptionbudget.policy/db", "product.shop.example.org/tea",
+        "product.shop.example.org/cake", "persistentvolumeclaim/files",
+        "persistentvolumeclaim/data-db-0", "persistentvolumeclaim/data-db-1",
+    }  # fmt: skip
+    assert {f"shop/{name}.yaml" for name in expected} <= names
+    crd = "_cluster/customresourcedefinition.apiextensions.k8s.io/products.shop.example.org.yaml"
+    assert crd in first.files()
+    service = canonical.read_manifest(first.file("shop/service/web.yaml"))
+    assert service["spec"]["ports"][0]["nodePort"] == shop.NODE_PORT
+    assert not any(path.split("/")[1] in ("pod", "replicaset.apps", "event") for path in names)
+
+
+def test_log_and_show_need_nothing_but_a_clone(stage: Stage, first: Run) -> None:
+    clone = str(stage.clone_captures())
+    lines = stage.backstay("log", "shop", "--clone", clone).stdout.splitlines()
+    assert any(first.record.name in line and "Completed" in line for line in lines)
+    said = json.loads(stage.backstay("log", "shop", "--clone", clone, "-o", "json").stdout)
+    assert first.commit in [run["commit"] for run in said["runs"]]
+    shown = stage.backstay("show", "run", first.record.name, "--clone", clone).stdout
+    assert "claim files: Direct (copyMethod Direct), Completed" in shown
+    assert "claim page-cache: Skip (rule 1: rebuilt on start), Skipped" in shown
+
+
+def test_a_small_change_is_a_small_commit_and_a_small_snapshot(stage: Stage, first: Run) -> None:
+    before = run_again(stage)
+    stage.kubectl("-n", "shop", "patch", "configmap", "web", "-p", '{"data":{"greeting":"moin"}}')
+    shop.execute(stage, "deploy/web", "echo '<h1>shop two</h1>' > /files/index.html; sync")
+    after = run_again(stage)
+    assert after.changed_since(before) == ["_run.yaml", "shop/configmap/web.yaml"]
+    diff = stage.git(
+        "diff", "-U0", before.commit, after.commit, "--", "shop/", cwd=after.bare
+    ).splitlines()
+    changes = [line for line in diff if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+    assert changes == ["-  greeting: hello", "+  greeting: moin"]
+    assert 0 < after.volumes()["files"].added < 20_000
+    assert after.volumes()["files"].size > 100_000_000
+
+
+def test_i7_a_run_without_a_change_writes_its_record_and_nothing_else(
+    stage: Stage, first: Run
+) -> None:
+    before, after = run_again(stage), run_again(stage)
+    assert after.changed_since(before) == ["_run.yaml"]
+
+
+def test_it_comes_back_data_and_all(stage: Stage, first: Run) -> None:
+    good = run_again(stage)
+    files, allocated = shop.listing(stage), shop.allocated(stage, "/files/sparse")
+    stage.kubectl("delete", "namespace", "shop", "--timeout=120s")
+    stage.kubectl("delete", "crd", "products.shop.example.org")
+
+    gone = stage.backstay("run", "shop", check=False)
+    assert gone.returncode == 1
+    assert "selects no namespace" in gone.stdout
+    assert Run(stage).commit == good.commit
+
+    plan = stage.backstay("restore", "shop", "--plan").stdout
+    assert "3 to fill" in plan
+    assert good.record.name in plan
+    unanswered = stage.backstay("restore", "shop", check=False)
+    assert unanswered.returncode == 2
+    assert "--yes" in unanswered.stderr
+    stage.backstay("restore", "shop", "--yes")
+    shop.wait_ready(stage)
+    assert "shop" in shop.page(stage)
+    assert shop.listing(stage) == files
+    assert shop.allocated(stage, "/files/sparse") <= allocated + 4096
+    secret = stage.kubectl(
+        "-n", "shop", "get", "secret", "db", "-o", "go-template={{.data.password|base64decode}}"
+    )
+    assert secret == MARKER
+
+    again = json.loads(stage.backstay("restore", "shop", "--plan", "-o", "json").stdout)
+    actions = {entry["action"] for entry in again["objects"]}
+    assert actions == {"keep", "skip"}
+    assert not [entry for entry in again["objects"] if entry["differs"]]
+    versions = _versions(stage)
+    assert "Nothing to do" in stage.backstay("restore", "shop", "--yes").stdout
+    assert _versions(stage) == versions
+    following = run_again(stage)
+    changed = [p for p in following.changed_since(good) if "/persistentvolume/" not in p]
+    assert changed == ["_run.yaml"]
+
+
+def _versions(stage: Stage) -> dict[str, str]:
+    """uid and resourceVersion of what a restore could touch."""
+    kinds = "configmaps,secrets,services,pvc,deployments,statefulsets,products"
+    return {
+        f"{o['kind']}/{o['metadata']['name']}": o["metadata"]["resourceVersion"]
+        for o in stage.objects("-n", "shop", kinds)
+        if o["kind"] not in ("Deployment", "StatefulSet")
+    }
+
+
+def test_another_cluster_writes_nothing_until_it_is_adopted(stage: Stage, first: Run) -> None:
+    good = run_again(stage)
+    clone = stage.clone_captures()
+    branch = "clusters/demo/_cluster"
+    stage.git("checkout", "--quiet", branch, cwd=clone)
+    marker = yaml.safe_load((clone / "_cluster.yaml").read_text())
+    own, marker["uid"] = marker["uid"], "00000000-0000-4000-8000-000000000000"
+    (clone / "_cluster.yaml").write_text(yaml.safe_dump(marker, sort_keys=False))
+    stage.git("commit", "--quiet", "-am", "As the cluster before this one left it", cwd=clone)
+    stage.git("push", "--quiet", "origin", f"HEAD:{branch}", cwd=clone)
+
+    refused = stage.backstay("run", "shop", check=False)
+    assert refused.returncode == 4
+    assert "backstay adopt" in refused.stdout
+    assert Run(stage).commit == good.commit
+
+    assert own in stage.backstay("adopt", "--yes").stdout
+    assert run_again(stage).record.outcome is Outcome.COMPLETED
+
+
+def test_a_new_namespace_that_matches_is_in_the_next_run(stage: Stage, first: Run) -> None:
+    stage.kubectl("create", "namespace", "shop-two")
+    stage.kubectl("-n", "shop-two", "create", "configmap", "second", "--from-literal=a=b")
+    joined = run_again(stage)
+    assert [part.name for part in joined.record.namespaces] == ["shop", "shop-two"]
+    assert "shop-two/configmap/second.yaml" in joined.files()
+
+    stage.kubectl("delete", "namespace", "shop-two", "--timeout=120s")
+    left = run_again(stage, code=3)
+    assert left.record.outcome is Outcome.PARTIALLY_FAILED
+    assert not any(path.startswith("shop-two/") for path in left.files())
+    assert run_again(stage).record.outcome is Outcome.COMPLETED
+
+
+def test_a_typo_stops_its_policy_only_and_an_empty_folder_deletes_nothing(
+    stage: Stage, first: Run, tmp_path: Path
+) -> None:
+    good = shop.policy(stage)
+    broken = good.replace("keepDaily", "keepDaly")
+    other = good.split("---\n")[1].replace("{name: shop}", "{name: other}")
+    line = next(n for n, text in enumerate(broken.splitlines(), 1) if "keepDaly" in text)
+    column = broken.splitlines()[line - 1].index("keepDaly") + 1
+    spot = f"policies/shop.yaml:{line}:{column}"
+
+    stage.push_policies({"shop.yaml": broken, "other.yaml": other})
+    stage.wait("the other policy is applied", lambda: stage.exists("cronjob", "backstay-other"))
+    schedule = stage.objects("-n", NAMESPACE, "cronjob", "backstay-shop")[0]["spec"]["schedule"]
+    assert schedule == "17 4 * * *"
+    logs = ("-n", NAMESPACE, "logs", "deploy/backstay-controller", "--tail=500")
+    stage.wait("the log names the line", lambda: spot in stage.kubectl(*logs), seconds=20)
+    (tmp_path / "policies").mkdir()
+    (tmp_path / "policies" / "shop.yaml").write_text(broken)
+    (tmp_path / "policies" / "other.yaml").write_text(other)
+    said = stage.backstay("validate", str(tmp_path), check=False)
+    assert said.returncode == 4
+    assert f"shop.yaml:{line}:{column}" in said.stdout + said.stderr
+    assert "did you mean `keepDaily`?" in said.stdout + said.stderr
+
+    empty = stage.push_policies({})
+    stage.wait("the empty revision was seen", lambda: empty in stage.kubectl(*logs), seconds=30)
+    assert stage.exists("cronjob", "backstay-shop")
+    assert stage.exists("cronjob", "backstay-other")
+
+    stage.push_policies({"shop.yaml": good})
+    stage.wait(
+        "only the policy that left is unscheduled",
+        lambda: not stage.exists("cronjob", "backstay-other"),
+    )
+    assert stage.exists("cronjob", "backstay-shop")
