@@ -24,6 +24,7 @@ from reconciler.model.errors import Refused, UsageError
 from reconciler.model.policy import Compiled, compiled_digest, load_compiled
 from reconciler.model.run import Outcome, PolicyRef, Trigger
 from reconciler.plan.moverjob import MoverSettings
+from reconciler.report.loglines import render_line
 
 _EXIT = {Outcome.COMPLETED: 0, Outcome.SKIPPED: 0, Outcome.PARTIALLY_FAILED: 3, Outcome.FAILED: 1}
 _MARGIN = 600
@@ -59,10 +60,14 @@ def command(
     if no_follow:
         click.echo(json.dumps({"formatVersion": 1, "job": name}) if output == "json" else name)
         return 0
+    as_json = output == "json"
+
+    def tell(line: str) -> None:
+        click.echo(line if as_json else render_line(line))
+
     return follow_job(
-        client, name, namespace=namespace, clock=clock, reporter=wiring.reporter(),
-        tell=lambda line: click.echo(line, err=output == "json"),
-    )  # fmt: skip
+        client, name, namespace=namespace, clock=clock, reporter=wiring.reporter(), tell=tell
+    )
 
 
 def _execute(policy: str, compiled_file: Path, config_file: Path) -> int:
