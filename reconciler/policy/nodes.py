@@ -18,8 +18,8 @@ from reconciler.policy import text as texts
 from reconciler.policy.plain import Plain
 
 MAX_BYTES = 256 * 1024
-MAX_DOCUMENTS = 1000
-MAX_NODES = 20_000
+MAX_DOCUMENTS = 500
+MAX_NODES = 10_000
 MAX_DEPTH = 50
 MAX_PROBLEMS = 100
 
@@ -65,6 +65,8 @@ class YamlDocument:
     index: int
     line: int
     root: Node | None = None
+    complete: bool = False
+    """Whether the tree reaches the document's end; if not, what is missing proves nothing."""
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -85,7 +87,8 @@ def split_documents(text: str) -> Iterator[Chunk]:
     YAML 1.2.2 chapter 9.1.2: ``---`` and ``...`` at the start of a line always separate.
     """
     start, before, position = 0, 0, 0
-    for number, line in enumerate(text.splitlines(keepends=True)):
+    # not splitlines(), which takes more characters for line ends than YAML and editors do
+    for number, line in enumerate(re.findall(r"[^\n]*\n|[^\n]+", text)):
         if _MARKER.match(line):
             if _has_content(text[start:position]):
                 yield Chunk(text[start:position], before)
@@ -98,7 +101,7 @@ def split_documents(text: str) -> Iterator[Chunk]:
 
 
 def _has_content(piece: str) -> bool:
-    for number, line in enumerate(piece.splitlines()):
+    for number, line in enumerate(piece.split("\n")):
         rest = line[3:] if number == 0 and _MARKER.match(line) else line
         if rest.strip() and not rest.lstrip().startswith("#"):
             return True
@@ -131,6 +134,20 @@ def child(node: Node, step: str | int) -> Node | None:
     if isinstance(node, Sequence) and isinstance(step, int) and step < len(node.items):
         return node.items[step]
     return None
+
+
+def written(node: Node, path: Path) -> Path:
+    """A path of the long form, as far as it stands in the text: short forms have no such keys."""
+    steps: list[str | int] = []
+    current: Node | None = node
+    for step in path:
+        if isinstance(current, Scalar):
+            break
+        if isinstance(current, Sequence) and isinstance(step, str):
+            continue
+        steps.append(step)
+        current = child(current, step) if current is not None else None
+    return tuple(steps)
 
 
 def place(node: Node, path: Path, *, key: bool = False) -> tuple[int, int]:

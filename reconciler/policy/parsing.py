@@ -78,7 +78,7 @@ class _Draft:
             name=self.name,
             value=value,
             digest=jsonform.digest(value) if value is not None else "",
-            held=self.held,
+            held="" if self.found else self.held,
             line=self.yaml.line,
         )
 
@@ -125,7 +125,7 @@ def _check(draft: _Draft) -> None:
     if isinstance(root, nodes.Mapping):
         draft.kind = draft.text_at(("kind",))
         draft.name = draft.text_at(("metadata", "name"))
-        definition = _definition(draft)
+        definition = _definition(draft) if draft.yaml.complete else None
         if definition is not None:
             _validate(draft, root, definition)
     elif not draft.yaml.problems:
@@ -275,15 +275,15 @@ def parse_config(file: str, data: bytes) -> Config:
 
 def _check_config_document(draft: _Draft) -> None:
     root = draft.yaml.root
-    if isinstance(root, nodes.Mapping):
-        draft.kind = draft.text_at(("kind",))
-        version = draft.text_at(("apiVersion",))
-        if (version, draft.kind) != (API_VERSION, CONFIG_KIND):
+    draft.kind = draft.text_at(("kind",))
+    version = draft.text_at(("apiVersion",))
+    if draft.yaml.complete and isinstance(root, nodes.Mapping):
+        if (version, draft.kind) == (API_VERSION, CONFIG_KIND):
+            _validate(draft, root, ConfigDocument)
+        else:
             path = ("kind",) if version == API_VERSION else ("apiVersion",)
             hint = f"write apiVersion: {API_VERSION} and kind: {CONFIG_KIND}"
             draft.problem(path, "this is not a Config", hint)
-        else:
-            _validate(draft, root, ConfigDocument)
     elif not draft.yaml.problems:
         draft.problem((), "a Config must be a mapping", f"start with apiVersion: {API_VERSION}")
     draft.found = problems.merge(draft.yaml.problems, draft.found)

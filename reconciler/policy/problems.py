@@ -47,7 +47,7 @@ def make_problem(
     key: bool = False,
 ) -> Problem:
     """A problem at a path: at its value, at its key, or at the nearest that exists."""
-    line, column = nodes.place(root, path, key=key)
+    line, column = nodes.place(root, nodes.written(root, path), key=key)
     return Problem(
         file=file,
         line=line,
@@ -68,7 +68,8 @@ def from_validation(
         path: Path = detail["loc"]
         at_key = detail["type"] == "extra_forbidden" or path[-1:] == ("[key]",)
         path = path[:-1] if path[-1:] == ("[key]",) else path
-        message, hint = _words(detail, path, nodes.find(root, path), part)
+        node = None if at_key else nodes.find(root, nodes.written(root, path))
+        message, hint = _words(detail, path, node, part)
         problems.append(make_problem(file, document, root, path, message, hint, key=at_key))
     return problems
 
@@ -87,6 +88,11 @@ def _words(detail: ErrorDetails, path: Path, node: Node | None, part: type[Part]
     if kind in _LIMITS:
         return f"`{name}` {_LIMITS[kind].format(**detail.get('ctx', {}))}", ""
     return _from_checker(detail, name, node)
+
+
+def _shown(node: Scalar) -> str:
+    """A value for a message, without what may be credentials in a URL."""
+    return text.clip(text.mask(node.text[:1000]))
 
 
 def _name(path: Path) -> str:
@@ -116,7 +122,9 @@ def did_you_mean(written: str, known: list[str]) -> str:
     near = difflib.get_close_matches(written[:100].lower(), lower, n=1, cutoff=0.6)
     if near:
         return f"did you mean `{lower[near[0]]}`?"
-    return f"there are {', '.join(known)}" if 0 < len(known) <= 8 else ""
+    if len(known) == 1:
+        return f"there is only `{known[0]}`"
+    return f"there are {', '.join(known)}" if len(known) <= 8 else ""
 
 
 def _wrong_type(kind: str, name: str, node: Node | None) -> Words:
@@ -125,7 +133,7 @@ def _wrong_type(kind: str, name: str, node: Node | None) -> Words:
         return f"`{name}` must be {wanted}", ""
     if node.value is None:
         return f"`{name}` is empty and must be {wanted}", ""
-    shown = text.clip(node.text)
+    shown = _shown(node)
     if kind == "string_type":
         return f"`{name}` must be a text, not {_kind_of(node.value)}", f'quote it: "{shown}"'
     if kind in {"int_type", "bool_type"} and not node.plain:
@@ -142,7 +150,7 @@ def _not_one_of(detail: ErrorDetails, name: str, node: Node | None) -> Words:
     known = [word.strip("' ") for word in expected.replace(" or ", ", ").split(",")]
     if not isinstance(node, Scalar):
         return f"`{name}` must be one of {', '.join(known)}", ""
-    shown = text.clip(node.text)
+    shown = _shown(node)
     return f"`{name}` is `{shown}`, not one of {', '.join(known)}", did_you_mean(shown, known)
 
 
@@ -151,7 +159,7 @@ def _from_checker(detail: ErrorDetails, name: str, node: Node | None) -> Words:
     error = context.get("error")
     if not isinstance(error, Wrong):
         return f"`{name}`: {text.clip(detail['msg'], 200)}", ""
-    shown = f" `{text.clip(node.text)}`" if isinstance(node, Scalar) else ""
+    shown = f" `{_shown(node)}`" if isinstance(node, Scalar) else ""
     return f"`{name}`{shown} {error}", error.hint
 
 

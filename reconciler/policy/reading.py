@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -72,31 +73,12 @@ def read_file(file: str, data: bytes) -> list[YamlDocument]:
         line = data.count(b"\n", 0, error.start) + 1
         column = error.start - data.rfind(b"\n", 0, error.start)
         return [_unreadable(file, line, column, "not UTF-8 text", "save the file as UTF-8")]
-    if bad := _forbidden(file, content):
-        return [YamlDocument(0, 1, problems=bad)]
     return _read_documents(file, content)
 
 
 def _unreadable(file: str, line: int, column: int, message: str, hint: str) -> YamlDocument:
     problem = Problem(file=file, line=line, column=column, message=message, hint=hint)
     return YamlDocument(0, line, problems=[problem])
-
-
-def _forbidden(file: str, content: str) -> list[Problem]:
-    problems = []
-    for line, column, name in text.forbidden(content):
-        problems.append(
-            Problem(
-                file=file,
-                line=line,
-                column=column,
-                message=f"character {name} is not allowed",
-                hint="remove it; it hides what the file says",
-            )
-        )
-        if len(problems) == nodes.MAX_PROBLEMS:
-            break
-    return problems
 
 
 def _read_documents(file: str, content: str) -> list[YamlDocument]:
@@ -130,10 +112,13 @@ class _Builder:
 
     def read(self) -> YamlDocument:
         """Reads to the end, or to what stops it; the tree keeps what came before."""
+        if self._refuse_characters():
+            return self.document
         try:
             self._refuse_directive()
             for event in self._events():
                 self._take(event)
+            self.document.complete = True
         except _Stop as stop:
             self._problem(stop.line, stop.column, stop.message, stop.hint)
         except MarkedYAMLError as error:
@@ -151,6 +136,8 @@ class _Builder:
 
     def _take(self, event: Event) -> None:
         mark = event.start_mark
+        if len(self.document.problems) >= nodes.MAX_PROBLEMS:
+            raise _Stop(mark.line, mark.column, "too many problems; the rest was not read")
         match event:
             case AliasEvent():
                 hint = "write the value out" if _is_name(event.anchor) else "quote it"
@@ -166,8 +153,16 @@ class _Builder:
                 self.open.pop()
                 self.pending.pop()
 
+    def _refuse_characters(self) -> bool:
+        found = text.forbidden(self.chunk.text)
+        for line, column, name in islice(found, nodes.MAX_PROBLEMS):
+            message = f"character {name} is not allowed"
+            hint = "remove it; it hides what the file says"
+            self._problem(line - 1, column - 1, message, hint)
+        return bool(self.document.problems)
+
     def _refuse_directive(self) -> None:
-        for number, line in enumerate(self.chunk.text.splitlines()):
+        for number, line in enumerate(self.chunk.text.split("\n")):
             if line.startswith("%"):
                 raise _Stop(number, 0, "YAML directives are not allowed", "remove it")
             if line.strip() and not line.lstrip().startswith("#"):
@@ -264,8 +259,6 @@ class _Builder:
         self._problem_at(self.chunk.before + line + 1, column + 1, message, hint)
 
     def _problem_at(self, line: int, column: int, message: str, hint: str = "") -> None:
-        if len(self.document.problems) >= nodes.MAX_PROBLEMS:
-            return
         self.document.problems.append(
             Problem(
                 file=self.file,

@@ -14,6 +14,7 @@ from reconciler.model.errors import Problem
 from reconciler.policy import text
 
 WIDTH = 100
+_CONTEXT = 500
 FORMAT_VERSION = 1
 _WORD = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:''|[^'])*'|[^\s,\[\]{}:#\"']+")
 
@@ -79,11 +80,16 @@ def _window(line: str, column: int) -> tuple[str, int]:
     column = min(column, len(line))
     start = 0 if len(line) <= WIDTH else max(0, min(column - WIDTH // 2, len(line) - WIDTH))
     shown = "".join(
-        " " if character == "\t" else text.clip(character)
-        for character in line[start : start + WIDTH]
+        " " if character == "\t" else text.clip(character) for character in _masked(line, start)
     )
     column -= start
     return (shown.rstrip() if column < len(shown.rstrip()) else shown), column
+
+
+def _masked(line: str, start: int) -> str:
+    """The window that begins at ``start``, masked with what stands around it."""
+    before = max(0, start - _CONTEXT)
+    return text.mask(line[before : start + WIDTH + _CONTEXT])[start - before :][:WIDTH]
 
 
 def _span(line: str, column: int) -> int:

@@ -41,6 +41,14 @@ def name_of(character: str) -> str:
     return f"U+{ord(character):04X} {name}"
 
 
+_USER_INFO = re.compile(r"(?<=//)[^\s/\"'@]+@|[^\s/\"'@:]+:[^\s/\"'@]+@")
+
+
+def mask(text: str) -> str:
+    """The text with what may be a URL's user and password as asterisks, as long as before."""
+    return _USER_INFO.sub(lambda found: "*" * (len(found.group()) - 1) + "@", text)
+
+
 def clip(text: str, limit: int = 60) -> str:
     """A user's text for a message: one line, no control characters, not longer than ``limit``."""
     shown = "".join(

@@ -135,7 +135,7 @@ def test_what_is_taken_is_read_alike_by_cronsim_and_by_the_parser_of_cronjob() -
     random = Random(20261121)  # noqa: S311 - the same examples every time
     start = datetime(2026, 1, 1, tzinfo=UTC)
     taken = runs = 0
-    for _ in range(600):
+    for _ in range(250):
         text = " ".join(random_field(random, low, high) for low, high in LIMITS)
         try:
             cron = parse_cron(text)
@@ -143,10 +143,10 @@ def test_what_is_taken_is_read_alike_by_cronsim_and_by_the_parser_of_cronjob() -
             continue
         taken += 1
         sim = CronSim(cron, start)
-        for _ in range(60):
+        for _ in range(50):
             when = start + timedelta(minutes=random.randrange(366 * 1440))
             expected = robfig_matches(cron, when)
             runs += expected
             assert cronsim_matches(sim, when) == expected, (cron, when)
-    assert taken > 200
-    assert runs > 100
+    assert taken > 80
+    assert runs > 20
