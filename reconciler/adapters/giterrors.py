@@ -125,9 +125,10 @@ def explain(what: str, shown: str, stderr: bytes, secrets: Iterable[str] = ()) -
     """The error for a git command that failed; ``what`` as in "cannot <what>", ``shown`` masked."""
     text = masked(stderr, secrets)
     for rule in _RULES:
-        if rule.phrase.search(text):
+        cause = next((line for line in text.splitlines() if rule.phrase.search(line)), None)
+        if cause is not None:
             return rule.kind(
-                f"cannot {what} at {shown}: {rule.says} ({quoted(text)})", hint=rule.hint
+                f"cannot {what} at {shown}: {rule.says} ({quoted(cause)})", hint=rule.hint
             )
     return Transient(
         f"cannot {what} at {shown}: {quoted(text) or 'git said nothing'}",

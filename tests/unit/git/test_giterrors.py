@@ -99,6 +99,13 @@ def test_each_failure_has_its_class_its_place_and_a_hint(
     assert error.hint
 
 
+def test_the_line_that_names_the_cause_is_the_one_quoted() -> None:
+    cause = "ssh: connect to host h port 22: Connection refused"
+    stderr = f"{cause}\nfatal: Could not read from remote".encode()
+    message = giterrors.explain("fetch branch shop", URL, stderr).message
+    assert message.endswith(f"({cause})")
+
+
 MOVED = [
     "[rejected] (fetch first)",
     "[rejected] (non-fast-forward)",
