@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from reconciler import ports
-from reconciler.capture import canonical, paths, quiet, record, references
+from reconciler.capture import canonical, message, paths, quiet, references
 from reconciler.engine.context import RunPorts, RunRequest
-from reconciler.engine.listing import discovered, list_all
+from reconciler.engine.history import read_record
+from reconciler.engine.listing import Target, discovered, list_all
 from reconciler.engine.runplan import RunPlan
 from reconciler.model.objects import Gap, ObjectRef, Resource
-from reconciler.model.run import ClusterScopedRecord, Counts, LeftOutCount, Reference
+from reconciler.model.run import ClusterScopedRecord, Counts, LeftOutCount, Outcome, Reference
 from reconciler.plan.selection import list_cluster_wide
 
 _LEFT = "it left the selection without a change of the policy: its files are gone from the tree"
@@ -102,6 +103,8 @@ class _Capture:
         self._seen: set[str] = set()
         self._changes: Counter[tuple[str, str]] = Counter()
         self._left_out: Counter[tuple[str, str, str]] = Counter()
+        self._left_out_uids: set[str] = set()
+        """A list that began again gives them twice."""
         self._secrets: dict[str, bytes] = {}
         self._gaps: list[Gap] = []
         self._references = references.References(self._selected)
@@ -137,33 +140,31 @@ class _Capture:
             namespaces=len(self._selected),
             listing="whole kinds" if wide else "per namespace",
         )
-        targets = ((resource, name) for resource in resources for name in names)
-        for item in list_all(self._run.reader, targets):
-            if isinstance(item, Gap):
-                self._add_gap(item)
-                continue
-            for raw in item.items:
-                namespace = raw["metadata"].get("namespace", "")
-                if namespace in self._selected:
-                    self._references.observe(item.resource, raw)
-                    self._take(item.resource, raw, namespace)
+        for resource, raw in self._listed((found, name) for found in resources for name in names):
+            namespace = raw["metadata"].get("namespace", "")
+            if namespace in self._selected:
+                self._references.observe(resource, raw)
+                self._take(resource, raw, namespace)
+
+    def _listed(self, targets: Iterable[Target]) -> Iterator[tuple[Resource, dict[str, Any]]]:
+        """Every object once; what could not be listed becomes a gap."""
+        with closing(list_all(self._run.reader, targets)) as found:
+            for item in found:
+                if isinstance(item, Gap):
+                    self._add_gap(item)
+                    continue
+                for raw in item.items:
+                    yield item.resource, raw
 
     def _capture_referenced(self, resources: list[Resource]) -> list[Reference]:
         """Cluster-scoped objects that something selected needs, each with its reason."""
         candidates = [found for found in resources if references.is_candidate(found)]
         seen: dict[ObjectRef, tuple[Resource, dict[str, Any]]] = {}
-        for item in list_all(self._run.reader, ((found, "") for found in candidates)):
-            if isinstance(item, Gap):
-                self._add_gap(item)
-                continue
-            for raw in item.items:
-                ref = ObjectRef(
-                    group=item.resource.group,
-                    kind=item.resource.kind,
-                    name=raw["metadata"]["name"],
-                )
-                seen[ref] = (item.resource, raw)
-                self._references.observe(item.resource, raw)
+        for resource, raw in self._listed((found, "") for found in candidates):
+            name = raw["metadata"]["name"]
+            ref = ObjectRef(group=resource.group, kind=resource.kind, name=name)
+            seen[ref] = (resource, raw)
+            self._references.observe(resource, raw)
         found = []
         for ref, why in self._references.wanted().items():
             if ref in seen and self._take(*seen[ref], ""):
@@ -177,6 +178,10 @@ class _Capture:
     def _take(self, resource: Resource, raw: Mapping[str, Any], namespace: str) -> bool:
         captured = canonical.capture_object(raw, resource, fingerprint_key=self._key)
         if isinstance(captured, canonical.LeftOut):
+            uid = str(raw["metadata"].get("uid", ""))
+            if uid in self._left_out_uids:
+                return False
+            self._left_out_uids.add(uid)
             self._left_out[namespace, resource.folder, captured.reason] += 1
             if captured.fault:
                 self._add_gap(_fault(resource, raw, captured.reason))
@@ -222,14 +227,16 @@ class _Capture:
         )
 
     def _policy_changed(self) -> bool:
-        """Whether the last record on the branch was made with another policy than this one."""
-        if self._parent is None:
-            return True
-        data = self._run.store.read(self._parent, [paths.RECORD_PATH]).get(paths.RECORD_PATH)
-        if data is None:
-            return True
-        before = record.parse_record(data).policy.digest
-        return before != self._request.policy.digest
+        """Whether the tree below was captured with another policy than this one.
+
+        A Failed run keeps the tree of the run before it, so its own policy says nothing.
+        """
+        for commit in self._run.store.log(self._request.branch):
+            summary = message.parse_summary(commit.trailers)
+            if summary is not None and summary.outcome is not Outcome.FAILED:
+                before = read_record(self._run.store, commit.sha).policy.digest
+                return before != self._request.policy.digest
+        return True
 
     def _counts(self, namespace: str) -> Counts:
         def number(what: str) -> int:

@@ -53,25 +53,29 @@ def load_cluster_branch(store: ports.ManifestStore, cluster: str) -> ClusterBran
     )
 
 
-def check_cluster(
-    store: ports.ManifestStore, cluster: str, branch: ClusterBranch, identity: ClusterIdentity
-) -> None:
-    """Raises ForeignCluster unless this cluster is the one that writes here, or nobody ever did."""
+def open_cluster_branch(
+    store: ports.ManifestStore, cluster: str, identity: ClusterIdentity
+) -> ClusterBranch:
+    """The branch of this cluster, or of nobody yet; raises ForeignCluster if it is another's."""
     hint = f"if this cluster replaces it, say so once: backstay adopt (cluster {cluster})"
-    if branch.marker is None:
-        others = store.branches(f"clusters/{cluster}/")
-        if others:
-            raise ForeignCluster(
-                f"branches of cluster {cluster} exist ({', '.join(sorted(others)[:3])}), but the"
-                f" marker on {cluster_branch(cluster)} is missing",
-                hint=hint,
-            )
-    elif branch.marker.uid != identity.uid:
+    branch = load_cluster_branch(store, cluster)
+    others = () if branch.marker else sorted(store.branches(f"clusters/{cluster}/"))
+    if others:
+        # Another policy's first run may have begun since: it writes the marker before its branch.
+        branch = load_cluster_branch(store, cluster)
+    if branch.marker is None and others:
+        raise ForeignCluster(
+            f"branches of cluster {cluster} exist ({', '.join(others[:3])}), but the"
+            f" marker on {cluster_branch(cluster)} is missing",
+            hint=hint,
+        )
+    if branch.marker is not None and branch.marker.uid != identity.uid:
         raise ForeignCluster(
             f"the manifest store was written by cluster {cluster} with uid {branch.marker.uid},"
             f" and this one has uid {identity.uid}; nothing was written",
             hint=hint,
         )
+    return branch
 
 
 def adopt_cluster(
@@ -123,7 +127,7 @@ def remember_repositories(
 
 
 def check_cluster_uid(branch: ClusterBranch, cluster: str, identity: ClusterIdentity) -> None:
-    """The part of `check_cluster` that a race can change."""
+    """The part of `open_cluster_branch` that a race can change."""
     if branch.marker is not None and branch.marker.uid != identity.uid:
         raise ForeignCluster(
             f"another cluster took over the branches of {cluster} meanwhile (uid"

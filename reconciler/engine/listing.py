@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,8 +71,13 @@ def _gap(resource: Resource, namespace: str, error: BackstayError) -> Gap:
     )
 
 
-def list_all(reader: ports.ClusterReader, targets: Iterable[Target]) -> Iterator[Page | Gap]:
-    """Pages and gaps of all targets, in their order, read ahead by a thread."""
+def list_all(
+    reader: ports.ClusterReader, targets: Iterable[Target]
+) -> Generator[Page | Gap, None, None]:
+    """Pages and gaps of all targets, in their order, read ahead by a thread.
+
+    Close it when it is left early: the thread ends with it.
+    """
     waiting: queue.Queue[Page | Gap | _End] = queue.Queue(maxsize=_AHEAD)
     stopped = threading.Event()
 

@@ -7,29 +7,54 @@ from datetime import datetime
 from typing import TypeVar
 
 from reconciler import ports
-from reconciler.model.errors import Transient
+from reconciler.model.errors import Interrupted, Transient
 
 T = TypeVar("T")
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
+_SLICE = 1.0
+"""Seconds that a request to stop may wait for."""
 
 
-def insist(
-    call: Callable[[], T],
-    *,
-    what: str,
-    clock: ports.Clock,
-    reporter: ports.Reporter,
-    deadline: datetime,
-) -> T:
+class Patience:
+    """The pauses of one piece of work, until its deadline or until it is to stop."""
+
+    def __init__(
+        self,
+        *,
+        what: str,
+        clock: ports.Clock,
+        reporter: ports.Reporter,
+        deadline: datetime,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._what = what
+        self._clock = clock
+        self._reporter = reporter
+        self._deadline = deadline
+        self._stopped = stopped
+        self._pause = _FIRST_PAUSE
+
+    def wait(self, error: Transient) -> None:
+        """Waits a while after ``error``; raises it past the deadline, Interrupted when stopped."""
+        if self._clock.now() >= self._deadline:
+            raise error
+        self._reporter.warning(
+            "trying again", what=self._what, why=error.message, seconds=self._pause
+        )
+        left = self._pause
+        while left > 0:
+            if self._stopped():
+                raise Interrupted(f"stopped while waiting: {self._what}: {error.message}")
+            self._clock.sleep(min(left, _SLICE))
+            left -= _SLICE
+        self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+
+
+def insist(call: Callable[[], T], patience: Patience) -> T:
     """Repeats ``call`` while it raises Transient; raises the last one when the deadline passed."""
-    pause = _FIRST_PAUSE
     while True:
         try:
             return call()
         except Transient as error:
-            if clock.now() >= deadline:
-                raise
-            reporter.warning("trying again", what=what, why=error.message, seconds=pause)
-            clock.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            patience.wait(error)

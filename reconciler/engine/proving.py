@@ -53,8 +53,8 @@ def prove_volumes(
         for decision in decisions:
             result = moves.results.get((namespace, decision.claim.name))
             made.append(
-                _record(request, decision, repository, opened.failed.get(namespace), result)
-                if result is None or not result.snapshot
+                _record(decision, repository, opened.failed.get(namespace), result)
+                if result is None or not result.snapshot or result.state is MoveState.FAILED
                 else _prove(request, decision, repository, result, listed, problem)
             )
         records[namespace] = tuple(made)
@@ -87,7 +87,7 @@ def _prove(
     listed: Mapping[str, ResticSnapshot],
     problem: str,
 ) -> VolumeRecord:
-    record = _record(request, decision, repository, None, result)
+    record = _record(decision, repository, None, result)
     flaw = problem or _flaw(request, decision, listed.get(result.snapshot))
     if not flaw:
         return record
@@ -111,13 +111,11 @@ def _flaw(request: RunRequest, decision: VolumeDecision, snapshot: ResticSnapsho
 
 
 def _record(
-    request: RunRequest,
     decision: VolumeDecision,
     repository: OpenRepository | None,
     failed: BackstayError | None,
     result: MoveResult | None,
 ) -> VolumeRecord:
-    del request
     claim = decision.claim
     base = VolumeRecord(
         claim=claim.name,
@@ -137,11 +135,12 @@ def _record(
         return replace(base, outcome=Outcome.FAILED, reason="no mover ran")
     return replace(
         base,
-        outcome=_OUTCOMES[result.state],
+        outcome=_outcome(result),
         reason=_reason(result),
         taken=_time(result.started),
         repository=repository.ref,
-        snapshot=result.snapshot or None,
+        # What a failed copy left in the repository is no backup, whatever its id is.
+        snapshot=(result.snapshot or None) if result.state is not MoveState.FAILED else None,
         files=result.files,
         size=result.size,
         added=result.added,
@@ -149,9 +148,13 @@ def _record(
     )
 
 
+def _outcome(result: MoveResult) -> Outcome:
+    return _OUTCOMES[result.state] if result.snapshot else Outcome.FAILED
+
+
 def _reason(result: MoveResult) -> str:
     if result.state is MoveState.COMPLETED:
-        return ""
+        return "" if result.snapshot else "the mover ended well and named no snapshot"
     parts = [result.message] if result.message else []
     if result.error_count:
         parts.append(f"{result.error_count} errors, first: {'; '.join(result.errors[:3])}")
@@ -159,6 +162,8 @@ def _reason(result: MoveResult) -> str:
 
 
 def _time(text: str) -> datetime | None:
-    if not text:
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        # Empty, or the word of a mover of another version: then nobody knows.
         return None
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)

@@ -1,20 +1,28 @@
 """Commits reach the remote fast-forward only, or not at all.
 
-A rejection means: look again, and put the same tree on top of what is there now. A remote that is
-away is waited for until the deadline, with growing pauses.
+A rejection means: look again, and put what is to be said on top of what is there now. A remote that
+is away is waited for until the deadline, with growing pauses.
 """
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from reconciler import ports
+from reconciler.engine.patience import Patience
 from reconciler.model.errors import PushRejected, Transient
 
-_FIRST_PAUSE = 1.0
-_LONGEST_PAUSE = 30.0
 _REJECTIONS = 20
 """So many writers between our fetch and our push are no coincidence any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The commit that the remote has; not ``ours`` where this very run was there already."""
+
+    commit: str
+    ours: bool = True
 
 
 def publish(
@@ -22,36 +30,39 @@ def publish(
     branch: str,
     commit: str,
     *,
-    clock: ports.Clock,
+    put_on: Callable[[str | None], str],
+    recorded: Callable[[str | None], str | None],
+    check: Callable[[], None],
+    patience: Patience,
     reporter: ports.Reporter,
-    deadline: datetime,
-) -> str:
-    """Pushes ``commit`` to ``branch`` and returns the id that the remote has in the end.
+) -> Published:
+    """Pushes ``commit`` to ``branch`` and returns what the remote has in the end.
 
-    Raises the last Transient when the deadline passes, and whatever else the store refuses with.
+    ``put_on(tip)`` makes the commit again on another tip. ``recorded(tip)`` tells the commit of
+    this very run if it is on the branch after all: an answer of the remote may have been lost.
+    ``check`` runs before each push and raises where nothing may be pushed any more. Raises the
+    last Transient when the deadline passes, and whatever else the store refuses with.
     """
-    pause = _FIRST_PAUSE
     rejections = 0
+    moved = False
     while True:
         try:
+            if moved:
+                tip = store.tip(branch)
+                there = recorded(tip)
+                if there is not None:
+                    return Published(there, ours=False)
+                commit = put_on(tip)
+                moved = False
+            check()
             store.push({branch: commit})
         except PushRejected as error:
             rejections += 1
             if rejections > _REJECTIONS:
                 raise
-            tip = store.tip(branch)
-            reporter.warning(
-                "push rejected, committing on top", branch=branch, tip=tip, why=error.message
-            )
-            commit = store.reparent(commit, tip)
+            moved = True
+            reporter.warning("push rejected, committing on top", branch=branch, why=error.message)
         except Transient as error:
-            if clock.now() >= deadline:
-                raise
-            reporter.warning(
-                "the manifest store is away, trying again", branch=branch, why=error.message,
-                seconds=pause,
-            )  # fmt: skip
-            clock.sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+            patience.wait(error)
         else:
-            return commit
+            return Published(commit)

@@ -28,7 +28,7 @@ from reconciler.engine.restoresource import (
 from reconciler.engine.volumes import move_volumes
 from reconciler.model import naming
 from reconciler.model.config import Config
-from reconciler.model.errors import Incomplete, NotSupported, PartialFailure, Refused
+from reconciler.model.errors import BackstayError, Incomplete, NotSupported, PartialFailure, Refused
 from reconciler.model.objects import Resource
 from reconciler.model.restore import Phase, RestoreAction, RestorePlan, RestoreStep
 from reconciler.model.volumes import MoveKind, MoveState, MoveTask
@@ -138,18 +138,18 @@ class Restore:
         wanted = [step for step in plan.steps if step.action is RestoreAction.CREATE]
         secrets = self._secrets(content, wanted)
         tasks = self._tasks(plan)
-        created = 0
+        created = filled = 0
         for phase in Phase:
             steps = [step for step in wanted if step.phase is phase]
             if phase is Phase.CLAIMS:
-                self._fill(plan, steps, tasks)
-                created += len(steps)
+                made, filled = self._fill(plan, steps, tasks)
+                created += made
             else:
                 created += self._create_all(steps, secrets)
                 self._settle(phase, steps)
             if steps:
                 world.reporter.event("restored", phase=phase.name.lower(), objects=len(steps))
-        return self._conclude(plan, content, created)
+        return self._conclude(plan, content, created, filled)
 
     def _secrets(
         self, content: PointContent, wanted: Sequence[RestoreStep]
@@ -271,22 +271,48 @@ class Restore:
 
     def _fill(
         self, plan: RestorePlan, steps: Sequence[RestoreStep], tasks: Sequence[MoveTask]
-    ) -> None:
-        """Creates claims and fills them; a claim that was begun before is among the tasks too."""
+    ) -> tuple[int, int]:
+        """Creates claims and fills them: (how many, how many). Those begun before are tasks too."""
         world = self._world
         manifests = {
             (step.ref.namespace, step.ref.name): step.manifest
             for step in plan.steps
             if step.phase is Phase.CLAIMS
         }
-        filled = {(task.namespace, task.claim) for task in tasks}
+        by_place = {(task.namespace, task.claim): task for task in tasks}
+        created = 0
         for step in steps:
             place = (step.ref.namespace, step.ref.name)
-            marked = _marked(step.manifest, plan.run_id) if place in filled else step.manifest
+            if self._exists(step):
+                # Between plan and deed: somebody else's claim, and somebody else's data (I12).
+                world.reporter.warning(
+                    "somebody else made it meanwhile, kept", object=str(step.ref)
+                )
+                by_place.pop(place, None)
+                continue
+            task = by_place.get(place)
+            if task is not None:
+                # What an earlier restore's mover did was to a claim that is gone since.
+                world.mover.cleanup(task)
             # Applied, not created: taking the mark away again is then one more apply.
-            world.writer.apply(marked)
-        if not tasks:
-            return
+            world.writer.apply(_marked(step.manifest, plan.run_id) if task else step.manifest)
+            created += 1
+        self._move(by_place, manifests)
+        return created, len(by_place)
+
+    def _exists(self, step: RestoreStep) -> bool:
+        if step.resource is None:
+            return False
+        found = self._world.reader.get(step.resource, step.ref.name, namespace=step.ref.namespace)
+        return found is not None
+
+    def _move(
+        self,
+        by_place: Mapping[tuple[str, str], MoveTask],
+        manifests: Mapping[tuple[str, str], Mapping[str, Any]],
+    ) -> None:
+        """Fills the claims and proves it; a claim whose data is there loses its mark."""
+        world, tasks = self._world, tuple(by_place.values())
         moves = move_volumes(
             tasks,
             mover=world.mover,
@@ -296,22 +322,32 @@ class Restore:
             deadline=self._request.deadline,
         )
         failed = []
-        for task in tasks:
-            place = (task.namespace, task.claim)
+        for place, task in by_place.items():
             result = moves.results[place]
             if result.state is MoveState.COMPLETED:
                 world.writer.apply(manifests[place])
             else:
                 failed.append(f"{task.namespace}/{task.claim}: {result.message or result.state}")
             # Also where it failed, so that the next restore tries anew; the mark stays.
-            world.mover.cleanup(task)
+            self._clean_up(task)
         if failed:
             raise PartialFailure(
                 f"{len(failed)} of {len(tasks)} volumes did not come back: {'; '.join(failed)}",
                 hint="nothing that mounts them was created; restore again, it goes on from here",
             )
 
-    def _conclude(self, plan: RestorePlan, content: PointContent, created: int) -> RestoreResult:
+    def _clean_up(self, task: MoveTask) -> None:
+        try:
+            self._world.mover.cleanup(task)
+        except BackstayError as error:
+            self._world.reporter.warning(
+                "mover left behind",
+                namespace=task.namespace, claim=task.claim, why=error.message,
+            )  # fmt: skip
+
+    def _conclude(
+        self, plan: RestorePlan, content: PointContent, created: int, filled: int
+    ) -> RestoreResult:
         """Looks at everything once more: what was created must be what was captured."""
         again = self._plan(content)
         wanted = {step.path for step in plan.steps if step.action is RestoreAction.CREATE}
@@ -333,7 +369,7 @@ class Restore:
             created=created,
             kept=plan.count(RestoreAction.KEEP),
             skipped=plan.count(RestoreAction.SKIP),
-            filled=sum(fill.action is RestoreAction.CREATE for fill in plan.fills),
+            filled=filled,
             differing=differing,
         )
 

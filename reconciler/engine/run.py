@@ -9,15 +9,17 @@ recovery point.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import TypeVar
 
 from reconciler.capture import message, paths, record
 from reconciler.engine import capturing, clusterbranch, proving, repositories, secretstore, volumes
 from reconciler.engine.context import RunPorts, RunRequest
-from reconciler.engine.patience import insist
+from reconciler.engine.history import read_record
+from reconciler.engine.patience import Patience, insist
 from reconciler.engine.publishing import publish
 from reconciler.engine.recording import make_failed_record, make_record
 from reconciler.engine.runlease import hold_lease
@@ -32,12 +34,18 @@ from reconciler.engine.runplan import (
 from reconciler.model.cluster import ClusterIdentity
 from reconciler.model.errors import BackstayError, Interrupted
 from reconciler.model.policy import CLUSTER_NAMESPACE
-from reconciler.model.run import RunRecord
+from reconciler.model.run import Outcome, RunRecord
 from reconciler.model.store import Write
 from reconciler.model.volumes import MoveTask
 
 Stopped = Callable[[], bool]
 T = TypeVar("T")
+_SKEW = timedelta(minutes=5)
+"""How far the clocks of the API server and of a run's node may differ."""
+_LAST_WORDS = timedelta(minutes=5)
+"""How long a record is pushed after the deadline that movers have; the Job lives longer still."""
+_LOOK_BACK = 50
+"""Commits that are searched for an earlier end of this very run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +60,11 @@ class RunResult:
 
 @dataclass(frozen=True, slots=True)
 class _Committed:
-    """A record and the local commit that holds it."""
+    """A record and the local commit that holds it; ``put_on`` makes it again on another tip."""
 
     record: RunRecord
     commit: str
+    put_on: Callable[[str | None], str]
 
 
 def execute_run(
@@ -88,53 +97,61 @@ class _Run:
         identity = run.reader.identity()
         branch = self._insist(
             "reading the cluster's branch",
-            lambda: clusterbranch.load_cluster_branch(run.store, request.cluster),
+            lambda: clusterbranch.open_cluster_branch(run.store, request.cluster, identity),
         )
-        clusterbranch.check_cluster(run.store, request.cluster, branch, identity)
         parent = self._insist("fetching the branch", lambda: run.store.tip(request.branch))
-        done = self._recorded_before(parent)
+        done = self._insist("reading the last record", lambda: self._find_own(parent))
         if done is not None:
-            return done
+            return self._conclude_again(done)
         plan = make_run_plan(request, run)
         tell_plan(plan, run.reporter)
         opened = repositories.open_repositories(
             request, run, branch, (CLUSTER_NAMESPACE, *plan.with_data)
         )
-        if opened.entries:
-            self._insist(
-                "recording repositories",
-                lambda: clusterbranch.remember_repositories(
-                    run.store,
-                    request.cluster,
-                    identity,
-                    opened.entries,
-                    run_id=request.run_id,
-                    now=run.clock.now(),
-                ),
-            )
+        # Also where none could be opened: a branch without the marker would be a foreign one.
+        self._insist(
+            "recording repositories",
+            lambda: clusterbranch.remember_repositories(
+                run.store,
+                request.cluster,
+                identity,
+                opened.entries,
+                run_id=request.run_id,
+                now=run.clock.now(),
+            ),
+        )
         failure = opened.failed.get(CLUSTER_NAMESPACE)
         if failure is not None:
             return self._fail(identity, parent, plan, failure)
         return self._back_up(identity, parent, plan, opened)
 
-    def _recorded_before(self, parent: str | None) -> RunResult | None:
-        """What this very run already pushed, if its pod died after the push."""
-        if parent is None:
+    def _find_own(self, tip: str | None) -> str | None:
+        """The commit of this very run below ``tip``, if its pod died after the push."""
+        run, request = self._run, self._request
+        if tip is None:
             return None
-        data = self._run.store.read(parent, [paths.RECORD_PATH]).get(paths.RECORD_PATH)
-        if data is None:
-            return None
-        found = record.parse_record(data)
-        if found.name != self._request.run_id:
-            return None
-        self._run.reporter.event("this run is on the branch already", commit=parent)
+        data = run.store.read(tip, [paths.RECORD_PATH]).get(paths.RECORD_PATH)
+        if data is not None:
+            last = record.parse_record(data)
+            if last.name == request.run_id:
+                return tip
+            if last.finished < request.started - _SKEW:
+                return None
+        for commit in run.store.log(request.branch, limit=_LOOK_BACK):
+            if commit.trailers.get(message.RUN) == request.run_id:
+                return commit.sha
+        return None
+
+    def _conclude_again(self, commit: str) -> RunResult:
+        found = read_record(self._run.store, commit)
+        self._run.reporter.event("this run is on the branch already", commit=commit)
         self._clean_up(
             leftover_task(self._request, namespace.name, volume.claim)
             for namespace in found.namespaces
             for volume in namespace.volumes
-            if volume.snapshot
+            if volume.outcome is not Outcome.SKIPPED
         )
-        return RunResult(found, parent)
+        return RunResult(found, commit)
 
     def _back_up(
         self,
@@ -143,9 +160,24 @@ class _Run:
         plan: RunPlan,
         opened: repositories.Repositories,
     ) -> RunResult:
-        request = self._request
+        """Does the work. What went wrong with all of it is the record of a Failed run."""
+        try:
+            captured = self._copy_and_capture(identity, parent, plan, opened)
+        except Interrupted:
+            raise
+        except BackstayError as error:
+            return self._fail(identity, parent, plan, error)
+        return self._publish(captured, plan)
+
+    def _copy_and_capture(
+        self,
+        identity: ClusterIdentity,
+        parent: str | None,
+        plan: RunPlan,
+        opened: repositories.Repositories,
+    ) -> _Committed:
         tasks = [
-            make_task(request, plan, namespace, decision, opened.opened[namespace].access)
+            make_task(self._request, plan, namespace, decision, opened.opened[namespace].access)
             for namespace, decisions in plan.decisions.items()
             for decision in decisions
             if is_copied(decision) and namespace in opened.opened
@@ -154,13 +186,10 @@ class _Run:
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="movers") as pool:
             moves = pool.submit(self._move, tasks, abandoned)
             try:
-                captured = self._capture(identity, parent, plan, opened, moves)
+                return self._capture(identity, parent, plan, opened, moves)
             except BaseException:
                 abandoned.set()
                 raise
-        commit = self._publish(captured.commit)
-        self._clean_up(tasks)
-        return RunResult(captured.record, commit)
 
     def _move(self, tasks: list[MoveTask], abandoned: threading.Event) -> volumes.Moves:
         run = self._run
@@ -195,10 +224,11 @@ class _Run:
             self._stop_if_asked()
             commit.write(paths.RECORD_PATH, record.render_record(made))
             text = message.render_message(made)
-            return _Committed(made, commit.finish(text, when=made.finished))
+            made_as = commit.finish(text, when=made.finished)
         except BaseException:
             commit.abort()
             raise
+        return _Committed(made, made_as, lambda tip: run.store.reparent(made_as, tip))
 
     def _fail(
         self,
@@ -209,27 +239,47 @@ class _Run:
     ) -> RunResult:
         """Records that the run failed; the tree below stays the last good one."""
         request, run = self._request, self._run
+        run.reporter.warning("run failed", why=error.message, hint=error.hint)
         made = make_failed_record(request, run, identity, plan, error)
-        commit = run.store.commit(
-            request.branch,
-            parent,
-            [Write(paths.RECORD_PATH, record.render_record(made))],
-            message.render_message(made),
-            when=made.finished,
-        )
-        return RunResult(made, self._publish(commit), error)
 
-    def _publish(self, commit: str) -> str:
-        self._check_lease()
-        run = self._run
-        return publish(
-            run.store,
-            self._request.branch,
-            commit,
-            clock=run.clock,
-            reporter=run.reporter,
-            deadline=self._request.deadline,
-        )
+        def put_on(tip: str | None) -> str:
+            return run.store.commit(
+                request.branch,
+                tip,
+                [Write(paths.RECORD_PATH, record.render_record(made))],
+                message.render_message(made),
+                when=made.finished,
+            )
+
+        return self._publish(_Committed(made, put_on(parent), put_on), plan, error)
+
+    def _publish(
+        self, committed: _Committed, plan: RunPlan, error: BackstayError | None = None
+    ) -> RunResult:
+        request, run = self._request, self._run
+        try:
+            published = publish(
+                run.store,
+                request.branch,
+                committed.commit,
+                put_on=committed.put_on,
+                recorded=self._find_own,
+                check=self._check_lease,
+                patience=self._patience(
+                    f"pushing {request.branch}", request.deadline + _LAST_WORDS
+                ),
+                reporter=run.reporter,
+            )
+        except Interrupted:
+            raise
+        except BackstayError:
+            # Nobody goes on with this run: its movers and their keys must not stay.
+            self._clean_up(_tasks_of(request, plan))
+            raise
+        self._clean_up(_tasks_of(request, plan))
+        if published.ours:
+            return RunResult(committed.record, published.commit, error)
+        return RunResult(read_record(run.store, published.commit), published.commit)
 
     def _clean_up(self, tasks: Iterable[MoveTask]) -> None:
         """Removes movers once their results are on the branch; a leftover is only untidy."""
@@ -247,10 +297,22 @@ class _Run:
             raise Interrupted("stopped before the commit; the same run goes on when it is started")
 
     def _insist(self, what: str, call: Callable[[], T]) -> T:
-        return insist(
-            call,
+        return insist(call, self._patience(what, self._request.deadline))
+
+    def _patience(self, what: str, deadline: datetime) -> Patience:
+        run = self._run
+        return Patience(
             what=what,
-            clock=self._run.clock,
-            reporter=self._run.reporter,
-            deadline=self._request.deadline,
+            clock=run.clock,
+            reporter=run.reporter,
+            deadline=deadline,
+            stopped=self._stopped,
         )
+
+
+def _tasks_of(request: RunRequest, plan: RunPlan) -> Iterator[MoveTask]:
+    """Enough of each mover of the run, also of those that its predecessor began."""
+    for namespace, decisions in plan.decisions.items():
+        for decision in decisions:
+            if is_copied(decision):
+                yield leftover_task(request, namespace, decision.claim.name)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from reconciler.engine.context import RunPorts, RunRequest
-from reconciler.model.errors import BackstayError, Transient
+from reconciler.model.errors import BackstayError, Waiting
 from reconciler.model.naming import lease_name
 from reconciler.model.objects import Resource
 
@@ -27,6 +27,12 @@ class Busy(BackstayError):
 
     exit_code = 0
     reason = "Skipped"
+
+
+class LeaseLost(BackstayError):
+    """Another run took the Lease while this one was at work."""
+
+    reason = "LeaseLost"
 
 
 def _is_dead(run: RunPorts, namespace: str, holder: str) -> bool:
@@ -55,32 +61,45 @@ def _acquire(request: RunRequest, run: RunPorts, holder: str) -> None:
                 hint="it is left alone; the next run comes by schedule",
             )
         # Our predecessor's pod still ends: this very run goes on as soon as it is gone.
+        if run.clock.now() >= request.deadline:
+            raise Waiting(
+                f"pod {held_by.rpartition('/')[2]} of this very run still holds the Lease {name}",
+                hint="look at that pod; the run ends with it",
+            )
         run.clock.sleep(_WAIT_FOR_PREDECESSOR)
 
 
 @contextmanager
 def hold_lease(request: RunRequest, run: RunPorts) -> Iterator[Callable[[], None]]:
-    """Holds the policy's Lease; yields a check that raises Transient once the Lease is lost."""
+    """Holds the policy's Lease; yields a check that raises LeaseLost once somebody took it.
+
+    The check asks the cluster, so a Lease that could not be renewed for a while is not trusted.
+    """
     holder = f"{request.run_id}/{request.pod}"
     name = lease_name(request.policy.name)
     _acquire(request, run, holder)
     ended = threading.Event()
     lost = threading.Event()
 
+    def is_ours() -> bool:
+        if lost.is_set():
+            return False
+        now = run.writer.acquire_lease(request.namespace, name, holder, seconds=DURATION)
+        if now != holder:
+            lost.set()
+        return now == holder
+
     def renew() -> None:
         while not ended.wait(_RENEW_EVERY):
             try:
-                now = run.writer.acquire_lease(request.namespace, name, holder, seconds=DURATION)
+                if not is_ours():
+                    return
             except BackstayError as error:
                 run.reporter.warning("lease not renewed", lease=name, why=error.message)
-                continue
-            if now != holder:
-                lost.set()
-                return
 
     def check() -> None:
-        if lost.is_set():
-            raise Transient(
+        if not is_ours():
+            raise LeaseLost(
                 f"the Lease {name} was taken by another run; nothing is pushed",
                 hint="the other run's record tells what happened",
             )

@@ -26,11 +26,17 @@ def secret_tags(policy: str, run_id: str) -> tuple[str, ...]:
 def store_secrets(
     request: RunRequest, run: RunPorts, repository: OpenRepository, secrets: Sequence[bytes]
 ) -> SecretsRecord:
-    """Stores JSON lines, proves that restic lists the snapshot, and says where it is."""
+    """Stores JSON lines, proves that restic lists the snapshot, and says where it is.
+
+    Without a line there is no snapshot; the record names the repository all the same.
+    """
     mode = str(request.compiled.policy.manifests.secrets)
     host = f"{request.cluster}/{CLUSTER_NAMESPACE}"
     tags = secret_tags(request.policy.name, request.run_id)
     lines = sorted(secrets)
+    if not lines:
+        # restic has no way to store an empty file from a stream, and there is nothing to keep.
+        return SecretsRecord(mode=mode, repository=repository.ref)
     backend = repository.backend
     found = ""
     for snapshot in backend.snapshots(tags=tags, host=host):
