@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import click
 
+from reconciler import ports
 from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.credentials import CredentialsResolver
 from reconciler.adapters.gitcredentials import GitCredentials, parse_credentials
@@ -140,8 +142,12 @@ def clock() -> SystemClock:
     return SystemClock()
 
 
-def reporter() -> LogReporter:
-    """Lines on stderr: text on a terminal, JSON elsewhere."""
+def reporter() -> ports.Reporter:
+    """Words and a bar on a terminal, JSON lines on stderr elsewhere."""
+    if sys.stderr.isatty():
+        from reconciler.adapters.terminal import TerminalReporter
+
+        return TerminalReporter()
     return LogReporter()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 _OWN = {"event", "level", "time", "run"}
@@ -16,6 +17,11 @@ def render_line(line: str) -> str:
         return line
     if not isinstance(entry, dict) or "event" not in entry:
         return line
+    return render_entry(entry)
+
+
+def render_entry(entry: Mapping[str, object]) -> str:
+    """One event with its fields; ``event``, ``level`` and ``time`` stand in front."""
     clock = str(entry.get("time", ""))[11:19]
     mark = "! " if entry.get("level") in ("warning", "error") else "  "
     fields = "  ".join(f"{key}={_value(value)}" for key, value in entry.items() if key not in _OWN)
