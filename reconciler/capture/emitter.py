@@ -39,6 +39,7 @@ _SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0":
 
 # libyaml and its kin give up on a key whose colon is more than 1024 characters away.
 _LONGEST_SIMPLE_KEY = 1000
+_OFTEN_SEEN = 48
 
 TOP = ("apiVersion", "kind", "metadata")
 METADATA = ("name", "namespace")
@@ -174,11 +175,23 @@ def _key(key: str) -> str:
 
 
 def _text(value: str, pad: str) -> str:
-    if _is_plain(value):
+    if len(value) <= _OFTEN_SEEN:
+        known = _short(value)
+        if known:
+            return known
+    elif _is_plain(value):
         return value
     if "\n" in value and _CLEAN_TEXT.fullmatch(value) and value.strip("\n"):
         return _literal(value, pad + "  ")
     return _quoted(value)
+
+
+@lru_cache(maxsize=8192)
+def _short(value: str) -> str:
+    """The form of a short string on one line: most of them come again and again."""
+    if _is_plain(value):
+        return value
+    return "" if "\n" in value else _quoted(value)
 
 
 def _is_plain(value: str) -> bool:
