@@ -56,7 +56,7 @@ def _script() -> str:
         f"who) printf {who} > {moverprotocol.PATH};;",
         "*) trap 'exit 130' TERM; for n in $(seq 600); do sleep 1; done;;",
     ]
-    return f"case $3 in {' '.join(cases)} esac"
+    return f"echo plays $3 >&2; case $3 in {' '.join(cases)} esac"
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +231,8 @@ def test_a_lost_pod_is_started_again(place: Place, mover_world: MoverWorld) -> N
     place.mover.ensure(task)
     _until(lambda: [p["status"].get("phase") for p in place.pods(task)] == ["Running"])
     (lost,) = place.pods(task)
+    told = place.client.logs(place.namespace, lost["metadata"]["name"], container="mover")
+    assert told == "plays slow\n"
     where = ObjectRef(
         group="", kind="Pod", namespace=place.namespace, name=lost["metadata"]["name"]
     )

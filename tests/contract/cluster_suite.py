@@ -177,6 +177,15 @@ class WriterContract:
         assert read is not None
         assert read["data"] == {"key": "2"}
 
+    def test_what_was_created_is_not_applied_over(self, world: World) -> None:
+        """Creating and applying are two field managers, although both are called backstay."""
+        world.cluster.create(world.configmap("made", data={"key": "1"}))
+        assert world.cluster.apply(world.configmap("made", data={"key": "1"}))["data"] == {
+            "key": "1"
+        }
+        with pytest.raises(Refused, match=r"key.*backstay"):
+            world.cluster.apply(world.configmap("made", data={"key": "2"}))
+
     def test_an_unknown_kind_is_refused(self, world: World) -> None:
         body = {"apiVersion": "nobody.example.org/v1", "kind": "Ghost", "metadata": {"name": "x"}}
         with pytest.raises(Refused, match=r"does not serve Ghost"):
