@@ -6,6 +6,7 @@ it differs, and once an hour, so that somebody who looks at a log finds what is 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from reconciler import ports
@@ -14,6 +15,8 @@ from reconciler.engine.controller import Cycle
 from reconciler.model.errors import BackstayError, Interrupted, InvalidInput, Problem
 from reconciler.model.plan import Action
 
+_MOST = 200
+"""Lines about one thing in a cycle: a hostile repository must not fill the disk with logs."""
 _REPEAT = timedelta(hours=1)
 Story = tuple[object, ...]
 
@@ -38,17 +41,24 @@ class Teller:
         self._tell_end(cycle)
 
     def _tell_state(self, cycle: Cycle) -> None:
-        for problem in cycle.problems:
+        for problem in cycle.problems[:_MOST]:
             self._tell_problem(problem)
+        self._tell_more("problem", cycle.problems)
         if cycle.plan is None:
             return
-        for change in cycle.plan.changes:
-            if change.action is Action.SKIPPED:
-                self._reporter.warning("skipped", **describe(change), hint=change.hint)
+        skipped = [change for change in cycle.plan.changes if change.action is Action.SKIPPED]
+        for change in skipped[:_MOST]:
+            self._reporter.warning("skipped", **describe(change), hint=change.hint)
+        self._tell_more("skipped", skipped)
         for brake in cycle.plan.brakes:
             self._reporter.warning("nothing is deleted", why=brake)
         for note in cycle.plan.notes:
             self._reporter.event("note", text=note)
+
+    def _tell_more(self, what: str, found: Sequence[object]) -> None:
+        if len(found) > _MOST:
+            more = len(found) - _MOST
+            self._reporter.warning("and more", of=what, count=more, hint="see: backstay plan")
 
     def _tell_problem(self, problem: Problem) -> None:
         self._reporter.warning(

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import functools
 import hashlib
 import json
 import types
@@ -87,8 +88,14 @@ def _read(kind: Any, data: object, where: str) -> Any:
     return _expect(kind, data, where)
 
 
+@functools.cache
+def _hints(kind: Any) -> dict[str, Any]:
+    # Evaluated from text each time otherwise, which is most of the time of reading.
+    return typing.get_type_hints(kind)
+
+
 def _read_dataclass(kind: Any, data: dict[str, object], where: str) -> Any:
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     fields = {camel(field.name): field for field in dataclasses.fields(kind)}
     if unknown := sorted(set(data) - set(fields)):
         raise ValueError(f"{where}: unknown field {unknown[0]!r}; a newer version wrote it")

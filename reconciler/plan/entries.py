@@ -65,29 +65,30 @@ def ours_by_name(objects: Sequence[Raw]) -> dict[str, Raw]:
 
 
 def find_entries(desired: Desired, observed: Observed, history: History) -> dict[str, Entry]:
-    """Every policy in force, by name."""
+    """Every policy in force, by name. Its time grows with the documents, not with their square."""
     parsed = desired.parsed
     cron_jobs = ours_by_name(observed.cron_jobs)
+    repositories = {repository.name: repository for repository in parsed.repositories}
     entries: dict[str, Entry] = {}
     for document in parsed.documents:
         if isinstance(document.value, BackupPolicy):
-            text = compiled_text(document.value, parsed.repositories)
+            policy = document.value
+            text = compiled_text(policy, [repositories[policy.volumes.repository]])
             digest = compiled_digest(text)
-            before = cron_jobs.get(naming.cronjob_name(document.value.name))
             wanted = WantedPolicy(
-                policy=document.value,
+                policy=policy,
                 text=text,
                 digest=digest,
-                revision=_origin(before, digest) or history.revision,
+                revision=_origin(cron_jobs.get(naming.cronjob_name(policy.name)), digest)
+                or history.revision,
                 source=document.source,
             )
-            name = document.value.name
-            entries[name] = Entry(name=name, source=document.source, wanted=wanted)
+            entries[policy.name] = Entry(name=policy.name, source=document.source, wanted=wanted)
     # What a good document speaks of is not the last good version of a broken one.
     free = [raw for _, raw in sorted(cron_jobs.items()) if policy_of(raw) not in entries]
-    config_maps = ours_by_name(observed.config_maps)
+    keeper = _Keeper(free, observed, desired.problems)
     for document in parsed.broken:
-        kept = _keep(document, free, config_maps, desired.problems)
+        kept = keeper.keep(document)
         if kept is not None:
             entries.setdefault(kept.name, kept)
     return entries
@@ -100,39 +101,43 @@ def _origin(cron_job: Raw | None, digest: str) -> str:
     return annotations_of(cron_job).get(naming.REVISION, "")
 
 
-def _keep(
-    document: Document,
-    cron_jobs: Sequence[Raw],
-    config_maps: Mapping[str, Raw],
-    problems: Sequence[Problem],
-) -> Entry | None:
-    """What stays in force for a document with a problem.
+class _Keeper:
+    """Finds what stays in force for documents with a problem."""
 
-    By name, else by its place in Git: the name may be what is broken, or what was changed. None
-    if it is no policy, or if neither is known.
-    """
-    if document.kind in _OTHER_KINDS:
-        return None
-    held = _why_held(document, problems)
-    by_name = [raw for raw in cron_jobs if document.name and policy_of(raw) == document.name]
-    by_source = [
-        raw for raw in cron_jobs if annotations_of(raw).get(naming.SOURCE) == document.source
-    ]
-    for cron_job in by_name + by_source:
-        wanted = last_good(cron_job, config_maps)
-        return Entry(name=policy_of(cron_job), source=document.source, wanted=wanted, held=held)
-    if not document.name or document.kind != Kind.BACKUP_POLICY:
-        return None
-    return Entry(name=document.name, source=document.source, wanted=None, held=held)
+    def __init__(
+        self, cron_jobs: Sequence[Raw], observed: Observed, problems: Sequence[Problem]
+    ) -> None:
+        self._by_name = {policy_of(raw): raw for raw in cron_jobs}
+        self._by_source = {annotations_of(raw).get(naming.SOURCE): raw for raw in cron_jobs}
+        self._config_maps = ours_by_name(observed.config_maps)
+        self._problems: dict[tuple[str, int], Problem] = {}
+        for problem in problems:
+            self._problems.setdefault((problem.file, problem.document), problem)
 
+    def keep(self, document: Document) -> Entry | None:
+        """By name, else by its place in Git: the name may be what is broken, or was changed.
 
-def _why_held(document: Document, problems: Sequence[Problem]) -> str:
-    if document.held:
-        return document.held
-    for problem in problems:
-        if (problem.file, problem.document) == (document.file, document.index):
-            return f"{problem.file}:{problem.line}:{problem.column}: {problem.message}"
-    return f"{document.source} has a problem"
+        None if it is no policy, or if nothing tells which one.
+        """
+        if document.kind in _OTHER_KINDS:
+            return None
+        cron_job = self._by_name.get(document.name) if document.name else None
+        cron_job = cron_job or self._by_source.get(document.source)
+        held = self._why_held(document)
+        if cron_job is not None:
+            wanted = last_good(cron_job, self._config_maps)
+            return Entry(name=policy_of(cron_job), source=document.source, wanted=wanted, held=held)
+        if not document.name or document.kind != Kind.BACKUP_POLICY:
+            return None
+        return Entry(name=document.name, source=document.source, wanted=None, held=held)
+
+    def _why_held(self, document: Document) -> str:
+        if document.held:
+            return document.held
+        problem = self._problems.get((document.file, document.index))
+        if problem is None:
+            return f"{document.source} has a problem"
+        return f"{problem.file}:{problem.line}:{problem.column}: {problem.message}"
 
 
 def last_good(cron_job: Raw, config_maps: Mapping[str, Raw]) -> WantedPolicy | None:

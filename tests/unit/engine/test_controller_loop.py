@@ -114,3 +114,12 @@ def test_a_new_error_is_told_at_once() -> None:
     world.source.failures.append(Refused("host key changed", hint="look"))
     world.cycle()
     assert world.log.of("cycle failed")[0]["hint"] == "look"
+
+
+def test_i9_a_log_does_not_grow_with_a_hostile_repository() -> None:
+    world = ControllerWorld()
+    many = {f"p{number}": b"a: [" for number in range(400)}
+    world.source.push(files(**many))
+    world.cycle()
+    assert len(world.log.of("problem")) == 200
+    assert int(str(world.log.of("and more")[0]["count"])) >= 200

@@ -269,3 +269,11 @@ def test_i8_every_change_has_its_reason(
         plan = cluster.apply(cluster.plan(desired(*revision_of(chosen))))
         assert all(change.reason and change.object.name for change in plan.changes)
         assert {c.policy for c in plan.changes} >= {name for name, _, _ in chosen}
+
+
+def test_i9_many_broken_documents_cost_time_that_grows_with_their_number() -> None:
+    cluster = with_policies("shop")
+    wanted = desired(*(broken(f"p{number}", "policies/all.yaml") for number in range(3000)))
+    plan = cluster.plan(wanted)  # minutes, if each looked through all the problems
+    assert plan.counts()["skipped"] == 3001
+    assert plan.empty
