@@ -164,7 +164,7 @@ MISTAKES = [
     ("copyMethod: Direct", "copyMethod: Direct, concurrency: 1.5", "a whole number, not `1.5`"),
     ("copyMethod: Direct", "copyMethod: Direct, exclude: [/etc]", "leaves the volume"),
     ("copyMethod: Direct", 'copyMethod: Direct, exclude: ["../x"]', "leaves the volume"),
-    ("copyMethod: Direct", "copyMethod: Direct, repository: mian", "did you mean `main`?"),
+    ("copyMethod: Direct", "copyMethod: Direct, repository: mainn", "did you mean `main`?"),
     (
         "copyMethod: Direct",
         "copyMethod: Direct, rules: [{match: {}, copyMethod: Skip}]",
