@@ -229,7 +229,7 @@ class ResticRepository:
         )
 
     def _ask(self, run: Callable[[], Any]) -> Any:
-        deadline = self._patience * 2 + resticenv.go_seconds(self._retry_lock) + 30
+        deadline = self._patience * 2 + resticenv.go_seconds(self._retry_lock) + 15
         call = Invocation(env=self._env, deadline=deadline, patience=self._patience)
         return self._run(run, call)[0]
 
