@@ -115,6 +115,10 @@ def settle(cluster: Cluster) -> None:
         cluster.kubectl("-n", NAMESPACE, "rollout", "status", workload, "--timeout=120s")
     ready = ("pod/bare", "--for=condition=Ready", "--timeout=120s")
     cluster.kubectl("-n", NAMESPACE, "wait", *ready)
+    ended = ("job/ended", "--for=condition=Complete", "--timeout=60s")
+    cluster.kubectl("-n", NAMESPACE, "wait", *ended)
+    ended = ("pod/ended", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+    cluster.kubectl("-n", NAMESPACE, "wait", *ended)
     bound = ("pvc/data", "pvc/static", "--for=jsonpath={.status.phase}=Bound", "--timeout=60s")
     cluster.kubectl("-n", NAMESPACE, "wait", *bound)
 
@@ -186,6 +190,8 @@ def test_what_is_created_from_a_capture_is_captured_alike(
     }
     assert different == {}
     assert len(before.texts) > 50
+    assert b"captured-completed: " in before.texts[f"{NAMESPACE}/job.batch/ended.yaml"]
+    assert b"captured-phase: Succeeded" in before.texts[f"{NAMESPACE}/pod/ended.yaml"]
     assert {"namespace/round-trip", "priorityclass.scheduling.k8s.io/round-trip"} <= set(before.why)
     assert set(before.why.values()) >= {"selected", "calls service round-trip/plain"}
     kinds = {name.partition("/")[0] for name in before.left_out}
