@@ -17,6 +17,7 @@ from reconciler import ports
 from reconciler.model import naming
 from reconciler.model.errors import BackstayError, Interrupted, Stalled, Waiting
 from reconciler.model.plan import Action, Change, Plan
+from reconciler.plan.compare import differences
 
 LEASE = "backstay-controller"
 LEASE_SECONDS = 60
@@ -76,10 +77,21 @@ class Applier:
             if change.action is Action.DELETED:
                 self.writer.delete(change.object, uid=change.uid, orphan=True)
             elif change.body is not None:
-                self.writer.apply(change.body)
+                self._compare(change, self.writer.apply(change.body))
         except Stalled as error:
             return error
         return None
+
+    def _compare(self, change: Change, stored: ports.KubeObject) -> None:
+        """A webhook that rewrites our fields makes every cycle write again: it must be known."""
+        left = differences(change.body or {}, stored)
+        if left:
+            self.reporter.warning(
+                "the cluster stored something else",
+                object=f"{change.object.kind}/{change.object.name}",
+                fields=tuple(str(one) for one in left),
+                hint="look for a mutating webhook, and let it leave Backstay's namespace alone",
+            )
 
     def _tell(self, done: Done) -> None:
         # At once, not at the end: what happened stays told when the next change ends the cycle.

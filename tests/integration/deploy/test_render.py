@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -134,6 +135,16 @@ def test_restore_has_no_rights_until_its_component_binds_it(base: list[Object]) 
     assert {where for where, _ in bound} == {"cluster"}
     deletes = {r for _, rule in bound if "delete" in rule["verbs"] for r in rule["resources"]}
     assert deletes == {"jobs", "secrets"}
+
+
+def test_the_restore_component_fits_an_overlay(tmp_path: Path) -> None:
+    def from_here(path: str) -> str:
+        return os.path.relpath(DEPLOY / path, tmp_path.resolve())
+
+    lines = {"resources": [from_here("base")], "components": [from_here("components/restore")]}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(lines))
+    bound = list(rules_of(render(tmp_path), "backstay-restore"))
+    assert {where for where, _ in bound} == {"cluster"}
 
 
 def restore_component() -> list[Object]:

@@ -336,3 +336,20 @@ def test_max_delete_comes_from_config(world: ControllerWorld) -> None:
         for name in ("c", "d")
     ]
     assert len(world.names("CronJob")) == 2
+
+
+def test_a_webhook_that_rewrites_what_is_applied_is_told(world: ControllerWorld) -> None:
+    class Rewriting:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.cluster, name)
+
+        def apply(self, obj: Any) -> dict[str, Any]:
+            stored = world.cluster.apply(obj)
+            if stored["kind"] == "CronJob":
+                stored["spec"]["suspend"] = True
+            return stored
+
+    world.source.push(files("shop"))
+    assert world.cycle(writer=Rewriting()).exit_code == 0
+    told = world.log.of("the cluster stored something else")
+    assert [line["fields"] for line in told] == [("spec.suspend: true → false",)]

@@ -1,0 +1,98 @@
+"""What a plan says of namespaces and claims is what a run would do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler.engine.coverage import observe_coverage
+from reconciler.model.errors import Incomplete
+from reconciler.model.plan import Coverage
+from reconciler.model.policy import CopyMethod, VolumeRule
+from reconciler.plan.coverage import NEEDS_SHARED_KEY
+from tests.fakes.cluster import FakeCluster
+from tests.fakes.faults import FaultyReader
+from tests.unit.engine.controller_world import CONFIG
+from tests.unit.plan.schedules_world import policy
+
+
+def claim(namespace: str, name: str, **spec: Any) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"namespace": namespace, "name": name},
+        "spec": {"accessModes": ["ReadWriteOnce"], **spec},
+        "status": {"phase": "Bound"},
+    }
+
+
+@pytest.fixture
+def cluster() -> FakeCluster:
+    found = FakeCluster()
+    for name in ("shop", "mail"):
+        found.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    found.put(claim("shop", "data"))
+    found.put(claim("shop", "web-cache"))
+    found.put(claim("shop", "held", accessModes=["ReadWriteOncePod"]))
+    found.put(claim("mail", "spool"))
+    found.put(
+        {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"namespace": "shop", "name": "web-0"},
+            "spec": {
+                "nodeName": "node-1",
+                "containers": [{"name": "web"}],
+                "volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "held"}}],
+            },
+            "status": {"phase": "Running"},
+        }
+    )
+    return found
+
+
+def shop() -> Any:
+    base = policy("shop")
+    rule = VolumeRule(claims=("*-cache",), copy_method=CopyMethod.SKIP, reason="rebuilt on start")
+    return replace(base, volumes=replace(base.volumes, rules=(rule,)))
+
+
+def lines(coverage: Coverage) -> list[tuple[str, str, bool]]:
+    return [(line.claim, line.method, line.possible) for line in coverage.claims]
+
+
+def test_each_claim_has_its_method_and_its_reason(cluster: FakeCluster) -> None:
+    found, other = observe_coverage(
+        cluster, [shop(), policy("nobody")], CONFIG, own_namespace="backstay-system"
+    )
+    assert found.namespaces == (("shop", "named"),)
+    assert lines(found) == [
+        ("data", "Direct", True),
+        ("held", "Direct", False),
+        ("web-cache", "Skip", True),
+    ]
+    whys = {line.claim: line.why for line in found.claims}
+    assert whys["web-cache"] == "rule 1: rebuilt on start"
+    assert "pod web-0 holds it" in whys["held"]
+    assert other == Coverage(policy="nobody")
+
+
+def test_without_the_grant_for_the_shared_key_nothing_is_copied(cluster: FakeCluster) -> None:
+    config = replace(CONFIG, shared_key_in_tenants=False)
+    (found,) = observe_coverage(cluster, [shop()], config, own_namespace="backstay-system")
+    assert [line.possible for line in found.claims] == [False, False, True]
+    assert NEEDS_SHARED_KEY in found.claims[0].why
+
+
+def test_it_is_complete_or_raises(cluster: FakeCluster) -> None:
+    reader = FaultyReader(cluster, lambda resource, _: resource.plural == "persistentvolumeclaims")
+    with pytest.raises(Incomplete):
+        observe_coverage(reader, [shop()], CONFIG, own_namespace="backstay-system")
+
+
+def test_it_reads_pods_only_where_claims_are_selected(cluster: FakeCluster) -> None:
+    cluster.requests.clear()
+    observe_coverage(cluster, [shop()], CONFIG, own_namespace="backstay-system")
+    assert cluster.requests == {"pages": 3}
