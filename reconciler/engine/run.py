@@ -131,12 +131,10 @@ class _Run:
         if tip is None:
             return None
         data = run.store.read(tip, [paths.RECORD_PATH]).get(paths.RECORD_PATH)
-        if data is not None:
-            last = record.parse_record(data)
-            if last.name == request.run_id:
-                return tip
-            if last.finished < request.started - _SKEW:
-                return None
+        last = record.parse_record(data) if data is not None else None
+        if last is not None and last.finished < request.started - _SKEW:
+            return None
+        # Somebody's commit on top of ours would still hold our record: the trailers tell.
         for commit in run.store.log(request.branch, limit=_LOOK_BACK):
             if commit.trailers.get(message.RUN) == request.run_id:
                 return commit.sha
