@@ -65,7 +65,10 @@ def read_plain(text: str, *, timestamps: bool = False) -> Plain:
         return float(text)
     if _SPECIAL_FLOAT.fullmatch(text):
         raise Ambiguous(f"`{text}` is a number that no field takes")
-    if _TWO_NUMBERS.fullmatch(text):
+    # kubectl's library drops all underscores of what begins like a number
+    if _TWO_NUMBERS.fullmatch(text) or (
+        text[0] in "+-.0123456789" and _TWO_NUMBERS.fullmatch(text.replace("_", "")) and "_" in text
+    ):
         raise Ambiguous(f"`{text}` is read as different values by YAML 1.1 and YAML 1.2")
     if not timestamps and _TIMESTAMP.fullmatch(text):
         raise Ambiguous(f"`{text}` is read as a string by YAML 1.2 and as a time by YAML 1.1")
