@@ -137,6 +137,7 @@ class Installation:
         if self._source is None or made_of != self._made_of:
             if self._source is not None:
                 self._source.close()
+                self._source = None
             # What it fetched last is its memory: a new one for each cycle would fetch again.
             self._source = wiring.policy_source(config, resolve)
             self._made_of = made_of

@@ -10,9 +10,9 @@ import click
 
 from reconciler.cli import wiring
 from reconciler.cli.controller import Installation
-from reconciler.engine.controller import make_plan
+from reconciler.engine.controller import Cycle, Setting, make_plan
 from reconciler.engine.coverage import observe_coverage
-from reconciler.model.errors import Refused
+from reconciler.model.errors import Bug, Refused
 from reconciler.model.plan import Plan
 from reconciler.report import plan as report
 
@@ -41,26 +41,30 @@ def command(
     """
     with Installation(config_file, kubeconfig, context) as home:
         setting = home.setting(reporter=wiring.reporter())
-        cycle = make_plan(setting)
-        if cycle.plan is None:
-            return 1
-        plan = cycle.plan
-        try:
-            coverage = observe_coverage(
-                setting.reader,
-                cycle.policies,
-                setting.config,
-                own_namespace=setting.place.namespace,
-            )
-            plan = replace(plan, coverage=coverage)
-        except Refused as error:
-            note = f"what policies protect is not shown: {error.message}"
-            plan = replace(plan, notes=(*plan.notes, note))
+        plan = with_coverage(make_plan(setting), setting)
     if output == "json":
         click.echo(json.dumps(report.to_json(plan), indent=2))
     else:
         click.echo(report.render_text(plan), nl=False)
     return exit_code(plan, detailed=detailed_exitcode)
+
+
+def with_coverage(cycle: Cycle, setting: Setting) -> Plan:
+    """The cycle's plan and what policies protect; a note where the account may not look."""
+    plan = cycle.plan
+    if plan is None:
+        raise Bug("the steps of a plan made none")
+    try:
+        coverage = observe_coverage(
+            setting.reader,
+            cycle.policies,
+            setting.config,
+            own_namespace=setting.place.namespace,
+        )
+    except Refused as error:
+        note = f"what policies protect is not shown: {error.message}"
+        return replace(plan, notes=(*plan.notes, note))
+    return replace(plan, coverage=coverage)
 
 
 def exit_code(plan: Plan, *, detailed: bool) -> int:
