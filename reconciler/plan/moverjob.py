@@ -26,7 +26,8 @@ COMPONENT_CREDENTIALS = "credentials"
 CONTAINER = "mover"
 DEFAULT_USER = 65532
 """Who a mover is where the pod beside it does not say, or there is none."""
-DEFAULT_RESOURCES = Resources(requests={"cpu": "100m", "memory": "256Mi"})
+DEFAULT_RESOURCES = Resources(requests={"cpu": "10m", "memory": "128Mi"})
+"""Little: a mover is tied to its node, and where that is full a larger one could never start."""
 LOST_PODS = 3
 """Pods that may die of something else than their own exit before the copy has failed."""
 KEPT_SECONDS = 24 * 3600
@@ -35,6 +36,13 @@ GRACE_SECONDS = 60
 """restic takes its lock away when it is told to end."""
 OWN_EXITS = (1, 2, 3, 4, 10, 11, 12)
 """Said on purpose by the mover: another pod would end the same way."""
+
+_CORDONED: Mapping[str, object] = {
+    "key": "node.kubernetes.io/unschedulable",
+    "operator": "Exists",
+    "effect": "NoSchedule",
+}
+"""The pod that uses the claim runs there still, and there is no other place to read it."""
 
 # Measured with restic on odd files, one left out at a time: each is needed. Without FSETID a
 # restore loses setgid bits and still exits 0, without MKNOD it loses device files, without SETFCAP
@@ -170,8 +178,11 @@ def _pod(task: MoveTask, settings: MoverSettings) -> dict[str, Any]:
         terms = [{"matchFields": [here]}]
         required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
         pod["affinity"] = {"nodeAffinity": required}
-    if task.tolerations:
-        pod["tolerations"] = [dict(toleration) for toleration in task.tolerations]
+    tolerations = [dict(toleration) for toleration in task.tolerations]
+    if task.node and _CORDONED not in tolerations:
+        tolerations.append(dict(_CORDONED))
+    if tolerations:
+        pod["tolerations"] = tolerations
     return pod
 
 

@@ -195,7 +195,11 @@ def test_a_restore_may_write(place: Place, mover_world: MoverWorld) -> None:
 def test_the_node_is_taken_by_name(place: Place, mover_world: MoverWorld) -> None:
     (node,) = (raw for page in place.client.pages(kind("Node")) for raw in page)
     task = replace(mover_world.task("good"), node=node["metadata"]["name"])
-    assert place.settle(task) == GOOD
+    place.cluster.kubectl("cordon", task.node)
+    try:
+        assert place.settle(task) == GOOD  # the claim's user stays on a cordoned node, too
+    finally:
+        place.cluster.kubectl("uncordon", task.node)
     elsewhere = replace(mover_world.task("partial"), node="nowhere", timeout=5)
     failed = place.settle(elsewhere)
     assert failed.state is MoveState.FAILED
