@@ -6,87 +6,15 @@ The controller runs as a Deployment from `deploy/`, with the very image that the
 from __future__ import annotations
 
 import json
-import secrets
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import pytest
 import yaml
 
-from reconciler.capture import canonical, message, record
-from reconciler.model.run import Outcome, RunRecord
-from tests.rig.cluster.providers import Cluster
+from reconciler.capture import canonical
+from reconciler.model.run import Outcome
 from tests.rig.stage import Stage, shop
-from tests.rig.stage.stage import CAPTURES, NAMESPACE
-
-MARKER = f"marker-{secrets.token_hex(12)}"
-BRANCH = "clusters/demo/shop"
-
-
-@pytest.fixture(scope="module")
-def stage(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """An installation with the application `shop`, filled, and no policy yet."""
-    stage = Stage(cluster, tmp_path_factory.mktemp("stage"))
-    try:
-        stage.start_servers()
-        stage.load_image()
-        stage.install()
-        shop.install(stage, marker=MARKER)
-        yield stage
-    finally:
-        stage.stop()
-
-
-@pytest.fixture(scope="module")
-def first(stage: Stage) -> Run:
-    """The first run: the policy is pushed, and a Job made as `kubectl create job` makes it."""
-    stage.push_policies({"shop.yaml": shop.policy(stage)})
-    stage.wait("the CronJob is there", lambda: stage.exists("cronjob", "backstay-shop"), seconds=20)
-    stage.kubectl("-n", NAMESPACE, "create", "job", "--from=cronjob/backstay-shop", "first")
-    stage.kubectl(
-        "-n", NAMESPACE, "wait", "--for=condition=Complete", "job/first", "--timeout=180s"
-    )
-    return Run(stage)
-
-
-class Run:
-    """The newest run on the branch, as a fresh clone shows it."""
-
-    def __init__(self, stage: Stage) -> None:
-        self.stage = stage
-        self.bare = stage.sshd.path(CAPTURES)
-        self.commit = stage.git("rev-parse", BRANCH, cwd=self.bare).strip()
-        self.record: RunRecord = record.parse_record(self.file("_run.yaml"))
-
-    def file(self, path: str) -> bytes:
-        """A file of its tree."""
-        return self.stage.git("show", f"{self.commit}:{path}", cwd=self.bare).encode()
-
-    def files(self) -> list[str]:
-        """Paths of its tree."""
-        return self.stage.git("ls-tree", "-r", "--name-only", self.commit, cwd=self.bare).split()
-
-    def trailers(self) -> dict[str, str]:
-        """Trailers of its commit."""
-        text = self.stage.git("log", "-1", "--format=%B", self.commit, cwd=self.bare)
-        return message.parse_trailers(text)
-
-    def changed_since(self, other: Run) -> list[str]:
-        """Paths that differ between two commits."""
-        args = ("diff", "--name-only", other.commit, self.commit)
-        return self.stage.git(*args, cwd=self.bare).split()
-
-    def volumes(self) -> dict[str, Any]:
-        """claim → its record."""
-        return {v.claim: v for part in self.record.namespaces for v in part.volumes}
-
-
-def run_again(stage: Stage, *, code: int = 0) -> Run:
-    """`backstay run shop` to its end."""
-    done = stage.backstay("run", "shop", check=False)
-    assert done.returncode == code, done.stdout + done.stderr
-    return Run(stage)
+from tests.rig.stage.runs import Run, run_again
+from tests.rig.stage.stage import NAMESPACE
 
 
 def test_commit_record_and_restic_agree_in_both_directions(stage: Stage, first: Run) -> None:
@@ -98,7 +26,8 @@ def test_commit_record_and_restic_agree_in_both_directions(stage: Stage, first: 
     assert trailers["Backstay-Policy"] == "shop"
     assert trailers["Backstay-Revision"] == made.policy.revision
     named = {v.snapshot: v for v in first.volumes().values() if v.snapshot}
-    listed = {s["id"]: s for s in stage.restic("shop", "snapshots")}
+    of_run = ("--tag", f"run:{made.name}")
+    listed = {s["id"]: s for s in stage.restic("shop", "snapshots", *of_run)}
     assert set(named) == set(listed)
     for identifier, volume in named.items():
         snapshot = listed[identifier]
@@ -108,7 +37,7 @@ def test_commit_record_and_restic_agree_in_both_directions(stage: Stage, first: 
             ["policy:shop", f"run:{made.name}", f"claim:{volume.claim}"]
         )
     assert made.secrets is not None
-    (kept,) = stage.restic("_cluster", "snapshots")
+    (kept,) = stage.restic("_cluster", "snapshots", *of_run)
     assert kept["id"] == made.secrets.snapshot
     assert kept["paths"] == ["/secrets.jsonl"]
     assert sorted(kept["tags"]) == ["policy:shop", f"run:{made.name}"]
@@ -166,7 +95,7 @@ def test_i7_a_run_without_a_change_writes_its_record_and_nothing_else(
     assert after.changed_since(before) == ["_run.yaml"]
 
 
-def test_it_comes_back_data_and_all(stage: Stage, first: Run) -> None:
+def test_it_comes_back_data_and_all(stage: Stage, first: Run, marker: str) -> None:
     good = run_again(stage)
     files, allocated = shop.listing(stage), shop.allocated(stage, "/files/sparse")
     stage.kubectl("delete", "namespace", "shop", "--timeout=120s")
@@ -191,7 +120,7 @@ def test_it_comes_back_data_and_all(stage: Stage, first: Run) -> None:
     secret = stage.kubectl(
         "-n", "shop", "get", "secret", "db", "-o", "go-template={{.data.password|base64decode}}"
     )
-    assert secret == MARKER
+    assert secret == marker
 
     again = json.loads(stage.backstay("restore", "shop", "--plan", "-o", "json").stdout)
     actions = {entry["action"] for entry in again["objects"]}
