@@ -109,7 +109,7 @@ def execute(argv: list[str]) -> str:
             text += line
         if len(text) > _MAX_TEXT:
             raise ResticFailed(Outcome(code=1, fatal="restic wrote more than 64 MiB of results"))
-    return text.decode(errors="backslashreplace")
+    return text.decode(errors="replace")
 
 
 def stream(

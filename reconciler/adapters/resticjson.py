@@ -47,7 +47,7 @@ def parse_message(line: bytes) -> Mapping[str, Any] | None:
     if not line.startswith(b"{"):
         return None
     try:
-        value = json.loads(line.decode(errors="backslashreplace"))
+        value = json.loads(line.decode(errors="replace"))
     except ValueError:
         return None
     return value if isinstance(value, dict) and "message_type" in value else None
