@@ -66,7 +66,10 @@ def find_point(points: Sequence[RecoveryPoint], name: str) -> RecoveryPoint:
     """The run or commit that is named, whatever its outcome; raises Refused, UsageError."""
     found = _named(points, name)
     if found is None:
-        raise UsageError(f"{name} is neither a run nor a commit")
+        raise UsageError(
+            f"{name} is neither a run nor a commit",
+            hint="a run's name looks like shop-20261121-041703-7c1e9; a commit has 7 digits or more",
+        )
     return found
 
 
@@ -78,9 +81,15 @@ def _named(points: Sequence[RecoveryPoint], at: str) -> RecoveryPoint | None:
     else:
         return None
     if not found:
-        raise Refused(f"no recovery point {at}", hint="list them with: backstay log POLICY")
+        raise Refused(
+            f"no recovery point {at}",
+            hint="list them with: backstay log POLICY; a date is written 2026-11-21",
+        )
     if len(found) > 1:
-        raise Refused(f"{at} is ambiguous: {', '.join(p.commit for p in found)}")
+        raise Refused(
+            f"{at} is ambiguous: {', '.join(p.commit for p in found)}",
+            hint="give more of the commit",
+        )
     return found[0]
 
 

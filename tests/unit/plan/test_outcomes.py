@@ -1,0 +1,61 @@
+"""How a namespace and a run are judged."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from reconciler.model.objects import Gap
+from reconciler.model.run import Counts, NamespaceRecord, Outcome, VolumeRecord
+from reconciler.plan.outcomes import Verdict, judge_namespace, judge_run
+
+COMPLETED = Verdict(Outcome.COMPLETED)
+
+
+def volume(outcome: Outcome, reason: str = "") -> VolumeRecord:
+    return VolumeRecord(claim="c", copy_method="Direct", why="", outcome=outcome, reason=reason)
+
+
+def part(outcome: Outcome) -> NamespaceRecord:
+    at = datetime(2026, 11, 21, tzinfo=UTC)
+    return NamespaceRecord(name="n", outcome=outcome, captured=at, objects=Counts())
+
+
+def test_copied_and_skipped_by_rule_is_complete() -> None:
+    volumes = [volume(Outcome.COMPLETED), volume(Outcome.SKIPPED)]
+    assert judge_namespace("shop", volumes, []) == COMPLETED
+    assert judge_namespace("shop", [], []) == COMPLETED
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.PARTIALLY_FAILED])
+def test_a_volume_that_is_missing_is_named_with_its_reason(outcome: Outcome) -> None:
+    verdict = judge_namespace("shop", [volume(outcome, "no space")], [])
+    assert verdict == Verdict(Outcome.PARTIALLY_FAILED, ("volume c: no space",))
+    assert judge_namespace("shop", [volume(outcome)], []).reasons == (f"volume c: {outcome}",)
+
+
+def test_a_gap_spoils_its_namespace_and_one_without_namespace_spoils_all() -> None:
+    mine = Gap(group="", plural="secrets", namespace="shop", folder="secret", reason="403")
+    theirs = Gap(group="", plural="secrets", namespace="blog", folder="secret", reason="403")
+    everywhere = Gap(group="apps", reason="503")
+    assert judge_namespace("shop", [], [theirs]) == COMPLETED
+    verdict = judge_namespace("shop", [], [mine, theirs, everywhere])
+    assert verdict.outcome is Outcome.PARTIALLY_FAILED
+    assert verdict.reasons == (
+        "not captured: secrets in namespace shop: 403",
+        "not captured: *.apps: 503",
+    )
+
+
+def test_a_namespace_that_left_says_so() -> None:
+    assert judge_namespace("shop", [], [], left="it left") == Verdict(
+        Outcome.PARTIALLY_FAILED, ("it left",)
+    )
+
+
+def test_a_run_is_as_good_as_its_worst_namespace() -> None:
+    good, bad, failed = map(part, (Outcome.COMPLETED, Outcome.PARTIALLY_FAILED, Outcome.FAILED))
+    assert judge_run([good, good]) is Outcome.COMPLETED
+    assert judge_run([good, bad]) is Outcome.PARTIALLY_FAILED
+    assert judge_run([failed, bad]) is Outcome.FAILED

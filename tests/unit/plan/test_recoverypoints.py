@@ -1,0 +1,146 @@
+"""Which recovery point `--at` means, and the order of `log`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from reconciler.model.errors import Refused, UsageError
+from reconciler.model.run import Outcome
+from reconciler.plan.recoverypoints import RecoveryPoint, choose_point, find_point, order_points
+
+
+def point(
+    day: int, hour: int, outcome: Outcome = Outcome.COMPLETED, commit: str = ""
+) -> RecoveryPoint:
+    started = datetime(2026, 11, day, hour, 17, 3, tzinfo=UTC)
+    return RecoveryPoint(
+        run_id=f"shop-202611{day}-{hour:02}1703-7c1e9",
+        commit=commit or f"{day:02}{hour:02}" + "ab" * 18,
+        started=started,
+        outcome=outcome,
+    )
+
+
+LATE = point(21, 4, Outcome.FAILED)
+PARTIAL = point(20, 16, Outcome.PARTIALLY_FAILED)
+GOOD = point(20, 4)
+OLD = point(19, 4)
+POINTS = (LATE, PARTIAL, GOOD, OLD)
+
+
+def choose(at: str, *, allow_partial: bool = False) -> RecoveryPoint:
+    return choose_point(POINTS, at, policy="shop", allow_partial=allow_partial)
+
+
+def test_points_are_ordered_by_start_whatever_the_commits_order_is() -> None:
+    assert order_points([GOOD, LATE, OLD, PARTIAL]) == POINTS
+
+
+def test_of_a_run_with_two_commits_the_first_given_counts() -> None:
+    twin = point(20, 4, commit="cd" * 20)
+    assert order_points([twin, GOOD]) == (twin,)
+
+
+@pytest.mark.parametrize(
+    ("at", "found"),
+    [
+        ("latest", GOOD),
+        ("2026-11-20", GOOD),
+        ("2026-11-19", OLD),
+        ("2026-11-20T04:17:03Z", GOOD),
+        ("2026-11-20T04:17:02Z", OLD),
+        ("2026-11-20T05:17:03+01:00", GOOD),
+        ("2026-11-20 04:17Z", OLD),
+        (GOOD.run_id, GOOD),
+        (OLD.commit, OLD),
+        (OLD.commit[:7], OLD),
+    ],
+)
+def test_forms_of_at(at: str, found: RecoveryPoint) -> None:
+    assert choose(at) == found
+
+
+@pytest.mark.parametrize(
+    ("at", "found"),
+    [
+        ("latest", PARTIAL),
+        ("2026-11-20", PARTIAL),
+        ("2026-11-20T10:00:00Z", GOOD),
+        (PARTIAL.run_id, PARTIAL),
+        (PARTIAL.commit, PARTIAL),
+    ],
+)
+def test_partial_points_are_taken_where_that_is_allowed(at: str, found: RecoveryPoint) -> None:
+    assert choose(at, allow_partial=True) == found
+
+
+@pytest.mark.parametrize("at", [PARTIAL.run_id, PARTIAL.commit])
+def test_a_partial_point_that_is_named_is_refused_with_a_way_out(at: str) -> None:
+    with pytest.raises(Refused, match="PartiallyFailed") as caught:
+        choose(at)
+    assert "--allow-partial" in caught.value.hint
+    assert GOOD.run_id in caught.value.hint
+
+
+@pytest.mark.parametrize("at", [LATE.run_id, LATE.commit, LATE.commit[:8]])
+@pytest.mark.parametrize("allow", [True, False])
+def test_a_failed_run_is_never_a_recovery_point(at: str, allow: bool) -> None:
+    with pytest.raises(Refused, match="stored nothing"):
+        choose(at, allow_partial=allow)
+
+
+@pytest.mark.parametrize(
+    "at", ["yesterday", "2026-13-01", "2026-11-20T25:00:00Z", "abc", "2026-02-30", ""]
+)
+def test_what_is_no_form_of_at_is_wrong_usage(at: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        choose(at)
+    assert "latest" in caught.value.hint
+
+
+def test_a_time_without_its_zone_is_not_guessed() -> None:
+    with pytest.raises(UsageError, match="no time zone") as caught:
+        choose("2026-11-20T04:17:03")
+    assert "2026-11-20T04:17:03Z" in caught.value.hint
+
+
+def test_a_date_without_dashes_passes_for_a_commit_and_the_hint_says_how() -> None:
+    with pytest.raises(Refused, match="no recovery point 20261119") as caught:
+        choose("20261119")
+    assert "a date is written 2026-11-21" in caught.value.hint
+
+
+def test_before_the_first_point_there_is_none() -> None:
+    with pytest.raises(Refused, match="no recovery point at or before 2026-11-18") as caught:
+        choose("2026-11-18")
+    assert "backstay log shop" in caught.value.hint
+    with pytest.raises(Refused, match="has no recovery point"):
+        choose_point((), "latest", policy="shop", allow_partial=False)
+
+
+def test_where_none_is_complete_the_partial_one_is_offered() -> None:
+    with pytest.raises(Refused, match="is Failed") as caught:
+        choose_point((LATE, PARTIAL), "latest", policy="shop", allow_partial=False)
+    assert PARTIAL.run_id in caught.value.hint
+    with pytest.raises(Refused) as caught:
+        choose_point((LATE,), "latest", policy="shop", allow_partial=True)
+    assert "backstay log shop" in caught.value.hint
+
+
+def test_unknown_and_ambiguous_names_are_refused() -> None:
+    with pytest.raises(Refused, match="no recovery point"):
+        choose("shop-20260101-000000-aaaaa")
+    with pytest.raises(Refused, match="no recovery point"):
+        choose("deadbeef")
+    twins = (point(20, 4, commit="ab" * 20), point(19, 4, commit="abababab" + "c" * 32))
+    with pytest.raises(Refused, match="ambiguous") as caught:
+        choose_point(twins, "abababab", policy="shop", allow_partial=False)
+    assert caught.value.hint
+
+
+def test_show_finds_any_run_and_nothing_else() -> None:
+    assert find_point(POINTS, LATE.run_id) == LATE
+    with pytest.raises(UsageError, match="neither a run nor a commit"):
+        find_point(POINTS, "latest")
