@@ -8,10 +8,12 @@ from typing import Any
 
 import orjson
 import pytest
+import yaml
 
-from reconciler.capture import canonical, fingerprints
+from reconciler.capture import canonical, emitter, fingerprints
 from reconciler.model.errors import Stalled
 from tests.conftest import Golden
+from tests.unit.capture import nasty
 from tests.unit.capture.objects import live, managed, owned_by, resource
 
 KEY = fingerprints.fingerprint_key(b"0123456789abcdef0123456789abcdef", "prod-eu")
@@ -172,9 +174,28 @@ def test_blob_ids_are_gits_own() -> None:
         (b"a: \xff\n", "no YAML that can be read"),
         (b"a: !!python/object:os.system {}\n", "no YAML that can be read"),
         (b"", "not a mapping"),
+        (b"a: &x [1]\nb: *x\n", "aliases are not read"),
+        (b"a: &x {b: *x}\n", "aliases are not read"),
+        (b"a: &a [" + b"1," * 9 + b"]\nb: &b [*a,*a,*a]\nc: [*b,*b,*b]\n", "aliases are not read"),
     ],
 )
 def test_a_broken_manifest_is_named_and_not_quoted(text: bytes, message: str) -> None:
     with pytest.raises(Stalled, match=message) as caught:
         canonical.read_manifest(text, where="shop/x.yaml")
     assert "hunter2" not in str(caught.value)
+
+
+def test_what_a_person_left_unquoted_is_read_as_text() -> None:
+    found = canonical.read_manifest(
+        b"on: yes\nday: 2026-11-21\nport: 010\nsum: 1_000\nlot: 1e3\ntime: 12:30\nhex: 0x1F\n"
+    )
+    texts = {"on": "yes", "day": "2026-11-21", "port": "010", "sum": "1_000"}
+    assert found == {**texts, "lot": "1e3", "time": "12:30", "hex": "0x1F"}
+
+
+def test_what_we_write_is_read_as_any_reader_reads_it() -> None:
+    numbers: list[Any] = [0, -1, 2**63, 1.0, -0.5, 1e-07, 1e22, True, False, None, "1", "null"]
+    text = emitter.emit({"numbers": numbers, "odd": nasty.SHORT, "values": nasty.VALUES})
+    found = canonical.read_manifest(text)
+    assert found == yaml.load(text, yaml.CSafeLoader)
+    assert [(type(value), value) for value in found["numbers"]] == [(type(n), n) for n in numbers]

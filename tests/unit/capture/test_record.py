@@ -73,7 +73,7 @@ def test_fields_of_a_later_version_are_ignored() -> None:
         ("files: 1204", "files: -1", "files: must be a whole number"),
         ("files: 1204", "files: true", "files: must be a whole number"),
         ('"2026-11-21T04:19:07Z"', "yesterday", "finished: must be a time in UTC"),
-        ('"2026-11-21T04:19:07Z"', "2026-11-21T04:19:07Z", "finished: must be a string"),
+        ('"2026-11-21T04:19:07Z"', "2026", "finished: must be a string"),
         ("warnings:\n", "warnings:\n- a: b\n", "warnings: must be a list of strings"),
         ("gaps:\n", "gaps:\n- text\n", "gaps: must be a list of mappings"),
         ("keepLast: 3", "keepLast: [3]", "retention: must be a mapping to numbers and strings"),
