@@ -9,7 +9,7 @@ from typing import Any
 
 from reconciler import ports
 from reconciler.model import naming
-from reconciler.model.errors import Refused
+from reconciler.model.errors import BackstayError, Interrupted, Refused, Transient
 from reconciler.model.objects import Resource
 
 JOBS = Resource(group="batch", version="v1", kind="Job", plural="jobs", namespaced=True)
@@ -17,6 +17,7 @@ CRONJOBS = Resource(group="batch", version="v1", kind="CronJob", plural="cronjob
 _PODS = Resource(group="", version="v1", kind="Pod", plural="pods", namespaced=True)
 _POLL = 1.0
 _LINES = 2000
+_MISSES = 60
 
 
 def start_job(
@@ -56,6 +57,8 @@ def start_job(
                         "kind": "CronJob",
                         "name": name,
                         "uid": cronjob["metadata"]["uid"],
+                        # Only then the CronJob's history limits count it.
+                        "controller": True,
                     }
                 ],
             },
@@ -74,20 +77,32 @@ def follow_job(
     reporter: ports.Reporter,
     tell: Callable[[str], None],
 ) -> int:
-    """Tells the lines of the Job's pods until it ended; returns the last pod's exit code."""
-    told: dict[str, int] = {}
+    """Tells the lines of the Job's pods until it ended; returns the last pod's exit code.
+
+    A pod that is lost is followed by its successor. An end that is none of ours, such as a kill, is
+    1. A cluster that can't be asked for a while is asked again.
+    """
+    told: dict[str, list[str]] = {}
     reporter.event("following", job=name, namespace=namespace)
+    misses = 0
     while True:
-        job = reader.get(JOBS, name, namespace=namespace)
-        if job is None:
-            raise Refused(f"the Job {namespace}/{name} is gone", hint="see: backstay log")
-        pods = sorted(_pods(reader, name, namespace), key=lambda pod: _created(pod))
-        for pod in pods:
-            _tell_new_lines(reader, pod, told, tell)
-        ended = _conclusion(job)
-        if ended is not None:
-            code = _exit_code(pods)
-            return code if code is not None else (0 if ended == "Complete" else 1)
+        try:
+            job = reader.get(JOBS, name, namespace=namespace)
+            if job is None:
+                raise Refused(f"the Job {namespace}/{name} is gone", hint="see: backstay log")
+            pods = sorted(_pods(reader, name, namespace), key=_created)
+        except Transient as error:
+            misses += 1
+            if misses > _MISSES:
+                raise
+            reporter.warning("trying again", what=f"following {name}", why=error.message)
+        else:
+            misses = 0
+            for pod in pods:
+                _tell_new_lines(reader, pod, told, tell)
+            ended = _conclusion(job)
+            if ended is not None:
+                return _exit_code(pods, completed=ended == "Complete")
         clock.sleep(_POLL)
 
 
@@ -104,16 +119,33 @@ def _created(pod: dict[str, Any]) -> str:
 def _tell_new_lines(
     reader: ports.ClusterReader,
     pod: dict[str, Any],
-    told: dict[str, int],
+    told: dict[str, list[str]],
     tell: Callable[[str], None],
 ) -> None:
     if pod.get("status", {}).get("phase") == "Pending":
         return
     name = pod["metadata"]["name"]
-    lines = reader.logs(pod["metadata"]["namespace"], name, tail=_LINES).splitlines()
-    for line in lines[told.get(name, 0) :]:
+    try:
+        lines = reader.logs(pod["metadata"]["namespace"], name, tail=_LINES).splitlines()
+    except BackstayError:
+        # Its container is not there yet, or not any more; the Job's end is what counts.
+        return
+    for line in lines[_overlap(told.get(name, []), lines) :]:
         tell(line)
-    told[name] = len(lines)
+    told[name] = lines
+
+
+def _overlap(before: list[str], now: list[str]) -> int:
+    """How many of the first lines ``now`` are the last ones of ``before``.
+
+    A log that has grown beyond what is asked for begins with another line each time.
+    """
+    if not now:
+        return 0
+    for start, line in enumerate(before):
+        if line == now[0] and before[start:] == now[: len(before) - start]:
+            return len(before) - start
+    return 0
 
 
 def _conclusion(job: dict[str, Any]) -> str | None:
@@ -123,10 +155,13 @@ def _conclusion(job: dict[str, Any]) -> str | None:
     return None
 
 
-def _exit_code(pods: list[dict[str, Any]]) -> int | None:
+def _exit_code(pods: list[dict[str, Any]], *, completed: bool) -> int:
+    if completed:
+        return 0
     for pod in reversed(pods):
         for container in pod.get("status", {}).get("containerStatuses") or ():
             ended = container.get("state", {}).get("terminated")
             if ended:
-                return int(ended["exitCode"])
-    return None
+                code = int(ended["exitCode"])
+                return code if 0 < code <= Interrupted.exit_code else 1
+    return 1
