@@ -7,18 +7,23 @@ terminal: rich takes its time.
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from reconciler.report.loglines import render_entry
-
 
 class TerminalReporter:
-    """Reporter for a person. The bar is gone once what it shows is done."""
+    """Reporter for a person. The bar is gone once what it shows is done.
 
-    def __init__(self, console: Console | None = None) -> None:
+    ``render`` makes a line of an event with its fields, ``level`` and ``time``.
+    """
+
+    def __init__(
+        self, render: Callable[[Mapping[str, object]], str], console: Console | None = None
+    ) -> None:
+        self._render = render
         self._console = console or Console(stderr=True, highlight=False)
         self._progress: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
@@ -52,4 +57,4 @@ class TerminalReporter:
         shown = {key: value for key, value in fields.items() if value not in (None, "", ())}
         entry = {"event": message, "level": level, "time": now, **shown}
         with contextlib.suppress(OSError, ValueError):
-            self._console.print(render_entry(entry), markup=False, soft_wrap=True)
+            self._console.print(self._render(entry), markup=False, soft_wrap=True)

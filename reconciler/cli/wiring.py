@@ -146,8 +146,9 @@ def reporter() -> ports.Reporter:
     """Words and a bar on a terminal, JSON lines on stderr elsewhere."""
     if sys.stderr.isatty():
         from reconciler.adapters.terminal import TerminalReporter
+        from reconciler.report.loglines import render_entry
 
-        return TerminalReporter()
+        return TerminalReporter(render_entry)
     return LogReporter()
 
 

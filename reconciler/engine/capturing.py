@@ -20,11 +20,14 @@ from reconciler.capture import canonical, message, paths, quiet, references
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.history import read_record
 from reconciler.engine.listing import Target, discovered, list_all
+from reconciler.engine.observe import observe_namespaces
 from reconciler.engine.runplan import RunPlan
 from reconciler.model.objects import Gap, ObjectRef, Resource
 from reconciler.model.run import ClusterScopedRecord, Counts, LeftOutCount, Outcome, Reference
 from reconciler.plan.selection import list_cluster_wide
 
+EVERYTHING = "*"
+"""As a gap's group: all that a namespace holds."""
 _LEFT = "it left the selection without a change of the policy: its files are gone from the tree"
 
 
@@ -116,6 +119,7 @@ class _Capture:
         wanted = [found for found in resources if quiet.kind_left_out(found) is None]
         self._capture_namespaced([found for found in wanted if found.namespaced])
         referenced = self._capture_referenced([found for found in wanted if not found.namespaced])
+        self._look_at_namespaces_again()
         left = self._delete_gone(at)
         return CapturedTree(
             namespaces={
@@ -129,6 +133,19 @@ class _Capture:
             gaps=tuple(self._gaps),
             secrets=tuple(line + b"\n" for line in self._secrets.values()),
         )
+
+    def _look_at_namespaces_again(self) -> None:
+        """A namespace deleted meanwhile gives empty lists, not errors: that proves nothing (I2)."""
+        now = {found.name: found for found in observe_namespaces(self._run.reader)}
+        for chosen in self._plan.selection.namespaces:
+            found = now.get(chosen.name)
+            if found is None:
+                reason = "the namespace was deleted while it was captured"
+            elif found.terminating or found.uid != chosen.namespace.uid:
+                reason = "the namespace is being deleted or was replaced while it was captured"
+            else:
+                continue
+            self._add_gap(Gap(group=EVERYTHING, namespace=chosen.name, reason=reason))
 
     def _capture_namespaced(self, resources: list[Resource]) -> None:
         plan = self._plan
@@ -262,6 +279,8 @@ class _Capture:
 def _covers(gap: Gap, location: paths.Location) -> bool:
     if gap.namespace not in ("", location.namespace):
         return False
+    if gap.group == EVERYTHING:
+        return True
     if gap.folder:
         return gap.folder == location.folder
     _, _, group = location.folder.partition(".")

@@ -32,6 +32,7 @@ class Namespace:
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     terminating: bool = False
+    uid: str = ""
 
     @property
     def privileged_movers(self) -> bool:

@@ -43,6 +43,7 @@ def namespace_of(raw: Raw) -> Namespace:
         labels=dict(metadata.get("labels") or {}),
         annotations=dict(metadata.get("annotations") or {}),
         terminating="deletionTimestamp" in metadata,
+        uid=metadata.get("uid", ""),
     )
 
 

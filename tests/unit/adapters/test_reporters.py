@@ -9,6 +9,7 @@ from rich.console import Console
 
 from reconciler.adapters.telemetry import LogReporter
 from reconciler.adapters.terminal import TerminalReporter
+from reconciler.report.loglines import render_entry
 
 
 def test_a_log_gets_one_json_object_per_line() -> None:
@@ -37,7 +38,7 @@ def test_a_reporter_whose_reader_left_goes_on() -> None:
 def test_a_terminal_gets_words_and_a_bar_that_goes_away() -> None:
     out = io.StringIO()
     reporter = TerminalReporter(
-        Console(file=out, force_terminal=True, color_system=None, width=100)
+        render_entry, Console(file=out, force_terminal=True, color_system=None, width=100)
     )
     reporter.progress("volumes", 1, 2)
     reporter.event("volume ended", claim="files", why="[bold] is no markup")

@@ -1,0 +1,54 @@
+"""A namespace that goes while it is captured: its lists are empty, and that proves nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from reconciler.model.objects import Resource
+from reconciler.model.run import Outcome
+from tests.fakes.cluster import FakeCluster
+from tests.unit.engine.run_world import RunWorld, manifest, put_shop
+
+
+class _Vanishing(FakeCluster):
+    """The same cluster; ``shop`` goes with the first list of ConfigMaps."""
+
+    def __init__(self, inner: FakeCluster, *, back: bool) -> None:
+        self.__dict__ = inner.__dict__
+        self.__dict__["back"] = back
+        self.__dict__["left"] = False
+
+    def pages(self, resource: Resource, **where: Any) -> Iterator[list[dict[str, Any]]]:
+        """As ever, but once."""
+        if resource.kind == "ConfigMap" and not self.__dict__["left"]:
+            self.__dict__["left"] = True
+            for obj in self.all():
+                if obj["metadata"].get("namespace") == "shop":
+                    self.remove(obj)
+            self.remove(manifest("Namespace", "shop", ""))
+            if self.__dict__["back"]:
+                self.put(manifest("Namespace", "shop", ""))
+        return super().pages(resource, **where)
+
+
+@pytest.mark.parametrize("back", [False, True], ids=["deleted", "replaced"])
+def test_i2_a_namespace_that_vanishes_during_its_capture_deletes_nothing(back: bool) -> None:
+    world = RunWorld()
+    world.run(1)
+    before = {path for path in world.tree() if path.startswith("shop/")}
+    result = world.run(2, reader=_Vanishing(world.cluster, back=back))
+    assert result.record.outcome is Outcome.PARTIALLY_FAILED
+    assert {path for path in world.tree() if path.startswith("shop/")} == before
+    reasons = [why for part in result.record.namespaces for why in part.reasons]
+    assert any("while it was captured" in why for why in reasons)
+
+
+def test_the_run_after_it_came_back_is_complete() -> None:
+    world = RunWorld()
+    world.run(1)
+    world.run(2, reader=_Vanishing(world.cluster, back=True))
+    put_shop(world.cluster)
+    assert world.run(3).record.outcome is Outcome.COMPLETED
