@@ -249,17 +249,21 @@ class Stage:
 
     def restic(self, namespace: str, *args: str) -> Any:
         """Plain restic on a namespace's repository, with the password that `backstay` prints."""
+        return json.loads(self.restic_output(namespace, "--json", *args))
+
+    def restic_output(self, namespace: str, *args: str) -> bytes:
+        """The same, for commands whose output is no JSON."""
         said = json.loads(self.backstay("password", namespace, "-o", "json").stdout)
         if self.s3 is None:
             raise RigError("the stage's servers do not run")
         done = subprocess.run(
-            [str(restic_path()), "--json", "--no-cache", *args],
-            capture_output=True, text=True, check=True, timeout=120,
+            [str(restic_path()), "--no-cache", *args],
+            capture_output=True, check=True, timeout=120,
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder),
                  "RESTIC_REPOSITORY": said["url"], "RESTIC_PASSWORD": said["password"],
                  **self.s3.writer.environment()},
         )  # fmt: skip
-        return json.loads(done.stdout)
+        return done.stdout
 
     # -- waiting ---------------------------------------------------------------------------------
 

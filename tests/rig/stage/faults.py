@@ -1,0 +1,220 @@
+"""Bad days, made on purpose: a run is watched line by line, and hit at a point that is known.
+
+Nothing here waits for a length of time in the hope that it is the right one: servers are stopped
+or frozen first, so that the run can't get past the point where it is to be hit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.rig.cluster.errors import RigError
+from tests.rig.cluster.processes import kill, processes_with
+from tests.rig.servers import seaweedfs
+from tests.rig.stage.stage import CAPTURES, NAMESPACE, Stage
+
+TENANT = "shop"
+OURS = "backstay.dev/component"
+_LONG = 400.0
+"""Seconds that a run may take on a machine with much to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run's Job ended: the last pod's exit code, and what all its pods said."""
+
+    code: int
+    said: str
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A run's Job, from its start to its end."""
+
+    stage: Stage
+    job: str
+
+    def pods(self) -> list[dict[str, Any]]:
+        """Its pods, oldest first."""
+        selector = f"batch.kubernetes.io/job-name={self.job}"
+        found = self.stage.objects("-n", NAMESPACE, "pods", "-l", selector)
+        return sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+
+    def said(self) -> str:
+        """What its pods wrote so far."""
+        texts = []
+        for pod in self.pods():
+            with contextlib.suppress(RigError):  # it has not begun
+                texts.append(self.stage.kubectl("-n", NAMESPACE, "logs", pod["metadata"]["name"]))
+        return "\n".join(texts)
+
+    def events(self, event: str) -> list[dict[str, Any]]:
+        """Its log lines with this message."""
+        lines = [json.loads(x) for x in self.said().splitlines() if x.startswith("{")]
+        return [line for line in lines if line.get("event") == event]
+
+    def wait_for(self, event: str, times: int = 1) -> dict[str, Any]:
+        """The first line with this message, as soon as there are so many of them."""
+        found = self.stage.wait(
+            f"{self.job}: {event}",
+            lambda: lines if len(lines := self.events(event)) >= times else None,
+            seconds=_LONG,
+        )
+        return dict(found[0])
+
+    @property
+    def run_id(self) -> str:
+        """The run's id, as it said it."""
+        return str(self.wait_for("run starts")["run"])
+
+    def kill(self) -> str:
+        """SIGKILL for the process of its youngest pod; returns the pod's name."""
+        name = str(self.pods()[-1]["metadata"]["name"])
+        kill_pod(name)
+        return name
+
+    def movers(self) -> list[dict[str, Any]]:
+        """The Jobs of its movers that are there now."""
+        found = self.stage.objects("-n", TENANT, "jobs", "-l", f"{OURS}=mover")
+        return [job for job in found if run_of(job) == self.run_id]
+
+    def finish(self) -> Ended:
+        """Waits for its end."""
+        self.stage.wait(f"{self.job} ends", self._is_over, seconds=_LONG)
+        return Ended(_exit_code(self.pods()), self.said())
+
+    def _is_over(self) -> bool:
+        (job,) = self.stage.objects("-n", NAMESPACE, "job", self.job)
+        conditions = job.get("status", {}).get("conditions") or ()
+        return any(
+            c["type"] in ("Complete", "Failed") and c["status"] == "True" for c in conditions
+        )
+
+
+def start_run(stage: Stage, *, deadline: int = 0) -> Started:
+    """A Job as `kubectl create job --from` makes it; ``deadline`` in seconds shortens its life."""
+    name = f"fault-{secrets.token_hex(3)}"
+    text = stage.kubectl(
+        "-n", NAMESPACE, "create", "job", "--from=cronjob/backstay-shop", name,
+        "--dry-run=client", "-o", "json",
+    )  # fmt: skip
+    job = json.loads(text)
+    if deadline:
+        job["spec"]["activeDeadlineSeconds"] = deadline
+    stage.kubectl("create", "-f", "-", stdin=json.dumps(job))
+    return Started(stage, name)
+
+
+def run_of(raw: dict[str, Any]) -> str:
+    """The run that an object of ours belongs to."""
+    return str(raw["metadata"].get("annotations", {}).get("backstay.dev/run", ""))
+
+
+def leftovers(stage: Stage) -> list[str]:
+    """Jobs, pods and Secrets of ours in the application's namespace."""
+    found = stage.objects("-n", TENANT, "jobs,secrets,pods", "-l", OURS)
+    return [f"{raw['kind']}/{raw['metadata']['name']}" for raw in found]
+
+
+def snapshots(stage: Stage, namespace: str, run_id: str) -> list[dict[str, Any]]:
+    """What restic lists for a run."""
+    listed = stage.restic(namespace, "snapshots", "--tag", f"run:{run_id}")
+    return list(listed)
+
+
+def kill_pod(name: str) -> None:
+    """SIGKILL for the processes of a pod, as the kernel would when memory is short."""
+    found = processes_with("HOSTNAME", name)
+    if not found:
+        raise RigError(f"no process of pod {name} on this machine")
+    kill(found)
+
+
+@contextlib.contextmanager
+def changed_password(stage: Stage) -> Iterator[None]:
+    """The Repository's Secret holds another master password for a while."""
+    good = stage.folder / "credentials" / "restic-main"
+    bad = stage.folder / "credentials" / "changed"
+    shutil.copytree(good, bad, dirs_exist_ok=True)
+    (bad / "RESTIC_PASSWORD").write_text(secrets.token_hex(32))
+    try:
+        stage.make_secret("restic-main", bad)
+        yield
+    finally:
+        stage.make_secret("restic-main", good)
+        shutil.rmtree(bad)
+
+
+@contextlib.contextmanager
+def s3_away(stage: Stage) -> Iterator[None]:
+    """The storage refuses connections for a while."""
+    server = _s3(stage)
+    server.stop()
+    try:
+        yield
+    finally:
+        stage.s3 = seaweedfs.start(server.folder, address=server.address, port=server.port)
+
+
+@contextlib.contextmanager
+def s3_frozen(stage: Stage) -> Iterator[None]:
+    """The storage takes connections and answers nothing: whoever copies, waits."""
+    server = _s3(stage)
+    server.freeze()
+    try:
+        yield
+    finally:
+        server.thaw()
+
+
+@contextlib.contextmanager
+def git_away(stage: Stage) -> Iterator[None]:
+    """The Git server refuses connections for a while."""
+    stage.sshd.stop()
+    try:
+        yield
+    finally:
+        stage.sshd.start()
+
+
+@contextlib.contextmanager
+def held_pushes(stage: Stage) -> Iterator[Path]:
+    """The Git server takes pushes of captures, and answers only at the end of the block.
+
+    Yields a file that exists once a push waits so: its commit is on the branch by then.
+    """
+    hook = stage.sshd.path(CAPTURES) / "hooks" / "post-receive"
+    hold, there = hook.with_name("hold"), hook.with_name("there")
+    hold.touch()
+    hook.parent.mkdir(exist_ok=True)
+    wait = f"while [ -e '{hold}' ]; do sleep 0.1; done"
+    hook.write_text(f"#!/bin/sh\ncat >'{there}.new'\nmv '{there}.new' '{there}'\n{wait}\n")
+    hook.chmod(0o755)
+    try:
+        yield there
+    finally:
+        hook.unlink()
+        hold.unlink()
+        there.unlink(missing_ok=True)
+
+
+def _s3(stage: Stage) -> seaweedfs.SeaweedFS:
+    if stage.s3 is None:
+        raise RigError("the stage's servers do not run")
+    return stage.s3
+
+
+def _exit_code(pods: list[dict[str, Any]]) -> int:
+    for pod in reversed(pods):
+        for container in pod.get("status", {}).get("containerStatuses") or ():
+            ended = container.get("state", {}).get("terminated")
+            if ended:
+                return int(ended["exitCode"])
+    raise RigError("no pod of the run said how it ended")
