@@ -157,6 +157,13 @@ class WriterContract:
         assert read is not None
         assert (read["data"], read["kind"], read["apiVersion"]) == (two["data"], "ConfigMap", "v1")
 
+    def test_any_text_is_applied_as_it_is(self, world: World) -> None:
+        """The server reads an apply as YAML, which has its own ideas of line breaks."""
+        signs = "\x7f\x80\x85\x9f\u2028\u2029\ufeff\ufffe\uffff\U0001f600\x1b"
+        data = {f"k{number}": f"a {sign} b{sign}" for number, sign in enumerate(signs)}
+        assert world.cluster.apply(world.configmap("odd", data=data))["data"] == data
+        assert world.cluster.create(world.configmap("odd-2", data=data))[0]["data"] == data
+
     def test_apply_of_the_same_changes_nothing(self, world: World) -> None:
         body = world.configmap("same", data={"a": "1"}, metadata={"labels": {"x": "y"}})
         one = world.cluster.apply(body)
