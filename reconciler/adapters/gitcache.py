@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from reconciler.adapters import process
 from reconciler.adapters.gitcredentials import GitCredentials, make_access
 from reconciler.adapters.gitnames import GitUrl
 from reconciler.adapters.gitprocess import GitFolder, NotARepository, Remote, remove_leftovers
@@ -38,6 +39,7 @@ class GitCache:
         credentials: GitCredentials,
         *,
         deadline: float,
+        caps: process.Caps = process.NO_CAPS,
     ) -> None:
         self._private = False
         self._workdir = workdir
@@ -46,7 +48,7 @@ class GitCache:
             name = hashlib.sha256(url.text.encode()).hexdigest()[:16]
             self._home, self._lock = self._claim(workdir / f"{kind}-{name}")
             try:
-                self.repository = self._open(url, credentials, deadline)
+                self.repository = self._open(url, credentials, deadline, caps)
             except BaseException:
                 self._release()
                 raise
@@ -79,7 +81,9 @@ class GitCache:
             raise Refused(f"{home} was taken by another process", hint="use another working folder")
         return home, lock
 
-    def _open(self, url: GitUrl, credentials: GitCredentials, deadline: float) -> GitFolder:
+    def _open(
+        self, url: GitUrl, credentials: GitCredentials, deadline: float, caps: process.Caps
+    ) -> GitFolder:
         used = self._home / "in-use"
         folder = self._home / "repository.git"
         shutil.rmtree(self._home / "access", ignore_errors=True)
@@ -89,12 +93,13 @@ class GitCache:
         used.touch(mode=0o600)
         access = make_access(url, credentials, self._home / "access")
         remote = Remote.make(url, credentials, access)
+        lock = (self._lock,)
         self._make = partial(
-            GitFolder.create, folder, remote, deadline=deadline, inherit=(self._lock,)
+            GitFolder.create, folder, remote, deadline=deadline, inherit=lock, caps=caps
         )
         if usable:
             with contextlib.suppress(NotARepository):
-                return GitFolder(folder, remote, deadline=deadline, inherit=(self._lock,))
+                return GitFolder(folder, remote, deadline=deadline, inherit=lock, caps=caps)
         return self._make()
 
     def _release(self) -> None:

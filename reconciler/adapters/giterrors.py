@@ -83,6 +83,12 @@ _RULES = (
         "free space where the message says, here or on the server",
     ),
     _rule(
+        r"out of memory|cannot allocate memory",
+        Transient,
+        "git ran out of memory",
+        "the repository holds something very large, or the pod's memory limit is too low",
+    ),
+    _rule(
         r"read-only file system|unable to (create|write) .*permission denied"
         r"|insufficient permission",
         Refused,

@@ -2,9 +2,8 @@
 
 GitPython starts git with whatever the caller's environment holds; here `ScrubbedGit` takes its
 place inside `git.Repo`, so that every command, also one that GitPython starts by itself, gets the
-same fixed environment: no system or user configuration, no hooks, no helpers, no prompts, only the
-transport that the URL names, the C locale. The remote is called ``origin`` and its URL is a
-variable: no URL and no credential is ever an argument.
+same fixed environment, and only the transport that the URL names. The remote is called ``origin``
+and its URL is a variable: no URL and no credential is ever an argument.
 
 Commands are fixed lists; what varies (refs, ids, paths) is checked by `gitnames` before.
 """
@@ -14,7 +13,7 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,30 +27,14 @@ import git.exc
 
 from reconciler.adapters import giterrors, process
 from reconciler.adapters.gitcredentials import Access, GitCredentials
+from reconciler.adapters.gitenvironment import PROXIES, make_environment
 from reconciler.adapters.gitnames import GitUrl
 from reconciler.model.errors import Bug, Refused
 
 LOCAL_SECONDS = 120.0
 NETWORK_SECONDS = 300.0
 REMOTE = "origin"
-_PASSED_ON = ("PATH", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR")
-_PROXIES = ("https_proxy", "HTTPS_PROXY", "no_proxy", "NO_PROXY", "all_proxy", "ALL_PROXY")
-_CONFIGURATION = (
-    ("core.hooksPath", os.devnull),
-    ("core.fsmonitor", "false"),
-    ("core.askPass", ""),
-    ("credential.helper", ""),
-    ("gc.auto", "0"),
-    ("maintenance.auto", "false"),
-    ("fetch.unpackLimit", "1"),
-    ("fetch.recurseSubmodules", "false"),
-    ("fetch.writeCommitGraph", "false"),
-    ("submodule.recurse", "false"),
-    ("transfer.credentialsInUrl", "die"),
-    ("fastimport.unpackLimit", "0"),
-    ("protocol.version", "2"),
-    ("log.showSignature", "false"),
-)
+_LARGEST_ANSWER = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,35 +49,6 @@ class Remote:
     def make(cls, url: GitUrl, credentials: GitCredentials, access: Access) -> Remote:
         """A remote whose errors hide what the credentials hold."""
         return cls(url=url, access=access, secrets=credentials.secrets)
-
-
-def make_environment(
-    configuration: Sequence[tuple[str, str]] = (), extra: Mapping[str, str] | None = None
-) -> dict[str, str]:
-    """The whole environment of a git process: fixed, plus configuration as variables."""
-    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    environment |= {
-        "LC_ALL": "C",
-        "LANGUAGE": "C",
-        "TZ": "UTC",
-        "HOME": "/nonexistent",
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_ATTR_NOSYSTEM": "1",
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_TEMPLATE_DIR": "",
-        "GIT_DEFAULT_REF_FORMAT": "files",
-        "GIT_OPTIONAL_LOCKS": "0",
-        "GIT_ALLOW_PROTOCOL": "none",
-        "GIT_LITERAL_PATHSPECS": "1",
-        "GIT_NO_REPLACE_OBJECTS": "1",
-    }
-    pairs = (*_CONFIGURATION, *configuration)
-    environment["GIT_CONFIG_COUNT"] = str(len(pairs))
-    for index, (key, value) in enumerate(pairs):
-        environment[f"GIT_CONFIG_KEY_{index}"] = key
-        environment[f"GIT_CONFIG_VALUE_{index}"] = value
-    return environment | dict(extra or {})
 
 
 class NotARepository(Refused):
@@ -128,11 +82,18 @@ class _Repo(git.Repo):
 class GitFolder:
     """One local repository and its remote. One process uses it; threads may.
 
-    ``inherit`` are file descriptors that every child holds open (a lock that must outlive us).
+    ``inherit`` are file descriptors that every child holds open (a lock that must outlive us),
+    ``caps`` what a git process may take.
     """
 
     def __init__(
-        self, path: Path, remote: Remote | None, *, deadline: float, inherit: Sequence[int] = ()
+        self,
+        path: Path,
+        remote: Remote | None,
+        *,
+        deadline: float,
+        inherit: Sequence[int] = (),
+        caps: process.Caps = process.NO_CAPS,
     ) -> None:
         try:
             self._repo = _Repo(path, expand_vars=False)
@@ -147,12 +108,19 @@ class GitFolder:
         self.spoiled = False
         """Whether git found the repository damaged: it should be made again."""
         self._inherit = tuple(inherit)
+        self._caps = caps
         self._network = threading.Lock()
         self._program = git.Git.GIT_PYTHON_GIT_EXECUTABLE or "git"
 
     @classmethod
     def create(
-        cls, path: Path, remote: Remote | None, *, deadline: float, inherit: Sequence[int] = ()
+        cls,
+        path: Path,
+        remote: Remote | None,
+        *,
+        deadline: float,
+        inherit: Sequence[int] = (),
+        caps: process.Caps = process.NO_CAPS,
     ) -> GitFolder:
         """Makes an empty bare repository at ``path``; what stood there is removed."""
         shutil.rmtree(path, ignore_errors=True)
@@ -162,7 +130,7 @@ class GitFolder:
             raise giterrors.explain(
                 "make a repository", str(path), str(error.stderr).encode()
             ) from error
-        return cls(path, remote, deadline=deadline, inherit=inherit)
+        return cls(path, remote, deadline=deadline, inherit=inherit, caps=caps)
 
     def close(self) -> None:
         """Lets go of what GitPython holds."""
@@ -204,6 +172,7 @@ class GitFolder:
             stdin=stdin,
             deadline=LOCAL_SECONDS,
             max_stdout=max_stdout,
+            caps=self._caps,
             inherit=self._inherit,
         )
         if done.code not in accept and not done.truncated:
@@ -224,6 +193,7 @@ class GitFolder:
             cwd=self.folder,
             stdin=stdin,
             deadline=deadline or LOCAL_SECONDS,
+            caps=self._caps,
             inherit=self._inherit,
         )
 
@@ -232,7 +202,6 @@ class GitFolder:
         *arguments: str,
         leave_out: str = "",
         stdin: bytes | None = None,
-        file_limit: int | None = None,
         deadline: float | None = None,
     ) -> process.Finished:
         """A command that talks to the remote; any exit code is a result.
@@ -249,7 +218,8 @@ class GitFolder:
                     cwd=self.folder,
                     stdin=stdin,
                     deadline=deadline or self.deadline,
-                    file_limit=file_limit,
+                    caps=self._caps,
+                    max_stdout=_LARGEST_ANSWER,
                     inherit=self._inherit,
                 )
             except process.DeadlineExceeded as error:
@@ -266,6 +236,16 @@ class GitFolder:
         secrets = self.remote.secrets if self.remote else ()
         return giterrors.explain(what, self.shown, done.stderr, secrets)
 
+    def filled_cap(self) -> bool:
+        """Whether a fetch that failed was ended by the cap on files; sweeps up what it left.
+
+        git says only that its child died; the pack that stopped growing at the cap tells why.
+        """
+        halves = self.folder.glob("objects/pack/tmp_*")
+        full = any(half.stat().st_size >= self._caps.file_size for half in halves)
+        remove_leftovers(self.folder, packs=True)
+        return full and self._caps.file_size > 0
+
     def _remote_environment(self, leave_out: str) -> dict[str, str]:
         if self.remote is None:
             raise Bug(f"{self.folder} has no remote")
@@ -274,7 +254,7 @@ class GitFolder:
         if leave_out:
             configuration.append((f"remote.{REMOTE}.promisor", "true"))
             configuration.append((f"remote.{REMOTE}.partialclonefilter", leave_out))
-        proxies = {name: os.environ[name] for name in _PROXIES if name in os.environ}
+        proxies = {name: os.environ[name] for name in PROXIES if name in os.environ}
         extra = {**proxies, **access.environment, "GIT_DIR": str(self.folder)}
         return make_environment(configuration, extra)
 

@@ -5,8 +5,7 @@ with ``cat-file`` from a bare, shallow clone, so links, hooks, filters and submo
 what they would have been is reported as a problem. Everything that grows has a cap (`Limits`).
 
 A cycle without a change costs one connection and no file is read again. Ancestry, which decides
-whether something may be deleted, is asked by deepening the history without trees until the
-remembered revision turns up: a shallow clone alone would call every change a rewrite.
+whether something may be deleted, is asked by `gitancestry`.
 """
 
 from __future__ import annotations
@@ -17,20 +16,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from reconciler.adapters import process
+from reconciler.adapters import gitancestry, process
 from reconciler.adapters.gitcache import GitCache
 from reconciler.adapters.gitcredentials import GitCredentials
 from reconciler.adapters.gitnames import check_folder, check_sha, full_ref, parse_url
-from reconciler.adapters.gitprocess import REMOTE, GitFolder, remove_leftovers
+from reconciler.adapters.gitprocess import REMOTE, GitFolder
 from reconciler.model.errors import Incomplete, Problem, Refused
 from reconciler.model.store import Descends, PolicyFiles, parse_revision, render_revision
 
 _OURS = "refs/backstay/policies"
-_HISTORY = "refs/backstay/history"
-_NO_TREES = "tree:0"
 _CHUNK = 1 << 16
 _SUFFIXES = (".yaml", ".yml")
-_STEPS = (32, 1024)
 _SYMLINK, _SUBMODULE = "120000", "160000"
 
 
@@ -39,6 +35,9 @@ class Limits:
     """Caps on what a policy repository may cost; sizes in bytes, time in seconds."""
 
     fetched: int = 256 << 20
+    """Bytes of one answer of the server, which is one file here."""
+    memory: int = 1 << 30
+    """Address space of one git process."""
     entries: int = 100_000
     """Names below the folder, of any kind."""
     files: int = 10_000
@@ -76,7 +75,12 @@ class GitPolicySource:
         self._path = check_folder(path)
         address = parse_url(url, allow_local=allow_local)
         self._cache = GitCache(
-            workdir, "policies", address, credentials, deadline=self._limits.deadline
+            workdir,
+            "policies",
+            address,
+            credentials,
+            deadline=self._limits.deadline,
+            caps=process.Caps(file_size=self._limits.fetched, memory=self._limits.memory),
         )
         self._sha = ""
         self._read: PolicyFiles | None = None
@@ -130,12 +134,11 @@ class GitPolicySource:
             "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--depth=1",
             f"--filter={leave_out}", REMOTE, f"+{self._ref}:{_OURS}",
             leave_out=leave_out,
-            file_limit=self._limits.fetched,
         )  # fmt: skip
         if done.code != 0:
             if b"couldn't find remote ref" in done.stderr:
                 raise self._no_such_ref()
-            if self._hit_cap():
+            if self._git.filled_cap():
                 raise Refused(
                     f"{self._git.shown} at {self._name} is larger than"
                     f" {self._limits.fetched >> 20} MiB",
@@ -224,64 +227,26 @@ class GitPolicySource:
         return files, problems
 
     def _descends(self, last: str | None, sha: str) -> Descends:
-        if last is None:
-            return Descends.UNKNOWN
-        try:
-            remembered = check_sha(parse_revision(last)[1])
-        except ValueError:
+        remembered = _commit_of(last)
+        if not remembered:
             return Descends.UNKNOWN
         if remembered == sha:
             return Descends.YES
         key = (remembered, sha)
         if key not in self._answers:
-            self._answers = {key: self._search(remembered, sha)}
+            found = gitancestry.search(
+                self._git, self._ref, sha, remembered, limit=self._limits.history
+            )
+            self._answers = {key: found}
         return self._answers[key]
 
-    def _search(self, remembered: str, sha: str) -> Descends:
-        """Deepens until the remembered commit, the first commit, or the limit is reached."""
-        limit = self._limits.history
-        for depth in (*(step for step in _STEPS if step < limit), limit):
-            if not self._deepen(depth):
-                return Descends.UNKNOWN
-            what = "walk the history"
-            walked = self._git.run("rev-list", f"--max-count={limit}", sha, "--", what=what)
-            history = set(walked.stdout.decode().split())
-            if remembered in history:
-                return Descends.YES
-            if len(history) >= limit:
-                return Descends.UNKNOWN
-            if not history & self._cut():
-                return Descends.NO
-        return Descends.UNKNOWN
 
-    def _deepen(self, depth: int) -> bool:
-        """Brings more history without trees; False if that is more than the cap."""
-        done = self._git.talk(
-            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", f"--depth={depth}",
-            f"--filter={_NO_TREES}", REMOTE, f"+{self._ref}:{_HISTORY}",
-            leave_out=_NO_TREES,
-            file_limit=self._limits.fetched,
-        )  # fmt: skip
-        if done.code == 0:
-            return True
-        if self._hit_cap():
-            return False
-        raise self._git.failure(f"fetch the history of {self._name}", done)
-
-    def _hit_cap(self) -> bool:
-        """Whether the fetch that just failed was ended by the cap, and sweeps up what it left.
-
-        git says only that its child died; the pack that stopped growing at the cap tells why.
-        """
-        halves = self._git.folder.glob("objects/pack/tmp_*")
-        full = any(half.stat().st_size >= self._limits.fetched for half in halves)
-        remove_leftovers(self._git.folder, packs=True)
-        return full
-
-    def _cut(self) -> set[str]:
-        """Commits whose parents are not here."""
-        shallow = self._git.folder / "shallow"
-        return set(shallow.read_text().split()) if shallow.exists() else set()
+def _commit_of(last: str | None) -> str:
+    """The commit of a remembered revision; empty if there is none or it is not one."""
+    try:
+        return check_sha(parse_revision(last or "")[1])
+    except (ValueError, Refused):
+        return ""
 
 
 def _parse_entry(line: bytes) -> _Entry:

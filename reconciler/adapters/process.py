@@ -51,14 +51,27 @@ class Finished:
     truncated: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """What a process and each of its children may take, in bytes; 0 is no cap.
+
+    Over ``file_size`` a process gets SIGXFSZ, over ``memory`` (address space) it gets none.
+    """
+
+    file_size: int = 0
+    memory: int = 0
+
+
+NO_CAPS = Caps()
+
+
 class Child:
     """A running process with pipes; use as a context manager, which always ends it.
 
     ``stdin`` is a buffered pipe if asked for, ``stdout`` always is one. Read or write them from
     one thread; stderr is drained beside. After ``deadline`` seconds the process group is ended
-    and `wait` raises DeadlineExceeded. ``file_limit`` caps the size of any file it writes, in
-    bytes: the process gets SIGXFSZ. ``on_stderr`` sees every chunk of stderr, from the thread that
-    drains it, and must not raise.
+    and `wait` raises DeadlineExceeded. ``on_stderr`` sees every chunk of stderr, from the
+    thread that drains it, and must not raise.
     """
 
     def __init__(
@@ -69,7 +82,7 @@ class Child:
         cwd: Path | None = None,
         stdin: bool = False,
         deadline: float,
-        file_limit: int | None = None,
+        caps: Caps = NO_CAPS,
         inherit: Sequence[int] = (),
         on_stderr: Callable[[bytes], None] | None = None,
     ) -> None:
@@ -93,11 +106,8 @@ class Child:
             )
         except OSError as error:
             raise _cannot_start(self.argv[0], cwd, error) from error
-        if file_limit is not None:
-            # The process starts its own children after it talked to somebody: soon enough.
-            with contextlib.suppress(ProcessLookupError):
-                limits = (file_limit, file_limit)
-                resource.prlimit(self._process.pid, resource.RLIMIT_FSIZE, limits)
+        self._cap(resource.RLIMIT_FSIZE, caps.file_size)
+        self._cap(resource.RLIMIT_AS, caps.memory)
         self._drain = threading.Thread(target=self._keep_stderr, daemon=True)
         self._drain.start()
         self._timer = threading.Timer(deadline, self._expire)
@@ -168,6 +178,12 @@ class Child:
     ) -> None:
         self.stop()
 
+    def _cap(self, kind: int, value: int) -> None:
+        # A moment after the start; what could grow comes later, when somebody was talked to.
+        with contextlib.suppress(ProcessLookupError):
+            if value:
+                resource.prlimit(self._process.pid, kind, (value, value))
+
     def _expire(self) -> None:
         if self._process.poll() is not None:
             return
@@ -218,7 +234,7 @@ def run(
     stdin: bytes | None = None,
     deadline: float,
     max_stdout: int | None = None,
-    file_limit: int | None = None,
+    caps: Caps = NO_CAPS,
     inherit: Sequence[int] = (),
 ) -> Finished:
     """Runs a process to its end; any exit code is a result, not an error.
@@ -232,7 +248,7 @@ def run(
         cwd=cwd,
         stdin=stdin is not None,
         deadline=deadline,
-        file_limit=file_limit,
+        caps=caps,
         inherit=inherit,
     )
     with child:

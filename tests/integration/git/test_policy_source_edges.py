@@ -94,6 +94,24 @@ def test_a_file_over_the_cap_is_a_problem_and_the_others_are_read(
     ]
 
 
+def test_a_file_of_hundreds_of_megabytes_costs_neither_memory_nor_disk(
+    repository: PolicyRepository, open_source: OpenSource, tmp_path: Path
+) -> None:
+    """A few kilobytes on the wire; git would hold the whole file in memory if it were let."""
+    # The server is a child here and has the same cap; it is not what is tried.
+    repository.git("config", "core.bigFileThreshold", "1m")
+    huge = tmp_path / "huge"
+    with huge.open("wb") as file:
+        file.truncate(300 << 20)
+    entry = f"100644 blob {repository.git('hash-object', '-w', str(huge))}"
+    repository.push_entries(
+        [(entry, "policies/huge.yaml"), (blob_entry(repository, b"fine"), "policies/a.yaml")]
+    )
+    fetched = open_source(limits=Limits(memory=128 << 20)).fetch(None)
+    assert dict(fetched.files) == {"policies/a.yaml": b"fine"}
+    assert [problem.file for problem in fetched.problems] == ["policies/huge.yaml"]
+
+
 @pytest.mark.parametrize("path", ["policies", "policies/"])
 @pytest.mark.parametrize("mode", ["100644", "120000"])
 def test_a_file_or_link_in_place_of_the_folder_is_no_folder(
@@ -226,7 +244,8 @@ def test_a_remembered_text_that_is_no_revision_is_unknown(
 ) -> None:
     repository.push(GOOD)
     source = open_source()
-    assert source.fetch("nonsense").descends is Descends.UNKNOWN
+    for nonsense in ("nonsense", "main@sha1:xyz", "main@sha1:"):
+        assert source.fetch(nonsense).descends is Descends.UNKNOWN
     assert source.fetch(f"main@sha1:{'1' * 40}").descends is Descends.NO
 
 
