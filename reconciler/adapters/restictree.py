@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -34,13 +35,16 @@ def set_metadata(folder: Path, node: Mapping[str, Any]) -> Iterator[str]:
     """
     uid, gid = owner_of(node)
     now = folder.stat()
+    # What is right already is left alone: a plain user may not even set it to what it is.
     try:
         if (now.st_uid, now.st_gid) != (uid, gid):
             os.chown(folder, uid, gid)
     except OSError as error:
         yield f"{folder}: owner {uid}:{gid} not set: {error.strerror}"
     try:
-        folder.chmod(file_mode(int(node.get("mode", 0o755))))
+        mode = file_mode(int(node.get("mode", 0o755)))
+        if stat.S_IMODE(folder.stat().st_mode) != mode:
+            folder.chmod(mode)
     except OSError as error:
         yield f"{folder}: mode not set: {error.strerror}"
     with contextlib.suppress(ValueError, OSError):

@@ -107,6 +107,26 @@ def test_a_file_that_a_plain_user_cannot_read_is_partial_and_has_a_snapshot(
     assert "never in a message" not in json.dumps(result)
 
 
+@pytest.mark.skipif(not ROOT, reason="only root can make a volume that belongs to somebody else")
+def test_a_plain_user_restores_into_a_volume_whose_top_folder_is_roots(open_world: Path) -> None:
+    volume = open_world / "data" / "web"
+    (volume / "file").write_text("x")
+    os.chown(volume / "file", NOBODY.pw_uid, NOBODY.pw_gid)
+    os.chown(volume, 0, 0)
+    volume.chmod(0o1777)
+    given = (open_world / "repository", open_world / "restic", open_world / "cache")
+    made = as_nobody("backup", *given, volume, "")
+    target = open_world / "target"
+    target.mkdir()
+    target.chmod(0o1777)
+    result = as_nobody("restore", *given, target, made["snapshot"])
+    assert (result["state"], result["errors"]) == (MoveState.COMPLETED.value, [])
+    target.chmod(0o1755 | 0o002)
+    result = as_nobody("restore", *given, target, made["snapshot"])
+    assert result["state"] == MoveState.PARTIALLY_FAILED.value
+    assert "mode not set" in str(result["errors"])
+
+
 @pytest.mark.skipif(not ROOT, reason="only root can give files to somebody else")
 def test_owners_that_a_plain_user_cannot_set_make_a_restore_partial(open_world: Path) -> None:
     volume = open_world / "data" / "web"

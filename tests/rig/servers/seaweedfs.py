@@ -72,11 +72,14 @@ class SeaweedFS:
         deadline = time.monotonic() + STOP_SECONDS
         while self.process.alive() and time.monotonic() < deadline:
             time.sleep(0.05)
-        kill([self.process])
+        self.kill()
 
     def kill(self) -> None:
         """Ends it as a power cut would."""
         kill([self.process])
+        # Its first thread may be gone while others still hold its ports.
+        with contextlib.suppress(ChildProcessError):  # reaped, or the child of somebody else
+            os.waitpid(self.process.pid, 0)
 
     def freeze(self) -> None:
         """It takes connections and answers nothing, until `thaw`."""
