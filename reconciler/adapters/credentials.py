@@ -130,7 +130,7 @@ def restic_environment(secret: SecretValue, *, url: str) -> dict[str, str]:
     """
     if secret.annotations is not None:
         prefix = secret.annotations.get(URL_PREFIX, "")
-        if not prefix or not url.startswith(prefix):
+        if not _is_below(url, prefix):
             said = f"allows {prefix}" if prefix else f"has no annotation {URL_PREFIX}"
             raise Refused(
                 f"{secret.source} may not be used for {url}: it {said}",
@@ -142,5 +142,15 @@ def restic_environment(secret: SecretValue, *, url: str) -> dict[str, str]:
         text = value.decode("utf-8", "surrogateescape")
         environment[key] = text.removesuffix("\n").removesuffix("\r")
     if not environment.get("RESTIC_PASSWORD"):
-        raise Refused(f"{secret.source} has no key RESTIC_PASSWORD")
+        raise Refused(
+            f"{secret.source} has no key RESTIC_PASSWORD",
+            hint="it holds the master password: make one with `openssl rand -hex 32`",
+        )
     return environment
+
+
+def _is_below(url: str, prefix: str) -> bool:
+    """Whether a URL begins with a prefix at a boundary of its parts: no bucket-of-somebody-else."""
+    if not prefix or not url.startswith(prefix) or ".." in url.split("/"):
+        return False
+    return prefix.endswith(("/", ":")) or url[len(prefix) : len(prefix) + 1] in ("", "/", ":")

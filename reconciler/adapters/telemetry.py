@@ -14,6 +14,8 @@ from typing import Any, TextIO
 
 import structlog
 
+_NO_REASON_TO_FAIL = (OSError, ValueError, TypeError)
+"""A stream that is closed or full, text that it can't take, a field that no line can hold."""
 _PROGRESS_EVERY = 10.0
 """Seconds between two lines of progress about the same thing in a log."""
 
@@ -48,12 +50,12 @@ class LogReporter:
 
     def event(self, message: str, **fields: object) -> None:
         """Something happened as it should."""
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(*_NO_REASON_TO_FAIL):
             self._log.info(message, **fields)
 
     def warning(self, message: str, **fields: object) -> None:
         """Somebody should look at this."""
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(*_NO_REASON_TO_FAIL):
             self._log.warning(message, **fields)
 
     def progress(self, what: str, done: int, total: int) -> None:

@@ -9,7 +9,7 @@ def render_bytes(count: int) -> str:
     """Bytes in the largest binary unit that leaves at least one: ``1.2 GiB``, ``17 B``."""
     amount = float(count)
     for unit in _UNITS:
-        if abs(amount) < 1024 or unit == _UNITS[-1]:
+        if round(abs(amount), 1) < 1024 or unit == _UNITS[-1]:
             break
         amount /= 1024
     text = f"{amount:.1f}".removesuffix(".0") if unit != "B" else str(count)

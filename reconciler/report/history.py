@@ -98,6 +98,8 @@ def _run_lines(record: RunRecord, commit: str) -> Iterator[str]:
     for part in record.namespaces:
         yield ""
         yield from _namespace_lines(part)
+    if record.gaps or record.warnings:
+        yield ""
     for gap in record.gaps:
         yield f"not captured: {gap}"
     for warning in record.warnings:

@@ -1,0 +1,61 @@
+"""What a person reads before saying yes to a restore."""
+
+from __future__ import annotations
+
+import json
+
+from reconciler.model.objects import ObjectRef
+from reconciler.model.restore import FillStep, Phase, RestoreAction, RestorePlan, RestoreStep
+from reconciler.report.restore import plan_document, render_plan
+from tests.conftest import Golden
+
+
+def step(
+    kind: str, name: str, action: RestoreAction, why: str, *, differs: bool = False
+) -> RestoreStep:
+    ref = ObjectRef(group="", kind=kind, namespace="shop", name=name)
+    return RestoreStep(
+        path=f"shop/{kind.lower()}/{name}.yaml",
+        ref=ref,
+        resource=None,
+        phase=Phase.CONFIGURATION,
+        action=action,
+        why=why,
+        differs=differs,
+        manifest={"data": {"password": "never shown"}},
+    )
+
+
+def fill(claim: str, action: RestoreAction, why: str, size: int = 0) -> FillStep:
+    return FillStep(namespace="shop", claim=claim, action=action, why=why, size=size, files=3)
+
+
+PLAN = RestorePlan(
+    policy="shop",
+    run_id="shop-20261121-041703-7c1e9",
+    commit="3f0a9c1d" * 5,
+    outcome="PartiallyFailed",
+    started="2026-11-21T04:17:03Z",
+    steps=(
+        step("ConfigMap", "settings", RestoreAction.KEEP, "exists and differs", differs=True),
+        step("ConfigMap", "equal", RestoreAction.KEEP, "exists and is equal"),
+        step("Secret", "db", RestoreAction.CREATE, "it does not exist"),
+        step("Pod", "import", RestoreAction.SKIP, "it had ended (Succeeded), and would run again"),
+    ),
+    fills=(
+        fill("files", RestoreAction.CREATE, "snapshot 4bba301e", 1_288_490_188),
+        fill("there", RestoreAction.KEEP, "the claim exists; its data is not touched"),
+        fill("lost", RestoreAction.SKIP, "no data in this recovery point: no space"),
+    ),
+    warnings=("volume lost: no space",),
+)
+
+
+def test_the_plan_in_text(golden: Golden) -> None:
+    golden("report/restore-plan.txt", render_plan(PLAN))
+
+
+def test_the_plan_in_json(golden: Golden) -> None:
+    text = json.dumps(plan_document(PLAN), indent=2) + "\n"
+    golden("report/restore-plan.json", text)
+    assert "never shown" not in text + render_plan(PLAN)
