@@ -21,6 +21,7 @@ from tests.rig.stage import shop
 from tests.rig.stage.stage import CAPTURES, NAMESPACE, POLICIES, Stage
 
 NAME = "demo"
+"""The cluster instance, unless `--name` says otherwise; Config's cluster is called so too."""
 _STARTED = time.monotonic()
 
 
@@ -35,16 +36,16 @@ def show(text: str) -> None:
         print(f"          {line}", flush=True)
 
 
-def folder() -> Path:
+def folder(name: str) -> Path:
     """Where the demo keeps its servers, keys and clones."""
-    return paths.state().with_name(f"{paths.state().name}-stage") / NAME
+    return paths.state().with_name(f"{paths.state().name}-stage") / name
 
 
-def set_up() -> Stage:
+def set_up(name: str) -> Stage:
     """Cluster, servers, image, installation."""
-    provider = providers.open_cluster(NAME)
+    provider = providers.open_cluster(name)
     say("a Kubernetes cluster: ready")
-    stage = Stage(providers.Cluster(provider), folder())
+    stage = Stage(providers.Cluster(provider), folder(name), name=NAME)
     stage.start_servers()
     say("a Git server (ssh) with two repositories, and an S3 server: ready")
     image = stage.load_image()
@@ -90,7 +91,7 @@ def lose_and_restore(stage: Stage) -> None:
     say(f"{entries} files and folders: equal by hash, mode, owner, time and link target")
 
 
-def farewell(stage: Stage) -> None:
+def farewell(stage: Stage, name: str) -> None:
     """How to go on, and how to end it."""
     keys = stage.folder / "credentials" / "git"
     git = f"ssh -i {keys / 'identity'} -o UserKnownHostsFile={keys / 'known_hosts'}"
@@ -111,17 +112,17 @@ It is all still there. To play with it:
   git clone {stage.sshd.url(CAPTURES)} --branch clusters/{NAME}/shop
   git clone {stage.sshd.url(POLICIES)}
 
-To end it: scripts/demo down
+To end it: scripts/demo down{"" if name == NAME else f" --name {name}"}
 """)
 
 
-def down() -> None:
+def down(name: str) -> None:
     """Ends everything that the demo started."""
-    state = folder()
+    state = folder(name)
     if state.exists():
         Stage.stop_servers_in(state)
         shutil.rmtree(state)
-    providers.discard(NAME)
+    providers.discard(name)
     print("the demo is gone", flush=True)
 
 
@@ -129,15 +130,16 @@ def main() -> int:
     """Runs the demo, or takes it down; returns the exit code."""
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
     parser.add_argument("verb", nargs="?", choices=["up", "down"], default="up")
-    verb = parser.parse_args().verb
+    parser.add_argument("--name", default=NAME, help="the cluster instance")
+    options = parser.parse_args()
     try:
-        if verb == "down":
-            down()
+        if options.verb == "down":
+            down(options.name)
             return 0
-        stage = set_up()
+        stage = set_up(options.name)
         back_up(stage)
         lose_and_restore(stage)
-        farewell(stage)
+        farewell(stage, options.name)
     except RigError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
