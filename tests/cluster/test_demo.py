@@ -19,7 +19,9 @@ from tests.rig.stage import demo
 
 ROOT = paths.REPOSITORY
 NAME = f"test-demo-{os.getpid()}"
-BLOCKS = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.S | re.M)
+BLOCKS = re.findall(
+    r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE
+)
 
 
 def shell(script: str, *, home: str) -> subprocess.CompletedProcess[str]:
@@ -55,7 +57,9 @@ def test_the_readme_has_the_commands_that_are_run_here() -> None:
 
 def test_the_demo_does_what_the_readme_shows(told: str) -> None:
     """Line by line: what stands in the README was printed, but for times, ids and hashes."""
-    shown = re.findall(r"^```\n(.*?)^```$", (ROOT / "README.md").read_text(), re.S | re.M)[0]
+    shown = re.findall(
+        r"^```\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE
+    )[0]
     varying = re.compile(
         r"^ *[\d.]+ s|\b[0-9a-f]{8,}\b|\d{8}-\d{6}-\w+|\d{4}-\d\d-\d\dT\S+|\+[\d.]+ KiB| +"
     )
@@ -65,7 +69,7 @@ def test_the_demo_does_what_the_readme_shows(told: str) -> None:
 
 
 def test_the_readme_restores_in_four_lines(told: str, tmp_path: Path) -> None:
-    environment = re.search(r"^  \. (\S+)$", told, re.M)
+    environment = re.search(r"^  \. (\S+)$", told, re.MULTILINE)
     assert environment
     source = f". {environment[1]}"
     lost = shell(f"{source}; kubectl delete namespace shop --timeout=120s", home=str(tmp_path))
