@@ -123,6 +123,7 @@ def test_a_secret_goes_to_restic_whole_and_to_git_without_values() -> None:
     assert found.path == "shop/secret/db.yaml"
     assert b"aHVudGVyMg" not in found.text
     assert found.secret is not None
+    assert "aHVudGVyMg" not in repr(found), "nor to a log by accident"
     assert b"\n" not in found.secret
     assert orjson.loads(found.secret) == {
         "apiVersion": "v1",
