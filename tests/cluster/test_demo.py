@@ -19,9 +19,10 @@ from tests.rig.stage import demo
 
 ROOT = paths.REPOSITORY
 NAME = f"test-demo-{os.getpid()}"
-BLOCKS = re.findall(
-    r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE
-)
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+FOUND = BLOCK.findall((ROOT / "README.md").read_text())
+BLOCKS = [text for language, text in FOUND if language == "sh"]
+SHOWN = [text for language, text in FOUND if not language]
 
 
 def shell(script: str, *, home: str) -> subprocess.CompletedProcess[str]:
@@ -57,9 +58,6 @@ def test_the_readme_has_the_commands_that_are_run_here() -> None:
 
 def test_the_demo_does_what_the_readme_shows(told: str) -> None:
     """Line by line: what stands in the README was printed, but for times, ids and hashes."""
-    shown = re.findall(
-        r"^```\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE
-    )[0]
     varying = re.compile(
         r"^ *[\d.]+ s|\b[0-9a-f]{8,}\b|\d{8}-\d{6}-\w+|\d{4}-\d\d-\d\dT\S+|\+[\d.]+ KiB| +"
     )

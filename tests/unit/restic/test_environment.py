@@ -53,7 +53,7 @@ def test_secrets_are_masked_and_names_of_regions_are_not() -> None:
         AWS_SECRET_ACCESS_KEY="long-password-and-more",
         AWS_DEFAULT_REGION="eu-central-1",
         RESTIC_COMPRESSION="auto",
-        HOME="/home/user",
+        HOME="/nowhere",
         B2_ACCOUNT_KEY="abc",
     )
     assert resticenv.secrets(given) == ("long-password-and-more", "long-password")
