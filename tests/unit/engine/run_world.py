@@ -7,6 +7,7 @@ before but what is in the cluster, at the remote and in the repositories.
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -35,6 +36,7 @@ from reconciler.model.policy import (
 )
 from reconciler.model.run import PolicyRef, RunRecord, Trigger
 from reconciler.model.volumes import MoveKind, MoveResult, MoveState, MoveTask
+from reconciler.ports import ManifestStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.gitstore import FakeCommit, FakeManifestStore, FakeRemote
@@ -157,6 +159,8 @@ class RunWorld:
         self.data: dict[tuple[str, str], bytes] = {("shop", "files"): b"a thousand files"}
         """(namespace, claim) → what is on the volume."""
         self.mover = FakeMover(effect=self.move)
+        self.make_store: Callable[[], ManifestStore] = lambda: FakeManifestStore(self.remote)
+        """The manifest store as a new process opens it."""
 
     def move(self, task: MoveTask) -> MoveResult:
         """What a mover does with its volume, truly."""
@@ -207,7 +211,7 @@ class RunWorld:
         ports = RunPorts(
             reader=self.cluster,
             writer=self.cluster,
-            store=FakeManifestStore(self.remote),
+            store=self.make_store(),
             mover=self.mover,
             keyring=self.keyring,
             reporter=self.log,
@@ -234,7 +238,7 @@ class RunWorld:
         ports = RestorePorts(
             reader=self.cluster,
             writer=self.cluster,
-            store=FakeManifestStore(self.remote),
+            store=self.make_store(),
             mover=self.mover,
             keyring=self.keyring,
             reporter=self.log,
