@@ -54,7 +54,7 @@ _PHASES: dict[str, Phase] = {
 _NEVER = {
     "persistentvolume": "its claim gets a new volume, and the data comes from restic",
     "volumesnapshotcontent.snapshot.storage.k8s.io": "it points to storage of the old cluster",
-    "endpoints": "its controller makes it again",
+    "volumesnapshot.snapshot.storage.k8s.io": "made again, it would be of today's data",
 }
 
 
@@ -160,6 +160,14 @@ def _plan_object(
     run_id: str,
 ) -> RestoreStep:
     action, why, differs = _decide(found, live, served, promised, run_id)
+    manifest = found.manifest
+    pinned = (manifest.get("spec") or {}).get("volumeName") if found.folder == CLAIM else None
+    if pinned:
+        # Its volume is not restored, and a claim that asks for it by name would wait for ever.
+        rest = {key: value for key, value in manifest["spec"].items() if key != "volumeName"}
+        manifest = {**manifest, "spec": rest}
+    if pinned and action is RestoreAction.CREATE:
+        why += f"; it was pinned to volume {pinned} and gets a new one"
     return RestoreStep(
         path=found.path,
         ref=found.ref,
@@ -168,7 +176,7 @@ def _plan_object(
         action=action,
         why=why,
         differs=differs,
-        manifest=found.manifest,
+        manifest=manifest,
     )
 
 

@@ -177,6 +177,24 @@ def test_a_volume_of_the_old_cluster_is_not_created() -> None:
     assert "comes from restic" in step.why
 
 
+def test_a_snapshot_of_the_old_cluster_is_not_taken_again() -> None:
+    served = {**SERVED, "volumesnapshot.snapshot.storage.k8s.io": SERVED["configmap"]}
+    found = stored("VolumeSnapshot", "golden", group="snapshot.storage.k8s.io")
+    step = only(plan(found, served=served))
+    assert step.action is RestoreAction.SKIP
+    assert "today's data" in step.why
+
+
+def test_a_claim_that_was_pinned_to_a_volume_gets_a_new_one() -> None:
+    pinned = stored(
+        "PersistentVolumeClaim", "files", spec={"volumeName": "disk-7", "accessModes": ["A"]}
+    )
+    step = only(plan(pinned))
+    assert step.manifest["spec"] == {"accessModes": ["A"]}
+    assert "disk-7" in step.why
+    assert pinned.manifest["spec"]["volumeName"] == "disk-7"
+
+
 def test_a_kind_is_served_by_the_cluster_or_by_the_restores_own_definitions() -> None:
     coupon = stored("Coupon", "ten", group="x.org")
     assert only(plan(coupon)).action is RestoreAction.SKIP
