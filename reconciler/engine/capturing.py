@@ -29,6 +29,7 @@ from reconciler.plan.selection import list_cluster_wide
 EVERYTHING = "*"
 """As a gap's group: all that a namespace holds."""
 _LEFT = "it left the selection without a change of the policy: its files are gone from the tree"
+_UNSELECTED = "the policy was changed and does not select it any more: its files are gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,12 @@ class CapturedNamespace:
 
 @dataclass(frozen=True, slots=True)
 class LeftNamespace:
-    """A namespace of the tree that is not selected any more, without a change of the policy."""
+    """A namespace of the tree that is not selected any more; ``intended`` by a changed policy."""
 
     at: datetime
     deleted: int
     why: str
+    intended: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,9 +232,13 @@ class _Capture:
                 self._changes[location.namespace, "deleted"] += 1
         for name, count in left.items():
             self._run.reporter.warning("namespace left the selection", namespace=name, files=count)
-        if not left or self._policy_changed():
+        if not left:
             return {}
-        return {name: LeftNamespace(at, count, _LEFT) for name, count in sorted(left.items())}
+        intended = self._policy_changed()
+        why = _UNSELECTED if intended else _LEFT
+        return {
+            name: LeftNamespace(at, count, why, intended) for name, count in sorted(left.items())
+        }
 
     def _is_uncertain(self, location: paths.Location) -> bool:
         """Whether a gap covers a path, so that its absence proves nothing (I2)."""

@@ -108,7 +108,7 @@ def _namespace(
 
 def _gone(name: str, captured: CapturedTree) -> NamespaceRecord:
     left = captured.left[name]
-    verdict = outcomes.judge_namespace(name, (), (), left=left.why)
+    verdict = outcomes.judge_left(left.why, intended=left.intended)
     return NamespaceRecord(
         name=name,
         outcome=verdict.outcome,

@@ -51,6 +51,7 @@ def move_volumes(
     waiting = list(tasks)
     active: list[MoveTask] = []
     results: dict[Key, MoveResult] = {}
+    told: dict[Key, str] = {}
     while waiting or active:
         if stopped():
             raise Interrupted("stopped while movers were running")
@@ -58,8 +59,11 @@ def move_volumes(
             active.append(waiting.pop(0))
         late = clock.now() >= deadline
         for task in tuple(active):
-            result = _look(task, mover, reporter, late=late)
+            result = _look(task, mover, late=late)
             if result.state is MoveState.RUNNING:
+                if result.message and told.get(key_of(task)) != result.message:
+                    told[key_of(task)] = result.message
+                    _tell(task, result, reporter, "mover can't be asked, trying again")
                 continue
             active.remove(task)
             results[key_of(task)] = result
@@ -70,18 +74,12 @@ def move_volumes(
     return Moves(results)
 
 
-def _look(
-    task: MoveTask, mover: ports.VolumeMover, reporter: ports.Reporter, *, late: bool
-) -> MoveResult:
+def _look(task: MoveTask, mover: ports.VolumeMover, *, late: bool) -> MoveResult:
     try:
         result = mover.ensure(task)
     except Transient as error:
         if not late:
-            reporter.warning(
-                "mover can't be asked, trying again",
-                namespace=task.namespace, claim=task.claim, why=error.message,
-            )  # fmt: skip
-            return MoveResult(state=MoveState.RUNNING)
+            return MoveResult(state=MoveState.RUNNING, message=error.message)
         return _failed(error.message, error.exit_code)
     except BackstayError as error:
         hint = f"; {error.hint}" if error.hint else ""
@@ -95,10 +93,12 @@ def _failed(message: str, exit_code: int) -> MoveResult:
     return MoveResult(state=MoveState.FAILED, message=message, exit_code=exit_code)
 
 
-def _tell(task: MoveTask, result: MoveResult, reporter: ports.Reporter) -> None:
+def _tell(
+    task: MoveTask, result: MoveResult, reporter: ports.Reporter, message: str = "volume ended"
+) -> None:
     tell = reporter.event if result.state is MoveState.COMPLETED else reporter.warning
     tell(
-        "volume ended",
+        message,
         namespace=task.namespace,
         claim=task.claim,
         outcome=result.state.value,

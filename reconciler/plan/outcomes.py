@@ -22,18 +22,21 @@ class Verdict:
 
 
 def judge_namespace(
-    namespace: str, volumes: Sequence[VolumeRecord], gaps: Iterable[Gap], *, left: str = ""
+    namespace: str, volumes: Sequence[VolumeRecord], gaps: Iterable[Gap]
 ) -> Verdict:
-    """The verdict on one namespace. ``left`` says why it is not selected any more, if it is not."""
+    """The verdict on one namespace that is selected."""
     reasons = [
         f"volume {volume.claim}: {volume.reason or volume.outcome}"
         for volume in volumes
         if volume.outcome not in (Outcome.COMPLETED, Outcome.SKIPPED)
     ]
     reasons += [f"not captured: {gap}" for gap in gaps if gap.namespace in ("", namespace)]
-    if left:
-        reasons.append(left)
     return Verdict(Outcome.PARTIALLY_FAILED if reasons else Outcome.COMPLETED, tuple(reasons))
+
+
+def judge_left(why: str, *, intended: bool) -> Verdict:
+    """On one that is not selected any more, and whose files therefore go: by a person, or not."""
+    return Verdict(Outcome.SKIPPED if intended else Outcome.PARTIALLY_FAILED, (why,))
 
 
 def judge_run(namespaces: Sequence[NamespaceRecord]) -> Outcome:

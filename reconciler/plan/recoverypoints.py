@@ -68,7 +68,7 @@ def find_point(points: Sequence[RecoveryPoint], name: str) -> RecoveryPoint:
     if found is None:
         raise UsageError(
             f"{name} is neither a run nor a commit",
-            hint="a run's name looks like shop-20261121-041703-7c1e9; a commit has 7 digits or more",
+            hint="a run's name looks like shop-20261121-041703-7c1e9; a commit needs 7 digits",
         )
     return found
 

@@ -126,7 +126,12 @@ def plan_restore(
         started=record.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         steps=tuple(steps),
         fills=tuple(fills),
-        warnings=tuple(why for part in record.namespaces for why in part.reasons),
+        warnings=tuple(
+            why
+            for part in record.namespaces
+            if part.outcome is not Outcome.SKIPPED
+            for why in part.reasons
+        ),
     )
 
 

@@ -346,6 +346,15 @@ def test_a_namespace_that_a_changed_policy_leaves_is_no_failure() -> None:
     result = world.run(3)
     assert result.record.outcome is Outcome.COMPLETED
     assert not [path for path in world.tree() if path.startswith("shop-two/")]
+    # What is deleted is counted and has its reason (I8).
+    left = result.record.namespaces[-1]
+    assert (left.name, left.outcome, left.objects.deleted) == ("shop-two", Outcome.SKIPPED, 5)
+    assert left.reasons == (
+        "the policy was changed and does not select it any more: its files are gone",
+    )
+    assert result.record.objects.deleted == 6, "its Namespace as well"
+    world.lose_shop()
+    assert world.restore().plan().warnings == ()
 
 
 def test_a_new_namespace_that_matches_is_in_the_next_run() -> None:

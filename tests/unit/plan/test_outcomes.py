@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.model.objects import Gap
 from reconciler.model.run import Counts, NamespaceRecord, Outcome, VolumeRecord
-from reconciler.plan.outcomes import Verdict, judge_namespace, judge_run
+from reconciler.plan.outcomes import Verdict, judge_left, judge_namespace, judge_run
 
 COMPLETED = Verdict(Outcome.COMPLETED)
 
@@ -49,9 +49,8 @@ def test_a_gap_spoils_its_namespace_and_one_without_namespace_spoils_all() -> No
 
 
 def test_a_namespace_that_left_says_so() -> None:
-    assert judge_namespace("shop", [], [], left="it left") == Verdict(
-        Outcome.PARTIALLY_FAILED, ("it left",)
-    )
+    assert judge_left("why", intended=False) == Verdict(Outcome.PARTIALLY_FAILED, ("why",))
+    assert judge_left("why", intended=True) == Verdict(Outcome.SKIPPED, ("why",))
 
 
 def test_a_run_is_as_good_as_its_worst_namespace() -> None:
