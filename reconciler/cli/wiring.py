@@ -51,7 +51,7 @@ def load_config(path: Path) -> Config:
     except OSError as error:
         raise UsageError(
             f"Config {path} can't be read: {error.strerror}",
-            hint="give its place with --config; docs/install.md has an example",
+            hint="give its place with --config; deploy/README.md shows one",
         ) from error
     return parse_config(str(path), data)
 
