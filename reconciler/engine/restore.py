@@ -28,16 +28,28 @@ from reconciler.engine.restoresource import (
 from reconciler.engine.volumes import move_volumes
 from reconciler.model import naming
 from reconciler.model.config import Config
-from reconciler.model.errors import BackstayError, Incomplete, NotSupported, PartialFailure, Refused
+from reconciler.model.errors import (
+    BackstayError,
+    Incomplete,
+    NotSupported,
+    PartialFailure,
+    Refused,
+    Stalled,
+)
 from reconciler.model.objects import Resource
-from reconciler.model.restore import Phase, RestoreAction, RestorePlan, RestoreStep
-from reconciler.model.volumes import MoveKind, MoveState, MoveTask
+from reconciler.model.restore import FillStep, Phase, RestoreAction, RestorePlan, RestoreStep
+from reconciler.model.volumes import MoveKind, MoveResult, MoveState, MoveTask
+from reconciler.plan import observe
 from reconciler.plan import restore as planning
 from reconciler.plan.podids import ids_by_claim
 
 _CONCURRENCY = 4
 _PATIENCE = 60
 """Seconds that a definition or a namespace has to become usable."""
+_NEEDS_ROOT = (
+    "only root can give files to other users: let the administrator annotate namespace {} with"
+    " backstay.dev/privileged-movers=true, then restore again"
+)
 _SERVICE_ACCOUNT = Resource(
     group="", version="v1", kind="ServiceAccount", plural="serviceaccounts", namespaced=True
 )
@@ -84,6 +96,8 @@ class Restore:
     def __init__(self, request: RestoreRequest, world: RestorePorts) -> None:
         self._request = request
         self._world = world
+        self._refused: dict[str, str] = {}
+        """What the cluster would not take: path → why."""
 
     def plan(self) -> RestorePlan:
         """Reads everything, changes nothing."""
@@ -126,8 +140,9 @@ class Restore:
         return served_kinds(found.resources)
 
     def execute(self, plan: RestorePlan) -> RestoreResult:
-        """Does what ``plan`` says, once; raises PartialFailure where a volume did not come back."""
+        """Does what ``plan`` says, once; raises PartialFailure where a part did not come back."""
         world = self._world
+        self._refused.clear()
         content = read_point(
             world.store,
             policy_branch(self._request.config.cluster.name, self._request.policy),
@@ -206,7 +221,7 @@ class Restore:
                     host=f"{self._request.config.cluster.name}/{fill.namespace}",
                     image=self._request.config.image,
                     snapshot=fill.snapshot,
-                    privileged=fill.privileged,
+                    privileged=self._is_privileged(fill),
                     run_as_user=fill.run_as_user,
                     run_as_group=fill.run_as_group,
                     fs_group=fill.fs_group,
@@ -214,26 +229,43 @@ class Restore:
             )
         return tasks
 
+    def _is_privileged(self, fill: FillStep) -> bool:
+        """What the namespace says now; what Git says of it counts only where it is made anew."""
+        found = self._world.reader.get(observe.NAMESPACES, fill.namespace)
+        return fill.privileged if found is None else observe.namespace_of(found).privileged_movers
+
     def _create_all(
         self, steps: Sequence[RestoreStep], secrets: Mapping[str, dict[str, Any]]
     ) -> int:
         world = self._world
         created = 0
         for number, step in enumerate(steps, start=1):
-            manifest = secrets.get(step.path, step.manifest)
-            if step.ref.kind == "ServiceAccount" and step.ref.name == "default":
-                # The cluster makes it together with the namespace; ours adds what it had.
-                world.writer.apply(manifest)
-                made = True
-            else:
-                _, made = world.writer.create(manifest)
-            if not made:
+            try:
+                made = self._create(step, secrets.get(step.path, step.manifest))
+            except Stalled as error:
+                if step.phase <= Phase.NAMESPACES:
+                    raise
+                # One object that a webhook refuses must not keep all others away.
+                self._refused[step.path] = f"{step.ref}: {error.message}"
                 world.reporter.warning(
-                    "somebody else made it meanwhile, kept", object=str(step.ref)
+                    "not created", object=str(step.ref), why=error.message, hint=error.hint
                 )
+                made = False
             created += made
             world.reporter.progress(step.phase.name.lower(), number, len(steps))
         return created
+
+    def _create(self, step: RestoreStep, manifest: Mapping[str, Any]) -> bool:
+        if step.ref.kind == "ServiceAccount" and step.ref.name == "default":
+            # The cluster makes it together with the namespace; ours adds what it had.
+            self._world.writer.apply(manifest)
+            return True
+        _, made = self._world.writer.create(manifest)
+        if not made:
+            self._world.reporter.warning(
+                "somebody else made it meanwhile, kept", object=str(step.ref)
+            )
+        return made
 
     def _settle(self, phase: Phase, steps: Sequence[RestoreStep]) -> None:
         """Waits until what was just made can be built upon."""
@@ -315,25 +347,28 @@ class Restore:
         world, tasks = self._world, tuple(by_place.values())
         moves = move_volumes(
             tasks,
-            mover=world.mover,
+            mover=_WhileMarked(world.mover, world.reader),
             clock=world.clock,
             reporter=world.reporter,
             concurrency=_CONCURRENCY,
             deadline=self._request.deadline,
         )
         failed = []
+        hint = "nothing that mounts them was created; restore again, it goes on from here"
         for place, task in by_place.items():
             result = moves.results[place]
             if result.state is MoveState.COMPLETED:
                 world.writer.apply(manifests[place])
             else:
                 failed.append(f"{task.namespace}/{task.claim}: {result.message or result.state}")
+            if result.state is MoveState.PARTIALLY_FAILED and not task.privileged:
+                hint = _NEEDS_ROOT.format(task.namespace)
             # Also where it failed, so that the next restore tries anew; the mark stays.
             self._clean_up(task)
         if failed:
             raise PartialFailure(
                 f"{len(failed)} of {len(tasks)} volumes did not come back: {'; '.join(failed)}",
-                hint="nothing that mounts them was created; restore again, it goes on from here",
+                hint=hint,
             )
 
     def _clean_up(self, task: MoveTask) -> None:
@@ -354,8 +389,16 @@ class Restore:
         missing = [
             str(step.ref)
             for step in again.steps
-            if step.path in wanted and step.action is RestoreAction.CREATE
+            if step.path in wanted
+            and step.action is RestoreAction.CREATE
+            and step.path not in self._refused
         ]
+        if self._refused:
+            raise PartialFailure(
+                f"{len(self._refused)} objects could not be created:"
+                f" {'; '.join(list(self._refused.values())[:5])}",
+                hint="everything else is there; change what refuses them, then restore again",
+            )
         if missing:
             raise PartialFailure(
                 f"{len(missing)} objects were created and are gone again: {', '.join(missing[:5])}",
@@ -372,6 +415,30 @@ class Restore:
             filled=filled,
             differing=differing,
         )
+
+
+class _WhileMarked:
+    """Fills a claim only while it carries the mark of this restore (I12).
+
+    Between the plan and now, or while this one waits, another restore of the same recovery point
+    may have ended, and applications write to the claim already.
+    """
+
+    def __init__(self, mover: ports.VolumeMover, reader: ports.ClusterReader) -> None:
+        self._mover = mover
+        self._reader = reader
+
+    def ensure(self, task: MoveTask) -> MoveResult:
+        """As the port says; FAILED, and nothing is begun, once the mark is gone."""
+        found = self._reader.get(observe.CLAIMS, task.claim, namespace=task.namespace)
+        if found is not None and observe.claim_of(found).restoring == task.run_id:
+            return self._mover.ensure(task)
+        why = "the claim is gone" if found is None else "another restore has filled it meanwhile"
+        return MoveResult(state=MoveState.FAILED, message=f"{why}; nothing was written to it")
+
+    def cleanup(self, task: MoveTask) -> None:
+        """As the port says."""
+        self._mover.cleanup(task)
 
 
 def _marked(manifest: Mapping[str, Any], run_id: str) -> dict[str, Any]:
