@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from reconciler import ports
+from reconciler.adapters.resticenv import FROM_SECRET
 from reconciler.model.config import Credentials
 from reconciler.model.errors import Refused
 from reconciler.model.objects import Resource
@@ -124,6 +125,9 @@ def _read_folder(folder: Path) -> dict[str, bytes]:
 def restic_environment(secret: SecretValue, *, url: str) -> dict[str, str]:
     """The Secret's keys as environment variables for restic, after the check of its annotation.
 
+    Only what restic reads is taken: all of it is copied into a tenant's namespace for a mover, and
+    becomes its environment. What else the Secret holds must not leave this process.
+
     A Secret may be used only for URLs that start with its ``backstay.dev/url-prefix``: otherwise
     whoever may write a Repository could send the keys of another place to a place of theirs.
     Raises Refused. Folders and the environment carry no annotation: they are the person's own.
@@ -138,6 +142,8 @@ def restic_environment(secret: SecretValue, *, url: str) -> dict[str, str]:
             )
     environment = {}
     for key, value in secret.data.items():
+        if not FROM_SECRET.fullmatch(key):
+            continue
         # A file of a key often ends with a newline that nobody meant.
         text = value.decode("utf-8", "surrogateescape")
         environment[key] = text.removesuffix("\n").removesuffix("\r")

@@ -15,10 +15,11 @@ from pathlib import Path
 from reconciler.adapters import resticjson
 from reconciler.model.volumes import RepositoryAccess
 
-_FROM_SECRET = re.compile(
+FROM_SECRET = re.compile(
     r"(AWS|AZURE|B2|GOOGLE|OS|ST)_[A-Z0-9_]+"
     r"|RESTIC_(PASSWORD|REST_USERNAME|REST_PASSWORD|COMPRESSION|PACK_SIZE|READ_CONCURRENCY)"
 )
+"""Variables that restic gets from a Secret, and that movers get with it: nothing else of it."""
 _FROM_PROCESS = re.compile(
     r"PATH|TZ|LANG|LC_ALL|SSL_CERT_(FILE|DIR)|(HTTPS?|NO)_PROXY|(https?|no)_proxy"
     r"|GO(MAXPROCS|MEMLIMIT|GC)"
@@ -38,7 +39,7 @@ def environment(access: RepositoryAccess, cache_dir: Path) -> dict[str, str]:
     env["HOME"] = str(cache_dir)
     env["TMPDIR"] = os.environ.get("TMPDIR") or str(cache_dir)
     given = access.environment.items()
-    env.update({name: value for name, value in given if _FROM_SECRET.fullmatch(name)})
+    env.update({name: value for name, value in given if FROM_SECRET.fullmatch(name)})
     env["RESTIC_REPOSITORY"] = access.url
     env["RESTIC_PROGRESS_FPS"] = "0.2"
     return env
@@ -49,7 +50,7 @@ def secrets(access: RepositoryAccess) -> tuple[str, ...]:
     values = {
         value
         for name, value in access.environment.items()
-        if _FROM_SECRET.fullmatch(name)
+        if FROM_SECRET.fullmatch(name)
         and len(value) >= _SHORTEST_SECRET
         and not _NO_SECRET.fullmatch(name)
     }

@@ -120,6 +120,20 @@ def test_a_prefix_without_a_variable_is_refused() -> None:
     assert "MAIN_RESTIC_PASSWORD" in caught.value.hint
 
 
+def test_only_what_restic_reads_goes_to_movers() -> None:
+    data = {
+        "RESTIC_PASSWORD": KEY.encode(),
+        "AWS_SECRET_ACCESS_KEY": b"key",
+        "RESTIC_PASSWORD_COMMAND": b"sh -c id",
+        "LD_PRELOAD": b"/data/x.so",
+        "identity": b"an ssh key",
+    }
+    assert set(restic_environment(SecretValue("folder x", data), url=URL)) == {
+        "RESTIC_PASSWORD",
+        "AWS_SECRET_ACCESS_KEY",
+    }
+
+
 def secret(prefix: str | None) -> SecretValue:
     annotations = {URL_PREFIX: prefix} if prefix is not None else {}
     return SecretValue(
