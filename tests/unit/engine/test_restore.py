@@ -395,6 +395,18 @@ def test_a_manifest_at_another_place_is_refused() -> None:
         world.restore().plan()
 
 
+def test_a_commit_whose_record_is_of_another_run_is_refused() -> None:
+    world = RunWorld()
+    world.run()
+    world.run(2)
+    last = world.remote.commits[world.remote.heads[BRANCH]]
+    first = world.commits()[1]
+    files = {**last.files, "_run.yaml": first.files["_run.yaml"]}
+    world.remote.commits[last.sha] = replace(last, files=files)
+    with pytest.raises(Refused, match=f"says that it is run {RUN_IDS[1]}"):
+        world.restore().plan()
+
+
 def test_a_kind_that_is_not_served_is_skipped_and_said() -> None:
     world = lost_world()
     world.cluster.resources = [r for r in world.cluster.resources if r.kind != "Deployment"]
@@ -419,6 +431,27 @@ def test_what_is_removed_again_at_once_is_told() -> None:
     writer.create = prune  # type: ignore[attr-defined]
     with pytest.raises(PartialFailure, match="created and are gone again: shop/configmap/settings"):
         world.restored(writer=writer)
+
+
+def test_an_object_that_is_refused_does_not_keep_back_the_others() -> None:
+    world = lost_world()
+    error = Refused("create shop/configmap/settings: HTTP 403: denied by a webhook")
+    writer = FaultyWriter(world.cluster, "create", error=error, after=2)
+    with pytest.raises(PartialFailure, match=r"1 objects .*by a webhook") as caught:
+        world.restored(writer=writer)
+    assert caught.value.exit_code == 3
+    assert "restore again" in caught.value.hint
+    assert world.data[PLACE] == b"a thousand files"
+    assert len(world.cluster.all("Deployment")) == 1
+    assert (world.restored().created, world.restore().plan().empty) == (1, True)
+
+
+def test_a_namespace_that_is_refused_ends_it() -> None:
+    world = lost_world()
+    writer = FaultyWriter(world.cluster, "create", error=Refused("HTTP 403"), after=1)
+    with pytest.raises(Refused, match="HTTP 403"):
+        world.restored(writer=writer)
+    assert world.cluster.writes == []
 
 
 def test_a_leftover_of_the_mover_does_not_fail_the_restore() -> None:
