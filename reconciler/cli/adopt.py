@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import getpass
 import json
+import sys
 from pathlib import Path
 
 import click
 
 from reconciler.cli import wiring
 from reconciler.engine.clusterbranch import adopt_cluster, load_cluster_branch
+from reconciler.model.errors import UsageError
 
 
 @click.command(name="adopt", short_help="Let this cluster write an old one's branches.")
@@ -36,8 +38,10 @@ def command(
         before = marker.uid if marker else "nobody"
         if before != identity.uid and not yes:
             click.echo(f"{name} was written by {before}; this cluster is {identity.uid}.", err=True)
+            if not sys.stdin.isatty():
+                raise UsageError("nobody can answer here", hint="add --yes if that is right")
             click.confirm("Adopt it?", abort=True, err=True)
-        made = adopt_cluster(store, name, identity, now=clock.now(), by=getpass.getuser())
+        made = adopt_cluster(store, name, identity, now=clock.now(), by=who())
     if output == "json":
         click.echo(
             json.dumps({"formatVersion": 1, "cluster": name, "uid": made.uid, "before": before})
@@ -46,3 +50,11 @@ def command(
         click.echo(f"{name} is this cluster's already ({made.uid}).")
     else:
         click.echo(f"{name} is now written by {made.uid}, before by {before}.")
+
+
+def who() -> str:
+    """The person, as far as this machine knows; empty where the user has no name, as in a pod."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):
+        return ""

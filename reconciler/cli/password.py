@@ -9,6 +9,7 @@ import click
 
 from reconciler.cli import wiring
 from reconciler.engine.clusterbranch import load_cluster_branch
+from reconciler.model.config import Config
 from reconciler.model.errors import Refused
 
 
@@ -27,8 +28,7 @@ def command(
     the repository with it. The URL goes to stderr.
     """
     config = wiring.load_config(config_file)
-    client = wiring.cluster(kubeconfig) if not config.secrets else None
-    resolve = wiring.resolver(client)
+    resolve = wiring.resolver(wiring.cluster(kubeconfig) if needs_cluster(config) else None)
     with wiring.manifest_store(config, resolve) as store:
         entries = load_cluster_branch(store, config.cluster.name).entries
     found = [
@@ -52,3 +52,9 @@ def command(
         return
     click.echo(entry.url, err=True)
     click.echo(password)
+
+
+def needs_cluster(config: Config) -> bool:
+    """Whether a Secret must be read. Config that says where their keys are needs no cluster."""
+    store = config.manifest_store.credentials
+    return not config.secrets or bool(store and store.secret_ref)
