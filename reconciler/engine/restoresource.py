@@ -41,6 +41,12 @@ def read_point(
     points = read_points(store, branch)
     point = choose_point(points, at, policy=policy, allow_partial=allow_partial)
     record = read_record(store, point.commit)
+    if (record.name, record.outcome) != (point.run_id, point.outcome):
+        raise Refused(
+            f"commit {point.commit} says that it is run {point.run_id}, {point.outcome}, and its"
+            f" record is of {record.name}, {record.outcome}",
+            hint="somebody copied or changed a run's commit; restore another one",
+        )
     names = [path for path in store.tree(point.commit) if paths.parse_path(path) is not None]
     texts = store.read(point.commit, names)
     stored = tuple(_stored(path, texts[path]) for path in sorted(texts))
