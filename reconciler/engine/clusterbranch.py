@@ -15,7 +15,7 @@ from reconciler import ports
 from reconciler.capture import paths, record
 from reconciler.engine.context import cluster_branch
 from reconciler.model.cluster import ClusterIdentity
-from reconciler.model.errors import ForeignCluster, PushRejected, Transient
+from reconciler.model.errors import ForeignCluster, PushRejected, RepositoryLost, Transient
 from reconciler.model.run import Adoption, ClusterMarker, RepositoryEntry
 from reconciler.model.store import FileChange, Write
 
@@ -110,7 +110,7 @@ def remember_repositories(
     for _ in range(_ATTEMPTS):
         branch = load_cluster_branch(store, cluster)
         check_cluster_uid(branch, cluster, identity)
-        missing = [new for new in wanted if branch.entry(new.repository, new.namespace) is None]
+        missing = [new for new in wanted if not _is_known(branch, new)]
         files: list[FileChange] = []
         if branch.marker is None:
             files.append(_marker_file(_marked(None, cluster, identity.uid, now, "")))
@@ -124,6 +124,18 @@ def remember_repositories(
         if _try_save(store, cluster, branch, tuple(files), message, now):
             return
     raise Transient(f"{cluster_branch(cluster)} moves too fast", hint="run again")
+
+
+def _is_known(branch: ClusterBranch, new: RepositoryEntry) -> bool:
+    """Raises RepositoryLost where another run has meanwhile recorded another one in its place."""
+    known = branch.entry(new.repository, new.namespace)
+    if known is not None and known.id != new.id:
+        raise RepositoryLost(
+            f"repository {new.repository} at {new.url} has id {new.id}, and {known.first_run}"
+            f" recorded {known.id} meanwhile",
+            hint="two runs saw two repositories: do they use the same URL and storage?",
+        )
+    return known is not None
 
 
 def check_cluster_uid(branch: ClusterBranch, cluster: str, identity: ClusterIdentity) -> None:

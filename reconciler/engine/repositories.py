@@ -3,19 +3,30 @@
 A repository is initialised only if no record ever named one for this (Repository, namespace).
 Afterwards "does not exist" and "has another id" mean that it was lost or replaced, and a run that
 made a new one in silence would hide that.
+
+Several policies begin in the same second of their first night, and share the repository of
+`_cluster`. restic does not notice that two make one at the same place of an S3 storage, and what
+comes of it opens with neither's keys: so it is made under a Lease.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from reconciler import ports
 from reconciler.engine.clusterbranch import ClusterBranch
 from reconciler.engine.context import RunPorts, RunRequest
-from reconciler.model.errors import BackstayError, RepositoryLost, RepositoryMissing
+from reconciler.engine.patience import Patience, insist
+from reconciler.model.errors import BackstayError, RepositoryLost, RepositoryMissing, Waiting
 from reconciler.model.run import RepositoryEntry, RepositoryRef
 from reconciler.model.volumes import RepositoryAccess
+
+_LEASE = "backstay-repositories"
+_LEASE_SECONDS = 300
+"""Longer than restic may take to make a repository."""
+_POLL = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +88,13 @@ def _open(
     )
     backend = run.keyring.backend(access)
     known = branch.entry(repository.name, namespace)
-    identifier = _identify(run, backend, access, known)
+    identifier = _identify(request, run, backend, access, known)
     ref = RepositoryRef(name=repository.name, url=url, id=identifier, secret=repository.secret_ref)
     return OpenRepository(ref, access, backend)
 
 
 def _identify(
+    request: RunRequest,
     run: RunPorts,
     backend: ports.VolumeBackend,
     access: RepositoryAccess,
@@ -98,8 +110,7 @@ def _identify(
                 hint="bring it back, or point the Repository to where it is now; Backstay does not"
                 " make a new one in its place",
             ) from error
-        run.reporter.event("initialising repository", repository=access.name, url=access.url)
-        return backend.initialise()
+        return _initialise_once(request, run, backend, access)
     if known is not None and known.id != identifier:
         raise RepositoryLost(
             f"repository {access.name} at {access.url} has id {identifier}, and"
@@ -107,3 +118,49 @@ def _identify(
             hint="find out who replaced it; what it held before is not there",
         )
     return identifier
+
+
+def _initialise_once(
+    request: RunRequest, run: RunPorts, backend: ports.VolumeBackend, access: RepositoryAccess
+) -> str:
+    """Makes the repository, unless another run has done so while this one waited for its turn."""
+    with _alone(request, run):
+        try:
+            return backend.open()
+        except RepositoryMissing:
+            run.reporter.event("initialising repository", repository=access.name, url=access.url)
+            return backend.initialise()
+
+
+@contextmanager
+def _alone(request: RunRequest, run: RunPorts) -> Iterator[None]:
+    """While no other run of this cluster makes a repository; raises Waiting at the deadline."""
+    holder = f"{request.run_id}/{request.pod}"
+    while True:
+        held_by = insist(
+            lambda: run.writer.acquire_lease(
+                request.namespace, _LEASE, holder, seconds=_LEASE_SECONDS
+            ),
+            Patience(
+                what=f"taking the Lease {_LEASE}",
+                clock=run.clock,
+                reporter=run.reporter,
+                deadline=request.deadline,
+            ),
+        )
+        if held_by == holder:
+            break
+        if run.clock.now() >= request.deadline:
+            raise Waiting(
+                f"{held_by} holds the Lease {_LEASE} until now: it makes a restic repository",
+                hint="look at that run's log",
+            )
+        run.clock.sleep(_POLL)
+    try:
+        yield
+    finally:
+        try:
+            run.writer.release_lease(request.namespace, _LEASE, holder)
+        except BackstayError as error:
+            # It ends by itself.
+            run.reporter.warning("lease not released", lease=_LEASE, why=error.message)

@@ -95,7 +95,7 @@ def kill(world: RunWorld, number: int = 1, **changed: Any) -> None:
 
 def holder(world: RunWorld) -> str:
     """Who holds the policy's Lease."""
-    (lease,) = world.cluster.all("Lease")
+    (lease,) = (one for one in world.cluster.all("Lease") if one["metadata"]["name"] == LEASE)
     return str(lease["spec"].get("holderIdentity") or "")
 
 
