@@ -7,16 +7,15 @@ import os
 import pwd
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from reconciler.adapters.resticrepo import ResticRepository
+from reconciler.model import jsonform
 from reconciler.model.errors import (
     BackstayError,
     NotSupported,
@@ -24,46 +23,50 @@ from reconciler.model.errors import (
     Transient,
     WrongPassword,
 )
-from reconciler.model.volumes import MoveState, RepositoryAccess
+from reconciler.model.volumes import MoveResult, MoveState, RepositoryAccess
 from tests.integration.restic.conftest import PASSWORD, Restic
 
 HOST = "prod/shop"
 TAGS = ("policy:shop", "run:1")
 ROOT = os.geteuid() == 0
 NOBODY = pwd.getpwnam("nobody")
-MOVE = """
-import json, sys
-from pathlib import Path
-from reconciler.adapters.resticrepo import ResticRepository
-from reconciler.model.jsonform import to_json
-from reconciler.model.volumes import RepositoryAccess
-
-verb, url, binary, cache, folder, snapshot = sys.argv[1:]
-environment = {"RESTIC_PASSWORD": sys.stdin.read()}
-access = RepositoryAccess(name="m", namespace="n", url=url, secret="", environment=environment)
-backend = ResticRepository(access, cache_dir=Path(cache), binary=binary)
-if verb == "backup":
-    result = backend.backup_folder(Path(folder), host="prod/shop", tags=["run:1"])
-else:
-    result = backend.restore_folder(snapshot, "/data/web", Path(folder))
-print(json.dumps(to_json(result)))
-"""
 
 
-def as_nobody(*arguments: object) -> dict[str, object]:
-    """A copy by a plain user: in a process of its own, because root may do everything."""
-    prefix = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"] if ROOT else []
-    done = subprocess.run(
-        [*prefix, sys.executable, "-c", MOVE, *map(str, arguments)],
-        input=PASSWORD,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+def as_nobody(world: Path, work: Callable[[ResticRepository], MoveResult]) -> MoveResult:
+    """Works on the repository of `open_world` as a plain user.
+
+    Root may do everything, so it becomes nobody in a process of its own; forked, because a plain
+    user may not reach the Python that root runs.
+    """
+    access = RepositoryAccess(
+        name="m",
+        namespace="n",
+        url=str(world / "repository"),
+        secret="s",
+        environment={"RESTIC_PASSWORD": PASSWORD},
     )
-    assert done.returncode == 0, done.stderr
-    found: dict[str, object] = json.loads(done.stdout)
-    return found
+    backend = ResticRepository(access, cache_dir=world / "cache", binary=str(world / "restic"))
+    if not ROOT:
+        return work(backend)
+    answer = world / "answer"
+    answer.touch()
+    answer.chmod(0o666)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.setgroups([])
+            os.setgid(NOBODY.pw_gid)
+            os.setuid(NOBODY.pw_uid)
+            answer.write_text(jsonform.dumps(jsonform.to_json(work(backend))))
+            code = 0
+        except BackstayError as error:
+            answer.write_text(repr(error))
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    assert status == 0, answer.read_text()
+    return jsonform.from_json(MoveResult, json.loads(answer.read_text()))
 
 
 @pytest.fixture
@@ -89,22 +92,20 @@ def test_a_file_that_a_plain_user_cannot_read_is_partial_and_has_a_snapshot(
     volume = open_world / "data" / "web"
     (volume / "readable").write_text("x")
     (volume / "secret").write_text("never in a message")
-    (volume / "secret").chmod(0)
     (volume / "closed").mkdir()
-    (volume / "closed").chmod(0)
-    if ROOT:
-        for path in volume.iterdir():
-            os.chown(path, 0, 0)
-    result = as_nobody(
-        "backup", open_world / "repository", open_world / "restic", open_world / "cache", volume, ""
-    )
-    assert result["state"] == MoveState.PARTIALLY_FAILED.value
-    assert len(str(result["snapshot"])) == 64
-    assert result["errorCount"] == 2, result["errors"]
-    assert result["exitCode"] == 3
-    errors = " ".join(str(error) for error in result["errors"])  # type: ignore[attr-defined]
+    for name in ("secret", "closed"):
+        (volume / name).chmod(0)
+        if ROOT:
+            os.chown(volume / name, 0, 0)
+    result = as_nobody(open_world, lambda r: r.backup_folder(volume, host=HOST, tags=TAGS))
+    assert (result.state, result.exit_code) == (MoveState.PARTIALLY_FAILED, 3)
+    assert len(result.snapshot) == 64
+    assert result.error_count == 2, result.errors
+    errors = " ".join(result.errors)
     assert "secret: permission denied" in errors
-    assert "never in a message" not in json.dumps(result)
+    assert "closed: permission denied" in errors
+    assert "never in a message" not in repr(result)
+    (volume / "closed").chmod(0o700)
 
 
 @pytest.mark.skipif(not ROOT, reason="only root can make a volume that belongs to somebody else")
@@ -114,17 +115,20 @@ def test_a_plain_user_restores_into_a_volume_whose_top_folder_is_roots(open_worl
     os.chown(volume / "file", NOBODY.pw_uid, NOBODY.pw_gid)
     os.chown(volume, 0, 0)
     volume.chmod(0o1777)
-    given = (open_world / "repository", open_world / "restic", open_world / "cache")
-    made = as_nobody("backup", *given, volume, "")
+    made = as_nobody(open_world, lambda r: r.backup_folder(volume, host=HOST, tags=TAGS))
     target = open_world / "target"
     target.mkdir()
     target.chmod(0o1777)
-    result = as_nobody("restore", *given, target, made["snapshot"])
-    assert (result["state"], result["errors"]) == (MoveState.COMPLETED.value, [])
-    target.chmod(0o1755 | 0o002)
-    result = as_nobody("restore", *given, target, made["snapshot"])
-    assert result["state"] == MoveState.PARTIALLY_FAILED.value
-    assert "mode not set" in str(result["errors"])
+
+    def restore(repository: ResticRepository) -> MoveResult:
+        return repository.restore_folder(made.snapshot, "/data/web", target)
+
+    result = as_nobody(open_world, restore)
+    assert (result.state, result.errors) == (MoveState.COMPLETED, ())
+    target.chmod(0o1757)
+    result = as_nobody(open_world, restore)
+    assert result.state is MoveState.PARTIALLY_FAILED
+    assert "mode not set" in " ".join(result.errors)
 
 
 @pytest.mark.skipif(not ROOT, reason="only root can give files to somebody else")
@@ -132,28 +136,16 @@ def test_owners_that_a_plain_user_cannot_set_make_a_restore_partial(open_world: 
     volume = open_world / "data" / "web"
     (volume / "file").write_text("x")
     os.chown(volume / "file", 1234, 5678)
-    environment = {"RESTIC_PASSWORD": PASSWORD}
-    access = RepositoryAccess(
-        name="m", namespace="n", url=str(open_world / "repository"), secret="",
-        environment=environment,
-    )  # fmt: skip
-    backend = ResticRepository(
-        access, cache_dir=open_world / "rootcache", binary=str(open_world / "restic")
-    )
-    made = backend.backup_folder(volume, host=HOST, tags=TAGS)
-    for path in [open_world / "repository", *(open_world / "repository").rglob("*")]:
-        os.chown(path, NOBODY.pw_uid, NOBODY.pw_gid)
+    (volume / "file").chmod(0o644)
+    made = as_nobody(open_world, lambda r: r.backup_folder(volume, host=HOST, tags=TAGS))
+    assert made.state is MoveState.COMPLETED
     target = open_world / "target"
     target.mkdir()
     os.chown(target, NOBODY.pw_uid, NOBODY.pw_gid)
-    result = as_nobody(
-        "restore", open_world / "repository", open_world / "restic", open_world / "cache",
-        target, made.snapshot,
-    )  # fmt: skip
+    result = as_nobody(open_world, lambda r: r.restore_folder(made.snapshot, "/data/web", target))
     assert (target / "file").read_text() == "x"
-    assert result["state"] == MoveState.PARTIALLY_FAILED.value
-    errors = " ".join(str(error) for error in result["errors"])  # type: ignore[attr-defined]
-    assert "/web/file: owner 1234:5678 not set" in errors
+    assert (result.state, result.error_count) == (MoveState.PARTIALLY_FAILED, 1)
+    assert "/web/file: owner 1234:5678 not set" in result.errors[0]
 
 
 def test_a_killed_restic_is_an_error_and_the_next_one_succeeds(

@@ -68,7 +68,7 @@ class Movers:
         code = "import sys; from reconciler.cli.main import main; main()"
         return subprocess.Popen(
             [sys.executable, "-c", code, *arguments],
-            env={**environment, "PYTHONPATH": str(Path(__file__).parents[3])},
+            env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
