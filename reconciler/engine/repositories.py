@@ -20,6 +20,7 @@ from reconciler.engine.clusterbranch import ClusterBranch
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.patience import Patience, insist
 from reconciler.model.errors import BackstayError, RepositoryLost, RepositoryMissing, Waiting
+from reconciler.model.policy import CLUSTER_NAMESPACE
 from reconciler.model.run import RepositoryEntry, RepositoryRef
 from reconciler.model.volumes import RepositoryAccess
 
@@ -51,7 +52,11 @@ class Repositories:
 def open_repositories(
     request: RunRequest, run: RunPorts, branch: ClusterBranch, namespaces: Iterable[str]
 ) -> Repositories:
-    """Opens the policy's repository for each namespace; one that fails does not stop the others."""
+    """Opens the policy's repository for each namespace; one that fails does not stop the others.
+
+    Except that of `_cluster`: nothing is backed up without it, and a storage that is away takes
+    its time with each question.
+    """
     opened: dict[str, OpenRepository] = {}
     failed: dict[str, BackstayError] = {}
     entries: list[RepositoryEntry] = []
@@ -63,6 +68,8 @@ def open_repositories(
             run.reporter.warning(
                 "repository can't be used", namespace=namespace, why=error.message, hint=error.hint
             )
+            if namespace == CLUSTER_NAMESPACE:
+                break
             continue
         opened[namespace] = found
         entries.append(
