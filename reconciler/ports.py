@@ -132,7 +132,7 @@ class VolumeBackend(Protocol):
     def backup_stream(
         self, chunks: Iterable[bytes], *, host: str, path: str, tags: Sequence[str]
     ) -> ResticSnapshot:
-        """Stores a stream as one file; nothing is stored if the iterable raises."""
+        """Stores a stream as one file; nothing is stored if the iterable raises or is empty."""
         ...
 
     def backup_folder(
@@ -144,7 +144,7 @@ class VolumeBackend(Protocol):
         exclude: Sequence[str] = (),
         progress: Callable[[int, int], None] | None = None,
     ) -> MoveResult:
-        """Stores ``.`` with the working directory at ``folder``; progress: (done, total) bytes."""
+        """Stores the folder as ``/<name>``, with its own mode; progress: (done, total) bytes."""
         ...
 
     def restore_folder(
