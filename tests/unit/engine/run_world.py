@@ -199,7 +199,7 @@ class RunWorld:
             run_id=RUN_IDS[number - 1],
             trigger=Trigger.SCHEDULE,
             started=started,
-            deadline=self.clock.now() + timedelta(hours=1),
+            deadline=self.clock.now() + timedelta(minutes=10),
             namespace=SYSTEM,
             pod=f"run-{number}-a",
             writer="backstay test",

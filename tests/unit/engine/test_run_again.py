@@ -279,7 +279,7 @@ def test_a_remote_that_stays_away_ends_the_run_at_its_deadline() -> None:
     begin = world.clock.now()
     with pytest.raises(Transient, match="connection refused"):
         world.run(2, store=Away(world.remote))
-    assert 3600 < (world.clock.now() - begin).total_seconds() < 2 * 3600
+    assert 600 < (world.clock.now() - begin).total_seconds() < 1200
     assert world.mover.cleaned == [("shop", "files")] * 2, "no mover and no key stays behind"
     assert holder(world) == ""
 
