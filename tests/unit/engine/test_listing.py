@@ -61,16 +61,6 @@ def test_a_reader_that_leaves_early_takes_the_thread_with_it() -> None:
     assert reading() == []
 
 
-def test_an_error_in_the_readers_work_takes_the_thread_with_it() -> None:
-    with (
-        pytest.raises(KeyError),
-        closing(list_all(full_cluster(), [(MAPS, "")])) as found,
-    ):
-        for _ in found:
-            raise KeyError("broken")
-    assert reading() == []
-
-
 def test_what_is_no_error_of_ours_is_raised_where_it_is_seen() -> None:
     class Broken(FakeCluster):
         def pages(self, *_: Any, **__: Any) -> Iterator[list[dict[str, Any]]]:
