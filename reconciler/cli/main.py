@@ -96,6 +96,11 @@ def wants_json(arguments: list[str]) -> bool:
     return False
 
 
+def error_code(code: int, arguments: list[str]) -> int:
+    """The code of an error. Where 2 means "changes", no error may be 2: it is 1."""
+    return 1 if code < Interrupted.exit_code and "--detailed-exitcode" in arguments else code
+
+
 def show_error(error: BackstayError, *, as_json: bool) -> None:
     """One error on stderr: what happened, then what to do next."""
     if as_json:
@@ -133,12 +138,12 @@ def run(arguments: list[str]) -> int:
         return Interrupted.exit_code
     except click.ClickException as error:
         error.show()
-        return 2
+        return error_code(2, arguments)
     except BackstayError as error:
         show_error(error, as_json=as_json)
         if isinstance(error, Bug):
             traceback.print_exc()
-        return error.exit_code
+        return error_code(error.exit_code, arguments)
     except KeyboardInterrupt:
         show_error(Interrupted("interrupted"), as_json=as_json)
         return Interrupted.exit_code

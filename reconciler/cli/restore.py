@@ -6,6 +6,7 @@ import json
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -65,23 +66,25 @@ def command(
         )
         restore = Restore(request, world)
         plan = restore.plan()
-        _show(plan, output)
+        _show(plan, output, plan_only=plan_only)
         if plan_only:
             return 0
-        if plan.empty:
-            click.echo("Nothing to do.", err=output == "json")
-            return 0
-        _ask(yes)
-        result = restore.execute(plan)
-    _tell(result, output)
+        result = None
+        if not plan.empty:
+            _ask(yes)
+            result = restore.execute(plan)
+    _tell(plan, result, output)
     return 0
 
 
-def _show(plan: RestorePlan, output: str) -> None:
-    if output == "json":
+def _show(plan: RestorePlan, output: str, *, plan_only: bool) -> None:
+    """Stdout gets one JSON document: the plan alone, or with its result, when that is known."""
+    if output != "json":
+        click.echo(report.render_plan(plan), nl=False)
+    elif plan_only:
         click.echo(json.dumps(report.plan_document(plan)))
     else:
-        click.echo(report.render_plan(plan), nl=False)
+        click.echo(report.render_plan(plan), nl=False, err=True)
 
 
 def _ask(yes: bool) -> None:
@@ -93,18 +96,30 @@ def _ask(yes: bool) -> None:
         raise Interrupted("not restored")
 
 
-def _tell(result: RestoreResult, output: str) -> None:
-    if output == "json":
-        document = {
-            "formatVersion": 1,
-            "type": "restoreResult",
+def restore_document(plan: RestorePlan, result: RestoreResult | None) -> dict[str, Any]:
+    """A plan and what came of it; ``result`` is null where there was nothing to do."""
+    return {
+        "formatVersion": 1,
+        "type": "restore",
+        "plan": report.plan_document(plan),
+        "result": {
             "created": result.created,
             "kept": result.kept,
             "skipped": result.skipped,
             "filled": result.filled,
             "differing": list(result.differing),
         }
-        click.echo(json.dumps(document))
+        if result
+        else None,
+    }
+
+
+def _tell(plan: RestorePlan, result: RestoreResult | None, output: str) -> None:
+    if output == "json":
+        click.echo(json.dumps(restore_document(plan, result)))
+        return
+    if result is None:
+        click.echo("Nothing to do.")
         return
     click.echo(
         f"Restored: {result.created} objects created, {result.filled} volumes filled,"

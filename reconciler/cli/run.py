@@ -71,8 +71,14 @@ def command(
 
 
 def _execute(policy: str, compiled_file: Path, config_file: Path) -> int:
-    text = compiled_file.read_text(encoding="utf-8")
-    compiled = load_compiled(text)
+    try:
+        text = compiled_file.read_text(encoding="utf-8")
+        compiled = load_compiled(text)
+    except (OSError, ValueError) as error:
+        raise UsageError(
+            f"{compiled_file} can't be read as a compiled policy: {error}",
+            hint="the controller writes it into a ConfigMap; look at what is mounted there",
+        ) from error
     if compiled.policy.name != policy:
         raise UsageError(f"{compiled_file} holds policy {compiled.policy.name}, not {policy}")
     config = wiring.load_config(config_file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -51,3 +52,23 @@ def test_exit_codes_of_the_contract() -> None:
         errors.Transient: 1, errors.Refused: 1,
     }  # fmt: skip
     assert {kind: kind.exit_code for kind in expected} == expected
+
+
+def test_with_detailed_exit_codes_no_error_passes_for_changes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    missing = ["plan", "--config", "/nowhere/backstay.yaml"]
+    assert main.run(missing) == 2
+    assert main.run([*missing, "--detailed-exitcode"]) == 1
+    assert main.run(["plan", "--detailed-exitcode", "--bogus"]) == 1
+    assert main.error_code(130, ["--detailed-exitcode"]) == 130
+    assert "/nowhere/backstay.yaml" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_compiled_policy_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for data in (b"root:x:0:0", b"\xff\xfe", b"[]", b'{"formatVersion": 1}'):
+        (tmp_path / "policy.json").write_bytes(data)
+        assert main.run(["run", "shop", "--compiled", str(tmp_path / "policy.json")]) == 2
+        assert "can't be read as a compiled policy" in capsys.readouterr().err
