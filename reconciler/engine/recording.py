@@ -59,8 +59,12 @@ def make_failed_record(
     plan: RunPlan,
     error: BackstayError,
 ) -> RunRecord:
-    """A run that stored nothing: each namespace is Failed for the same reason."""
+    """A run that stored nothing: each namespace is Failed for the same reason.
+
+    Where not even the namespaces are known, the reason is among the warnings.
+    """
     now = run.clock.now().replace(microsecond=0)
+    reasons = (error.hint,) if plan.selection.names else (error.message, error.hint)
     namespaces = tuple(
         NamespaceRecord(
             name=name,
@@ -80,7 +84,7 @@ def make_failed_record(
         finished=now,
         outcome=Outcome.FAILED,
         namespaces=namespaces,
-        warnings=(error.hint,) if error.hint else (),
+        warnings=tuple(filter(None, reasons)),
         retention=request.compiled.policy.retention.words(),
         writer=request.writer,
     )

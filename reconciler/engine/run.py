@@ -9,7 +9,7 @@ recovery point.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +24,7 @@ from reconciler.engine.publishing import publish
 from reconciler.engine.recording import make_failed_record, make_record
 from reconciler.engine.runlease import hold_lease
 from reconciler.engine.runplan import (
+    NothingSelected,
     RunPlan,
     is_copied,
     leftover_task,
@@ -34,9 +35,10 @@ from reconciler.engine.runplan import (
 from reconciler.model.cluster import ClusterIdentity
 from reconciler.model.errors import BackstayError, Interrupted
 from reconciler.model.policy import CLUSTER_NAMESPACE
-from reconciler.model.run import Outcome, RunRecord
+from reconciler.model.run import Outcome, RepositoryEntry, RunRecord
 from reconciler.model.store import Write
 from reconciler.model.volumes import MoveTask
+from reconciler.plan.selection import Selection
 
 Stopped = Callable[[], bool]
 T = TypeVar("T")
@@ -75,7 +77,7 @@ def execute_run(
     ``stopped`` turning true ends the run with Interrupted; what movers do goes on, and the same
     run started again adopts it.
     """
-    with hold_lease(request, run) as check_lease:
+    with hold_lease(request, run, stopped) as check_lease:
         return _Run(request, run, check_lease, stopped).execute()
 
 
@@ -103,27 +105,37 @@ class _Run:
         done = self._insist("reading the last record", lambda: self._find_own(parent))
         if done is not None:
             return self._conclude_again(done)
-        plan = make_run_plan(request, run)
+        try:
+            plan = make_run_plan(request, run)
+        except NothingSelected:
+            raise
+        except BackstayError as error:
+            self._remember(identity, ())
+            return self._fail(identity, parent, RunPlan(Selection(()), {}, 0), error)
         tell_plan(plan, run.reporter)
         opened = repositories.open_repositories(
             request, run, branch, (CLUSTER_NAMESPACE, *plan.with_data)
         )
-        # Also where none could be opened: a branch without the marker would be a foreign one.
+        self._remember(identity, opened.entries)
+        failure = opened.failed.get(CLUSTER_NAMESPACE)
+        if failure is not None:
+            return self._fail(identity, parent, plan, failure)
+        return self._back_up(identity, parent, plan, opened)
+
+    def _remember(self, identity: ClusterIdentity, entries: Sequence[RepositoryEntry]) -> None:
+        """Also where there is none: without the marker the branch would be a foreign one."""
+        request, run = self._request, self._run
         self._insist(
             "recording repositories",
             lambda: clusterbranch.remember_repositories(
                 run.store,
                 request.cluster,
                 identity,
-                opened.entries,
+                entries,
                 run_id=request.run_id,
                 now=run.clock.now(),
             ),
         )
-        failure = opened.failed.get(CLUSTER_NAMESPACE)
-        if failure is not None:
-            return self._fail(identity, parent, plan, failure)
-        return self._back_up(identity, parent, plan, opened)
 
     def _find_own(self, tip: str | None) -> str | None:
         """The commit of this very run below ``tip``, if its pod died after the push."""

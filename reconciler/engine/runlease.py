@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from reconciler.engine.context import RunPorts, RunRequest
-from reconciler.model.errors import BackstayError, Waiting
+from reconciler.model.errors import BackstayError, Interrupted, Waiting
 from reconciler.model.naming import lease_name
 from reconciler.model.objects import Resource
 
@@ -43,7 +43,7 @@ def _is_dead(run: RunPorts, namespace: str, holder: str) -> bool:
     return found is None or found.get("status", {}).get("phase") in ("Succeeded", "Failed")
 
 
-def _acquire(request: RunRequest, run: RunPorts, holder: str) -> None:
+def _acquire(request: RunRequest, run: RunPorts, holder: str, stopped: Callable[[], bool]) -> None:
     name = lease_name(request.policy.name)
     while True:
         held_by = run.writer.acquire_lease(request.namespace, name, holder, seconds=DURATION)
@@ -66,18 +66,22 @@ def _acquire(request: RunRequest, run: RunPorts, holder: str) -> None:
                 f"pod {held_by.rpartition('/')[2]} of this very run still holds the Lease {name}",
                 hint="look at that pod; the run ends with it",
             )
+        if stopped():
+            raise Interrupted("stopped while the pod before this one ends")
         run.clock.sleep(_WAIT_FOR_PREDECESSOR)
 
 
 @contextmanager
-def hold_lease(request: RunRequest, run: RunPorts) -> Iterator[Callable[[], None]]:
+def hold_lease(
+    request: RunRequest, run: RunPorts, stopped: Callable[[], bool] = lambda: False
+) -> Iterator[Callable[[], None]]:
     """Holds the policy's Lease; yields a check that raises LeaseLost once somebody took it.
 
     The check asks the cluster, so a Lease that could not be renewed for a while is not trusted.
     """
     holder = f"{request.run_id}/{request.pod}"
     name = lease_name(request.policy.name)
-    _acquire(request, run, holder)
+    _acquire(request, run, holder, stopped)
     ended = threading.Event()
     lost = threading.Event()
 

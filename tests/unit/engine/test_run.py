@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.capture import message
 from reconciler.engine.runplan import NothingSelected
-from reconciler.model.errors import RepositoryLost, Transient, WrongPassword
+from reconciler.model.errors import Refused, RepositoryLost, Transient, WrongPassword
 from reconciler.model.objects import Gap, Resource
 from reconciler.model.policy import CopyMethod, VolumeRule, Volumes
 from reconciler.model.run import Outcome
@@ -437,6 +437,18 @@ def test_a_storage_that_goes_away_half_way_is_a_failed_record() -> None:
     assert isinstance(result.error, Transient)
     assert world.changed_paths() == {"_run.yaml"}
     assert world.record().name == RUN_IDS[1]
+
+
+@pytest.mark.parametrize("kind", ["Namespace", "PersistentVolumeClaim"])
+def test_a_cluster_that_cannot_be_looked_at_is_a_failed_record(kind: str) -> None:
+    world = RunWorld()
+    error = Refused("list: HTTP 403 Forbidden", hint="grant it")
+    result = world.run(reader=FaultyReader(world.cluster, list_of(kind), error=error))
+    assert result.error is error
+    assert result.record.outcome is Outcome.FAILED
+    assert result.record.warnings == ("list: HTTP 403 Forbidden", "grant it")
+    assert world.record() == result.record
+    assert world.run(2).record.outcome is Outcome.COMPLETED
 
 
 def test_a_deadline_fails_the_movers_that_are_not_done() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -367,6 +368,16 @@ def test_a_successor_does_not_wait_for_ever() -> None:
     with pytest.raises(Waiting, match="run-1-a") as caught:
         world.run(pod="run-1-b")
     assert caught.value.hint
+
+
+def test_a_successor_that_is_to_stop_does_not_wait() -> None:
+    world = RunWorld()
+    world.cluster.put(manifest("Pod", "run-1-a", SYSTEM, status={"phase": "Running"}))
+    kill(world, mover=CrashingMover(world.mover, 0))
+    request = replace(world.request(), pod="run-1-b")
+    with pytest.raises(Interrupted):
+        execute_run(request, world.ports(), stopped=lambda: True)
+    assert holder(world) == f"{RUN_IDS[0]}/run-1-a"
 
 
 def test_a_run_that_lost_its_lease_pushes_nothing() -> None:
