@@ -126,7 +126,7 @@ def _end_of(at: str) -> datetime:
                 days=1, microseconds=-1
             )
         moment = datetime.fromisoformat(at)
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise UsageError(
             f"--at {at}: not a time, a date, a run or a commit",
             hint="latest, 2026-11-21, 2026-11-21T02:00:00Z, a run's name or a commit",

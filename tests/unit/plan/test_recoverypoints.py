@@ -92,7 +92,7 @@ def test_a_failed_run_is_never_a_recovery_point(at: str, allow: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "at", ["yesterday", "2026-13-01", "2026-11-20T25:00:00Z", "abc", "2026-02-30", "9999-12-31", ""]
+    "at", ["yesterday", "2026-13-01", "2026-11-20T25:00:00Z", "abc", "2026-02-30", ""]
 )
 def test_what_is_no_form_of_at_is_wrong_usage(at: str) -> None:
     with pytest.raises(UsageError) as caught:
