@@ -28,6 +28,8 @@ from reconciler.plan.selection import list_cluster_wide
 
 EVERYTHING = "*"
 """As a gap's group: all that a namespace holds."""
+_LOOK_BACK = 100
+"""Commits that are searched for the run that made the tree: so many in a row would have failed."""
 _LEFT = "it left the selection without a change of the policy: its files are gone from the tree"
 _UNSELECTED = "the policy was changed and does not select it any more: its files are gone"
 
@@ -254,12 +256,12 @@ class _Capture:
 
         A Failed run keeps the tree of the run before it, so its own policy says nothing.
         """
-        for commit in self._run.store.log(self._request.branch):
+        for commit in self._run.store.log(self._request.branch, limit=_LOOK_BACK):
             summary = message.parse_summary(commit.trailers)
             if summary is not None and summary.outcome is not Outcome.FAILED:
                 before = read_record(self._run.store, commit.sha).policy.digest
                 return before != self._request.policy.digest
-        return True
+        return False
 
     def _counts(self, namespace: str) -> Counts:
         def number(what: str) -> int:
