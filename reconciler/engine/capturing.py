@@ -22,8 +22,10 @@ from reconciler.engine.history import read_record
 from reconciler.engine.listing import Target, discovered, list_all
 from reconciler.engine.observe import observe_namespaces
 from reconciler.engine.runplan import RunPlan
+from reconciler.model.cluster import Claim
 from reconciler.model.objects import Gap, ObjectRef, Resource
 from reconciler.model.run import ClusterScopedRecord, Counts, LeftOutCount, Outcome, Reference
+from reconciler.plan.observe import CLAIMS, claim_of
 from reconciler.plan.selection import list_cluster_wide
 
 EVERYTHING = "*"
@@ -61,6 +63,8 @@ class CapturedTree:
     left: Mapping[str, LeftNamespace]
     cluster_scoped: ClusterScopedRecord
     gaps: tuple[Gap, ...]
+    claims: tuple[Claim, ...]
+    """Claims in the tree, also those that the run did not know when it decided on volumes."""
     secrets: tuple[bytes, ...] = field(repr=False)
 
 
@@ -113,6 +117,7 @@ class _Capture:
         self._left_out_uids: set[str] = set()
         """A list that began again gives them twice."""
         self._secrets: dict[str, bytes] = {}
+        self._claims: dict[str, Claim] = {}
         self._gaps: list[Gap] = []
         self._references = references.References(self._selected)
 
@@ -135,6 +140,7 @@ class _Capture:
                 objects=self._counts(""), references=tuple(sorted(referenced))
             ),
             gaps=tuple(self._gaps),
+            claims=tuple(self._claims.values()),
             secrets=tuple(line + b"\n" for line in self._secrets.values()),
         )
 
@@ -165,7 +171,9 @@ class _Capture:
             namespace = raw["metadata"].get("namespace", "")
             if namespace in self._selected:
                 self._references.observe(resource, raw)
-                self._take(resource, raw, namespace)
+                if self._take(resource, raw, namespace) and resource.folder == CLAIMS.folder:
+                    claim = claim_of(raw)
+                    self._claims[f"{namespace}/{claim.name}"] = claim
 
     def _listed(self, targets: Iterable[Target]) -> Iterator[tuple[Resource, dict[str, Any]]]:
         """Every object once; what could not be listed becomes a gap."""

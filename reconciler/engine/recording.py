@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from reconciler.engine.capturing import CapturedTree
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.proving import ProvenVolumes
 from reconciler.engine.runplan import RunPlan
 from reconciler.model.cluster import ClusterIdentity
 from reconciler.model.errors import BackstayError
+from reconciler.model.policy import CopyMethod
 from reconciler.model.run import (
     ClusterRef,
     Counts,
@@ -18,6 +21,9 @@ from reconciler.model.run import (
     VolumeRecord,
 )
 from reconciler.plan import outcomes
+from reconciler.plan.selection import decide_volume
+
+_TOO_LATE = "it appeared after the run had begun: its data will be in the next one"
 
 
 def make_record(
@@ -31,7 +37,12 @@ def make_record(
 ) -> RunRecord:
     """The whole record; its outcome is the worst of its namespaces."""
     namespaces = [
-        _namespace(name, captured, proven.records.get(name, ())) for name in plan.selection.names
+        _namespace(
+            name,
+            captured,
+            (*proven.records.get(name, ()), *_appeared(request, plan, captured, name)),
+        )
+        for name in plan.selection.names
     ]
     namespaces += [_gone(name, captured) for name in captured.left]
     return RunRecord(
@@ -88,6 +99,27 @@ def make_failed_record(
         retention=request.compiled.policy.retention.words(),
         writer=request.writer,
     )
+
+
+def _appeared(
+    request: RunRequest, plan: RunPlan, captured: CapturedTree, namespace: str
+) -> Iterator[VolumeRecord]:
+    """Claims that are in the tree and came after the run had decided: nobody copied their data."""
+    known = {decision.claim.name for decision in plan.decisions[namespace]}
+    for claim in captured.claims:
+        if claim.namespace != namespace or claim.name in known:
+            continue
+        decision = decide_volume(request.compiled.policy.volumes, claim, None)
+        skipped = decision.method is CopyMethod.SKIP
+        yield VolumeRecord(
+            claim=claim.name,
+            copy_method=str(decision.method),
+            why=decision.why,
+            outcome=Outcome.SKIPPED if skipped else Outcome.FAILED,
+            reason="" if skipped else _TOO_LATE,
+            capacity=claim.size,
+            storage_class=claim.storage_class,
+        )
 
 
 def _cluster(request: RunRequest, identity: ClusterIdentity) -> ClusterRef:

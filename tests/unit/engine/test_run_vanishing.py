@@ -1,16 +1,19 @@
-"""A namespace that goes while it is captured: its lists are empty, and that proves nothing."""
+"""What goes or comes while a run is at work: it is not taken for deleted, nor for backed up."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from reconciler.model.cluster import Discovery
 from reconciler.model.objects import Resource
+from reconciler.model.policy import CopyMethod, VolumeRule
 from reconciler.model.run import Outcome
 from tests.fakes.cluster import FakeCluster
-from tests.unit.engine.run_world import RunWorld, manifest, put_shop
+from tests.unit.engine.run_world import POLICY, RunWorld, claim, manifest, put_shop
 
 
 class _Vanishing(FakeCluster):
@@ -52,3 +55,35 @@ def test_the_run_after_it_came_back_is_complete() -> None:
     world.run(2, reader=_Vanishing(world.cluster, back=True))
     put_shop(world.cluster)
     assert world.run(3).record.outcome is Outcome.COMPLETED
+
+
+class _Growing(FakeCluster):
+    """The same cluster; a claim comes once the run has decided on volumes."""
+
+    def __init__(self, inner: FakeCluster) -> None:
+        self.__dict__ = inner.__dict__
+
+    def discover(self) -> Discovery:
+        """As ever, a moment later."""
+        self.put(claim("late"))
+        return super().discover()
+
+
+def test_i4_a_claim_that_came_during_the_run_is_not_said_to_be_backed_up() -> None:
+    world = RunWorld()
+    record = world.run(reader=_Growing(world.cluster)).record
+    assert "shop/persistentvolumeclaim/late.yaml" in world.tree()
+    assert record.outcome is Outcome.PARTIALLY_FAILED
+    late = record.namespaces[0].volumes[-1]
+    assert (late.claim, late.outcome, late.snapshot) == ("late", Outcome.FAILED, None)
+    assert record.namespaces[0].reasons == (
+        "volume late: it appeared after the run had begun: its data will be in the next one",
+    )
+    assert world.record() == record
+    assert world.run(2).record.outcome is Outcome.COMPLETED
+
+
+def test_a_claim_that_came_during_the_run_and_is_skipped_by_rule_is_no_failure() -> None:
+    rule = VolumeRule(claims=("late",), copy_method=CopyMethod.SKIP, reason="a cache")
+    world = RunWorld(policy=replace(POLICY, volumes=replace(POLICY.volumes, rules=(rule,))))
+    assert world.run(reader=_Growing(world.cluster)).record.outcome is Outcome.COMPLETED
