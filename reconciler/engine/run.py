@@ -21,6 +21,7 @@ from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.history import read_record
 from reconciler.engine.patience import Patience, insist
 from reconciler.engine.publishing import publish
+from reconciler.engine.rebasing import put_on_tip
 from reconciler.engine.recording import make_failed_record, make_record
 from reconciler.engine.runlease import hold_lease
 from reconciler.engine.runplan import (
@@ -238,7 +239,13 @@ class _Run:
         except BaseException:
             commit.abort()
             raise
-        return _Committed(made, made_as, lambda tip: run.store.reparent(made_as, tip))
+
+        def put_on(tip: str | None) -> str:
+            return put_on_tip(
+                run.store, request.branch, made_as, tip, message=text, when=made.finished
+            )
+
+        return _Committed(made, made_as, put_on)
 
     def _fail(
         self,
