@@ -178,6 +178,10 @@ class Restore:
         key = fingerprint_key(self._world.keyring, content.record)
         for path in holding:
             secret = found.get(path)
+            if secret is None and content.record.gaps:
+                # A list failed, and the manifest was kept: its value is in an older point.
+                self._refused[path] = f"{path}: its value is not in this recovery point"
+                continue
             resource = Resource(
                 group="", version="v1", kind="Secret", plural="secrets", namespaced=True
             )
@@ -240,6 +244,8 @@ class Restore:
         world = self._world
         created = 0
         for number, step in enumerate(steps, start=1):
+            if step.path in self._refused:
+                continue
             try:
                 made = self._create(step, secrets.get(step.path, step.manifest))
             except Stalled as error:

@@ -165,57 +165,6 @@ def test_i12_a_claim_that_appeared_since_the_plan_keeps_its_data() -> None:
     assert "shop/persistentvolumeclaim/files" in kept
 
 
-def test_i12_a_claim_that_another_restore_has_filled_since_the_plan_keeps_its_data() -> None:
-    world = lost_world()
-    world.mover._effect = lambda _: MoveResult(state=MoveState.FAILED, message="no space")
-    with pytest.raises(PartialFailure):
-        world.restored()
-    world.mover._effect = world.move
-    slow = world.restore()
-    plan = slow.plan()
-    assert [fill.action for fill in plan.fills] == [RestoreAction.CREATE]
-    world.restored()
-    world.data[PLACE] = b"written since by the application"
-    with pytest.raises(PartialFailure, match="another restore has filled it meanwhile"):
-        slow.execute(plan)
-    assert world.data[PLACE] == b"written since by the application"
-
-
-@pytest.mark.parametrize("now", [True, False])
-def test_who_may_be_root_is_what_the_namespace_says_now(now: bool) -> None:
-    world = RunWorld()
-    namespace, key = manifest("Namespace", "shop", ""), "backstay.dev/privileged-movers"
-    then = {} if now else {key: "true"}
-    world.cluster.edit(namespace, lambda raw: raw["metadata"].update(annotations=then))
-    world.run()
-    world.cluster.remove(claim("files"))
-    world.cluster.edit(
-        namespace, lambda raw: raw["metadata"].update(annotations={key: "true"} if now else {})
-    )
-    restore = world.restore()
-    (task,) = restore._tasks(restore.plan())
-    assert task.privileged is now
-
-
-def test_an_object_that_is_refused_does_not_keep_the_others_away() -> None:
-    world = lost_world()
-    made = world.cluster.create
-
-    def refuse(obj: Any) -> Any:
-        if obj["kind"] == "ConfigMap":
-            raise Refused("an admission webhook says no")
-        return made(obj)
-
-    writer = FaultyWriter(world.cluster, "none", error=BackstayError(""))
-    writer.create = refuse  # type: ignore[attr-defined]
-    with pytest.raises(PartialFailure, match=r"1 objects .*shop/configmap/settings: an adm") as one:
-        world.restored(writer=writer)
-    assert "everything else is there" in one.value.hint
-    assert world.data[PLACE] == b"a thousand files"
-    assert len(world.cluster.all("Deployment")) == 1
-    assert world.restored().created == 1
-
-
 def test_i11_killed_between_claim_and_data_it_goes_on_and_fills_it() -> None:
     world = lost_world()
 
@@ -392,18 +341,6 @@ def test_a_manifest_at_another_place_is_refused() -> None:
     files["shop/configmap/other.yaml"] = files["shop/configmap/settings.yaml"]
     world.remote.commits[commit.sha] = replace(commit, files=files)
     with pytest.raises(Refused, match="not where a run would have put it"):
-        world.restore().plan()
-
-
-def test_a_commit_whose_record_is_of_another_run_is_refused() -> None:
-    world = RunWorld()
-    world.run()
-    world.run(2)
-    last = world.remote.commits[world.remote.heads[BRANCH]]
-    first = world.commits()[1]
-    files = {**last.files, "_run.yaml": first.files["_run.yaml"]}
-    world.remote.commits[last.sha] = replace(last, files=files)
-    with pytest.raises(Refused, match=f"says that it is run {RUN_IDS[1]}"):
         world.restore().plan()
 
 

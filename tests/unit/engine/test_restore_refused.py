@@ -1,0 +1,93 @@
+"""A restore beside others, and with parts that can't come back: the rest does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from reconciler.model.errors import BackstayError, PartialFailure, Refused
+from reconciler.model.restore import RestoreAction
+from reconciler.model.run import Outcome
+from reconciler.model.volumes import MoveResult, MoveState
+from tests.fakes.faults import FaultyReader, FaultyWriter
+from tests.unit.engine.run_world import BRANCH, RUN_IDS, RunWorld, claim, manifest
+from tests.unit.engine.test_restore import PLACE, lost_world
+
+
+def test_i12_a_claim_that_another_restore_has_filled_since_the_plan_keeps_its_data() -> None:
+    world = lost_world()
+    world.mover._effect = lambda _: MoveResult(state=MoveState.FAILED, message="no space")
+    with pytest.raises(PartialFailure):
+        world.restored()
+    world.mover._effect = world.move
+    slow = world.restore()
+    plan = slow.plan()
+    assert [fill.action for fill in plan.fills] == [RestoreAction.CREATE]
+    world.restored()
+    world.data[PLACE] = b"written since by the application"
+    with pytest.raises(PartialFailure, match="another restore has filled it meanwhile"):
+        slow.execute(plan)
+    assert world.data[PLACE] == b"written since by the application"
+
+
+@pytest.mark.parametrize("now", [True, False])
+def test_who_may_be_root_is_what_the_namespace_says_now(now: bool) -> None:
+    world = RunWorld()
+    namespace, key = manifest("Namespace", "shop", ""), "backstay.dev/privileged-movers"
+    then = {} if now else {key: "true"}
+    world.cluster.edit(namespace, lambda raw: raw["metadata"].update(annotations=then))
+    world.run()
+    world.cluster.remove(claim("files"))
+    world.cluster.edit(
+        namespace, lambda raw: raw["metadata"].update(annotations={key: "true"} if now else {})
+    )
+    restore = world.restore()
+    (task,) = restore._tasks(restore.plan())
+    assert task.privileged is now
+
+
+def test_an_object_that_is_refused_does_not_keep_the_others_away() -> None:
+    world = lost_world()
+    made = world.cluster.create
+
+    def refuse(obj: Any) -> Any:
+        if obj["kind"] == "ConfigMap":
+            raise Refused("an admission webhook says no")
+        return made(obj)
+
+    writer = FaultyWriter(world.cluster, "none", error=BackstayError(""))
+    writer.create = refuse  # type: ignore[attr-defined]
+    with pytest.raises(PartialFailure, match=r"1 objects .*shop/configmap/settings: an adm") as one:
+        world.restored(writer=writer)
+    assert "everything else is there" in one.value.hint
+    assert world.data[PLACE] == b"a thousand files"
+    assert len(world.cluster.all("Deployment")) == 1
+    assert world.restored().created == 1
+
+
+def test_a_secret_whose_list_failed_does_not_keep_the_rest_away() -> None:
+    world = RunWorld()
+    world.run()
+    reader = FaultyReader(world.cluster, lambda kind, _: kind.kind == "Secret")
+    assert world.run(2, reader=reader).record.outcome is Outcome.PARTIALLY_FAILED
+    world.lose_shop()
+    with pytest.raises(PartialFailure, match=r"shop/secret/db.yaml: its value is not in this"):
+        world.restored(RUN_IDS[1], allow_partial=True)
+    assert len(world.cluster.all("Deployment")) == 1
+    assert not world.cluster.all("Secret")
+    assert world.restored(RUN_IDS[0]).created == 1
+    assert len(world.cluster.all("Secret")) == 1
+
+
+def test_a_commit_whose_record_is_of_another_run_is_refused() -> None:
+    world = RunWorld()
+    world.run()
+    world.run(2)
+    last = world.remote.commits[world.remote.heads[BRANCH]]
+    first = world.commits()[1]
+    files = {**last.files, "_run.yaml": first.files["_run.yaml"]}
+    world.remote.commits[last.sha] = replace(last, files=files)
+    with pytest.raises(Refused, match=f"says that it is run {RUN_IDS[1]}"):
+        world.restore().plan()
