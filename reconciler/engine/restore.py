@@ -8,7 +8,7 @@ goes on where it was, and never takes a half-filled claim for a full one.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from reconciler import ports
 from reconciler.capture import canonical
 from reconciler.engine.context import policy_branch
+from reconciler.engine.restoreguards import WhileMarked, find_waiting
 from reconciler.engine.restoresource import (
     PointContent,
     fingerprint_key,
@@ -38,7 +39,7 @@ from reconciler.model.errors import (
 )
 from reconciler.model.objects import Resource
 from reconciler.model.restore import FillStep, Phase, RestoreAction, RestorePlan, RestoreStep
-from reconciler.model.volumes import MoveKind, MoveResult, MoveState, MoveTask
+from reconciler.model.volumes import MoveKind, MoveState, MoveTask
 from reconciler.plan import observe
 from reconciler.plan import restore as planning
 from reconciler.plan.podids import ids_by_claim
@@ -115,7 +116,8 @@ class Restore:
                 f" {request.config.cluster.name}: another cluster's data is not supported yet",
                 hint="give Config the name of the cluster whose recovery point this is",
             )
-        return self._plan(content)
+        made = self._plan(content)
+        return replace(made, warnings=(*made.warnings, *find_waiting(world.reader, made)))
 
     def _plan(self, content: PointContent) -> RestorePlan:
         world = self._world
@@ -153,6 +155,11 @@ class Restore:
         wanted = [step for step in plan.steps if step.action is RestoreAction.CREATE]
         secrets = self._secrets(content, wanted)
         tasks = self._tasks(plan)
+        if waiting := find_waiting(world.reader, plan):
+            raise Refused(
+                f"{'; '.join(waiting[:5])}; nothing was changed",
+                hint="scale what makes these pods to 0, restore, and scale it up again",
+            )
         created = filled = 0
         for phase in Phase:
             steps = [step for step in wanted if step.phase is phase]
@@ -353,7 +360,7 @@ class Restore:
         world, tasks = self._world, tuple(by_place.values())
         moves = move_volumes(
             tasks,
-            mover=_WhileMarked(world.mover, world.reader),
+            mover=WhileMarked(world.mover, world.reader),
             clock=world.clock,
             reporter=world.reporter,
             concurrency=_CONCURRENCY,
@@ -421,30 +428,6 @@ class Restore:
             filled=filled,
             differing=differing,
         )
-
-
-class _WhileMarked:
-    """Fills a claim only while it carries the mark of this restore (I12).
-
-    Between the plan and now, or while this one waits, another restore of the same recovery point
-    may have ended, and applications write to the claim already.
-    """
-
-    def __init__(self, mover: ports.VolumeMover, reader: ports.ClusterReader) -> None:
-        self._mover = mover
-        self._reader = reader
-
-    def ensure(self, task: MoveTask) -> MoveResult:
-        """As the port says; FAILED, and nothing is begun, once the mark is gone."""
-        found = self._reader.get(observe.CLAIMS, task.claim, namespace=task.namespace)
-        if found is not None and observe.claim_of(found).restoring == task.run_id:
-            return self._mover.ensure(task)
-        why = "the claim is gone" if found is None else "another restore has filled it meanwhile"
-        return MoveResult(state=MoveState.FAILED, message=f"{why}; nothing was written to it")
-
-    def cleanup(self, task: MoveTask) -> None:
-        """As the port says."""
-        self._mover.cleanup(task)
 
 
 def _marked(manifest: Mapping[str, Any], run_id: str) -> dict[str, Any]:

@@ -100,6 +100,18 @@ def claim_users(pods: Iterable[Raw]) -> dict[str, ClaimUser]:
     return users
 
 
+def waiting_pods(pods: Iterable[Raw]) -> dict[str, str]:
+    """claim → a pod that names it and has not ended, on a node or not; movers do not count."""
+    found: dict[str, str] = {}
+    for pod in pods:
+        ended = (pod.get("status") or {}).get("phase") in {"Succeeded", "Failed"}
+        if ended or naming.COMPONENT in (pod["metadata"].get("labels") or {}):
+            continue
+        for _, claim in _claims_of(pod):
+            found.setdefault(claim, pod["metadata"]["name"])
+    return found
+
+
 def gap_of(resource: Resource, error: BackstayError, *, namespace: str = "") -> Gap:
     """The gap that a list which could not be read leaves (Refused, Incomplete)."""
     return Gap(

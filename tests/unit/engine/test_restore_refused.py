@@ -32,6 +32,26 @@ def test_i12_a_claim_that_another_restore_has_filled_since_the_plan_keeps_its_da
     assert world.data[PLACE] == b"written since by the application"
 
 
+def test_a_claim_that_a_pod_waits_for_is_not_made_under_it() -> None:
+    world = RunWorld()
+    world.run()
+    world.cluster.remove(claim("files"))
+    del world.data[PLACE]
+    spec = {"volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": "files"}}]}
+    waits = manifest("Pod", "web-7c1e9", spec=spec) | {"status": {"phase": "Pending"}}
+    world.cluster.put(waits)
+    world.cluster.writes.clear()
+    restore = world.restore()
+    plan = restore.plan()
+    assert "pod shop/web-7c1e9 waits for claim files" in plan.warnings[-1]
+    with pytest.raises(Refused, match="before its data is there; nothing was changed") as caught:
+        restore.execute(plan)
+    assert "scale" in caught.value.hint
+    assert world.cluster.writes == []
+    world.cluster.remove(waits)
+    assert world.restored().filled == 1
+
+
 @pytest.mark.parametrize("now", [True, False])
 def test_who_may_be_root_is_what_the_namespace_says_now(now: bool) -> None:
     world = RunWorld()
