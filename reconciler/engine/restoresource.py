@@ -23,6 +23,9 @@ from reconciler.model.volumes import RepositoryAccess
 from reconciler.plan.recoverypoints import RecoveryPoint, choose_point
 from reconciler.plan.restore import Live, Stored
 
+_WAITED_FOR = ("namespace", "persistentvolumeclaim")
+"""Who takes one that is being deleted for one that is there loses what it holds a moment later."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointContent:
@@ -130,9 +133,9 @@ def observe_live(
 
 def _look(resource: Resource, raw: dict[str, Any], text: bytes, key: bytes | None) -> Live:
     metadata = raw["metadata"]
-    if resource.folder == "namespace" and metadata.get("deletionTimestamp"):
+    if resource.folder in _WAITED_FOR and metadata.get("deletionTimestamp"):
         raise Waiting(
-            f"namespace {metadata['name']} is still being deleted",
+            f"{resource.folder} {metadata['name']} is still being deleted",
             hint="wait until it is gone, then restore again",
             retry_after=10,
         )

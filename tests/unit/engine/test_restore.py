@@ -305,10 +305,10 @@ def test_a_cluster_that_does_not_say_what_it_serves_is_not_written_to() -> None:
         world.restore().plan()
 
 
-def test_a_namespace_that_is_still_going_is_waited_for() -> None:
+@pytest.mark.parametrize("gone", [manifest("Namespace", "shop", ""), claim("files")])
+def test_what_is_still_going_is_waited_for(gone: dict[str, Any]) -> None:
     world = RunWorld()
     world.run()
-    gone = manifest("Namespace", "shop", "")
     world.cluster.edit(
         gone, lambda raw: raw["metadata"].update(deletionTimestamp="2026-11-21T05:00:00Z")
     )
