@@ -74,7 +74,7 @@ def test_the_secret_belongs_to_the_job() -> None:
     assert made["metadata"]["labels"]["backstay.dev/component"] == "credentials"
 
 
-def test_no_secret_is_in_the_job() -> None:
+def test_i3_no_secret_is_in_the_job() -> None:
     for case in CASES.values():
         assert "hidden" not in json.dumps(moverjob.make_job(case, SETTINGS, suspend=False))
 
@@ -112,12 +112,23 @@ def test_only_a_restore_mounts_to_write() -> None:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_no_mover_has_a_token(name: str) -> None:
+def test_i14_a_mover_has_one_claim_one_repository_and_no_token(name: str) -> None:
     pod = pod_of(CASES[name])
     assert pod["automountServiceAccountToken"] is False
     security = pod["containers"][0]["securityContext"]
     assert security["allowPrivilegeEscalation"] is False
     assert security["capabilities"]["drop"] == ["ALL"]
+    claims = [volume for volume in pod["volumes"] if "persistentVolumeClaim" in volume]
+    assert [volume["persistentVolumeClaim"]["claimName"] for volume in claims] == ["data"]
+    assert {next(key for key in v if key != "name") for v in pod["volumes"]} <= {
+        "persistentVolumeClaim",
+        "emptyDir",
+    }
+    (keys,) = pod["containers"][0]["envFrom"]
+    assert keys == {"secretRef": {"name": moverjob.mover_name(CASES[name])}}
+    secret = moverjob.make_secret(CASES[name], "uid")
+    url = base64.b64decode(secret["data"]["RESTIC_REPOSITORY"]).decode()
+    assert url == CASES[name].access.url
 
 
 def test_belonging_needs_label_run_and_claim() -> None:
