@@ -23,6 +23,7 @@ from reconciler.engine.listing import Target, discovered, list_all
 from reconciler.engine.observe import observe_namespaces
 from reconciler.engine.runplan import RunPlan
 from reconciler.model.cluster import Claim
+from reconciler.model.errors import Stalled
 from reconciler.model.objects import Gap, ObjectRef, Resource
 from reconciler.model.run import ClusterScopedRecord, Counts, LeftOutCount, Outcome, Reference
 from reconciler.plan.observe import CLAIMS, claim_of
@@ -265,7 +266,10 @@ class _Capture:
         A Failed run keeps the tree of the run before it, so its own policy says nothing.
         """
         for commit in self._run.store.log(self._request.branch, limit=_LOOK_BACK):
-            summary = message.parse_summary(commit.trailers)
+            try:
+                summary = message.parse_summary(commit.trailers)
+            except Stalled:
+                continue  # somebody else's commit that looks like a run's; `log` passes it too
             if summary is not None and summary.outcome is not Outcome.FAILED:
                 before = read_record(self._run.store, commit.sha).policy.digest
                 return before != self._request.policy.digest

@@ -16,6 +16,7 @@ from typing import Any
 from reconciler import ports
 from reconciler.model.errors import BackstayError, Expired, Incomplete
 from reconciler.model.objects import Gap, Resource
+from reconciler.plan.observe import gap_of
 
 _AHEAD = 4
 """Pages that wait for the reader: enough to overlap, few enough for memory."""
@@ -53,22 +54,12 @@ def _list_one(
                     return
         except Expired as error:
             if attempt + 1 == _LISTS:
-                yield _gap(resource, namespace, error)
+                yield gap_of(resource, error, namespace=namespace)
         except BackstayError as error:
-            yield _gap(resource, namespace, error)
+            yield gap_of(resource, error, namespace=namespace)
             return
         else:
             return
-
-
-def _gap(resource: Resource, namespace: str, error: BackstayError) -> Gap:
-    return Gap(
-        group=resource.group,
-        plural=resource.plural,
-        namespace=namespace,
-        folder=resource.folder,
-        reason=error.message,
-    )
 
 
 def list_all(

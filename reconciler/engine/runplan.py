@@ -11,13 +11,8 @@ from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.model.errors import Stalled
 from reconciler.model.policy import CopyMethod
 from reconciler.model.volumes import MoveKind, MoveTask, RepositoryAccess
-from reconciler.plan import selection
+from reconciler.plan import coverage, selection
 from reconciler.plan.selection import Selection, VolumeDecision
-
-_NEEDS_SHARED_KEY = (
-    "a Direct mover would hold the Repository's storage key in the application's namespace, and"
-    " Config does not say sharedKeyInTenants: true"
-)
 
 
 class NothingSelected(Stalled):
@@ -77,7 +72,7 @@ def _with_grant(request: RunRequest, decision: VolumeDecision) -> VolumeDecision
     return VolumeDecision(
         claim=decision.claim,
         method=decision.method,
-        why=f"{decision.why}; {_NEEDS_SHARED_KEY}",
+        why=f"{decision.why}; {coverage.NEEDS_SHARED_KEY}",
         impossible=True,
         user=decision.user,
     )

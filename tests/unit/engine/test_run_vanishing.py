@@ -13,7 +13,7 @@ from reconciler.model.objects import Resource
 from reconciler.model.policy import CopyMethod, VolumeRule
 from reconciler.model.run import Outcome
 from tests.fakes.cluster import FakeCluster
-from tests.unit.engine.run_world import POLICY, RunWorld, claim, manifest, put_shop
+from tests.unit.engine.run_world import BRANCH, POLICY, RunWorld, claim, manifest, put_shop
 
 
 class _Vanishing(FakeCluster):
@@ -87,3 +87,21 @@ def test_a_claim_that_came_during_the_run_and_is_skipped_by_rule_is_no_failure()
     rule = VolumeRule(claims=("late",), copy_method=CopyMethod.SKIP, reason="a cache")
     world = RunWorld(policy=replace(POLICY, volumes=replace(POLICY.volumes, rules=(rule,))))
     assert world.run(reader=_Growing(world.cluster)).record.outcome is Outcome.COMPLETED
+
+
+def test_a_commit_that_only_looks_like_a_runs_does_not_stop_a_run_that_a_namespace_left() -> None:
+    world = RunWorld()
+    put_shop(world.cluster, "shop-two")
+    first = world.run().commit
+    store = world.make_store()
+    odd = store.commit(
+        BRANCH, first, [], "Copied\n\nBackstay-Run: shop-1\nBackstay-Outcome: Good\n",
+        when=world.clock.now(),
+    )  # fmt: skip
+    store.push({BRANCH: odd})
+    world.cluster.remove(manifest("Namespace", "shop-two", ""))
+    record = world.run(2).record
+    assert {part.name: part.outcome for part in record.namespaces} == {
+        "shop": Outcome.COMPLETED,
+        "shop-two": Outcome.PARTIALLY_FAILED,
+    }
