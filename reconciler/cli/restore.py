@@ -13,7 +13,7 @@ import click
 from reconciler.adapters.movers import JobMover
 from reconciler.cli import wiring
 from reconciler.engine.restore import Restore, RestorePorts, RestoreRequest, RestoreResult
-from reconciler.model.errors import Interrupted, UsageError
+from reconciler.model.errors import Interrupted, PartialFailure, UsageError
 from reconciler.model.restore import RestorePlan
 from reconciler.plan.moverjob import MoverSettings
 from reconciler.report import restore as report
@@ -74,7 +74,7 @@ def command(
             _ask(yes)
             result = restore.execute(plan)
     _tell(plan, result, output)
-    return 0
+    return PartialFailure.exit_code if plan.lacking else 0
 
 
 def _show(plan: RestorePlan, output: str, *, plan_only: bool) -> None:
@@ -127,3 +127,5 @@ def _tell(plan: RestorePlan, result: RestoreResult | None, output: str) -> None:
     )
     for name in result.differing:
         click.echo(f"  {name} is there, and a controller changed it meanwhile")
+    for name in plan.lacking:
+        click.echo(f"  {name} did not come back: this recovery point has no data for it")

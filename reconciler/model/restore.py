@@ -89,6 +89,15 @@ class RestorePlan:
         return sum(step.action is action for step in self.steps)
 
     @property
+    def lacking(self) -> tuple[str, ...]:
+        """``namespace/claim`` of what does not come back, because there is no data for it."""
+        return tuple(
+            f"{fill.namespace}/{fill.claim}"
+            for fill in self.fills
+            if fill.action is RestoreAction.SKIP
+        )
+
+    @property
     def empty(self) -> bool:
         """Whether nothing is left to do."""
         steps = any(step.action is RestoreAction.CREATE for step in self.steps)

@@ -12,9 +12,10 @@ Jobs and Pods never, webhooks last.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from reconciler.model import naming
 from reconciler.model.objects import ObjectRef, Resource
 from reconciler.model.restore import FillStep, Phase, RestoreAction, RestorePlan, RestoreStep
 from reconciler.model.run import Outcome, RunRecord, VolumeRecord
@@ -118,6 +119,7 @@ def plan_restore(
         for volume in part.volumes
         if volume.outcome is not Outcome.SKIPPED
     ]
+    steps = _without_empty_claims(steps, fills)
     return RestorePlan(
         policy=record.policy.name,
         run_id=record.name,
@@ -209,6 +211,8 @@ def _obstacle(found: Stored, served: Mapping[str, Resource], promised: frozenset
     """Why an object that is not there is not created, or an empty string."""
     if found.folder in _NEVER:
         return _NEVER[found.folder]
+    if naming.COMPONENT in ((found.manifest.get("metadata") or {}).get("labels") or {}):
+        return "it is Backstay's own, and no run captures those"
     annotations = (found.manifest.get("metadata") or {}).get("annotations") or {}
     if found.folder == "job.batch" and _COMPLETED in annotations:
         return f"it had ended ({annotations[_COMPLETED]}), and would run again"
@@ -217,6 +221,21 @@ def _obstacle(found: Stored, served: Mapping[str, Resource], promised: frozenset
     if found.folder not in served and found.folder not in promised:
         return f"kind {found.folder} is not served here; install its definition first"
     return ""
+
+
+def _without_empty_claims(
+    steps: Sequence[RestoreStep], fills: Sequence[FillStep]
+) -> list[RestoreStep]:
+    """A claim without data in this recovery point is not created: empty, it would look restored."""
+    lacking = {(fill.namespace, fill.claim) for fill in fills if fill.action is RestoreAction.SKIP}
+    return [
+        replace(step, action=RestoreAction.SKIP, why="no data for it in this recovery point")
+        if step.phase is Phase.CLAIMS
+        and step.action is RestoreAction.CREATE
+        and (step.ref.namespace, step.ref.name) in lacking
+        else step
+        for step in steps
+    ]
 
 
 def _plan_fill(
@@ -250,6 +269,8 @@ def _decide_fill(
     volume: VolumeRecord, step: RestoreStep | None, live: Mapping[str, Live], run_id: str
 ) -> tuple[RestoreAction, str]:
     if volume.snapshot is None or volume.repository is None:
+        if step is not None and step.action is RestoreAction.KEEP:
+            return RestoreAction.KEEP, "the claim exists; this recovery point has no data for it"
         return RestoreAction.SKIP, f"no data in this recovery point: {volume.reason}"
     if step is None:
         return RestoreAction.SKIP, "its claim is not in this recovery point"

@@ -177,6 +177,26 @@ def test_a_volume_of_the_old_cluster_is_not_created() -> None:
     assert "comes from restic" in step.why
 
 
+def test_a_claim_without_data_is_not_created_empty() -> None:
+    failed = volume(snapshot=None, repository=None, outcome=Outcome.FAILED, reason="no mover ran")
+    made = plan(stored("PersistentVolumeClaim", "files"), volumes=(failed,))
+    assert only(made).action is RestoreAction.SKIP
+    assert made.lacking == ("shop/files",)
+    assert made.empty
+
+
+def test_a_claim_that_exists_lacks_nothing() -> None:
+    failed = volume(snapshot=None, repository=None, outcome=Outcome.FAILED, reason="no mover ran")
+    found = stored("PersistentVolumeClaim", "files")
+    made = plan(found, volumes=(failed,), live={CLAIM: Live(equal=True)})
+    assert made.lacking == ()
+
+
+def test_what_carries_our_label_is_never_restored() -> None:
+    ours = stored("ConfigMap", "x", metadata={"labels": {"backstay.dev/component": "policy"}})
+    assert only(plan(ours)).action is RestoreAction.SKIP
+
+
 def test_a_snapshot_of_the_old_cluster_is_not_taken_again() -> None:
     served = {**SERVED, "volumesnapshot.snapshot.storage.k8s.io": SERVED["configmap"]}
     found = stored("VolumeSnapshot", "golden", group="snapshot.storage.k8s.io")
