@@ -38,6 +38,11 @@ def command(paths: tuple[str, ...], config_file: str | None, output: str) -> int
     taken for a Config. Exits 4 if there is any problem.
     """
     files, problems = _collect(paths or (".",))
+    if not files and not problems and config_file is None:
+        raise UsageError(
+            f"there is no *.yaml or *.yml file in {', '.join(paths or ('.',))}",
+            hint="nothing was checked: name the folder with the policies",
+        )
     configs = {name for name in files if Path(name).name == DEFAULT_FILE}
     if config_file is not None:
         files[config_file] = _read(Path(config_file))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from reconciler.engine.capturing import CapturedTree
 from reconciler.engine.context import RunPorts, RunRequest
@@ -23,6 +24,7 @@ from reconciler.model.run import (
 from reconciler.plan import outcomes
 from reconciler.plan.selection import decide_volume
 
+_REPLACED = "it was deleted and made again while the run worked"
 _TOO_LATE = "it appeared after the run had begun: its data will be in the next one"
 
 
@@ -40,7 +42,10 @@ def make_record(
         _namespace(
             name,
             captured,
-            (*proven.records.get(name, ()), *_appeared(request, plan, captured, name)),
+            (
+                *_same_claims(proven.records.get(name, ()), plan, captured, name),
+                *_appeared(request, plan, captured, name),
+            ),
         )
         for name in plan.selection.names
     ]
@@ -99,6 +104,19 @@ def make_failed_record(
         retention=request.compiled.policy.retention.words(),
         writer=request.writer,
     )
+
+
+def _same_claims(
+    records: tuple[VolumeRecord, ...], plan: RunPlan, captured: CapturedTree, namespace: str
+) -> Iterator[VolumeRecord]:
+    """A claim that was deleted and made again meanwhile is another one, with other data."""
+    now = {claim.name: claim.uid for claim in captured.claims if claim.namespace == namespace}
+    known = {found.claim.name: found.claim.uid for found in plan.decisions[namespace]}
+    for found in records:
+        if found.claim in now and now[found.claim] != known.get(found.claim):
+            yield replace(found, outcome=Outcome.FAILED, reason=_REPLACED, snapshot=None)
+        else:
+            yield found
 
 
 def _appeared(

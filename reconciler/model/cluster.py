@@ -54,6 +54,7 @@ class Claim:
     terminating: bool = False
     restoring: str = ""
     """The run whose data an unfinished restore is putting into it."""
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -60,6 +60,7 @@ def claim_of(raw: Raw) -> Claim:
         access_modes=tuple(spec.get("accessModes") or ()),
         size=quantity(str(requests.get("storage", "0"))),
         terminating="deletionTimestamp" in metadata,
+        uid=metadata.get("uid", ""),
         restoring=(metadata.get("annotations") or {}).get(naming.RESTORING, ""),
     )
 

@@ -105,3 +105,26 @@ def test_a_commit_that_only_looks_like_a_runs_does_not_stop_a_run_that_a_namespa
         "shop": Outcome.COMPLETED,
         "shop-two": Outcome.PARTIALLY_FAILED,
     }
+
+
+class _Replacing(FakeCluster):
+    """The same cluster; somebody deletes a claim and makes it again before it is captured."""
+
+    def __init__(self, inner: FakeCluster) -> None:
+        self.__dict__ = inner.__dict__
+
+    def discover(self) -> Discovery:
+        """As ever, a moment later."""
+        self.remove(claim("files"))
+        self.put(claim("files"))
+        return super().discover()
+
+
+def test_i4_a_claim_that_was_replaced_during_the_run_is_not_said_to_be_backed_up() -> None:
+    world = RunWorld()
+    record = world.run(reader=_Replacing(world.cluster)).record
+    assert record.outcome is Outcome.PARTIALLY_FAILED
+    (files,) = record.namespaces[0].volumes
+    assert (files.outcome, files.snapshot) == (Outcome.FAILED, None)
+    assert "made again" in files.reason
+    assert world.run(2).record.outcome is Outcome.COMPLETED
