@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -63,6 +65,8 @@ def command(
             at=at,
             allow_partial=allow_partial,
             deadline=clock.now() + timedelta(hours=_HOURS),
+            namespace=wiring.own_namespace(),
+            holder=f"{socket.gethostname()}/{os.getpid()}",
         )
         restore = Restore(request, world)
         plan = restore.plan()

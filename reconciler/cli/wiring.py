@@ -26,6 +26,7 @@ from reconciler.model import naming
 from reconciler.model.config import DEFAULT_FILE, Config, Credentials
 from reconciler.model.errors import Refused, UsageError
 from reconciler.policy import parse_config
+from reconciler.policy.nodes import MAX_BYTES
 
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -47,7 +48,11 @@ output_option = click.option(
 def load_config(path: Path) -> Config:
     """Reads Config; raises UsageError when there is none, InvalidInput with all its problems."""
     try:
-        data = path.read_bytes()
+        # A mounted ConfigMap is a link to a file; a device or a pipe would never end.
+        if not path.is_file() and path.exists():
+            raise UsageError(f"Config {path} is no file", hint="give its place with --config")
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(
             f"Config {path} can't be read: {error.strerror}",
@@ -90,7 +95,8 @@ def cluster(kubeconfig: Path | None, context: str | None = None) -> KubeClient:
         named = os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
         kubeconfig = Path(named) if named else Path.home() / ".kube" / "config"
         if not kubeconfig.is_file():
-            raise Refused(f"no cluster: {kubeconfig} does not exist", hint="give --kubeconfig")
+            missing = "is no file" if kubeconfig.exists() else "does not exist"
+            raise Refused(f"no cluster: {kubeconfig} {missing}", hint="give --kubeconfig")
     return KubeClient.connect(kubeconfig, context, version=version("backstay"))
 
 

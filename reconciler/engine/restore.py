@@ -17,6 +17,7 @@ from reconciler import ports
 from reconciler.capture import canonical
 from reconciler.engine.context import policy_branch
 from reconciler.engine.restoreguards import WhileMarked, find_waiting
+from reconciler.engine.restorelease import hold_restore
 from reconciler.engine.restoresource import (
     PointContent,
     fingerprint_key,
@@ -78,6 +79,10 @@ class RestoreRequest:
     at: str
     allow_partial: bool
     deadline: datetime
+    namespace: str
+    """Backstay's own namespace, whether it is there or not."""
+    holder: str
+    """Who restores, as the Lease names it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +147,22 @@ class Restore:
         return served_kinds(found.resources)
 
     def execute(self, plan: RestorePlan) -> RestoreResult:
-        """Does what ``plan`` says, once; raises PartialFailure where a part did not come back."""
+        """Does what ``plan`` says, once.
+
+        Raises Waiting while another restore is at work, Refused where the cluster changed since the
+        plan was made, PartialFailure where a part did not come back.
+        """
+        world, request = self._world, self._request
+        with hold_restore(
+            world.reader,
+            world.writer,
+            world.reporter,
+            namespace=request.namespace,
+            holder=request.holder,
+        ) as check:
+            return self._execute(plan, check)
+
+    def _execute(self, plan: RestorePlan, check: Callable[[], None]) -> RestoreResult:
         world = self._world
         self._refused.clear()
         content = read_point(
@@ -152,6 +172,7 @@ class Restore:
             policy=plan.policy,
             allow_partial=True,
         )
+        _compare(plan, self._plan(content))
         wanted = [step for step in plan.steps if step.action is RestoreAction.CREATE]
         secrets = self._secrets(content, wanted)
         tasks = self._tasks(plan)
@@ -163,6 +184,7 @@ class Restore:
         created = filled = 0
         for phase in Phase:
             steps = [step for step in wanted if step.phase is phase]
+            check()
             if phase is Phase.CLAIMS:
                 made, filled = self._fill(plan, steps, tasks)
                 created += made
@@ -428,6 +450,27 @@ class Restore:
             filled=filled,
             differing=differing,
         )
+
+
+def _compare(plan: RestorePlan, now: RestorePlan) -> None:
+    """Raises Refused unless the same objects and claims would still be created and filled (I12)."""
+    if _deeds(plan) != _deeds(now):
+        changed = sorted(_deeds(plan) ^ _deeds(now))
+        raise Refused(
+            f"the cluster changed since the plan was made ({', '.join(changed[:5])}); nothing was"
+            " changed",
+            hint="look at the new plan: restore again",
+        )
+
+
+def _deeds(plan: RestorePlan) -> frozenset[str]:
+    creates = {step.path for step in plan.steps if step.action is RestoreAction.CREATE}
+    fills = {
+        f"data of {fill.namespace}/{fill.claim}"
+        for fill in plan.fills
+        if fill.action is RestoreAction.CREATE
+    }
+    return frozenset(creates | fills)
 
 
 def _marked(manifest: Mapping[str, Any], run_id: str) -> dict[str, Any]:

@@ -7,17 +7,15 @@ its Lease pushes nothing.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from reconciler.engine.context import RunPorts, RunRequest
+from reconciler.engine.leases import DURATION, keep_lease
 from reconciler.model.errors import BackstayError, Interrupted, Waiting
 from reconciler.model.naming import lease_name
 from reconciler.model.objects import Resource
 
-DURATION = 60
-_RENEW_EVERY = 15.0
 _WAIT_FOR_PREDECESSOR = 5.0
 _PODS = Resource(group="", version="v1", kind="Pod", plural="pods", namespaced=True)
 
@@ -27,12 +25,6 @@ class Busy(BackstayError):
 
     exit_code = 0
     reason = "Skipped"
-
-
-class LeaseLost(BackstayError):
-    """Another run took the Lease while this one was at work."""
-
-    reason = "LeaseLost"
 
 
 def _is_dead(run: RunPorts, namespace: str, holder: str) -> bool:
@@ -82,40 +74,12 @@ def hold_lease(
     holder = f"{request.run_id}/{request.pod}"
     name = lease_name(request.policy.name)
     _acquire(request, run, holder, stopped)
-    ended = threading.Event()
-    lost = threading.Event()
-
-    def is_ours() -> bool:
-        if lost.is_set():
-            return False
-        now = run.writer.acquire_lease(request.namespace, name, holder, seconds=DURATION)
-        if now != holder:
-            lost.set()
-        return now == holder
-
-    def renew() -> None:
-        while not ended.wait(_RENEW_EVERY):
-            try:
-                if not is_ours():
-                    return
-            except BackstayError as error:
-                run.reporter.warning("lease not renewed", lease=name, why=error.message)
-
-    def check() -> None:
-        if not is_ours():
-            raise LeaseLost(
-                f"the Lease {name} was taken by another run; nothing is pushed",
-                hint="the other run's record tells what happened",
-            )
-
-    thread = threading.Thread(target=renew, name="lease", daemon=True)
-    thread.start()
-    try:
+    with keep_lease(
+        run.writer,
+        run.reporter,
+        namespace=request.namespace,
+        name=name,
+        holder=holder,
+        lost_hint="nothing is pushed; the other run's record tells what happened",
+    ) as check:
         yield check
-    finally:
-        ended.set()
-        thread.join()
-        try:
-            run.writer.release_lease(request.namespace, name, holder)
-        except BackstayError as error:
-            run.reporter.warning("lease not released", lease=name, why=error.message)

@@ -23,6 +23,7 @@ from reconciler.model.config import (
     ManifestStoreConfig,
     PolicySourceConfig,
 )
+from reconciler.model.objects import ObjectRef
 from reconciler.model.policy import (
     BackupPolicy,
     Compiled,
@@ -234,6 +235,8 @@ class RunWorld:
             at=at,
             allow_partial=bool(changed.pop("allow_partial", False)),
             deadline=self.clock.now() + timedelta(hours=1),
+            namespace=SYSTEM,
+            holder=str(changed.pop("holder", "laptop/1")),
         )
         ports = RestorePorts(
             reader=self.cluster,
@@ -252,6 +255,10 @@ class RunWorld:
         return restore.execute(restore.plan())
 
     # What tests look at
+
+    def deeds(self) -> list[tuple[str, ObjectRef]]:
+        """Writes to the cluster, but for the Lease that says who is at work."""
+        return [(verb, ref) for verb, ref in self.cluster.writes if ref.kind != "Lease"]
 
     def commits(self, branch: str = BRANCH) -> list[FakeCommit]:
         """Newest first, as the remote has them."""

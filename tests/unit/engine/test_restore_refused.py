@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.errors import BackstayError, PartialFailure, Refused
+from reconciler.model.errors import BackstayError, PartialFailure, Refused, Waiting
 from reconciler.model.restore import RestoreAction
 from reconciler.model.run import Outcome
-from reconciler.model.volumes import MoveResult, MoveState
+from reconciler.model.volumes import MoveResult, MoveState, MoveTask
 from tests.fakes.faults import FaultyReader, FaultyWriter
 from tests.unit.engine.run_world import BRANCH, RUN_IDS, RunWorld, claim, manifest
 from tests.unit.engine.test_restore import PLACE, lost_world
@@ -27,9 +27,35 @@ def test_i12_a_claim_that_another_restore_has_filled_since_the_plan_keeps_its_da
     assert [fill.action for fill in plan.fills] == [RestoreAction.CREATE]
     world.restored()
     world.data[PLACE] = b"written since by the application"
-    with pytest.raises(PartialFailure, match="another restore has filled it meanwhile"):
+    with pytest.raises(Refused, match="changed since the plan was made"):
         slow.execute(plan)
     assert world.data[PLACE] == b"written since by the application"
+
+
+def test_a_second_restore_at_the_same_time_waits_for_the_first() -> None:
+    world = lost_world()
+    other = world.restore(holder="laptop/2")
+    plan = other.plan()
+
+    def meanwhile(task: MoveTask) -> MoveResult:
+        with pytest.raises(Waiting, match="another restore is at work: laptop/1"):
+            other.execute(plan)
+        return world.move(task)
+
+    world.mover._effect = meanwhile
+    assert world.restored().filled == 1
+    with pytest.raises(Refused, match="changed since the plan was made"):
+        other.execute(plan)
+    assert other.plan().empty
+
+
+def test_before_the_installation_the_lease_lies_in_default() -> None:
+    world = lost_world()
+    world.cluster.remove(manifest("Namespace", "backstay-system", ""))
+    world.cluster.put(manifest("Namespace", "default", ""))
+    world.restored()
+    leases = [lease["metadata"]["namespace"] for lease in world.cluster.all("Lease")]
+    assert "default" in leases
 
 
 def test_a_claim_that_a_pod_waits_for_is_not_made_under_it() -> None:
@@ -47,7 +73,7 @@ def test_a_claim_that_a_pod_waits_for_is_not_made_under_it() -> None:
     with pytest.raises(Refused, match="before its data is there; nothing was changed") as caught:
         restore.execute(plan)
     assert "scale" in caught.value.hint
-    assert world.cluster.writes == []
+    assert world.deeds() == []
     world.cluster.remove(waits)
     assert world.restored().filled == 1
 

@@ -11,8 +11,9 @@ import pytest
 
 from reconciler.capture import message
 from reconciler.engine.clusterbranch import adopt_cluster
+from reconciler.engine.leases import LeaseLost
 from reconciler.engine.run import execute_run
-from reconciler.engine.runlease import Busy, LeaseLost
+from reconciler.engine.runlease import Busy
 from reconciler.model.errors import (
     ForeignCluster,
     Interrupted,
@@ -23,7 +24,7 @@ from reconciler.model.errors import (
 from reconciler.model.naming import lease_name
 from reconciler.model.objects import ObjectRef
 from reconciler.model.run import Outcome
-from reconciler.model.volumes import MoveTask
+from reconciler.model.volumes import Leftover, MoveTask
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.faults import FaultyReader, FaultyWriter
 from tests.fakes.gitstore import FakeManifestStore, FakeRemote
@@ -75,6 +76,11 @@ class CrashingMover:
     def cleanup(self, task: MoveTask) -> None:
         """Passed on."""
         self._inner.cleanup(task)
+
+    def leftovers(self, policy: str) -> tuple[Leftover, ...]:
+        """Passed on."""
+        found: tuple[Leftover, ...] = self._inner.leftovers(policy)
+        return found
 
 
 class DyingWriter(FakeCluster):

@@ -1,0 +1,49 @@
+"""One restore at a time in a cluster.
+
+Two restores could fill one claim twice, or start workloads on a claim that the other one still
+fills. The Lease lies in Backstay's own namespace, or in ``default`` where that is not there yet:
+the day after the cluster died, a restore comes before the installation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from reconciler import ports
+from reconciler.engine.leases import DURATION, keep_lease
+from reconciler.model.errors import Waiting
+from reconciler.plan.observe import NAMESPACES
+
+LEASE = "backstay-restore"
+_FALLBACK = "default"
+
+
+@contextmanager
+def hold_restore(
+    reader: ports.ClusterReader,
+    writer: ports.ClusterWriter,
+    reporter: ports.Reporter,
+    *,
+    namespace: str,
+    holder: str,
+) -> Iterator[Callable[[], None]]:
+    """Holds the Lease; yields a check that raises LeaseLost. Raises Waiting if another has it."""
+    where = namespace if reader.get(NAMESPACES, namespace) is not None else _FALLBACK
+    held_by = writer.acquire_lease(where, LEASE, holder, seconds=DURATION)
+    if held_by != holder:
+        raise Waiting(
+            f"another restore is at work: {held_by} holds the Lease {where}/{LEASE};"
+            " nothing was changed",
+            hint=f"wait until it ends; if it was killed, its Lease is free after {DURATION} s",
+            retry_after=DURATION,
+        )
+    with keep_lease(
+        writer,
+        reporter,
+        namespace=where,
+        name=LEASE,
+        holder=holder,
+        lost_hint="it stopped where it was; restore again, it goes on from there",
+    ) as check:
+        yield check
