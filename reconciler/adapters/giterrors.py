@@ -104,7 +104,7 @@ _RULES = (
         r"|could not read from remote",
         Transient,
         "the server could not be reached or broke off",
-        "it is tried again; if it stays, check the server and the network",
+        "check the server and the network; what runs on a schedule tries again by itself",
     ),
 )
 
@@ -138,7 +138,7 @@ def explain(what: str, shown: str, stderr: bytes, secrets: Iterable[str] = ()) -
             )
     return Transient(
         f"cannot {what} at {shown}: {quoted(text) or 'git said nothing'}",
-        hint="it is tried again; run the same with git by hand if it stays",
+        hint="run the same with git by hand; what runs on a schedule tries again by itself",
     )
 
 

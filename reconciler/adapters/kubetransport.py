@@ -28,6 +28,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 import urllib3
+import yaml
 from kubernetes.client import ApiClient, Configuration
 from kubernetes.client.exceptions import ApiException
 from kubernetes.config import ConfigException
@@ -194,6 +195,11 @@ def from_kubeconfig(path: Path, context: str | None) -> Any:
                 f"kubeconfig {path}: there is no such file",
                 hint="give --kubeconfig, or run inside the cluster",
             ) from error
+        if not _has_clusters(path):
+            raise Refused(
+                f"{path} is no kubeconfig",
+                hint="it is YAML with clusters, users and contexts, as kubectl config view shows",
+            ) from error
         told = str(error) if isinstance(error, ConfigException) else type(error).__name__
         raise Refused(
             f"kubeconfig {path}: can't be used: {_cut(told)}",
@@ -205,6 +211,15 @@ def from_kubeconfig(path: Path, context: str | None) -> Any:
             hint="log in again the way this cluster wants it, then try: kubectl get namespaces",
         )
     return configuration
+
+
+def _has_clusters(path: Path) -> bool:
+    """Whether a file looks like a kubeconfig at all."""
+    try:
+        found = yaml.safe_load(path.read_bytes())
+    except (OSError, ValueError, yaml.YAMLError):
+        return False
+    return isinstance(found, dict) and "clusters" in found
 
 
 def in_cluster(

@@ -287,7 +287,7 @@ class ResticRepository:
             errors=tuple(self._mask(error) for error in outcome.errors),
             error_count=count,
             exit_code=3 if partial else 0,
-            message=f"{count} files or attributes failed" if partial else "",
+            message=_failed(count) if partial else "",
         )
 
     def _error(self, outcome: Outcome) -> BackstayError:
@@ -350,3 +350,7 @@ def _check_folder(folder: Path) -> None:
             f"cannot read the folder {folder}: {error.strerror}",
             hint="is the volume mounted, and may this user read it?",
         ) from error
+
+
+def _failed(count: int) -> str:
+    return "1 file or attribute failed" if count == 1 else f"{count} files or attributes failed"

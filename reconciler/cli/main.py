@@ -123,7 +123,9 @@ def show_error(error: BackstayError, *, as_json: bool) -> None:
             print(problem, file=sys.stderr)
             if problem.hint:
                 print(f"  hint: {problem.hint}", file=sys.stderr)
-    print(f"error: {error.message}", file=sys.stderr)
+    # The message of InvalidInput begins with its first problem, which stands above.
+    message = error.counted if isinstance(error, InvalidInput) else error.message
+    print(f"error: {message}", file=sys.stderr)
     if error.hint:
         print(f"hint: {error.hint}", file=sys.stderr)
 

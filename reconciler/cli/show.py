@@ -16,7 +16,22 @@ from reconciler.plan.recoverypoints import find_point
 from reconciler.report import history as report
 
 
-@click.group(name="show", short_help="Show a run's record.")
+class _ShowGroup(click.Group):
+    """Tells who writes `backstay show <run id>` what is meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does; raises UsageError with the right command where there is none."""
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            raise UsageError(
+                f"backstay show has no command {args[0]}",
+                hint=f"a run's record: backstay show run {args[0]}",
+            )
+        return super().resolve_command(ctx, args)
+
+
+@click.group(name="show", cls=_ShowGroup, short_help="Show a run's record.")
 def command() -> None:
     """Show what was recorded."""
 

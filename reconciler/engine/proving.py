@@ -157,7 +157,9 @@ def _reason(result: MoveResult) -> str:
         return "" if result.snapshot else "the mover ended well and named no snapshot"
     parts = [result.message] if result.message else []
     if result.error_count:
-        parts.append(f"{result.error_count} errors, first: {'; '.join(result.errors[:3])}")
+        count = result.error_count
+        told = "1 error: " if count == 1 else f"{count} errors, first: "
+        parts.append(told + "; ".join(result.errors[:3]))
     return ": ".join(parts) or str(result.state.value)
 
 

@@ -84,9 +84,14 @@ class InvalidInput(Stalled):
 
     def __init__(self, problems: Sequence[Problem], *, hint: str = "") -> None:
         self.problems = tuple(problems)
-        count = len(self.problems)
         first = f": {self.problems[0]}" if self.problems else ""
-        super().__init__(f"{count} problem{'s' if count != 1 else ''}{first}", hint=hint)
+        super().__init__(f"{self.counted}{first}", hint=hint)
+
+    @property
+    def counted(self) -> str:
+        """How many problems, for where all of them are shown."""
+        count = len(self.problems)
+        return "1 problem" if count == 1 else f"{count} problems"
 
 
 class ForeignCluster(Stalled):

@@ -137,8 +137,16 @@ def _wrong_type(kind: str, name: str, node: Node | None) -> Words:
     if kind == "string_type":
         return f"`{name}` must be a text, not {_kind_of(node.value)}", f'quote it: "{shown}"'
     if kind in {"int_type", "bool_type"} and not node.plain:
-        return f"`{name}` must be {wanted}, not a text", "remove the quotes"
+        return f"`{name}` must be {wanted}, not a text", _without_quotes(kind, node)
     return f"`{name}` must be {wanted}, not `{shown}`", ""
+
+
+def _without_quotes(kind: str, node: Scalar) -> str:
+    """Without its quotes, a word of YAML 1.1 for true or false would be refused again."""
+    word = node.text.strip().lower()
+    if kind == "bool_type" and word in {"y", "yes", "on", "n", "no", "off"}:
+        return f"write {'true' if word in {'y', 'yes', 'on'} else 'false'}"
+    return "remove the quotes"
 
 
 def _kind_of(value: object) -> str:

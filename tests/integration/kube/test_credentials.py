@@ -130,11 +130,12 @@ def test_neither_kubeconfig_nor_pod() -> None:
 @pytest.mark.parametrize(
     ("text", "context", "told"),
     [
-        ("", None, "can't be used"),
-        ("not: a kubeconfig", None, "can't be used"),
-        ("{", None, "can't be used"),
-        ("\x00", None, "can't be used"),
-        ("clusters: [", None, "can't be used"),
+        ("", None, "is no kubeconfig"),
+        ("not: a kubeconfig", None, "is no kubeconfig"),
+        ("{", None, "is no kubeconfig"),
+        ("\x00", None, "is no kubeconfig"),
+        ("clusters: [", None, "is no kubeconfig"),
+        ("clusters: []", None, "can't be used"),
         (None, "nowhere", "nowhere"),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli import main
+from reconciler.cli import main, wiring
 from reconciler.model import errors
 
 
@@ -24,6 +24,28 @@ def test_version_is_data_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
 def test_error_shows_the_next_step(capsys: pytest.CaptureFixture[str]) -> None:
     main.show_error(errors.WrongPassword("main does not open", hint="check it"), as_json=False)
     assert capsys.readouterr().err == "error: main does not open\nhint: check it\n"
+
+
+def test_each_problem_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    found = [errors.Problem(file="a.yaml", line=n, column=5, message=f"no {n}") for n in (3, 4)]
+    main.show_error(errors.InvalidInput(found), as_json=False)
+    told = "a.yaml:3:5: error: no 3\na.yaml:4:5: error: no 4\nerror: 2 problems\n"
+    assert capsys.readouterr().err == told
+
+
+def test_show_tells_where_a_run_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["show", "shop-20261121-041703-7c1e9"]) == 2
+    assert "backstay show run shop-20261121-041703-7c1e9" in capsys.readouterr().err
+
+
+def test_a_kubeconfig_that_is_there_and_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    for named, says in (("/dev/null", "is no file"), (f"{tmp_path}/none", "does not exist")):
+        monkeypatch.setenv("KUBECONFIG", named)
+        with pytest.raises(errors.Refused, match=f"{named} {says}"):
+            wiring.cluster(None)
 
 
 def test_error_as_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -97,6 +97,8 @@ def test_each_failure_has_its_class_its_place_and_a_hint(
     assert says in error.message
     assert error.message.startswith(f"cannot fetch branch shop at {URL}: ")
     assert error.hint
+    # True of a command that a person ran as well: nothing tries that again.
+    assert "it is tried again" not in error.hint
 
 
 def test_the_line_that_names_the_cause_is_the_one_quoted() -> None:

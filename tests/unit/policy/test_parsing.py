@@ -177,6 +177,8 @@ MISTAKES = [
     ("spec:", "sepc:", "unknown field `sepc` | did you mean `spec`?"),
     ("  volumes", "  suspend: yes\n  volumes", "`yes` is read as a string"),
     ("  volumes", '  suspend: "true"\n  volumes', "must be true or false, not a text"),
+    ("  volumes", '  suspend: "yes"\n  volumes', "| write true"),
+    ("  volumes", '  suspend: "off"\n  volumes', "| write false"),
     ("  volumes", "  objectives: {rpo: 1w}\n  volumes", "`rpo` `1w` is not a duration"),
     ("  volumes", f"  objectives: {{rpo: {'9' * 13}d}}\n  volumes", "is not a duration"),
     ("v1alpha1", "v1", "apiVersion is `backstay.dev/v1`"),
