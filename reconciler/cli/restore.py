@@ -16,7 +16,8 @@ from reconciler.adapters.movers import JobMover
 from reconciler.cli import wiring
 from reconciler.engine.restore import Restore, RestorePorts, RestoreRequest, RestoreResult
 from reconciler.model.errors import Interrupted, PartialFailure, UsageError
-from reconciler.model.restore import RestorePlan
+from reconciler.model.restore import RestoreAction, RestorePlan
+from reconciler.model.run import Outcome
 from reconciler.plan.moverjob import MoverSettings
 from reconciler.report import restore as report
 
@@ -76,7 +77,7 @@ def command(
         result = None
         if not plan.empty:
             _ask(yes)
-            result = restore.execute(plan)
+            result = execute(restore, plan)
     _tell(plan, result, output)
     return PartialFailure.exit_code if plan.lacking else 0
 
@@ -98,6 +99,22 @@ def _ask(yes: bool) -> None:
         raise UsageError("nobody can answer here", hint="add --yes once the plan is what you want")
     if not click.confirm("Proceed?", err=True):
         raise Interrupted("not restored")
+
+
+def execute(restore: Restore, plan: RestorePlan) -> RestoreResult:
+    """Does it. An interrupt (Ctrl-C) becomes Interrupted that says what goes on without us."""
+    try:
+        return restore.execute(plan)
+    except KeyboardInterrupt:
+        filling = [fill for fill in plan.fills if fill.action is RestoreAction.CREATE]
+        where = ", ".join(sorted({fill.namespace for fill in filling}))
+        movers = f"; movers may still be at work in {where}, with their keys" if where else ""
+        partial = "" if plan.outcome == Outcome.COMPLETED else " --allow-partial"
+        raise Interrupted(
+            f"interrupted; what was created stays{movers}",
+            hint="this goes on from there, and cleans up behind the movers:"
+            f" backstay restore {plan.policy} --at {plan.run_id}{partial}",
+        ) from None
 
 
 def restore_document(plan: RestorePlan, result: RestoreResult | None) -> dict[str, Any]:

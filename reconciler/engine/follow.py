@@ -80,10 +80,29 @@ def follow_job(
     """Tells the lines of the Job's pods until it ended; returns the last pod's exit code.
 
     A pod that is lost is followed by its successor. An end that is none of ours, such as a kill, is
-    1. A cluster that can't be asked for a while is asked again.
+    1. A cluster that can't be asked for a while is asked again. An interrupt (Ctrl-C) ends the
+    following alone, as Interrupted that says so.
     """
-    told: dict[str, list[str]] = {}
     reporter.event("following", job=name, namespace=namespace)
+    try:
+        return _follow(reader, name, namespace, clock, reporter, tell)
+    except KeyboardInterrupt:
+        raise Interrupted(
+            f"not followed any more; the Job {namespace}/{name} goes on in the cluster",
+            hint=f"follow it with: kubectl logs -n {namespace} -f job/{name}; see how it ended"
+            f" with: backstay log; stop it with: kubectl delete job -n {namespace} {name}",
+        ) from None
+
+
+def _follow(
+    reader: ports.ClusterReader,
+    name: str,
+    namespace: str,
+    clock: ports.Clock,
+    reporter: ports.Reporter,
+    tell: Callable[[str], None],
+) -> int:
+    told: dict[str, list[str]] = {}
     misses = 0
     while True:
         try:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 
-from reconciler.cli.restore import restore_document
-from tests.unit.engine.run_world import RUN_IDS, RunWorld
+import pytest
+
+from reconciler.cli.restore import execute, restore_document
+from reconciler.model.errors import Interrupted
+from tests.unit.engine.run_world import RUN_IDS, RunWorld, move_controllers
 
 
 def test_plan_and_result_are_one_document() -> None:
@@ -19,3 +22,28 @@ def test_plan_and_result_are_one_document() -> None:
     assert (found["plan"]["type"], found["plan"]["run"]) == ("restorePlan", RUN_IDS[0])
     assert (found["result"]["created"], found["result"]["filled"]) == (6, 1)
     assert restore_document(plan, None)["result"] is None
+
+
+def test_an_interrupt_tells_of_movers_and_of_the_way_on() -> None:
+    world = RunWorld()
+    world.run()
+    world.lose_shop()
+    world.mover.cleaned.clear()
+    world.mover._looks = 100
+    restore = world.restore()
+    plan = restore.plan()
+
+    def interrupt() -> None:
+        move_controllers(world.cluster)
+        if world.cluster.all("PersistentVolumeClaim"):
+            raise KeyboardInterrupt
+
+    world.clock.on_sleep = interrupt
+    with pytest.raises(Interrupted, match="movers may still be at work in shop") as caught:
+        execute(restore, plan)
+    assert caught.value.hint.endswith(f"backstay restore shop --at {RUN_IDS[0]}")
+    # And that is what happens then.
+    world.clock.on_sleep = lambda: move_controllers(world.cluster)
+    world.mover._looks = 0
+    assert world.restored(RUN_IDS[0]).filled == 1
+    assert world.mover.cleaned[-1:] == [("shop", "files")]

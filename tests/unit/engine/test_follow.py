@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.engine.follow import follow_job, start_job
-from reconciler.model.errors import Refused, Transient
+from reconciler.model.errors import Interrupted, Refused, Transient
 from reconciler.model.objects import ObjectRef
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
@@ -199,3 +199,20 @@ def test_a_job_that_is_gone_is_told() -> None:
     with pytest.raises(Refused, match="is gone") as caught:
         terminal.follow()
     assert "backstay log" in caught.value.hint
+
+
+def test_an_interrupt_ends_the_following_and_says_that_the_job_goes_on() -> None:
+    def interrupt(_: Terminal) -> None:
+        raise KeyboardInterrupt
+
+    terminal = Terminal(interrupt)
+    with pytest.raises(Interrupted, match="goes on in the cluster") as caught:
+        terminal.follow()
+    assert caught.value.exit_code == 130
+    for command in (
+        f"kubectl logs -n {SYSTEM} -f job/{NAME}",
+        "backstay log",
+        f"kubectl delete job -n {SYSTEM} {NAME}",
+    ):
+        assert command in caught.value.hint
+    assert terminal.cluster.all("Job"), "only the following ended"
