@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli import history, wiring
-from reconciler.engine.history import read_points
+from reconciler.engine.history import doubt_newest, read_points
 from reconciler.report import history as report
 
 
@@ -29,6 +29,9 @@ def command(
     """
     with history.open_history(clone, cluster, config_file) as found:
         points = read_points(found.store, found.branch(policy))
+        doubt = doubt_newest(found.store, found.branch(policy))
+    if doubt:
+        wiring.reporter().warning("the newest commit is no run's", why=doubt)
     points = points[:number] if number else points
     if output == "json":
         click.echo(json.dumps(report.log_document(policy, points)))

@@ -18,7 +18,7 @@ from typing import Any
 from reconciler import ports
 from reconciler.capture import canonical, message, paths, quiet, references
 from reconciler.engine.context import RunPorts, RunRequest
-from reconciler.engine.history import read_record
+from reconciler.engine.history import read_record_of
 from reconciler.engine.listing import Target, discovered, list_all
 from reconciler.engine.observe import observe_namespaces
 from reconciler.engine.runplan import RunPlan
@@ -271,9 +271,21 @@ class _Capture:
             except Stalled:
                 continue  # somebody else's commit that looks like a run's; `log` passes it too
             if summary is not None and summary.outcome is not Outcome.FAILED:
-                before = read_record(self._run.store, commit.sha).policy.digest
-                return before != self._request.policy.digest
+                return self._other_policy(summary, commit.sha)
         return False
+
+    def _other_policy(self, summary: message.Summary, commit: str) -> bool:
+        """False also where nobody can tell: a namespace must not leave unseen."""
+        try:
+            before = read_record_of(
+                self._run.store, commit, run_id=summary.run_id, outcome=summary.outcome
+            )
+        except Stalled as error:
+            self._run.reporter.warning(
+                "commit passed over, no run made it", commit=commit, why=error.message
+            )
+            return False
+        return before.policy.digest != self._request.policy.digest
 
     def _counts(self, namespace: str) -> Counts:
         def number(what: str) -> int:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from reconciler.capture import message, paths, record
 from reconciler.model.errors import Refused, Stalled
-from reconciler.model.run import RunRecord
+from reconciler.model.run import Outcome, RunRecord
 from reconciler.model.store import Commit
 from reconciler.plan.recoverypoints import RecoveryPoint, order_points
 
@@ -61,8 +61,40 @@ def _points(commits: Iterable[Commit]) -> Iterator[RecoveryPoint]:
 
 
 def read_record(store: StoreReader, commit: str) -> RunRecord:
-    """The record in a commit; raises Refused if it holds none."""
+    """The record in a commit; raises Refused, naming the commit, if none can be read."""
     data = store.read(commit, [paths.RECORD_PATH]).get(paths.RECORD_PATH)
     if data is None:
         raise Refused(f"commit {commit} holds no {paths.RECORD_PATH}: no run made it")
-    return record.parse_record(data, where=f"{commit[:10]}:{paths.RECORD_PATH}")
+    try:
+        return record.parse_record(data)
+    except Stalled as error:
+        raise Refused(
+            f"the record in commit {commit} can't be read; somebody else wrote it: {error.message}",
+            hint=f"only runs write here; see who did with: git show {commit[:10]}; the recovery"
+            " points: backstay log",
+        ) from error
+
+
+def read_record_of(store: StoreReader, commit: str, *, run_id: str, outcome: Outcome) -> RunRecord:
+    """The same, where the commit's trailers named a run; raises Refused if it is another's."""
+    found = read_record(store, commit)
+    if (found.name, found.outcome) != (run_id, outcome):
+        raise Refused(
+            f"commit {commit} says that it is run {run_id}, {outcome}, and its"
+            f" record is of {found.name}, {found.outcome}",
+            hint="somebody copied or changed a run's commit; restore another one",
+        )
+    return found
+
+
+def doubt_newest(store: StoreReader, branch: str) -> str:
+    """Why a branch's newest commit is none that a run made; empty where all is well."""
+    for commit in store.log(branch, limit=1):
+        try:
+            summary = message.parse_summary(commit.trailers)
+            if summary is None:
+                return f"no run made the newest commit, {commit.sha}; somebody else did"
+            read_record_of(store, commit.sha, run_id=summary.run_id, outcome=summary.outcome)
+        except Stalled as error:
+            return f"no run made the newest commit, {commit.sha}: {error.message}"
+    return ""

@@ -122,7 +122,8 @@ class Restore:
                 hint="give Config the name of the cluster whose recovery point this is",
             )
         made = self._plan(content)
-        return replace(made, warnings=(*made.warnings, *find_waiting(world.reader, made)))
+        warnings = (*made.warnings, *find_waiting(world.reader, made))
+        return replace(made, warnings=warnings, notes=content.notes)
 
     def _plan(self, content: PointContent) -> RestorePlan:
         world = self._world

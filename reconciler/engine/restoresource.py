@@ -11,7 +11,7 @@ import orjson
 
 from reconciler import ports
 from reconciler.capture import canonical, paths
-from reconciler.engine.history import StoreReader, read_points, read_record
+from reconciler.engine.history import StoreReader, doubt_newest, read_points, read_record_of
 from reconciler.engine.observe import read_all
 from reconciler.engine.secretstore import SECRETS_PATH
 from reconciler.model import naming
@@ -20,7 +20,7 @@ from reconciler.model.objects import ObjectRef, Resource, folder_of
 from reconciler.model.policy import CLUSTER_NAMESPACE
 from reconciler.model.run import RepositoryRef, RunRecord
 from reconciler.model.volumes import RepositoryAccess
-from reconciler.plan.recoverypoints import RecoveryPoint, choose_point
+from reconciler.plan.recoverypoints import RecoveryPoint, choose_point, tell_newer
 from reconciler.plan.restore import Live, Stored
 
 _WAITED_FOR = ("namespace", "persistentvolumeclaim")
@@ -35,6 +35,8 @@ class PointContent:
     record: RunRecord
     stored: tuple[Stored, ...]
     texts: Mapping[str, bytes] = field(repr=False)
+    notes: tuple[str, ...] = ()
+    """What somebody should know who chose this point."""
 
 
 def read_point(
@@ -43,17 +45,12 @@ def read_point(
     """Chooses the recovery point and reads it whole."""
     points = read_points(store, branch)
     point = choose_point(points, at, policy=policy, allow_partial=allow_partial)
-    record = read_record(store, point.commit)
-    if (record.name, record.outcome) != (point.run_id, point.outcome):
-        raise Refused(
-            f"commit {point.commit} says that it is run {point.run_id}, {point.outcome}, and its"
-            f" record is of {record.name}, {record.outcome}",
-            hint="somebody copied or changed a run's commit; restore another one",
-        )
+    record = read_record_of(store, point.commit, run_id=point.run_id, outcome=point.outcome)
     names = [path for path in store.tree(point.commit) if paths.parse_path(path) is not None]
     texts = store.read(point.commit, names)
     stored = tuple(_stored(path, texts[path]) for path in sorted(texts))
-    return PointContent(point=point, record=record, stored=stored, texts=texts)
+    notes = tuple(filter(None, (tell_newer(points, point, at), doubt_newest(store, branch))))
+    return PointContent(point=point, record=record, stored=stored, texts=texts, notes=notes)
 
 
 def _stored(path: str, text: bytes) -> Stored:

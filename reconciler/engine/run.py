@@ -34,7 +34,7 @@ from reconciler.engine.runplan import (
     tell_plan,
 )
 from reconciler.model.cluster import ClusterIdentity
-from reconciler.model.errors import BackstayError, Interrupted
+from reconciler.model.errors import BackstayError, Interrupted, Stalled
 from reconciler.model.policy import CLUSTER_NAMESPACE
 from reconciler.model.run import Outcome, RepositoryEntry, RunRecord
 from reconciler.model.store import Write
@@ -143,15 +143,27 @@ class _Run:
         run, request = self._run, self._request
         if tip is None:
             return None
-        data = run.store.read(tip, [paths.RECORD_PATH]).get(paths.RECORD_PATH)
-        last = record.parse_record(data) if data is not None else None
+        last = self._read_or_warn(tip)
         if last is not None and last.finished < request.started - _SKEW:
             return None
         # Somebody's commit on top of ours would still hold our record: the trailers tell.
         for commit in run.store.log(request.branch, limit=_LOOK_BACK):
-            if commit.trailers.get(message.RUN) == request.run_id:
+            if commit.trailers.get(message.RUN) != request.run_id:
+                continue
+            found = self._read_or_warn(commit.sha)
+            if found is not None and found.name == request.run_id:
                 return commit.sha
         return None
+
+    def _read_or_warn(self, commit: str) -> RunRecord | None:
+        """The record in a commit. What somebody else wrote must not stop every later run."""
+        try:
+            return read_record(self._run.store, commit)
+        except Stalled as error:
+            self._run.reporter.warning(
+                "commit passed over, no run made it", commit=commit, why=error.message
+            )
+            return None
 
     def _conclude_again(self, commit: str) -> RunResult:
         found = read_record(self._run.store, commit)

@@ -83,6 +83,9 @@ class RestorePlan:
     steps: tuple[RestoreStep, ...]
     fills: tuple[FillStep, ...]
     warnings: tuple[str, ...] = ()
+    """What is missing."""
+    notes: tuple[str, ...] = ()
+    """What to know about the choice of the recovery point."""
 
     def count(self, action: RestoreAction) -> int:
         """How many objects."""

@@ -62,9 +62,34 @@ def choose_point(
     raise _nothing(before, at, policy)
 
 
+def tell_newer(points: Sequence[RecoveryPoint], chosen: RecoveryPoint, at: str) -> str:
+    """What `choose_point` passed over on its way back from ``at``; empty for one that was named."""
+    if _is_name(at):
+        return ""
+    limit = None if at == "latest" else _end_of(at)
+    newer = [
+        point
+        for point in points
+        if point.outcome is Outcome.PARTIALLY_FAILED
+        and point.started > chosen.started
+        and (limit is None or point.started <= limit)
+    ]
+    if not newer:
+        return ""
+    if len(newer) == 1:
+        return (
+            f"1 newer recovery point is PartiallyFailed ({newer[0].run_id});"
+            " --allow-partial takes it"
+        )
+    return (
+        f"{len(newer)} newer recovery points are PartiallyFailed (newest: {newer[0].run_id});"
+        " --allow-partial takes that one"
+    )
+
+
 def find_point(points: Sequence[RecoveryPoint], name: str) -> RecoveryPoint:
     """The run or commit that is named, whatever its outcome; raises Refused, UsageError."""
-    found = _named(points, name)
+    found = _named(points, name, hint="list the runs with: backstay log POLICY")
     if found is None:
         raise UsageError(
             f"{name} is neither a run nor a commit",
@@ -73,7 +98,16 @@ def find_point(points: Sequence[RecoveryPoint], name: str) -> RecoveryPoint:
     return found
 
 
-def _named(points: Sequence[RecoveryPoint], at: str) -> RecoveryPoint | None:
+def _is_name(at: str) -> bool:
+    return bool(_RUN.fullmatch(at) or _SHA.fullmatch(at))
+
+
+def _named(
+    points: Sequence[RecoveryPoint],
+    at: str,
+    *,
+    hint: str = "list them with: backstay log POLICY; a date is written 2026-11-21",
+) -> RecoveryPoint | None:
     if _RUN.fullmatch(at):
         found = [point for point in points if point.run_id == at]
     elif _SHA.fullmatch(at):
@@ -81,10 +115,7 @@ def _named(points: Sequence[RecoveryPoint], at: str) -> RecoveryPoint | None:
     else:
         return None
     if not found:
-        raise Refused(
-            f"no recovery point {at}",
-            hint="list them with: backstay log POLICY; a date is written 2026-11-21",
-        )
+        raise Refused(f"no recovery point {at}", hint=hint)
     if len(found) > 1:
         raise Refused(
             f"{at} is ambiguous: {', '.join(p.commit for p in found)}",

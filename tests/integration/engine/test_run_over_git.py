@@ -194,6 +194,27 @@ def test_log_and_show_need_a_clone_and_nothing_else(
     assert "storage away" in capsys.readouterr().out
 
 
+def test_somebodys_commit_on_top_stops_neither_log_nor_the_next_run(
+    world: GitWorld, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.run()
+    clone = world.clone()
+    git = ["git", "-C", str(clone), "-c", "user.name=jane", "-c", "user.email=j@example.org"]
+    subprocess.run([*git, "checkout", "--quiet", BRANCH], check=True)
+    (clone / "_run.yaml").write_text("garbage: [\n")
+    subprocess.run([*git, "commit", "--quiet", "--all", "--message", "By hand"], check=True)
+    subprocess.run([*git, "push", "--quiet"], check=True)
+    made = world.git("rev-parse", BRANCH).strip()
+    monkeypatch.chdir(world.folder)
+    assert backstay(["log", "shop", "--clone", str(clone)]) == 0
+    said = capsys.readouterr()
+    assert RUN_IDS[0] in said.out
+    assert made in said.err
+    assert made not in said.out
+    assert world.run(2).record.outcome is Outcome.COMPLETED
+    assert world.log.of("commit passed over, no run made it")[0]["commit"] == made
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "hint"),
     [

@@ -8,7 +8,13 @@ import pytest
 
 from reconciler.model.errors import Refused, UsageError
 from reconciler.model.run import Outcome
-from reconciler.plan.recoverypoints import RecoveryPoint, choose_point, find_point, order_points
+from reconciler.plan.recoverypoints import (
+    RecoveryPoint,
+    choose_point,
+    find_point,
+    order_points,
+    tell_newer,
+)
 
 
 def point(
@@ -144,3 +150,21 @@ def test_show_finds_any_run_and_nothing_else() -> None:
     assert find_point(POINTS, LATE.run_id) == LATE
     with pytest.raises(UsageError, match="neither a run nor a commit"):
         find_point(POINTS, "latest")
+
+
+@pytest.mark.parametrize("at", ["latest", "2026-11-20", "2026-11-21T02:00:00Z"])
+def test_partial_points_that_are_passed_over_are_told(at: str) -> None:
+    assert tell_newer(POINTS, GOOD, at) == (
+        f"1 newer recovery point is PartiallyFailed ({PARTIAL.run_id}); --allow-partial takes it"
+    )
+    newest = point(20, 17, Outcome.PARTIALLY_FAILED)
+    assert tell_newer((newest, *POINTS), GOOD, at) == (
+        f"2 newer recovery points are PartiallyFailed (newest: {newest.run_id});"
+        " --allow-partial takes that one"
+    )
+
+
+@pytest.mark.parametrize("at", ["2026-11-20T05:00:00Z", GOOD.run_id, GOOD.commit])
+def test_what_is_newer_than_was_asked_for_is_not_told(at: str) -> None:
+    assert tell_newer(POINTS, GOOD, at) == ""
+    assert tell_newer(POINTS, PARTIAL, "latest") == ""
