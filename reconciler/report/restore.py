@@ -14,35 +14,63 @@ def render_plan(plan: RestorePlan) -> str:
     return "\n".join(_lines(plan)) + "\n"
 
 
+# Kinds of which a cluster has many, that never come back, for one and the same reason.
+_COUNTED = frozenset({"PersistentVolume"})
+
+
 def _lines(plan: RestorePlan) -> Iterator[str]:
     yield f"Restore plan: {plan.run_id} ({plan.outcome}, started {plan.started})"
-    for note in plan.notes:
-        yield f"  note     {note}"
     fills = [fill for fill in plan.fills if fill.action is RestoreAction.CREATE]
     if fills:
         size = render_bytes(sum(fill.size for fill in fills))
         yield f"  volumes  {len(fills)} to fill, {size}"
         for fill in fills:
-            amount = f"{render_bytes(fill.size)} in {fill.files} files"
+            amount = f"{render_bytes(fill.size)} in {_counted(fill.files, 'file')}"
             yield f"             {fill.namespace}/{fill.claim}: {amount} ({fill.why})"
     for fill in plan.fills:
         if fill.action is RestoreAction.SKIP:
             yield f"           ! {fill.namespace}/{fill.claim}: {fill.why}"
-    yield f"  create   {plan.count(RestoreAction.CREATE)} objects"
+    yield from _kept_claims(plan)
+    yield f"  create   {_counted(plan.count(RestoreAction.CREATE), 'object')}"
     for step in plan.steps:
         if step.action is RestoreAction.CREATE:
             yield f"             {step.ref}"
     kept = [step for step in plan.steps if step.action is RestoreAction.KEEP]
     differing = [step for step in kept if step.differs]
-    yield f"  keep     {len(kept)} objects ({len(kept) - len(differing)} are equal)"
+    yield f"  keep     {_counted(len(kept), 'object')} ({len(kept) - len(differing)} equal)"
     for step in differing:
         yield f"             {step.ref}: {step.why}"
-    yield f"  skip     {plan.count(RestoreAction.SKIP)} objects"
-    for step in plan.steps:
-        if step.action is RestoreAction.SKIP:
-            yield f"             {step.ref}: {step.why}"
+    yield f"  skip     {_counted(plan.count(RestoreAction.SKIP), 'object')}"
+    yield from _skipped(plan)
     for warning in plan.warnings:
         yield f"  missing  {warning}"
+
+
+def _kept_claims(plan: RestorePlan) -> Iterator[str]:
+    kept = [fill for fill in plan.fills if fill.action is RestoreAction.KEEP]
+    for fill in kept:
+        yield f"           = {fill.namespace}/{fill.claim}: {fill.why}"
+    if any(fill.snapshot for fill in kept):
+        yield "             for this recovery point's data, delete the claim and the workload that"
+        yield "             uses it, then restore again"
+
+
+def _skipped(plan: RestorePlan) -> Iterator[str]:
+    counted: dict[tuple[str, str], int] = {}
+    for step in plan.steps:
+        if step.action is not RestoreAction.SKIP:
+            continue
+        if step.ref.kind in _COUNTED:
+            told = (step.ref.kind, step.why)
+            counted[told] = counted.get(told, 0) + 1
+        else:
+            yield f"             {step.ref}: {step.why}"
+    for (kind, why), count in counted.items():
+        yield f"             {_counted(count, kind)}: {why}"
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def plan_document(plan: RestorePlan) -> dict[str, Any]:
@@ -79,5 +107,4 @@ def plan_document(plan: RestorePlan) -> dict[str, Any]:
             for fill in plan.fills
         ],
         "warnings": list(plan.warnings),
-        "notes": list(plan.notes),
     }

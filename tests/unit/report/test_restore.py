@@ -27,7 +27,10 @@ def step(
 
 
 def fill(claim: str, action: RestoreAction, why: str, size: int = 0) -> FillStep:
-    return FillStep(namespace="shop", claim=claim, action=action, why=why, size=size, files=3)
+    snapshot = "" if action is RestoreAction.SKIP else "4bba301e" * 8
+    return FillStep(
+        namespace="shop", claim=claim, action=action, why=why, size=size, files=3, snapshot=snapshot
+    )
 
 
 PLAN = RestorePlan(
@@ -41,6 +44,8 @@ PLAN = RestorePlan(
         step("ConfigMap", "equal", RestoreAction.KEEP, "exists and is equal"),
         step("Secret", "db", RestoreAction.CREATE, "it does not exist"),
         step("Pod", "import", RestoreAction.SKIP, "it had ended (Succeeded), and would run again"),
+        step("PersistentVolume", "pvc-1", RestoreAction.SKIP, "its claim gets a new volume"),
+        step("PersistentVolume", "pvc-2", RestoreAction.SKIP, "its claim gets a new volume"),
     ),
     fills=(
         fill("files", RestoreAction.CREATE, "snapshot 4bba301e", 1_288_490_188),
