@@ -9,6 +9,7 @@ import pytest
 from reconciler.engine.history import doubt_newest, read_record
 from reconciler.model.errors import Refused, Transient
 from reconciler.model.run import Outcome
+from reconciler.report.restore import render_plan
 from tests.fakes.gitstore import FakeManifestStore
 from tests.unit.engine.run_world import BRANCH, RUN_IDS, RunWorld, manifest, put_shop
 
@@ -125,6 +126,7 @@ def test_a_restore_goes_on_below_garbage_and_says_so() -> None:
     assert plan.run_id == RUN_IDS[0]
     (note,) = plan.notes
     assert made in note
+    assert render_plan(plan).splitlines()[1] == f"  note     {note}"
 
 
 def test_a_restore_tells_of_newer_points_that_it_passes_over() -> None:
