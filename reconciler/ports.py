@@ -15,7 +15,13 @@ from typing import Any, Protocol
 from reconciler.model.cluster import ClusterIdentity, Discovery
 from reconciler.model.objects import ObjectRef, Resource
 from reconciler.model.store import Commit, FileChange, PolicyFiles
-from reconciler.model.volumes import MoveResult, MoveTask, RepositoryAccess, ResticSnapshot
+from reconciler.model.volumes import (
+    Leftover,
+    MoveResult,
+    MoveTask,
+    RepositoryAccess,
+    ResticSnapshot,
+)
 
 KubeObject = Mapping[str, Any]
 
@@ -85,8 +91,6 @@ class ClusterWriter(Protocol):
         """(object, True) if created now; (the existing object, False) if the name was taken."""
         ...
 
-    def replace_status(self, obj: KubeObject) -> dict[str, Any]: ...
-
     def delete(self, ref: ObjectRef, *, uid: str = "", orphan: bool = False) -> bool:
         """False if it was gone or has another uid. ``orphan`` leaves dependents alone."""
         ...
@@ -115,6 +119,18 @@ class VolumeMover(Protocol):
 
     def cleanup(self, task: MoveTask) -> None:
         """Removes the Job and its credentials; no effect if they are gone."""
+        ...
+
+    def leftovers(self, policy: str) -> tuple[Leftover, ...]:
+        """Every mover of a policy that is there now, of all runs and kinds, in all namespaces.
+
+        Complete or raises. Whose they are, the caller must know: some may be at work for a run
+        or a restore that lives. What only looks like a mover of ours is not among them.
+        """
+        ...
+
+    def remove(self, left: Leftover) -> bool:
+        """Removes this very mover and its credentials; False, and no effect, if it is gone."""
         ...
 
 

@@ -189,25 +189,6 @@ class KubeClient:
                 return existing, False
         raise Transient(f"{what}: the name is taken and given back again and again")
 
-    def replace_status(self, obj: ports.KubeObject) -> dict[str, Any]:
-        """Replaces ``.status`` and nothing else; a newer object is read again first."""
-        resource = self._lookup(obj)
-        namespace, name = _place(obj, resource)
-        what = Call(verb="update", resource=resource, namespace=namespace, name=name)
-        for _ in range(_RACES):
-            current = self.get(resource, name, namespace=namespace)
-            if current is None:
-                raise Refused(f"{what}: it does not exist")
-            answer = self._transport.send(
-                "PUT",
-                _path(resource, namespace, name) + "/status",
-                query=[("fieldManager", FIELD_MANAGER)],
-                body=_encode({**current, "status": obj.get("status", {})}),
-            )
-            if answer.status != 409:
-                return _body(answer, what)
-        raise Transient(f"{what}: changed by somebody else {_RACES} times in a row")
-
     def delete(self, ref: ObjectRef, *, uid: str = "", orphan: bool = False) -> bool:
         """False if it was gone or has another uid."""
         resource = self._find(ref.group, ref.kind)

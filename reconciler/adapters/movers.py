@@ -11,14 +11,13 @@ node, no memory, no time) it is FAILED with what the pod, the Job and the events
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from reconciler import ports
 from reconciler.model import naming
 from reconciler.model.errors import BackstayError, Refused
 from reconciler.model.objects import ObjectRef, Resource
-from reconciler.model.volumes import MoveResult, MoveState, MoveTask
+from reconciler.model.volumes import Leftover, MoveResult, MoveState, MoveTask
 from reconciler.plan import moverjob, moverstatus
 
 _JOBS = Resource(group="batch", version="v1", kind="Job", plural="jobs", namespaced=True)
@@ -29,19 +28,6 @@ _JOB_LABEL = "batch.kubernetes.io/job-name"
 _RUNNING = MoveResult(state=MoveState.RUNNING)
 
 Raw = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leftover:
-    """A mover's Job that is still there; ``ended`` says whether it is still at work."""
-
-    namespace: str
-    name: str
-    uid: str
-    policy: str
-    run_id: str
-    claim: str
-    ended: bool
 
 
 class JobMover:
@@ -83,29 +69,36 @@ class JobMover:
         if job is not None and moverjob.belongs_to(task, job):
             self._waited.pop(_uid(job), None)
             self._writer.delete(_ref("batch", "Job", task.namespace, name), uid=_uid(job))
-        # The cluster would collect it with the Job, later: keys go now.
-        secret = self._reader.get(_SECRETS, name, namespace=task.namespace)
-        credentials = moverjob.COMPONENT_CREDENTIALS
-        if secret is not None and moverjob.belongs_to(task, secret, credentials):
-            self._writer.delete(_ref("", "Secret", task.namespace, name), uid=_uid(secret))
+        self._remove_keys(task, name)
 
     def leftovers(self, policy: str) -> tuple[Leftover, ...]:
-        """Every mover Job of a policy that is there now, in all namespaces."""
+        """As the port says: Jobs with our labels whose name is that of a mover."""
         selector = ",".join(
             f"{key}={value}"
             for key, value in naming.labels(moverjob.COMPONENT_MOVER, policy=policy).items()
         )
         pages = self._reader.pages(_JOBS, label_selector=selector)
-        found = (_leftover(raw) for page in pages for raw in page)
+        found = [left for raw in _flat(pages) if (left := _leftover(raw)) is not None]
         # A label's value may be cut; the annotation has the whole name.
         return tuple(sorted((left for left in found if left.policy == policy), key=_by_place))
 
     def remove(self, left: Leftover) -> bool:
-        """Removes one leftover; its pods and Secret go with it. False if it was gone."""
-        return self._writer.delete(_ref("batch", "Job", left.namespace, left.name), uid=left.uid)
+        """As the port says: the Job, its pods and its Secret."""
+        job = _ref("batch", "Job", left.namespace, left.name)
+        removed = self._writer.delete(job, uid=left.uid)
+        if removed:  # else they may be the keys of a later Job of that name
+            self._remove_keys(left, left.name)
+        return removed
 
     def _job(self, task: MoveTask) -> dict[str, Any] | None:
         return self._reader.get(_JOBS, moverjob.mover_name(task), namespace=task.namespace)
+
+    def _remove_keys(self, task: MoveTask | Leftover, name: str) -> None:
+        """The cluster would collect the Secret with the Job, later: keys go now."""
+        secret = self._reader.get(_SECRETS, name, namespace=task.namespace)
+        credentials = moverjob.COMPONENT_CREDENTIALS
+        if secret is not None and moverjob.belongs_to(task, secret, credentials):
+            self._writer.delete(_ref("", "Secret", task.namespace, name), uid=_uid(secret))
 
     def _release(self, task: MoveTask, job: Raw) -> None:
         """Gives a suspended Job its keys and lets it go."""
@@ -178,15 +171,21 @@ def _by_place(left: Leftover) -> tuple[str, str]:
     return left.namespace, left.name
 
 
-def _leftover(raw: Raw) -> Leftover:
+def _leftover(raw: Raw) -> Leftover | None:
     metadata = raw["metadata"]
+    namespace, name = metadata["namespace"], metadata["name"]
     annotations = metadata.get("annotations") or {}
+    run_id, claim = annotations.get(naming.RUN, ""), annotations.get(naming.CLAIM, "")
+    kind = moverjob.kind_of(name, run_id=run_id, namespace=namespace, claim=claim)
+    if kind is None:
+        return None
     return Leftover(
-        namespace=metadata["namespace"],
-        name=metadata["name"],
-        uid=metadata["uid"],
+        kind=kind,
+        run_id=run_id,
         policy=annotations.get(naming.POLICY, ""),
-        run_id=annotations.get(naming.RUN, ""),
-        claim=annotations.get(naming.CLAIM, ""),
+        namespace=namespace,
+        claim=claim,
+        name=name,
+        uid=_uid(raw),
         ended=moverstatus.end_of(raw) is not None,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from reconciler import ports
 from reconciler.engine.observe import read_all
 from reconciler.model.restore import RestoreAction, RestorePlan
-from reconciler.model.volumes import MoveResult, MoveState, MoveTask
+from reconciler.model.volumes import Leftover, MoveResult, MoveState, MoveTask
 from reconciler.plan import observe
 
 
@@ -53,3 +53,11 @@ class WhileMarked:
     def cleanup(self, task: MoveTask) -> None:
         """As the port says."""
         self._mover.cleanup(task)
+
+    def leftovers(self, policy: str) -> tuple[Leftover, ...]:
+        """As the port says."""
+        return self._mover.leftovers(policy)
+
+    def remove(self, left: Leftover) -> bool:
+        """As the port says."""
+        return self._mover.remove(left)

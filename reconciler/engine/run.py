@@ -19,6 +19,7 @@ from reconciler.capture import message, paths, record
 from reconciler.engine import capturing, clusterbranch, proving, repositories, secretstore, volumes
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.history import read_record
+from reconciler.engine.leftovers import remove_leftovers
 from reconciler.engine.patience import Patience, insist
 from reconciler.engine.publishing import publish
 from reconciler.engine.rebasing import put_on_tip
@@ -102,6 +103,7 @@ class _Run:
             "reading the cluster's branch",
             lambda: clusterbranch.open_cluster_branch(run.store, request.cluster, identity),
         )
+        remove_leftovers(request, run)
         parent = self._insist("fetching the branch", lambda: run.store.tip(request.branch))
         done = self._insist("reading the last record", lambda: self._find_own(parent))
         if done is not None:

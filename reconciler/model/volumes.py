@@ -81,6 +81,23 @@ class MoveTask:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """A mover that is there without its task; ``ended`` says whether it is still at work.
+
+    ``name`` and ``uid`` are those of what carries it, so that no other is removed in its place.
+    """
+
+    kind: MoveKind
+    run_id: str
+    policy: str
+    namespace: str
+    claim: str
+    name: str
+    uid: str
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MoveResult:
     """What a mover reports in its termination message; sizes in bytes, ``took`` in seconds.
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from reconciler.model import moverprotocol, naming
 from reconciler.model.config import Config, Resources
-from reconciler.model.volumes import MoveKind, MoveTask
+from reconciler.model.volumes import Leftover, MoveKind, MoveTask
 
 COMPONENT_MOVER = "mover"
 COMPONENT_CREDENTIALS = "credentials"
@@ -120,7 +120,20 @@ def make_secret(task: MoveTask, job_uid: str) -> dict[str, Any]:
     }
 
 
-def belongs_to(task: MoveTask, raw: Mapping[str, Any], component: str = COMPONENT_MOVER) -> bool:
+def kind_of(name: str, *, run_id: str, namespace: str, claim: str) -> MoveKind | None:
+    """What a mover of this name does; None if it is no mover of that run and claim.
+
+    The kind is part of what the name is hashed from, and nobody can change a name afterwards.
+    """
+    for kind in MoveKind:
+        if naming.mover_name(run_id, namespace, claim, kind.value) == name:
+            return kind
+    return None
+
+
+def belongs_to(
+    task: MoveTask | Leftover, raw: Mapping[str, Any], component: str = COMPONENT_MOVER
+) -> bool:
     """Whether an object is ours and was made for this very task."""
     metadata = raw.get("metadata") or {}
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}

@@ -247,24 +247,6 @@ class WriterContract:
         metadata = {"ownerReferences": [reference]}
         world.cluster.create(world.configmap(dependent, metadata=metadata))
 
-    def test_status_is_replaced_alone(self, world: World) -> None:
-        body = {
-            "apiVersion": "policy/v1",
-            "kind": "PodDisruptionBudget",
-            "metadata": {"name": "budget", "namespace": world.namespace},
-            "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "nobody"}}},
-        }
-        world.cluster.apply(body)
-        status = {
-            "currentHealthy": 7,
-            "desiredHealthy": 1,
-            "disruptionsAllowed": 0,
-            "expectedPods": 9,
-        }
-        done = world.cluster.replace_status({**body, "spec": {}, "status": status})
-        assert done["status"]["expectedPods"] == 9
-        assert done["spec"]["minAvailable"] == 1
-
 
 class LeaseContract:
     """ClusterWriter: leases."""

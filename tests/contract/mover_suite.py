@@ -110,6 +110,49 @@ class MoverContract:
         mover_world.mover.cleanup(one)
         assert mover_world.settle(two) == GOOD
 
+    def test_leftovers_are_all_that_is_there_of_a_policy(self, mover_world: MoverWorld) -> None:
+        mover = mover_world.mover
+        backup = mover_world.task("good")
+        restore = replace(
+            mover_world.task("slow", "shop-20261120-041703-7c1e9"),
+            kind=MoveKind.RESTORE,
+            snapshot="4bba301e" * 8,
+        )
+        other = replace(mover_world.task("slow", "shop-2-20261121-041703-7c1e9"), policy="shop-2")
+        mover_world.settle(backup)
+        mover.ensure(restore)
+        mover.ensure(other)
+        found = {left.claim: left for left in mover.leftovers("shop")}
+        assert sorted(found) == ["good", "slow"]
+        for task in (backup, restore):
+            left = found[task.claim]
+            assert (left.kind, left.run_id, left.policy) == (task.kind, task.run_id, "shop")
+            assert left.namespace == mover_world.namespace
+        assert found["good"].ended
+        for task in (backup, restore, other):
+            mover.cleanup(task)
+        assert mover.leftovers("shop") == mover.leftovers("shop-2") == ()
+
+    def test_a_removed_leftover_leaves_nothing(self, mover_world: MoverWorld) -> None:
+        mover_world.mover.ensure(mover_world.task("slow"))
+        (left,) = mover_world.mover.leftovers("shop")
+        assert not left.ended
+        assert mover_world.mover.remove(left)
+        assert mover_world.mover.leftovers("shop") == ()
+        assert mover_world.traces() == []
+        assert not mover_world.mover.remove(left)
+
+    def test_what_was_begun_again_is_no_leftover_of_before(self, mover_world: MoverWorld) -> None:
+        task = mover_world.task("slow")
+        mover_world.mover.ensure(task)
+        (old,) = mover_world.mover.leftovers("shop")
+        mover_world.mover.cleanup(task)
+        mover_world.mover.ensure(task)
+        assert not mover_world.mover.remove(old)
+        (new,) = mover_world.mover.leftovers("shop")
+        assert new.uid != old.uid
+        mover_world.mover.cleanup(task)
+
 
 class JobContract:
     """Of movers that are Jobs."""

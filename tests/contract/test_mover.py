@@ -28,14 +28,13 @@ class TestFake(MoverContract):
                 pass
             return result
 
-        cleaned = mover.cleaned
         return MoverWorld(
             mover=mover,
             namespace=NAMESPACE,
             image="backstay:test",
             settle=settle,
             count=lambda task: mover.begun[task.namespace, task.claim],
-            traces=lambda: [name for name, _ in mover.begun if not cleaned],
+            traces=lambda: [left.claim for left in mover.leftovers("shop")],
         )
 
 

@@ -211,18 +211,6 @@ class FakeCluster:
             stored.owners = {f"{MANAGER} (Update)": frozenset(p for p, _ in ownership.leaves(new))}
             return copy.deepcopy(stored.obj), True
 
-    def replace_status(self, obj: ports.KubeObject) -> dict[str, Any]:
-        """Only ``.status``."""
-        self.requests["replace_status"] += 1
-        with self._lock:
-            resource = self._resource(obj)
-            key = _key(obj, resource)
-            old = self._objects.get(key)
-            if old is None:
-                raise Refused(f"update {_ref(key)}: it does not exist")
-            new = {**copy.deepcopy(old.obj), "status": copy.deepcopy(obj.get("status", {}))}
-            return copy.deepcopy(self._store(key, new, resource, old).obj)
-
     def delete(self, ref: ObjectRef, *, uid: str = "", orphan: bool = False) -> bool:
         """Dependents go as well unless ``orphan``; finalizers keep the object, marked."""
         self.requests["delete"] += 1

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 from reconciler.model.errors import BackstayError
-from reconciler.model.volumes import MoveResult, MoveState, MoveTask
+from reconciler.model.volumes import Leftover, MoveResult, MoveState, MoveTask
 
 Key = tuple[str, str, str, str]
 """run id, kind, namespace, claim"""
@@ -50,6 +51,8 @@ class FakeMover:
         self._effect = effect
         self._running: dict[Key, int] = {}
         self._ended: dict[Key, MoveResult] = {}
+        self._there: dict[Key, Leftover] = {}
+        """What `leftovers` tells; the uid says which beginning it was."""
 
     def ensure(self, task: MoveTask) -> MoveResult:
         """RUNNING for ``looks`` looks, then always the same result."""
@@ -61,6 +64,7 @@ class FakeMover:
         if key not in self._running:
             self.begun[place] += 1
             self._running[key] = 0
+            self._there[key] = _leftover(task, uid=str(sum(self.begun.values())))
             self.most = max(self.most, len(self._running))
         if self._running[key] < self._looks:
             self._running[key] += 1
@@ -75,8 +79,43 @@ class FakeMover:
         key = _key(task)
         if key in self._ended or key in self._running:
             self.cleaned.append((task.namespace, task.claim))
+        self._forget(key)
+
+    def leftovers(self, policy: str) -> tuple[Leftover, ...]:
+        """All that were begun and not cleaned up."""
+        found = [
+            replace(left, ended=key in self._ended)
+            for key, left in self._there.items()
+            if left.policy == policy
+        ]
+        return tuple(sorted(found, key=lambda left: (left.namespace, left.name)))
+
+    def remove(self, left: Leftover) -> bool:
+        """Forgets it, unless its task was begun again meanwhile."""
+        key = (left.run_id, left.kind.value, left.namespace, left.claim)
+        there = self._there.get(key)
+        if there is None or there.uid != left.uid:
+            return False
+        self._forget(key)
+        return True
+
+    def _forget(self, key: Key) -> None:
         self._ended.pop(key, None)
         self._running.pop(key, None)
+        self._there.pop(key, None)
+
+
+def _leftover(task: MoveTask, *, uid: str) -> Leftover:
+    return Leftover(
+        kind=task.kind,
+        run_id=task.run_id,
+        policy=task.policy,
+        namespace=task.namespace,
+        claim=task.claim,
+        name="/".join(_key(task)),
+        uid=uid,
+        ended=False,
+    )
 
 
 def _key(task: MoveTask) -> Key:

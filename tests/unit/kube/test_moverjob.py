@@ -57,6 +57,15 @@ def test_the_job(name: str, golden: Golden) -> None:
     golden(f"kube/mover-{name}.json", json.dumps(made, indent=1) + "\n")
 
 
+def test_a_name_tells_what_the_mover_does() -> None:
+    for kind in MoveKind:
+        made = task(kind)
+        place = {"run_id": made.run_id, "namespace": made.namespace, "claim": made.claim}
+        assert moverjob.kind_of(moverjob.mover_name(made), **place) is kind
+        other = {**place, "claim": "another"}
+        assert moverjob.kind_of(moverjob.mover_name(made), **other) is None
+
+
 def test_the_secret_belongs_to_the_job() -> None:
     made = moverjob.make_secret(task(), "uid-of-the-job")
     assert made["metadata"]["ownerReferences"] == [

@@ -263,3 +263,22 @@ def test_leftovers_are_those_of_one_policy(cluster: FakeCluster) -> None:
     assert not mover.remove(left)
     assert [raw["metadata"]["name"] for raw in cluster.all("Secret")] != [NAME]
     assert mover.leftovers("shop") == ()
+
+
+def test_a_leftovers_keys_go_with_it(cluster: FakeCluster) -> None:
+    mover, _ = begin(cluster)
+    (left,) = mover.leftovers("shop")
+    cluster.edit(cluster.all("Job")[0], lambda raw: raw["metadata"].update(finalizers=["x/y"]))
+    assert mover.remove(left)
+    assert cluster.all("Job"), "somebody's finalizer keeps it"
+    assert cluster.all("Secret") == []
+
+
+def test_a_job_that_only_looks_like_a_mover_is_no_leftover(cluster: FakeCluster) -> None:
+    _, job = begin(cluster)
+    metadata = {key: job["metadata"][key] for key in ("labels", "annotations", "namespace")}
+    copied = {**job, "metadata": {**metadata, "name": "a-copy"}, "status": {}}
+    cluster.put(copied)
+    bare = {**copied, "metadata": {**metadata, "name": "bare", "annotations": {}}}
+    cluster.put(bare)
+    assert [left.name for left in JobMover(cluster, cluster).leftovers("shop")] == [NAME]
