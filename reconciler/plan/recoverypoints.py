@@ -62,6 +62,31 @@ def choose_point(
     raise _nothing(before, at, policy)
 
 
+def tell_newer(points: Sequence[RecoveryPoint], chosen: RecoveryPoint, at: str) -> str:
+    """What `choose_point` passed over on its way back from ``at``; empty for one that was named."""
+    if _is_name(at):
+        return ""
+    limit = None if at == "latest" else _end_of(at)
+    newer = [
+        point
+        for point in points
+        if point.outcome is Outcome.PARTIALLY_FAILED
+        and point.started > chosen.started
+        and (limit is None or point.started <= limit)
+    ]
+    if not newer:
+        return ""
+    if len(newer) == 1:
+        return (
+            f"1 newer recovery point is PartiallyFailed ({newer[0].run_id});"
+            " --allow-partial takes it"
+        )
+    return (
+        f"{len(newer)} newer recovery points are PartiallyFailed (newest: {newer[0].run_id});"
+        " --allow-partial takes that one"
+    )
+
+
 def find_point(points: Sequence[RecoveryPoint], name: str) -> RecoveryPoint:
     """The run or commit that is named, whatever its outcome; raises Refused, UsageError."""
     found = _named(points, name, hint="list the runs with: backstay log POLICY")
@@ -71,6 +96,10 @@ def find_point(points: Sequence[RecoveryPoint], name: str) -> RecoveryPoint:
             hint="a run's name looks like shop-20261121-041703-7c1e9; a commit needs 7 digits",
         )
     return found
+
+
+def _is_name(at: str) -> bool:
+    return bool(_RUN.fullmatch(at) or _SHA.fullmatch(at))
 
 
 def _named(

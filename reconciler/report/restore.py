@@ -20,6 +20,8 @@ _COUNTED = frozenset({"PersistentVolume"})
 
 def _lines(plan: RestorePlan) -> Iterator[str]:
     yield f"Restore plan: {plan.run_id} ({plan.outcome}, started {plan.started})"
+    for note in plan.notes:
+        yield f"  note     {note}"
     fills = [fill for fill in plan.fills if fill.action is RestoreAction.CREATE]
     if fills:
         size = render_bytes(sum(fill.size for fill in fills))
@@ -107,4 +109,5 @@ def plan_document(plan: RestorePlan) -> dict[str, Any]:
             for fill in plan.fills
         ],
         "warnings": list(plan.warnings),
+        "notes": list(plan.notes),
     }
