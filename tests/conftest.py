@@ -20,6 +20,8 @@ from tests.rig.tools.cache import cache_folder
 TESTS = Path(__file__).parent
 # Seconds per test. A cluster test's limit leaves out fixtures: the first may build Kubernetes.
 LIMITS = {"unit": 2, "contract": 120, "integration": 120, "cluster": 900}
+# A property is many tests, and the first one of a clean checkout builds hypothesis' Unicode tables.
+PROPERTY_LIMIT = 20
 FOREIGN = re.compile(
     r"GIT_.*|KUBECONFIG|KUBERNETES_.*|RESTIC_.*|AWS_.*|SSH_AUTH_SOCK|SSH_ASKPASS|BACKSTAY_(?!TEST_|CACHE$|STATE$).*"
 )
@@ -61,7 +63,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"{item.nodeid}: tests belong in tests/{{{','.join(LIMITS)}}}/")
         item.add_marker(tier)
         if item.get_closest_marker("timeout") is None:
-            item.add_marker(pytest.mark.timeout(LIMITS[tier], func_only=tier == "cluster"))
+            limit = LIMITS[tier]
+            if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+                limit = max(limit, PROPERTY_LIMIT)
+            item.add_marker(pytest.mark.timeout(limit, func_only=tier == "cluster"))
 
 
 @pytest.fixture(scope="session")
