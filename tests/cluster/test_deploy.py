@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import copy
 import json
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from reconciler.model.objects import ObjectRef
 from reconciler.model.volumes import MoveKind, MoveState, MoveTask, RepositoryAccess
 from reconciler.plan import moverjob
 from reconciler.plan.cronjob import Place
+from tests.cluster.badjobs import BAD_JOBS, NOT_EVEN_ROOT, ROOT, ROOT_JOBS, edited
 from tests.fakes.kubekinds import kind
 from tests.fakes.policysource import FakePolicySource
 from tests.rig.cluster import images, paths
@@ -87,6 +88,25 @@ def tenant(deployed: Cluster) -> Iterator[str]:
     deployed.kubectl("-n", name, "create", "secret", "generic", "theirs", "--from-literal=a=b")
     yield name
     deployed.kubectl("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture
+def root_tenant(deployed: Cluster) -> Iterator[str]:
+    """Return a namespace whose administrator allows privileged movers."""
+    # Made with the annotation, not given it: admission reads namespaces from a cache.
+    with annotated(deployed, "true") as name:
+        yield name
+
+
+@contextmanager
+def annotated(cluster: Cluster, value: str) -> Iterator[str]:
+    """A namespace that says this of privileged movers."""
+    name = f"tenant-{uuid.uuid4().hex[:8]}"
+    metadata = {"name": name, "annotations": {"backstay.dev/privileged-movers": value}}
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+    cluster.kubectl("create", "-f", "-", input=json.dumps(body))
+    yield name
+    cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
 def may(cluster: Cluster, account: str, verb: str, resource: str, *, namespace: str = "") -> bool:
@@ -187,8 +207,9 @@ def task(namespace: str, *, privileged: bool = False) -> MoveTask:
 
 @pytest.mark.parametrize("privileged", [False, True])
 def test_a_run_may_start_and_remove_its_movers(
-    connect: Callable[[str], KubeClient], tenant: str, privileged: bool
+    connect: Callable[[str], KubeClient], tenant: str, root_tenant: str, privileged: bool
 ) -> None:
+    tenant = root_tenant if privileged else tenant
     client = connect("backstay-run")
     mover = JobMover(client, client)
     wanted = task(tenant, privileged=privileged)
@@ -200,61 +221,6 @@ def test_a_run_may_start_and_remove_its_movers(
     assert client.get(kind("Secret"), name, namespace=tenant) is None
 
 
-def edited(body: Object, change: Callable[[Object], object]) -> Object:
-    """A copy with one thing changed."""
-    new = copy.deepcopy(body)
-    change(new)
-    return new
-
-
-def pod_of(body: Object) -> Object:
-    """The pod of a Job."""
-    spec: Object = body["spec"]["template"]["spec"]
-    return spec
-
-
-def add_volume(body: Object, volume: Object) -> None:
-    """One more volume."""
-    pod_of(body)["volumes"].append({"name": "more", **volume})
-
-
-BAD_JOBS: dict[str, Callable[[Object], object]] = {
-    "without our label": lambda job: job["metadata"]["labels"].pop("backstay.dev/component"),
-    "as another component": lambda job: job["metadata"]["labels"].update(
-        {"backstay.dev/component": "run"}
-    ),
-    "with a token": lambda job: pod_of(job).update(automountServiceAccountToken=True),
-    "with the default for tokens": lambda job: pod_of(job).pop("automountServiceAccountToken"),
-    "as another account": lambda job: pod_of(job).update(serviceAccountName="admin"),
-    "on the host's network": lambda job: pod_of(job).update(hostNetwork=True),
-    "with the host's processes": lambda job: pod_of(job).update(hostPID=True),
-    "with the host's files": lambda job: add_volume(job, {"hostPath": {"path": "/"}}),
-    "with a foreign Secret": lambda job: add_volume(job, {"secret": {"secretName": "theirs"}}),
-    "with a projected token": lambda job: add_volume(
-        job, {"projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}
-    ),
-    "with two claims": lambda job: add_volume(
-        job, {"persistentVolumeClaim": {"claimName": "other"}}
-    ),
-    "with two containers": lambda job: pod_of(job)["containers"].append(
-        pod_of(job)["containers"][0] | {"name": "more"}
-    ),
-    "with an init container": lambda job: pod_of(job).update(
-        initContainers=[pod_of(job)["containers"][0] | {"name": "more"}]
-    ),
-    "privileged": lambda job: pod_of(job)["containers"][0].update(
-        securityContext={"privileged": True}
-    ),
-    "without a security context": lambda job: pod_of(job)["containers"][0].pop("securityContext"),
-    "with keys of others": lambda job: pod_of(job)["containers"][0].update(
-        envFrom=[{"secretRef": {"name": "theirs"}}]
-    ),
-    "with a key of others": lambda job: pod_of(job)["containers"][0]["env"].append(
-        {"name": "A", "valueFrom": {"secretKeyRef": {"name": "theirs", "key": "a"}}}
-    ),
-}
-
-
 @pytest.mark.parametrize("what", BAD_JOBS)
 def test_a_run_may_not_make_a_job(
     connect: Callable[[str], KubeClient], tenant: str, what: str
@@ -262,6 +228,37 @@ def test_a_run_may_not_make_a_job(
     good = moverjob.make_job(task(tenant), moverjob.MoverSettings(), suspend=True)
     with pytest.raises(Refused, match="backstay-run"):
         connect("backstay-run").create(edited(good, BAD_JOBS[what]))
+
+
+@pytest.mark.parametrize("what", NOT_EVEN_ROOT)
+def test_a_run_may_not_make_a_job_even_where_root_is_allowed(
+    connect: Callable[[str], KubeClient], root_tenant: str, what: str
+) -> None:
+    reason, change = NOT_EVEN_ROOT[what]
+    wanted = task(root_tenant, privileged=True)
+    good = moverjob.make_job(wanted, moverjob.MoverSettings(), suspend=True)
+    with pytest.raises(Refused, match=reason):
+        connect("backstay-run").create(edited(good, change))
+
+
+def test_root_is_for_the_administrator_of_the_namespace_to_allow(
+    deployed: Cluster, connect: Callable[[str], KubeClient], tenant: str, root_tenant: str
+) -> None:
+    client = connect("backstay-run")
+
+    def make(namespace: str, change: Callable[[Object], object], *, privileged: bool) -> None:
+        wanted = task(namespace, privileged=privileged)
+        good = moverjob.make_job(wanted, moverjob.MoverSettings(), suspend=True)
+        client.create(edited(good, change))
+
+    with annotated(deployed, "True") as nearly:
+        for namespace in (tenant, nearly):
+            with pytest.raises(Refused, match=ROOT):
+                make(namespace, lambda _: None, privileged=True)
+    for change in ROOT_JOBS.values():
+        with pytest.raises(Refused, match=ROOT):
+            make(tenant, change, privileged=False)
+        make(root_tenant, change, privileged=False)
 
 
 @pytest.mark.parametrize(
