@@ -102,14 +102,15 @@ def test_a_runs_own_rights_are_enough_for_movers(
 ) -> None:
     deploy = Path(__file__).parents[2] / "deploy" / "base"
     for name in ("namespace", "serviceaccounts", "rbac-run", "admission-run"):
-        cluster.kubectl("apply", "--server-side", "-f", str(deploy / f"{name}.yaml"))
+        applied = ("apply", "--server-side", "--force-conflicts", "-f")
+        cluster.kubectl(*applied, str(deploy / f"{name}.yaml"))
     run = _as_account(cluster, "backstay-system", "backstay-run", tmp_path / "kubeconfig")
     _until(lambda: _is_refused(run, world.namespace))
     mover = JobMover(run, run)
     task = MoveTask(
         kind=MoveKind.BACKUP,
-        run_id="shop-20261121-041703-7c1e9",
-        policy="shop",
+        run_id="adapter-20261121-041703-7c1e9",
+        policy="adapter",
         namespace=world.namespace,
         claim="nobody",
         access=RepositoryAccess(
@@ -124,14 +125,14 @@ def test_a_runs_own_rights_are_enough_for_movers(
     )
     assert mover.ensure(task).state is MoveState.RUNNING
     assert mover.ensure(task).state is MoveState.RUNNING
-    assert [left.claim for left in mover.leftovers("shop")] == ["nobody"]
+    assert [left.claim for left in mover.leftovers("adapter")] == ["nobody"]
     mover.cleanup(task)
-    assert mover.leftovers("shop") == ()
+    assert mover.leftovers("adapter") == ()
     assert run.identity() == world.cluster.identity()
     take = run.acquire_lease
-    assert take("backstay-system", "backstay-run-shop", "me", seconds=1) == "me"
-    assert take("backstay-system", "backstay-run-shop", "me", seconds=1) == "me"
-    run.release_lease("backstay-system", "backstay-run-shop", "me")
+    assert take("backstay-system", "backstay-run-adapter", "me", seconds=1) == "me"
+    assert take("backstay-system", "backstay-run-adapter", "me", seconds=1) == "me"
+    run.release_lease("backstay-system", "backstay-run-adapter", "me")
     run.close()
 
 
