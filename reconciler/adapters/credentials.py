@@ -15,13 +15,12 @@ from pathlib import Path
 
 from reconciler import ports
 from reconciler.adapters.resticenv import FROM_SECRET
+from reconciler.model import kinds
 from reconciler.model.config import Credentials
 from reconciler.model.errors import Refused
-from reconciler.model.objects import Resource
 
 MOUNTED = Path("/etc/backstay/secrets")
 URL_PREFIX = "backstay.dev/url-prefix"
-_SECRETS = Resource(group="", version="v1", kind="Secret", plural="secrets", namespaced=True)
 RESTIC_KEYS = ("RESTIC_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 GIT_KEYS = ("username", "password", "bearerToken", "identity", "known_hosts", "ca.crt")
 
@@ -91,7 +90,7 @@ class CredentialsResolver:
                 f"{where} can't be read without a cluster",
                 hint=f"in Config give secrets.{name} a `file:` or an `env:`",
             )
-        raw = self._reader.get(_SECRETS, name, namespace=self._namespace)
+        raw = self._reader.get(kinds.SECRETS, name, namespace=self._namespace)
         if raw is None:
             raise Refused(f"{where} does not exist", hint=f"create it, or correct the name {name}")
         metadata = raw.get("metadata", {})

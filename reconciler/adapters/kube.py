@@ -23,6 +23,7 @@ from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.kubediscovery import ACCEPT, Catalogue, read_catalogue
 from reconciler.adapters.kubeerrors import Answer, Call, call, explain, explain_list, read_status
 from reconciler.adapters.kubetransport import Transport, from_kubeconfig, in_cluster
+from reconciler.model import kinds
 from reconciler.model.cluster import ClusterIdentity, Discovery
 from reconciler.model.errors import Incomplete, Refused, Transient
 from reconciler.model.objects import ObjectRef, Resource
@@ -35,13 +36,6 @@ _PAGE_BYTES = 4 * 1024 * 1024
 _LOG_BYTES = 64 * 1024
 _RACES = 5
 _NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
-
-_NAMESPACE = Resource(
-    group="", version="v1", kind="Namespace", plural="namespaces", namespaced=False
-)
-_LEASE = Resource(
-    group="coordination.k8s.io", version="v1", kind="Lease", plural="leases", namespaced=True
-)
 
 
 class KubeClient:
@@ -88,7 +82,7 @@ class KubeClient:
 
     def identity(self) -> ClusterIdentity:
         """The uid of kube-system and the server's version."""
-        home = self.get(_NAMESPACE, "kube-system")
+        home = self.get(kinds.NAMESPACES, "kube-system")
         if home is None:
             raise Refused("namespace kube-system does not exist: is this a Kubernetes cluster?")
         told = self._read("/version", Call(verb="get", kind="the server's version"))
@@ -213,7 +207,7 @@ class KubeClient:
     ) -> str:
         """Who holds it now; see `reconciler.ports.ClusterWriter`."""
         return kubelease.acquire(
-            lambda: self.get(_LEASE, name, namespace=namespace),
+            lambda: self.get(kinds.LEASES, name, namespace=namespace),
             self._swap_lease,
             self._now,
             namespace=namespace,
@@ -226,7 +220,9 @@ class KubeClient:
     def release_lease(self, namespace: str, name: str, holder: str) -> None:
         """Frees a Lease that ``holder`` still holds."""
         kubelease.release(
-            lambda: self.get(_LEASE, name, namespace=namespace), self._swap_lease, holder=holder
+            lambda: self.get(kinds.LEASES, name, namespace=namespace),
+            self._swap_lease,
+            holder=holder,
         )
 
     # Inside
@@ -239,14 +235,14 @@ class KubeClient:
         new = "resourceVersion" not in lease["metadata"]
         answer = self._transport.send(
             "POST" if new else "PUT",
-            _path(_LEASE, namespace, "" if new else name),
+            _path(kinds.LEASES, namespace, "" if new else name),
             query=[("fieldManager", FIELD_MANAGER)],
             body=orjson.dumps(lease),
         )
         if answer.status == 409 or (answer.status == 404 and not new):
             return False
         verb = "create" if new else "update"
-        _body(answer, Call(verb=verb, resource=_LEASE, namespace=namespace, name=name))
+        _body(answer, Call(verb=verb, resource=kinds.LEASES, namespace=namespace, name=name))
         return True
 
     def _page(

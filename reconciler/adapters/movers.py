@@ -14,16 +14,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from reconciler import ports
-from reconciler.model import naming
+from reconciler.model import kinds, naming
 from reconciler.model.errors import BackstayError, Refused
-from reconciler.model.objects import ObjectRef, Resource
+from reconciler.model.objects import ObjectRef
 from reconciler.model.volumes import Leftover, MoveResult, MoveState, MoveTask
 from reconciler.plan import moverjob, moverstatus
 
-_JOBS = Resource(group="batch", version="v1", kind="Job", plural="jobs", namespaced=True)
-_PODS = Resource(group="", version="v1", kind="Pod", plural="pods", namespaced=True)
-_SECRETS = Resource(group="", version="v1", kind="Secret", plural="secrets", namespaced=True)
-_EVENTS = Resource(group="", version="v1", kind="Event", plural="events", namespaced=True)
 _JOB_LABEL = "batch.kubernetes.io/job-name"
 _RUNNING = MoveResult(state=MoveState.RUNNING)
 
@@ -77,7 +73,7 @@ class JobMover:
             f"{key}={value}"
             for key, value in naming.labels(moverjob.COMPONENT_MOVER, policy=policy).items()
         )
-        pages = self._reader.pages(_JOBS, label_selector=selector)
+        pages = self._reader.pages(kinds.JOBS, label_selector=selector)
         found = [left for raw in _flat(pages) if (left := _leftover(raw)) is not None]
         # A label's value may be cut; the annotation has the whole name.
         return tuple(sorted((left for left in found if left.policy == policy), key=_by_place))
@@ -91,11 +87,11 @@ class JobMover:
         return removed
 
     def _job(self, task: MoveTask) -> dict[str, Any] | None:
-        return self._reader.get(_JOBS, moverjob.mover_name(task), namespace=task.namespace)
+        return self._reader.get(kinds.JOBS, moverjob.mover_name(task), namespace=task.namespace)
 
     def _remove_keys(self, task: MoveTask | Leftover, name: str) -> None:
         """The cluster would collect the Secret with the Job, later: keys go now."""
-        secret = self._reader.get(_SECRETS, name, namespace=task.namespace)
+        secret = self._reader.get(kinds.SECRETS, name, namespace=task.namespace)
         credentials = moverjob.COMPONENT_CREDENTIALS
         if secret is not None and moverjob.belongs_to(task, secret, credentials):
             self._writer.delete(_ref("", "Secret", task.namespace, name), uid=_uid(secret))
@@ -140,7 +136,7 @@ class JobMover:
 
     def _pods(self, task: MoveTask) -> list[dict[str, Any]]:
         selector = f"{_JOB_LABEL}={moverjob.mover_name(task)}"
-        pages = self._reader.pages(_PODS, namespace=task.namespace, label_selector=selector)
+        pages = self._reader.pages(kinds.PODS, namespace=task.namespace, label_selector=selector)
         return [pod for page in pages for pod in page]
 
     def _events(self, task: MoveTask, job: Raw) -> list[Raw]:
@@ -148,7 +144,9 @@ class JobMover:
         name = moverjob.mover_name(task)
         try:
             pages = list(
-                self._reader.pages(_EVENTS, namespace=task.namespace, field_selector="type=Warning")
+                self._reader.pages(
+                    kinds.EVENTS, namespace=task.namespace, field_selector="type=Warning"
+                )
             )
         except BackstayError:
             return []  # they only explain what is known already

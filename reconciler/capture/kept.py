@@ -6,13 +6,15 @@ an object that is created from the manifest, and a later capture keeps it, so th
 
 from __future__ import annotations
 
+from reconciler.model import naming
+
 OWNERS = "backstay.dev/captured-owners"
 """Owners as ``kind.group/name``, the controlling one first, joined by a comma and a space."""
 
-COMPLETED = "backstay.dev/captured-completed"
+COMPLETED = naming.CAPTURED_COMPLETED
 """On a Job that had ended: ``2026-11-21T04:17:03Z``, or ``Failed`` and the time."""
 
-PHASE = "backstay.dev/captured-phase"
+PHASE = naming.CAPTURED_PHASE
 """On a pod without owner that had ended: ``Succeeded`` or ``Failed``."""
 
 DATA_SOURCE = "backstay.dev/captured-data-source"

@@ -15,10 +15,10 @@ from reconciler.adapters.movers import JobMover
 from reconciler.capture import message
 from reconciler.cli import wiring
 from reconciler.engine.context import RunPorts, RunRequest
-from reconciler.engine.follow import JOBS, follow_job, start_job
+from reconciler.engine.follow import follow_job, start_job
 from reconciler.engine.run import RunResult, execute_run
 from reconciler.engine.runlease import Busy
-from reconciler.model import naming
+from reconciler.model import kinds, naming
 from reconciler.model.config import Config
 from reconciler.model.errors import Refused, UsageError
 from reconciler.model.policy import Compiled, compiled_digest, load_compiled
@@ -132,7 +132,7 @@ def _make_request(
             "--compiled is for the inside of a Job: BACKSTAY_JOB and BACKSTAY_POD are not set",
             hint="without --compiled this command starts the Job and follows it",
         )
-    job = reader.get(JOBS, name, namespace=namespace)
+    job = reader.get(kinds.JOBS, name, namespace=namespace)
     if job is None:
         raise Refused(f"the Job {namespace}/{name} of this run is gone")
     metadata = job["metadata"]

@@ -22,11 +22,12 @@ from reconciler.engine.history import read_record_of
 from reconciler.engine.listing import Target, discovered, list_all
 from reconciler.engine.observe import observe_namespaces
 from reconciler.engine.runplan import RunPlan
+from reconciler.model import kinds
 from reconciler.model.cluster import Claim
 from reconciler.model.errors import Stalled
 from reconciler.model.objects import Gap, ObjectRef, Resource
 from reconciler.model.run import ClusterScopedRecord, Counts, LeftOutCount, Outcome, Reference
-from reconciler.plan.observe import CLAIMS, claim_of
+from reconciler.plan.observe import claim_of
 from reconciler.plan.selection import list_cluster_wide
 
 EVERYTHING = "*"
@@ -172,7 +173,7 @@ class _Capture:
             namespace = raw["metadata"].get("namespace", "")
             if namespace in self._selected:
                 self._references.observe(resource, raw)
-                if self._take(resource, raw, namespace) and resource.folder == CLAIMS.folder:
+                if self._take(resource, raw, namespace) and resource.folder == kinds.CLAIMS.folder:
                     claim = claim_of(raw)
                     self._claims[f"{namespace}/{claim.name}"] = claim
 

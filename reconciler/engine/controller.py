@@ -15,22 +15,15 @@ from typing import TypeVar
 from reconciler import policy, ports
 from reconciler.engine import observe
 from reconciler.engine.applying import STATE, Applier, Done
+from reconciler.model import kinds
 from reconciler.model.config import Config
 from reconciler.model.errors import BackstayError, Bug, Interrupted, Problem, Transient, Waiting
-from reconciler.model.objects import Resource
 from reconciler.model.plan import Desired, History, Observed, Plan
 from reconciler.model.policy import BackupPolicy
 from reconciler.model.store import PolicyFiles, parse_revision
 from reconciler.plan.cronjob import Place
 from reconciler.plan.schedules import plan_schedules
 
-CONFIG_MAPS = Resource(
-    group="", version="v1", kind="ConfigMap", plural="configmaps", namespaced=True
-)
-CRON_JOBS = Resource(
-    group="batch", version="v1", kind="CronJob", plural="cronjobs", namespaced=True
-)
-JOBS = Resource(group="batch", version="v1", kind="Job", plural="jobs", namespaced=True)
 _FIRST_BACKOFF = 5.0
 _T = TypeVar("_T")
 
@@ -88,7 +81,7 @@ Step = Callable[[Setting, Cycle], Cycle]
 
 def fetch(setting: Setting, cycle: Cycle) -> Cycle:
     """Reads what is remembered, and the newest revision against it."""
-    state = setting.reader.get(CONFIG_MAPS, STATE, namespace=setting.place.namespace)
+    state = setting.reader.get(kinds.CONFIG_MAPS, STATE, namespace=setting.place.namespace)
     last = str(((state or {}).get("data") or {}).get("revision", ""))
     try:
         parse_revision(last)
@@ -120,7 +113,7 @@ def observe_own(setting: Setting, cycle: Cycle) -> Cycle:
     """Backstay's own namespace; each list is complete, or this raises."""
     lists = (
         tuple(observe.read_all(setting.reader, kind, dict, namespace=setting.place.namespace))
-        for kind in (CRON_JOBS, CONFIG_MAPS, JOBS)
+        for kind in (kinds.CRON_JOBS, kinds.CONFIG_MAPS, kinds.JOBS)
     )
     return replace(cycle, observed=Observed(*lists))
 

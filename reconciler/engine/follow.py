@@ -8,13 +8,9 @@ from datetime import datetime
 from typing import Any
 
 from reconciler import ports
-from reconciler.model import naming
+from reconciler.model import kinds, naming
 from reconciler.model.errors import BackstayError, Interrupted, Refused, Transient
-from reconciler.model.objects import Resource
 
-JOBS = Resource(group="batch", version="v1", kind="Job", plural="jobs", namespaced=True)
-CRONJOBS = Resource(group="batch", version="v1", kind="CronJob", plural="cronjobs", namespaced=True)
-_PODS = Resource(group="", version="v1", kind="Pod", plural="pods", namespaced=True)
 _POLL = 1.0
 _LINES = 2000
 _MISSES = 60
@@ -30,7 +26,7 @@ def start_job(
 ) -> str:
     """Makes a Job from the policy's CronJob, as `kubectl create job --from` does; returns it."""
     name = naming.cronjob_name(policy)
-    cronjob = reader.get(CRONJOBS, name, namespace=namespace)
+    cronjob = reader.get(kinds.CRON_JOBS, name, namespace=namespace)
     if cronjob is None:
         raise Refused(
             f"there is no CronJob {namespace}/{name}",
@@ -106,7 +102,7 @@ def _follow(
     misses = 0
     while True:
         try:
-            job = reader.get(JOBS, name, namespace=namespace)
+            job = reader.get(kinds.JOBS, name, namespace=namespace)
             if job is None:
                 raise Refused(f"the Job {namespace}/{name} is gone", hint="see: backstay log")
             pods = sorted(_pods(reader, name, namespace), key=_created)
@@ -127,7 +123,7 @@ def _follow(
 
 def _pods(reader: ports.ClusterReader, name: str, namespace: str) -> list[dict[str, Any]]:
     selector = f"batch.kubernetes.io/job-name={name}"
-    pages = reader.pages(_PODS, namespace=namespace, label_selector=selector)
+    pages = reader.pages(kinds.PODS, namespace=namespace, label_selector=selector)
     return [pod for page in pages for pod in page]
 
 

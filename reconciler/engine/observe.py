@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from reconciler import ports
+from reconciler.model import kinds
 from reconciler.model.cluster import Claim, ClaimUser, Namespace
 from reconciler.model.errors import Expired
 from reconciler.model.objects import Resource
@@ -17,19 +18,19 @@ T = TypeVar("T")
 
 def observe_namespaces(reader: ports.ClusterReader) -> tuple[Namespace, ...]:
     """All namespaces, by name."""
-    found = read_all(reader, observe.NAMESPACES, observe.namespace_of)
+    found = read_all(reader, kinds.NAMESPACES, observe.namespace_of)
     return tuple(sorted(found, key=lambda namespace: namespace.name))
 
 
 def observe_claims(reader: ports.ClusterReader, namespace: str = "") -> tuple[Claim, ...]:
     """The claims of one namespace, or of all, by namespace and name."""
-    found = read_all(reader, observe.CLAIMS, observe.claim_of, namespace=namespace)
+    found = read_all(reader, kinds.CLAIMS, observe.claim_of, namespace=namespace)
     return tuple(sorted(found, key=lambda claim: (claim.namespace, claim.name)))
 
 
 def observe_claim_users(reader: ports.ClusterReader, namespace: str) -> Mapping[str, ClaimUser]:
     """claim → the pod of this namespace that mounts it; see `reconciler.plan.observe`."""
-    return observe.claim_users(read_all(reader, observe.PODS, dict, namespace=namespace))
+    return observe.claim_users(read_all(reader, kinds.PODS, dict, namespace=namespace))
 
 
 def read_all(

@@ -28,7 +28,7 @@ from reconciler.engine.restoresource import (
     served_kinds,
 )
 from reconciler.engine.volumes import move_volumes
-from reconciler.model import naming
+from reconciler.model import kinds, naming
 from reconciler.model.config import Config
 from reconciler.model.errors import (
     BackstayError,
@@ -51,9 +51,6 @@ _PATIENCE = 60
 _NEEDS_ROOT = (
     "only root can give files to other users: let the administrator annotate namespace {} with"
     " backstay.dev/privileged-movers=true, then restore again"
-)
-_SERVICE_ACCOUNT = Resource(
-    group="", version="v1", kind="ServiceAccount", plural="serviceaccounts", namespaced=True
 )
 
 
@@ -212,11 +209,10 @@ class Restore:
                 # A list failed, and the manifest was kept: its value is in an older point.
                 self._refused[path] = f"{path}: its value is not in this recovery point"
                 continue
-            resource = Resource(
-                group="", version="v1", kind="Secret", plural="secrets", namespaced=True
-            )
             again = (
-                canonical.capture_object(secret, resource, fingerprint_key=key) if secret else None
+                canonical.capture_object(secret, kinds.SECRETS, fingerprint_key=key)
+                if secret
+                else None
             )
             text = again.text if isinstance(again, canonical.Captured) else None
             if text != content.texts[path]:
@@ -265,7 +261,7 @@ class Restore:
 
     def _is_privileged(self, fill: FillStep) -> bool:
         """What the namespace says now; what Git says of it counts only where it is made anew."""
-        found = self._world.reader.get(observe.NAMESPACES, fill.namespace)
+        found = self._world.reader.get(kinds.NAMESPACES, fill.namespace)
         return fill.privileged if found is None else observe.namespace_of(found).privileged_movers
 
     def _create_all(
@@ -314,7 +310,7 @@ class Restore:
                 self._wait(f"namespace {step.ref.name} has its default service account", ready)
 
     def _has_account(self, namespace: str) -> bool:
-        found = self._world.reader.get(_SERVICE_ACCOUNT, "default", namespace=namespace)
+        found = self._world.reader.get(kinds.SERVICE_ACCOUNTS, "default", namespace=namespace)
         return found is not None
 
     def _served_now(self, step: RestoreStep) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from reconciler import ports
 from reconciler.engine.observe import read_all
+from reconciler.model import kinds
 from reconciler.model.restore import RestoreAction, RestorePlan
 from reconciler.model.volumes import Leftover, MoveResult, MoveState, MoveTask
 from reconciler.plan import observe
@@ -21,7 +22,7 @@ def find_waiting(reader: ports.ClusterReader, plan: RestorePlan) -> tuple[str, .
             claims.setdefault(fill.namespace, []).append(fill.claim)
     found = []
     for namespace, names in claims.items():
-        waiting = observe.waiting_pods(read_all(reader, observe.PODS, dict, namespace=namespace))
+        waiting = observe.waiting_pods(read_all(reader, kinds.PODS, dict, namespace=namespace))
         found += [
             f"pod {namespace}/{waiting[name]} waits for claim {name}, and would start on it"
             " before its data is there"
@@ -44,7 +45,7 @@ class WhileMarked:
 
     def ensure(self, task: MoveTask) -> MoveResult:
         """As the port says; FAILED, and nothing is begun, once the mark is gone."""
-        found = self._reader.get(observe.CLAIMS, task.claim, namespace=task.namespace)
+        found = self._reader.get(kinds.CLAIMS, task.claim, namespace=task.namespace)
         if found is not None and observe.claim_of(found).restoring == task.run_id:
             return self._mover.ensure(task)
         why = "the claim is gone" if found is None else "another restore has filled it meanwhile"

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 from reconciler import ports
 from reconciler.engine.leases import DURATION, keep_lease
+from reconciler.model import kinds
 from reconciler.model.errors import Waiting
-from reconciler.plan.observe import NAMESPACES
 
 LEASE = "backstay-restore"
 _FALLBACK = "default"
@@ -29,7 +29,7 @@ def hold_restore(
     holder: str,
 ) -> Iterator[Callable[[], None]]:
     """Holds the Lease; yields a check that raises LeaseLost. Raises Waiting if another has it."""
-    where = namespace if reader.get(NAMESPACES, namespace) is not None else _FALLBACK
+    where = namespace if reader.get(kinds.NAMESPACES, namespace) is not None else _FALLBACK
     held_by = writer.acquire_lease(where, LEASE, holder, seconds=DURATION)
     if held_by != holder:
         raise Waiting(

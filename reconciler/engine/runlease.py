@@ -12,12 +12,11 @@ from contextlib import contextmanager
 
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.leases import DURATION, keep_lease
+from reconciler.model import kinds
 from reconciler.model.errors import BackstayError, Interrupted, Waiting
 from reconciler.model.naming import lease_name
-from reconciler.model.objects import Resource
 
 _WAIT_FOR_PREDECESSOR = 5.0
-_PODS = Resource(group="", version="v1", kind="Pod", plural="pods", namespaced=True)
 
 
 class Busy(BackstayError):
@@ -31,7 +30,7 @@ def _is_dead(run: RunPorts, namespace: str, holder: str) -> bool:
     _, _, pod = holder.rpartition("/")
     if not pod:
         return False
-    found = run.reader.get(_PODS, pod, namespace=namespace)
+    found = run.reader.get(kinds.PODS, pod, namespace=namespace)
     return found is None or found.get("status", {}).get("phase") in ("Succeeded", "Failed")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from reconciler.model import naming
 from reconciler.model.objects import Gap, Resource
 
 
@@ -37,7 +38,7 @@ class Namespace:
     @property
     def privileged_movers(self) -> bool:
         """Whether its administrator allows movers that run as root."""
-        return self.annotations.get("backstay.dev/privileged-movers") == "true"
+        return self.annotations.get(naming.PRIVILEGED_MOVERS) == "true"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

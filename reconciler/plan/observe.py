@@ -16,18 +16,6 @@ from reconciler.model.cluster import Claim, ClaimUser, Namespace
 from reconciler.model.errors import BackstayError
 from reconciler.model.objects import Gap, Resource
 
-NAMESPACES = Resource(
-    group="", version="v1", kind="Namespace", plural="namespaces", namespaced=False
-)
-CLAIMS = Resource(
-    group="",
-    version="v1",
-    kind="PersistentVolumeClaim",
-    plural="persistentvolumeclaims",
-    namespaced=True,
-)
-PODS = Resource(group="", version="v1", kind="Pod", plural="pods", namespaced=True)
-
 _QUANTITY = re.compile(r"([+-]?[0-9.]+)(?:([eE][+-]?[0-9]+)|([KMGTPE]i)|([numkMGTPE]))?", re.ASCII)
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY = "KMGTPE"

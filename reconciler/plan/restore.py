@@ -21,9 +21,6 @@ from reconciler.model.restore import FillStep, Phase, RestoreAction, RestorePlan
 from reconciler.model.run import Outcome, RunRecord, VolumeRecord
 from reconciler.plan.podids import PodIds
 
-_COMPLETED = "backstay.dev/captured-completed"
-_ENDED = "backstay.dev/captured-phase"
-_PRIVILEGED = "backstay.dev/privileged-movers"
 CRD = "customresourcedefinition.apiextensions.k8s.io"
 CLAIM = "persistentvolumeclaim"
 
@@ -148,14 +145,17 @@ def _promised_kinds(stored: Sequence[Stored]) -> frozenset[str]:
     return frozenset(kinds)
 
 
+def _annotations(found: Stored) -> Mapping[str, Any]:
+    return (found.manifest.get("metadata") or {}).get("annotations") or {}
+
+
 def _privileged(stored: Sequence[Stored]) -> frozenset[str]:
     """Namespaces whose administrator allowed movers that run as root."""
     return frozenset(
         found.ref.name
         for found in stored
         if found.folder == "namespace"
-        and ((found.manifest.get("metadata") or {}).get("annotations") or {}).get(_PRIVILEGED)
-        == "true"
+        and _annotations(found).get(naming.PRIVILEGED_MOVERS) == "true"
     )
 
 
@@ -213,11 +213,11 @@ def _obstacle(found: Stored, served: Mapping[str, Resource], promised: frozenset
         return _NEVER[found.folder]
     if naming.COMPONENT in ((found.manifest.get("metadata") or {}).get("labels") or {}):
         return "it is Backstay's own, and no run captures those"
-    annotations = (found.manifest.get("metadata") or {}).get("annotations") or {}
-    if found.folder == "job.batch" and _COMPLETED in annotations:
-        return f"it had ended ({annotations[_COMPLETED]}), and would run again"
-    if found.folder == "pod" and _ENDED in annotations:
-        return f"it had ended ({annotations[_ENDED]}), and would run again"
+    annotations = _annotations(found)
+    if found.folder == "job.batch" and naming.CAPTURED_COMPLETED in annotations:
+        return f"it had ended ({annotations[naming.CAPTURED_COMPLETED]}), and would run again"
+    if found.folder == "pod" and naming.CAPTURED_PHASE in annotations:
+        return f"it had ended ({annotations[naming.CAPTURED_PHASE]}), and would run again"
     if found.folder not in served and found.folder not in promised:
         return f"kind {found.folder} is not served here; install its definition first"
     return ""

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.model import kinds
 from reconciler.model.cluster import Claim, ClaimUser
 from reconciler.model.errors import Refused
 from reconciler.model.objects import Gap
@@ -150,7 +151,7 @@ def test_an_ephemeral_volume_is_a_claim_too() -> None:
 
 
 def test_a_gap_names_what_could_not_be_listed() -> None:
-    found = observe.gap_of(observe.PODS, Refused("list pod: not allowed"), namespace="shop")
+    found = observe.gap_of(kinds.PODS, Refused("list pod: not allowed"), namespace="shop")
     assert found == Gap(
         group="", plural="pods", namespace="shop", folder="pod", reason="list pod: not allowed"
     )

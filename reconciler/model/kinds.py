@@ -1,0 +1,21 @@
+"""Kinds that Backstay itself works with, as the API server serves them: one place for each."""
+
+from __future__ import annotations
+
+from reconciler.model.objects import Resource
+
+
+def _kind(group: str, kind: str, plural: str, *, namespaced: bool = True) -> Resource:
+    return Resource(group=group, version="v1", kind=kind, plural=plural, namespaced=namespaced)
+
+
+NAMESPACES = _kind("", "Namespace", "namespaces", namespaced=False)
+CLAIMS = _kind("", "PersistentVolumeClaim", "persistentvolumeclaims")
+CONFIG_MAPS = _kind("", "ConfigMap", "configmaps")
+EVENTS = _kind("", "Event", "events")
+PODS = _kind("", "Pod", "pods")
+SECRETS = _kind("", "Secret", "secrets")
+SERVICE_ACCOUNTS = _kind("", "ServiceAccount", "serviceaccounts")
+CRON_JOBS = _kind("batch", "CronJob", "cronjobs")
+JOBS = _kind("batch", "Job", "jobs")
+LEASES = _kind("coordination.k8s.io", "Lease", "leases")
