@@ -51,6 +51,12 @@ class RestoreStep:
     differs: bool = False
     """Kept although it is not what was captured."""
     manifest: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    source: str = ""
+    """Path of the manifest that this is a copy of, where it goes to another place than captured."""
+    changes: tuple[str, ...] = ()
+    """What the copy has otherwise than the original, a sentence each."""
+    warnings: tuple[str, ...] = ()
+    """Where the copy goes on naming the original's namespace, or needs somebody's hand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +75,8 @@ class FillStep:
     run_as_user: int | None = None
     run_as_group: int | None = None
     fs_group: int | None = None
+    source: str = ""
+    """Namespace that the data is of: its repository, password and snapshots' host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +94,8 @@ class RestorePlan:
     """What is missing."""
     notes: tuple[str, ...] = ()
     """What to know about the choice of the recovery point."""
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    """Captured namespace → the one that its copy goes to."""
 
     def count(self, action: RestoreAction) -> int:
         """How many objects."""

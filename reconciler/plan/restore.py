@@ -64,6 +64,12 @@ class Stored:
     folder: str
     ref: ObjectRef
     manifest: Mapping[str, Any]
+    source: str = ""
+    """Of a copy: the path in the recovery point; `reconciler.plan.mapping` makes copies."""
+    obstacle: str = ""
+    """Why a copy is not made."""
+    changes: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,12 +94,17 @@ def plan_restore(
     live: Mapping[str, Live],
     served: Mapping[str, Resource],
     ids: Mapping[tuple[str, str], PodIds],
+    mapping: Mapping[str, str] | None = None,
 ) -> RestorePlan:
     """``live`` by path, ``served`` by folder (``deployment.apps``), ``ids`` by (namespace, claim).
+
+    With ``mapping`` (captured namespace → target) ``stored`` is what `plan.mapping` made of it, and
+    ``live`` and ``ids`` are of the targets.
 
     Same inputs, same plan; after it was executed, planning again finds nothing to do.
     """
     promised = _promised_kinds(stored)
+    targets = mapping or {}
     steps = [
         _plan_object(found, live.get(found.path), served, promised, record.name) for found in stored
     ]
@@ -104,15 +115,16 @@ def plan_restore(
     }
     fills = [
         _plan_fill(
-            part.name,
+            (target, part.name),
             volume,
-            by_claim.get((part.name, volume.claim)),
+            by_claim.get((target, volume.claim)),
             live,
             record.name,
-            privileged=part.name in privileged,
-            ids=ids.get((part.name, volume.claim), PodIds()),
+            privileged=target in privileged,
+            ids=ids.get((target, volume.claim), PodIds()),
         )
         for part in record.namespaces
+        for target in (targets.get(part.name, part.name),)
         for volume in part.volumes
         if volume.outcome is not Outcome.SKIPPED
     ]
@@ -131,6 +143,7 @@ def plan_restore(
             if part.outcome is not Outcome.SKIPPED
             for why in part.reasons
         ),
+        mapping=dict(targets),
     )
 
 
@@ -184,6 +197,9 @@ def _plan_object(
         why=why,
         differs=differs,
         manifest=manifest,
+        source=found.source,
+        changes=found.changes if action is RestoreAction.CREATE else (),
+        warnings=found.warnings if action is RestoreAction.CREATE else (),
     )
 
 
@@ -209,6 +225,8 @@ def _decide(
 
 def _obstacle(found: Stored, served: Mapping[str, Resource], promised: frozenset[str]) -> str:
     """Why an object that is not there is not created, or an empty string."""
+    if found.obstacle:
+        return found.obstacle
     if found.folder in _NEVER:
         return _NEVER[found.folder]
     if naming.COMPONENT in ((found.manifest.get("metadata") or {}).get("labels") or {}):
@@ -239,7 +257,7 @@ def _without_empty_claims(
 
 
 def _plan_fill(
-    namespace: str,
+    place: tuple[str, str],
     volume: VolumeRecord,
     step: RestoreStep | None,
     live: Mapping[str, Live],
@@ -248,9 +266,12 @@ def _plan_fill(
     privileged: bool,
     ids: PodIds,
 ) -> FillStep:
+    """``place``: the namespace that is filled, and the one that the data is of."""
+    namespace, source = place
     action, why = _decide_fill(volume, step, live, run_id)
     return FillStep(
         namespace=namespace,
+        source=source,
         claim=volume.claim,
         action=action,
         why=why,
