@@ -2,7 +2,8 @@
 
 A cycle that changes nothing never comes here, so it writes nothing, not even the Lease (I7): it
 is taken for the first write and given back after the last. Two controllers may both look; they
-never write at the same time.
+never write at the same time. A plan is executed only under the Lease under which it was made: what
+was planned before could undo what another controller has written since.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ LEASE = "backstay-controller"
 LEASE_SECONDS = 60
 STATE = "backstay-state"
 _RENEW_AFTER = timedelta(seconds=20)
+Hold = Callable[[], None]
+"""Renews the Lease when it is time; raises Waiting once it is not ours any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,32 +47,31 @@ class Applier:
     """Who we are in the Lease: a pod, or a process of a machine."""
     stopped: Callable[[], bool]
 
-    def apply(self, plan: Plan) -> tuple[Done, ...]:
+    def apply(self, plan: Plan, hold: Hold) -> tuple[Done, ...]:
         """Every pending change, in order, and then the revision is remembered.
 
-        What the API server refuses is told and left, with what depends on it; the rest goes on.
-        Anything else ends it, and the next cycle plans again. Raises Waiting while another
-        controller writes, Interrupted between two changes once it is time to stop.
+        ``hold`` is that of the `lease` under which ``plan`` was made. What the API server refuses
+        is told and left, with what depends on it; the rest goes on. Anything else ends it, and
+        the next cycle plans again. Raises Waiting once the Lease is lost, Interrupted between two
+        changes once it is time to stop.
         """
-        if plan.empty and not plan.remember:
-            return ()
         done: list[Done] = []
-        with self._lease(plan.namespace) as hold:
-            failed: set[str] = set()
-            for change in plan.pending:
-                if self.stopped():
-                    raise Interrupted("asked to stop; the next cycle goes on")
-                if change.policy in failed:
-                    # Its ConfigMap is not there: a CronJob without one would only fail.
-                    continue
-                hold()
-                error = self._execute(change)
-                if error is not None:
-                    failed.add(change.policy)
-                done.append(Done(change=change, error=error))
-                self._tell(done[-1])
-            if plan.remember and not failed:
-                self.writer.apply(make_state(plan.namespace, plan.remember))
+        failed: set[str] = set()
+        for change in plan.pending:
+            if self.stopped():
+                raise Interrupted("asked to stop; the next cycle goes on")
+            if change.policy in failed:
+                # Its ConfigMap is not there: a CronJob without one would only fail.
+                continue
+            hold()
+            error = self._execute(change)
+            if error is not None:
+                failed.add(change.policy)
+            done.append(Done(change=change, error=error))
+            self._tell(done[-1])
+        if plan.remember and not failed:
+            hold()
+            self.writer.apply(make_state(plan.namespace, plan.remember))
         return tuple(done)
 
     def _execute(self, change: Change) -> BackstayError | None:
@@ -103,8 +105,8 @@ class Applier:
             self.reporter.warning("refused", **fields)
 
     @contextmanager
-    def _lease(self, namespace: str) -> Iterator[Callable[[], None]]:
-        """Holds the Lease; yields what renews it when it is time."""
+    def lease(self, namespace: str) -> Iterator[Hold]:
+        """Holds the Lease. Raises Waiting while another controller has it."""
         renewed: datetime | None = None
 
         def hold() -> None:
@@ -112,6 +114,13 @@ class Applier:
             now = self.clock.now()
             if renewed is not None and now - renewed < _RENEW_AFTER:
                 return
+            if renewed is not None and now - renewed >= timedelta(seconds=LEASE_SECONDS):
+                # Free again, maybe, and ours for the asking. But the plan is from before.
+                raise Waiting(
+                    "the Lease ran out before everything was written",
+                    hint="the next cycle goes on; this one was held up for a minute",
+                    retry_after=1,
+                )
             owner = self.writer.acquire_lease(namespace, LEASE, self.holder, seconds=LEASE_SECONDS)
             if owner != self.holder:
                 raise Waiting(

@@ -139,25 +139,12 @@ def plan(setting: Setting, cycle: Cycle) -> Cycle:
     return replace(cycle, plan=made)
 
 
-def apply(setting: Setting, cycle: Cycle) -> Cycle:
-    """Writes what the plan says, and nothing where it says nothing."""
-    applier = Applier(
-        writer=setting.writer,
-        reporter=setting.reporter,
-        clock=setting.clock,
-        holder=setting.holder,
-        stopped=setting.stopped,
-    )
-    return replace(cycle, done=applier.apply(_known(cycle.plan)))
-
-
 PLANNING: tuple[tuple[str, Step], ...] = (
     ("fetch", fetch),
     ("parse", parse),
     ("observe", observe_own),
     ("plan", plan),
 )
-STEPS = (*PLANNING, ("apply", apply))
 
 
 def make_plan(setting: Setting) -> Cycle:
@@ -166,6 +153,33 @@ def make_plan(setting: Setting) -> Cycle:
     for _, step in PLANNING:
         cycle = step(setting, cycle)
     return cycle
+
+
+def apply(setting: Setting, cycle: Cycle) -> Cycle:
+    """Writes what the plan says, and nothing, not even the Lease, where it says nothing.
+
+    The plan only says that there is something to write. What is written is planned again under
+    the Lease: until then another controller may have written, what a newer revision says even.
+    """
+    planned = _known(cycle.plan)
+    if planned.empty and not planned.remember:
+        return cycle
+    applier = Applier(
+        writer=setting.writer,
+        reporter=setting.reporter,
+        clock=setting.clock,
+        holder=setting.holder,
+        stopped=setting.stopped,
+    )
+    with applier.lease(setting.place.namespace) as hold:
+        cycle = Cycle()
+        for _, step in PLANNING:
+            cycle = step(setting, cycle)
+            hold()
+        return replace(cycle, done=applier.apply(_known(cycle.plan), hold))
+
+
+STEPS = (*PLANNING, ("apply", apply))
 
 
 def run_cycle(setting: Setting, tell: Callable[[Cycle], None]) -> Cycle:

@@ -248,7 +248,7 @@ def test_the_lease_is_renewed_while_there_is_much_to_write(world: ControllerWorl
     slow = Slow()
     world.source.push(files(*(f"policy-{number}" for number in range(5))))
     assert world.cycle(writer=slow).exit_code == 0
-    assert slow.seen.count("acquire_lease") == 5
+    assert slow.seen.count("acquire_lease") == 6
     assert slow.seen[-1] == "release_lease"
 
 
@@ -353,3 +353,22 @@ def test_a_webhook_that_rewrites_what_is_applied_is_told(world: ControllerWorld)
     assert world.cycle(writer=Rewriting()).exit_code == 0
     told = world.log.of("the cluster stored something else")
     assert [line["fields"] for line in told] == [("spec.suspend: true → false",)]
+
+
+def test_what_is_there_by_the_time_of_the_lease_is_not_written_again(
+    world: ControllerWorld,
+) -> None:
+    class Late:
+        """Another controller does the same work while this one asks for the Lease."""
+
+        def __getattr__(self, name: str) -> Any:
+            if name == "acquire_lease" and not world.names("CronJob"):
+                assert world.cycle(holder="other/uid").exit_code == 0
+                writes(world)
+            return getattr(world.cluster, name)
+
+    world.source.push(files("shop"))
+    cycle = world.cycle(writer=Late())
+    assert (cycle.exit_code, cycle.done) == (0, ())
+    assert {what for _, what in writes(world)} == {f"Lease/{LEASE}"}
+    assert world.log.of("cycle done")[-1]["unchanged"] == 2
