@@ -29,7 +29,7 @@ from reconciler.model.errors import (
 from reconciler.model.volumes import MoveState, RepositoryAccess
 from reconciler.ports import VolumeBackend
 from tests.fakes.volumebackend import FakeStorage, FakeVolumeBackend
-from tests.rig import tools
+from tests.rig import cheapkeys, tools
 
 PASSWORD = "a-password-of-some-length"
 HOST = "prod/shop"
@@ -48,7 +48,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """Empty repositories, each made once: deriving a key takes restic two seconds."""
+    """Empty repositories, each made once, whose password is cheap to check."""
     made: dict[str, Path] = {}
 
     def make(binary: str) -> Path:
@@ -57,6 +57,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
             access = _access(str(folder / "repository"), PASSWORD)
             ResticRepository(access, cache_dir=folder / "cache", binary=binary).initialise()
             made[binary] = folder / "repository"
+            cheapkeys.cheapen(made[binary], PASSWORD)
         return made[binary]
 
     return make

@@ -11,7 +11,7 @@ import pytest
 
 from reconciler.adapters.resticrepo import ResticRepository
 from reconciler.model.volumes import RepositoryAccess
-from tests.rig import tools
+from tests.rig import cheapkeys, tools
 from tests.rig.servers import seaweedfs
 
 PASSWORD = "marker-password-4bd1f0"
@@ -64,9 +64,10 @@ def restic(binary: str, tmp_path: Path) -> Restic:
 
 @pytest.fixture(scope="session")
 def template(binary: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty repository; deriving its key takes restic two seconds, so it is made once."""
+    """An empty repository, made once, whose password is cheap to check."""
     folder = tmp_path_factory.mktemp("template")
     Restic(binary, folder / "cache").open(folder / "repository").initialise()
+    cheapkeys.cheapen(folder / "repository", PASSWORD)
     return folder / "repository"
 
 
