@@ -5,12 +5,16 @@ whoever asks next, with the same Job (its name is made of run, namespace and cla
 what is created is argued for in `reconciler.plan.moverjob`.
 
 A result is the mover's own word in its termination message. Where there is none (no image, no
-node, no memory, no time) it is FAILED with what the pod, the Job and the events say.
+node, no memory, no time) it is FAILED with what the pod, the Job and the events say. A Job whose
+pod can never start, or has not for `MoveTask.start_timeout`, is ended before its time: it says why
+in an annotation, so the result stays the same for whoever looks next.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from reconciler import ports
@@ -34,12 +38,18 @@ class JobMover:
         reader: ports.ClusterReader,
         writer: ports.ClusterWriter,
         settings: moverjob.MoverSettings | None = None,
+        *,
+        seconds: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``seconds`` of any clock that only goes forward; no other machine's time is compared."""
         self._reader = reader
         self._writer = writer
         self._settings = settings or moverjob.MoverSettings()
         self._waited: dict[str, str] = {}
         """Job uid → why its pod last waited: the pod is gone when its time is over."""
+        self._seconds = seconds
+        self._idle: dict[str, float] = {}
+        """Job uid → since when no pod of it was seen at work."""
 
     def ensure(self, task: MoveTask) -> MoveResult:
         """Begins the copy or looks at it. Raises Refused where something else has its name."""
@@ -53,6 +63,8 @@ class JobMover:
             )
         if "deletionTimestamp" in job["metadata"]:
             return _RUNNING  # it is being removed; the next look begins anew
+        if why := moverstatus.ended_because(job):
+            return moverstatus.never_started(task, why)
         if moverstatus.is_suspended(job):
             self._release(task, job)
             return _RUNNING
@@ -63,7 +75,7 @@ class JobMover:
         name = moverjob.mover_name(task)
         job = self._job(task)
         if job is not None and moverjob.belongs_to(task, job):
-            self._waited.pop(_uid(job), None)
+            self._forget(job)
             self._writer.delete(_ref("batch", "Job", task.namespace, name), uid=_uid(job))
         self._remove_keys(task, name)
 
@@ -111,7 +123,7 @@ class JobMover:
     def _look(self, task: MoveTask, job: Raw) -> MoveResult:
         end = moverstatus.end_of(job)
         if end is None and moverstatus.has_ready_pod(job):
-            self._waited.pop(_uid(job), None)
+            self._forget(job)
             return _RUNNING
         pods = self._pods(task)
         if end is None:
@@ -124,15 +136,43 @@ class JobMover:
         return moverstatus.failure(task, end, pods, events, waited=waited)
 
     def _wait(self, task: MoveTask, job: Raw, pods: list[dict[str, Any]]) -> MoveResult:
-        if waiting := moverstatus.waiting_of(pods):
+        if moverstatus.is_at_work(pods):
+            self._forget(job)
+            return _RUNNING
+        waiting = moverstatus.waiting_of(pods)
+        if waiting is not None:
             self._waited[_uid(job)] = waiting.text
             if waiting.lacks_secret:
                 self._writer.apply(moverjob.make_secret(task, _uid(job)))
-        if not pods:
-            refused = moverstatus.refused_pod(self._events(task, job))
-            if refused:
-                return moverstatus.never_started(task, refused)
+            if waiting.for_good or (waiting.lacks_claim and not self._has_claim(task)):
+                return self._end(task, job, waiting.text)
+        now = self._seconds()
+        late = now - self._idle.setdefault(_uid(job), now) >= task.start_timeout
+        events = self._events(task, job) if late or not pods else []
+        if not pods and (refused := moverstatus.refused_pod(events)):
+            return self._end(task, job, refused)
+        if late:
+            waited = waiting.text if waiting else ""
+            return self._end(task, job, moverstatus.never_began(task, waited, events))
         return _RUNNING
+
+    def _end(self, task: MoveTask, job: Raw, why: str) -> MoveResult:
+        """FAILED, for good: the Job is told that its time is over, and why."""
+        why = moverstatus.cut(why)
+        self._forget(job)
+        with contextlib.suppress(Refused):  # it has failed all the same, and goes with the run
+            self._writer.apply(moverjob.make_job(task, self._settings, suspend=False, ended=why))
+        return moverstatus.never_started(task, why)
+
+    def _forget(self, job: Raw) -> None:
+        self._waited.pop(_uid(job), None)
+        self._idle.pop(_uid(job), None)
+
+    def _has_claim(self, task: MoveTask) -> bool:
+        """Asks the API server: the scheduler's own view may lag behind a claim just made."""
+        name = f"metadata.name={task.claim}"
+        pages = self._reader.pages(kinds.CLAIMS, namespace=task.namespace, field_selector=name)
+        return bool(_flat(pages))
 
     def _pods(self, task: MoveTask) -> list[dict[str, Any]]:
         selector = f"{_JOB_LABEL}={moverjob.mover_name(task)}"

@@ -38,6 +38,22 @@ class ResticSnapshot:
     added: int = -1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResticLock:
+    """A lock in a restic repository: who took it, and when it was last renewed.
+
+    restic renews every 5 minutes, and takes a lock for stale after 30. ``user`` and ``pid`` are
+    those on ``host``, which is a pod's name inside a cluster.
+    """
+
+    id: str
+    time: datetime
+    exclusive: bool
+    host: str
+    user: str = ""
+    pid: int = 0
+
+
 class MoveKind(Enum):
     """What a mover does with its volume."""
 
@@ -78,6 +94,8 @@ class MoveTask:
     tolerations: tuple[Mapping[str, object], ...] = ()
     timeout: int = 6 * 3600
     """Seconds until the Job is ended."""
+    start_timeout: int = 600
+    """Seconds without a pod at work until the Job is ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,10 @@ KEPT_SECONDS = 24 * 3600
 """How long a Job that nobody cleaned up stays after its end."""
 GRACE_SECONDS = 60
 """restic takes its lock away when it is told to end."""
+START_TIMEOUT = f"{naming.GROUP}/start-timeout"
+"""Annotation: after how many seconds without a pod at work a run ends the Job."""
+ENDED_BECAUSE = f"{naming.GROUP}/ended-because"
+"""Annotation: why a run has ended the Job before its time."""
 OWN_EXITS = (1, 2, 3, 4, 10, 11, 12)
 """Said on purpose by the mover: another pod would end the same way."""
 
@@ -72,17 +76,27 @@ def mover_name(task: MoveTask) -> str:
     return naming.mover_name(task.run_id, task.namespace, task.claim, task.kind.value)
 
 
-def make_job(task: MoveTask, settings: MoverSettings, *, suspend: bool) -> dict[str, Any]:
-    """The Job, for server-side apply."""
+def make_job(
+    task: MoveTask, settings: MoverSettings, *, suspend: bool, ended: str = ""
+) -> dict[str, Any]:
+    """The Job, for server-side apply; with a reason why it is ``ended``, its time is over."""
     metadata = _metadata(task, COMPONENT_MOVER)
+    annotations = {**metadata["annotations"], START_TIMEOUT: f"{task.start_timeout}s"}
+    if ended:
+        annotations[ENDED_BECAUSE] = ended
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": mover_name(task), "namespace": task.namespace, **metadata},
+        "metadata": {
+            "name": mover_name(task),
+            "namespace": task.namespace,
+            "labels": metadata["labels"],
+            "annotations": annotations,
+        },
         "spec": {
             "suspend": suspend,
             "backoffLimit": LOST_PODS,
-            "activeDeadlineSeconds": task.timeout,
+            "activeDeadlineSeconds": 1 if ended else task.timeout,
             "ttlSecondsAfterFinished": KEPT_SECONDS,
             "podFailurePolicy": {"rules": _rules()},
             "template": {

@@ -12,7 +12,7 @@ from typing import Any
 from reconciler.model import moverprotocol
 from reconciler.model.errors import Interrupted
 from reconciler.model.volumes import MoveResult, MoveState, MoveTask
-from reconciler.plan.moverjob import CONTAINER
+from reconciler.plan.moverjob import CONTAINER, ENDED_BECAUSE
 
 Raw = Mapping[str, Any]
 _LONGEST = 500
@@ -26,14 +26,32 @@ _HINTS = (
     ("InvalidImageName", "correct the image in Config"),
     ("violates PodSecurity", "the namespace's Pod Security level does not allow this mover"),
     ("exceeded quota", "the namespace's ResourceQuota leaves no room for a mover"),
+    ("failed quota", "the namespace's ResourceQuota wants more said: movers.resources in Config"),
+    (" per Container is ", "the namespace's LimitRange refuses movers.resources of Config"),
+    (" per Pod is ", "the namespace's LimitRange refuses movers.resources of Config"),
+    ("denied the request", "let the namespace's admission policy or webhook allow movers"),
+    ("denied request", "let the namespace's admission policy or webhook allow movers"),
     ("Insufficient", "the node has no room for a mover: movers.resources in Config"),
     ("untolerated taint", "the node's taints keep the mover away"),
     ("node(s) didn't match", "the node of the pod that uses the claim can't take the mover"),
     ("persistentvolumeclaim", "is the claim there and bound?"),
     ("FailedMount", "look at the volume: kubectl describe pvc"),
     ("FailedAttachVolume", "look at the volume: kubectl describe volumeattachment"),
+    ("NodeNotReady", "is the node up? If it is gone for good, delete it: kubectl delete node"),
     ("DeadlineExceeded", "give the copy more time, or find out what holds it up"),
 )
+
+_REFUSED_FOR_GOOD = (
+    "violates PodSecurity",
+    "must specify ",
+    " per Container is ",
+    " per Pod is ",
+    "denied the request",
+    "denied request",
+)
+"""In the message of an admission that says no whenever it is asked. A full quota may still pass."""
+_WAITS_FOR_GOOD = ("InvalidImageName", "ErrImageNeverPull")
+"""Reasons of the kubelet for a container that waits for what somebody must change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +69,9 @@ class Waiting:
 
     text: str
     lacks_secret: bool
+    lacks_claim: bool = False
+    for_good: bool = False
+    """Nothing but a person's change lets it start."""
 
 
 def is_suspended(job: Raw) -> bool:
@@ -94,11 +115,40 @@ def waiting_of(pods: Iterable[Raw]) -> Waiting | None:
         reason = waiting.get("reason") or ""
         if reason and reason not in {"ContainerCreating", "PodInitializing"}:
             text = _sentence(reason, waiting.get("message"))
-            return Waiting(text, reason == _NO_SECRET and "secret" in text)
+            lacks_secret = reason == _NO_SECRET and "secret" in text
+            return Waiting(text, lacks_secret, for_good=reason in _WAITS_FOR_GOOD)
         for condition in status.get("conditions") or ():
             if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
-                return Waiting(_sentence(condition.get("reason"), condition.get("message")), False)
+                return _unscheduled(condition)
     return None
+
+
+def _unscheduled(condition: Raw) -> Waiting:
+    text = _sentence(condition.get("reason"), condition.get("message"))
+    about_claim = "persistentvolumeclaim" in text
+    return Waiting(
+        text,
+        False,
+        lacks_claim=about_claim and "not found" in text,
+        for_good=about_claim and "is being deleted" in text,
+    )
+
+
+def is_at_work(pods: Iterable[Raw]) -> bool:
+    """Whether the newest pod runs; one whose node has gone silent runs and is not ready."""
+    for pod in sorted(pods, key=_created, reverse=True)[:1]:
+        status = pod.get("status") or {}
+        unready = any(
+            condition.get("type") == "Ready" and condition.get("status") != "True"
+            for condition in status.get("conditions") or ()
+        )
+        return status.get("phase") == "Running" and not unready
+    return False
+
+
+def ended_because(job: Raw) -> str:
+    """Why a run has ended the Job before its time, if one has."""
+    return str((job["metadata"].get("annotations") or {}).get(ENDED_BECAUSE, ""))
 
 
 def events_about(events: Iterable[Raw], job: str, uid: str) -> list[Raw]:
@@ -113,17 +163,24 @@ def events_about(events: Iterable[Raw], job: str, uid: str) -> list[Raw]:
 
 
 def refused_pod(events: Sequence[Raw]) -> str:
-    """Why no pod can ever be made, if the events say so; a full quota may still pass."""
+    """Why no pod can ever be made, if the newest refusal says so; a full quota may still pass."""
     for event in reversed(events):
-        message = str(event.get("message") or "")
-        if event.get("reason") == "FailedCreate" and "violates PodSecurity" in message:
-            return message
+        if event.get("reason") == "FailedCreate":
+            message = str(event.get("message") or "")
+            return message if any(sign in message for sign in _REFUSED_FOR_GOOD) else ""
     return ""
+
+
+def never_began(task: MoveTask, waited: str, events: Sequence[Raw]) -> str:
+    """What is said of a Job that had no pod at work for too long."""
+    # A container that waits says it in its status; a volume that can't be mounted, by events only.
+    told = waited or _last_warning(events) or "nobody says why"
+    return f"no pod at work for {task.start_timeout} s: {told}"
 
 
 def never_started(task: MoveTask, why: str) -> MoveResult:
     """FAILED before any pod was there."""
-    return _failed(task, _cut(why), exit_code=1)
+    return _failed(task, cut(why), exit_code=1)
 
 
 def failure(
@@ -199,9 +256,10 @@ def _when(event: Raw) -> str:
 
 
 def _sentence(reason: object, message: object) -> str:
-    return ": ".join(_cut(part) for part in (reason, message) if part)
+    return ": ".join(cut(part) for part in (reason, message) if part)
 
 
-def _cut(text: object) -> str:
+def cut(text: object) -> str:
+    """One line that fits into a record and an annotation."""
     plain = " ".join(str(text).split())
     return plain if len(plain) <= _LONGEST else f"{plain[:_LONGEST]}…"

@@ -157,6 +157,12 @@ def _enforce(client: KubeClient, namespace: str, level: str) -> None:
     client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
 
+def _status(place: Place, kind_: str, name: str) -> dict[str, Any]:
+    text = place.cluster.kubectl("-n", place.namespace, "get", kind_, name, "-o", "json")
+    status: dict[str, Any] = json.loads(text).get("status") or {}
+    return status
+
+
 def _until(holds: Callable[[], bool], *, seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not holds():
@@ -200,24 +206,106 @@ def test_the_node_is_taken_by_name(place: Place, mover_world: MoverWorld) -> Non
         assert place.settle(task) == GOOD  # the claim's user stays on a cordoned node, too
     finally:
         place.cluster.kubectl("uncordon", task.node)
-    elsewhere = replace(mover_world.task("partial"), node="nowhere", timeout=5)
+    elsewhere = replace(mover_world.task("partial"), node="nowhere", start_timeout=3)
     failed = place.settle(elsewhere)
     assert failed.state is MoveState.FAILED
-    assert "not done after 5 s" in failed.message
-    assert "Unschedulable" in failed.message or "FailedScheduling" in failed.message
+    assert "no pod at work for 3 s: Unschedulable: 0/1 nodes are available" in failed.message
 
 
 def test_a_missing_image_is_told(place: Place, mover_world: MoverWorld) -> None:
-    task = replace(mover_world.task("good"), image="localhost/nobody/nothing:1", timeout=8)
+    image = "localhost/nobody/nothing:1"
+    task = replace(mover_world.task("good"), image=image, start_timeout=5)
     failed = place.settle(task)
     assert failed.state is MoveState.FAILED
-    assert "localhost/nobody/nothing:1" in failed.message
+    assert "no pod at work for 5 s: " in failed.message
+    assert image in failed.message
     assert "can this node pull the image" in failed.message
+    _until(lambda: not place.pods(task))
+    assert place.mover.ensure(task) == failed, "the ended Job says so for good"
 
 
-def test_a_missing_claim_is_told(place: Place, mover_world: MoverWorld) -> None:
-    failed = place.settle(replace(mover_world.task("nobody"), timeout=5))
+def test_a_missing_claim_is_told_at_once(place: Place, mover_world: MoverWorld) -> None:
+    failed = place.settle(mover_world.task("nobody"))
     assert 'persistentvolumeclaim "nobody" not found' in failed.message
+
+
+def test_a_volume_that_cant_be_mounted_is_told(place: Place, mover_world: MoverWorld) -> None:
+    metadata = {"name": f"{place.namespace}-gone"}
+    spec = {
+        "accessModes": ["ReadWriteOnce"],
+        "capacity": {"storage": "1Mi"},
+        "persistentVolumeReclaimPolicy": "Retain",
+        "storageClassName": "gone",
+        "local": {"path": "/var/nowhere"},
+        "nodeAffinity": {
+            "required": {
+                "nodeSelectorTerms": [
+                    {"matchExpressions": [{"key": "kubernetes.io/os", "operator": "Exists"}]}
+                ]
+            }
+        },
+    }
+    volume = {"apiVersion": "v1", "kind": "PersistentVolume", "metadata": metadata, "spec": spec}
+    place.client.apply(volume)
+    claim = {"name": "gone", "namespace": place.namespace}
+    asked = {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": "gone",
+        "volumeName": metadata["name"],
+        "resources": {"requests": {"storage": "1Mi"}},
+    }
+    body = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": claim, "spec": asked}
+    place.client.apply(body)
+    try:
+        failed = place.settle(replace(mover_world.task("gone"), start_timeout=4))
+    finally:
+        where = ObjectRef(group="", kind="PersistentVolume", name=metadata["name"])
+        place.client.delete(where)
+    assert "no pod at work for 4 s: FailedMount: " in failed.message
+    assert "/var/nowhere" in failed.message
+
+
+def test_a_full_quota_is_told(place: Place, mover_world: MoverWorld) -> None:
+    quota = {"name": "few", "namespace": place.namespace}
+    body = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": quota}
+    place.client.apply({**body, "spec": {"hard": {"pods": "0"}}})
+    task = replace(mover_world.task("good"), start_timeout=3)
+    try:
+        _until(lambda: bool(_status(place, "resourcequota", "few").get("hard")))
+        failed = place.settle(task)
+    finally:
+        where = ObjectRef(group="", kind="ResourceQuota", namespace=place.namespace, name="few")
+        place.client.delete(where)
+    assert "no pod at work for 3 s: FailedCreate: " in failed.message
+    assert "exceeded quota: few" in failed.message
+    assert place.pods(task) == []
+
+
+@pytest.mark.parametrize(
+    ("kind_", "spec", "words"),
+    [
+        ("ResourceQuota", {"hard": {"limits.cpu": "1"}}, "must specify limits.cpu"),
+        (
+            "LimitRange",
+            {"limits": [{"type": "Container", "min": {"cpu": "100m"}, "defaultRequest": {}}]},
+            "minimum cpu usage per Container is 100m",
+        ),
+    ],
+)
+def test_a_pod_that_the_namespace_never_takes_is_told_at_once(
+    place: Place, mover_world: MoverWorld, kind_: str, spec: dict[str, Any], words: str
+) -> None:
+    metadata = {"name": "strict", "namespace": place.namespace}
+    place.client.apply({"apiVersion": "v1", "kind": kind_, "metadata": metadata, "spec": spec})
+    try:
+        if kind_ == "ResourceQuota":
+            _until(lambda: bool(_status(place, kind_, "strict").get("hard")))
+        failed = place.settle(mover_world.task("good"))
+    finally:
+        where = ObjectRef(group="", kind=kind_, namespace=place.namespace, name="strict")
+        place.client.delete(where)
+    assert failed.state is MoveState.FAILED
+    assert words in failed.message
 
 
 def test_pod_security_is_told_at_once(place: Place, mover_world: MoverWorld) -> None:
@@ -235,12 +323,10 @@ def test_a_lost_pod_is_started_again(place: Place, mover_world: MoverWorld) -> N
     place.mover.ensure(task)
     _until(lambda: [p["status"].get("phase") for p in place.pods(task)] == ["Running"])
     (lost,) = place.pods(task)
-    told = place.client.logs(place.namespace, lost["metadata"]["name"], container="mover")
-    assert told == "plays slow\n"
-    where = ObjectRef(
-        group="", kind="Pod", namespace=place.namespace, name=lost["metadata"]["name"]
-    )
-    place.client.delete(where)
+    name = lost["metadata"]["name"]
+    logs = place.client.logs  # a container runs a moment before its first word is there
+    _until(lambda: logs(place.namespace, name, container="mover") == "plays slow\n")
+    place.client.delete(ObjectRef(group="", kind="Pod", namespace=place.namespace, name=name))
     _until(lambda: any(p["metadata"]["uid"] != lost["metadata"]["uid"] for p in place.pods(task)))
     assert place.mover.ensure(task).state is MoveState.RUNNING
     (left,) = place.mover.leftovers("shop")
