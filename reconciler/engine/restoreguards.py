@@ -6,12 +6,19 @@ what this one is about to do, and a pod that waits for a claim starts as soon as
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
 from reconciler import ports
+from reconciler.engine.leases import LeaseLost
 from reconciler.engine.observe import read_all
 from reconciler.model import kinds
+from reconciler.model.errors import Transient
 from reconciler.model.restore import RestoreAction, RestorePlan
 from reconciler.model.volumes import Leftover, MoveResult, MoveState, MoveTask
 from reconciler.plan import observe
+
+_ASK_EVERY = timedelta(seconds=10)
 
 
 def find_waiting(reader: ports.ClusterReader, plan: RestorePlan) -> tuple[str, ...]:
@@ -32,22 +39,80 @@ def find_waiting(reader: ports.ClusterReader, plan: RestorePlan) -> tuple[str, .
     return tuple(found)
 
 
+class Held:
+    """Whether this restore still has its Lease, asked often enough and not at every look."""
+
+    def __init__(self, check: Callable[[], None], clock: ports.Clock) -> None:
+        self._check = check
+        self._clock = clock
+        self._asked: datetime | None = None
+        self._lost: LeaseLost | None = None
+
+    def look(self) -> bool:
+        """False, always: for who asks whether to stop. Raises LeaseLost, and never forgets it."""
+        if self._lost is not None:
+            raise self._lost
+        if self._asked is None or self._clock.now() - self._asked > _ASK_EVERY:
+            self.trust()
+        return False
+
+    def trust(self) -> bool:
+        """Whether the cluster says, now, that the Lease is ours; False when it can't be asked.
+
+        Raises LeaseLost.
+        """
+        try:
+            self._check()
+        except Transient:
+            return False
+        except LeaseLost as error:
+            self._lost = error
+            raise
+        self._asked = self._clock.now()
+        return True
+
+
 class WhileMarked:
-    """Fills a claim only while it carries the mark of this restore (I12).
+    """Fills a claim only while it carries the mark of this restore (I12), and this one its Lease.
 
     Between the plan and now, or while this one waits, another restore of the same recovery point
-    may have ended, and applications write to the claim already.
+    may have ended, and applications write to the claim already. ``finish`` is called once the data
+    is there: it takes away the mover and the mark.
     """
 
-    def __init__(self, mover: ports.VolumeMover, reader: ports.ClusterReader) -> None:
+    def __init__(
+        self,
+        mover: ports.VolumeMover,
+        reader: ports.ClusterReader,
+        *,
+        held: Held,
+        finish: Callable[[MoveTask], None],
+    ) -> None:
         self._mover = mover
         self._reader = reader
+        self._held = held
+        self._finish = finish
+        self._begun: set[tuple[str, str]] = set()
+        self._copied: dict[tuple[str, str], MoveResult] = {}
 
     def ensure(self, task: MoveTask) -> MoveResult:
         """As the port says; FAILED, and nothing is begun, once the mark is gone."""
+        place = (task.namespace, task.claim)
+        result = self._copied.get(place) or self._ensure(task)
+        if result.state is MoveState.COMPLETED:
+            self._copied[place] = result  # so that finishing it can be tried again
+            self._finish(task)
+        return result
+
+    def _ensure(self, task: MoveTask) -> MoveResult:
+        place = (task.namespace, task.claim)
+        if place not in self._begun and not self._held.trust():
+            return MoveResult(state=MoveState.RUNNING, message="the Lease can't be asked for")
         found = self._reader.get(kinds.CLAIMS, task.claim, namespace=task.namespace)
         if found is not None and observe.claim_of(found).restoring == task.run_id:
-            return self._mover.ensure(task)
+            result = self._mover.ensure(task)
+            self._begun.add(place)
+            return result
         why = "the claim is gone" if found is None else "another restore has filled it meanwhile"
         return MoveResult(state=MoveState.FAILED, message=f"{why}; nothing was written to it")
 

@@ -27,10 +27,16 @@ def hold_restore(
     *,
     namespace: str,
     holder: str,
+    is_dead: Callable[[str], bool],
 ) -> Iterator[Callable[[], None]]:
-    """Holds the Lease; yields a check that raises LeaseLost. Raises Waiting if another has it."""
+    """Holds the Lease; yields a check that raises LeaseLost. Raises Waiting if another has it.
+
+    A holder that ``is_dead`` knows loses it at once; any other one that died, after `DURATION`.
+    """
     where = namespace if reader.get(kinds.NAMESPACES, namespace) is not None else _FALLBACK
     held_by = writer.acquire_lease(where, LEASE, holder, seconds=DURATION)
+    if held_by != holder and is_dead(held_by):
+        held_by = writer.acquire_lease(where, LEASE, holder, seconds=DURATION, take_from=held_by)
     if held_by != holder:
         raise Waiting(
             f"another restore is at work: {held_by} holds the Lease {where}/{LEASE};"

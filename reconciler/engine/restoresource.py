@@ -23,7 +23,11 @@ from reconciler.model.volumes import RepositoryAccess
 from reconciler.plan.recoverypoints import RecoveryPoint, choose_point, tell_newer
 from reconciler.plan.restore import Live, Stored
 
-_WAITED_FOR = ("namespace", "persistentvolumeclaim")
+_WAITED_FOR = (
+    "namespace",
+    "persistentvolumeclaim",
+    "customresourcedefinition.apiextensions.k8s.io",
+)
 """Who takes one that is being deleted for one that is there loses what it holds a moment later."""
 
 
@@ -125,6 +129,15 @@ def observe_live(
             path = paths.object_path(resource, raw["metadata"])
             if path in expected:
                 live[path] = _look(resource, raw, content.texts[path], key)
+    return _without_begun(live, content)
+
+
+def _without_begun(live: dict[str, Live], content: PointContent) -> dict[str, Live]:
+    """A namespace that a restore began to make is not there yet, nor is its default account."""
+    for found in content.stored:
+        if found.folder == "namespace" and found.path in live and live[found.path].restoring:
+            del live[found.path]
+            live.pop(paths.path_of(found.ref.name, "", "ServiceAccount", "default"), None)
     return live
 
 

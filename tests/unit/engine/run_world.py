@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -228,15 +228,17 @@ class RunWorld:
         return execute_run(request, self.ports(**changed))
 
     def restore(self, at: str = "latest", **changed: Any) -> Restore:
-        """A restore that is not planned yet; ``changed`` replaces ports."""
+        """A restore that is not planned yet; ``changed`` replaces ports, or what is asked for."""
+        names = {found.name for found in fields(RestoreRequest)}
+        asked = {name: changed.pop(name) for name in names & changed.keys()}
         request = RestoreRequest(
             config=self.config,
             policy="shop",
             at=at,
-            allow_partial=bool(changed.pop("allow_partial", False)),
+            allow_partial=False,
             deadline=self.clock.now() + timedelta(hours=1),
             namespace=SYSTEM,
-            holder=str(changed.pop("holder", "laptop/1")),
+            holder="laptop/1",
         )
         ports = RestorePorts(
             reader=self.cluster,
@@ -247,7 +249,7 @@ class RunWorld:
             reporter=self.log,
             clock=self.clock,
         )
-        return Restore(request, replace(ports, **changed))
+        return Restore(replace(request, **asked), replace(ports, **changed))
 
     def restored(self, at: str = "latest", **changed: Any) -> RestoreResult:
         """Planned and executed."""

@@ -384,7 +384,7 @@ def test_an_object_that_is_refused_does_not_keep_back_the_others() -> None:
 
 def test_a_namespace_that_is_refused_ends_it() -> None:
     world = lost_world()
-    writer = FaultyWriter(world.cluster, "create", error=Refused("HTTP 403"), after=1)
+    writer = FaultyWriter(world.cluster, "apply", error=Refused("HTTP 403"), after=1)
     with pytest.raises(Refused, match="HTTP 403"):
         world.restored(writer=writer)
     assert world.deeds() == []

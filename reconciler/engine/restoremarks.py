@@ -1,0 +1,25 @@
+"""The mark of what a restore has begun and not ended: `naming.RESTORING`, with the run's id."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from reconciler.model import naming
+
+
+def marked(manifest: Mapping[str, Any], run_id: str) -> dict[str, Any]:
+    """The manifest with the mark; applying it without takes the mark away."""
+    metadata = dict(manifest["metadata"])
+    metadata["annotations"] = {**(metadata.get("annotations") or {}), naming.RESTORING: run_id}
+    return {**manifest, "metadata": metadata}
+
+
+def mark_of(raw: Mapping[str, Any]) -> str:
+    """The run whose restore has begun it; empty where none is under way."""
+    return str((raw["metadata"].get("annotations") or {}).get(naming.RESTORING, ""))
+
+
+def is_marked(raw: Mapping[str, Any]) -> bool:
+    """Whether a restore has begun it and not ended."""
+    return bool(mark_of(raw))
