@@ -1,49 +1,53 @@
-"""One real Kubernetes for all cluster tests of a session.
+"""One real Kubernetes, and one installation on it, for all cluster tests of a process.
 
-It is an instance of this process' own, so that neither a person's cluster nor another test run is
-met. It dies with this process even when that is killed; the next `up` clears what is then left.
+`scripts/test` runs this tier in several processes, a module in one of them (`--dist loadfile`),
+each with a cluster of its own: neither a person's cluster nor another test run is met. It dies with
+its process even when that is killed; the next `up` clears what is then left.
 `BACKSTAY_TEST_KEEP=1` leaves it up, and says how to end it.
+
+A process gets its modules in the order that is made here: first those that install Backstay for
+themselves, or take the cluster apart; then those that share the stage. So the two never meet.
 """
 
 from __future__ import annotations
 
-import os
 import secrets
-import signal
 from collections.abc import Iterator
-from types import FrameType
+from pathlib import Path
 
 import pytest
 
-from tests.rig.cluster import providers
-from tests.rig.cluster.processes import Process
-from tests.rig.cluster.progress import say
+from tests.cluster.gated import gate, gated_cluster, gated_stage
+from tests.rig.cluster import providers, session
 from tests.rig.stage import Stage, shop
 from tests.rig.stage.runs import Run
 from tests.rig.stage.stage import NAMESPACE
 
-KEEP = "BACKSTAY_TEST_KEEP"
+__all__ = ["cluster", "first", "gate", "gated_cluster", "gated_stage", "marker", "stage"]
+LONG = ("test_demo", "test_rig", "test_faults")
+"""Modules that take minutes begin early, so that no process works on while others are done."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the modules of this folder in order; whatever else is collected stays before them."""
+    shared = {item.path for item in items if {"stage", "gated_stage"} & {*_fixtures(item)}}
+
+    def turn(item: pytest.Item) -> tuple[bool, bool, bool]:
+        ours = Path(__file__).parent in item.path.parents
+        return ours, item.path in shared, ours and item.path.stem not in LONG
+
+    items.sort(key=turn)
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return item.fixturenames if isinstance(item, pytest.Function) else []
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[providers.Cluster]:
     """Return the cluster: `.kubeconfig`, `.host_address`, `.load_image(…)`, `.kubectl(…)`."""
-    keep = bool(os.environ.get(KEEP))
-    name = f"test-{os.getpid()}"
-    previous = signal.signal(signal.SIGTERM, _interrupt)
-    provider = None
-    try:
-        owner = None if keep else Process.of(os.getpid())
-        provider = providers.open_cluster(name, owner=owner)
-        yield providers.Cluster(provider)
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-        if keep:
-            say(f"kept: scripts/cluster down --name {name}")
-        elif provider is not None:
-            provider.close()
-        elif not os.environ.get(providers.GIVEN):
-            providers.discard(name)
+    with session.opened() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="session")
@@ -81,8 +85,3 @@ def first(stage: Stage) -> Run:
         "-n", NAMESPACE, "wait", "--for=condition=Complete", "job/first", "--timeout=180s"
     )
     return Run(stage)
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    """Let SIGTERM end the session as Ctrl-C does, fixtures included."""
-    raise KeyboardInterrupt

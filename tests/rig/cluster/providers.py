@@ -111,17 +111,17 @@ class Given:
         """It is not ours."""
 
 
-def open_cluster(name: str, *, owner: Process | None = None) -> Provider:
+def open_cluster(name: str, *, nodes: int = 1, owner: Process | None = None) -> Provider:
     """The cluster the environment names, else our own instance `name`, brought up.
 
-    Either way the rig's own images are on its nodes.
+    Either way the rig's own images are on its nodes. A given cluster has as many as it has.
     """
     if os.environ.get(GIVEN):
         given = Given.from_environment()
         for image in images.ensure():
             given.load_image(image.archive, image.name)
         return given
-    return Built(lifecycle.up(name, owner=owner))
+    return Built(lifecycle.up(name, nodes=nodes, owner=owner))
 
 
 def discard(name: str) -> None:

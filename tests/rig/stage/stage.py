@@ -18,6 +18,7 @@ import yaml
 from tests.rig.cluster import paths
 from tests.rig.cluster.errors import RigError
 from tests.rig.cluster.providers import Cluster
+from tests.rig.gate import Gate, make_folder, make_image
 from tests.rig.image import Image, ensure_image
 from tests.rig.servers import seaweedfs
 from tests.rig.servers.sshd import Sshd
@@ -31,12 +32,20 @@ _BACKSTAY = Path(sys.executable).parent / "backstay"
 
 
 class Stage:
-    """An installation of Backstay named ``name`` on ``cluster``, kept below ``folder``."""
+    """An installation of Backstay named ``name`` on ``cluster``, kept below ``folder``.
 
-    def __init__(self, cluster: Cluster, folder: Path, *, name: str = "demo") -> None:
+    With a ``gate`` every git, restic and backstay of it, in pods and here, stands behind a shim.
+    """
+
+    def __init__(
+        self, cluster: Cluster, folder: Path, *, name: str = "demo", gate: Gate | None = None
+    ) -> None:
         self.cluster = cluster
         self.folder = folder
         self.name = name
+        self.gate = gate
+        self.api = ""
+        """HOST:PORT of a proxy in front of the API server, for `backstay` in pods."""
         self.image: Image | None = None
         self.sshd = Sshd(folder / "sshd", address=cluster.host_address)
         self.s3: seaweedfs.SeaweedFS | None = None
@@ -53,8 +62,12 @@ class Stage:
         self.s3 = seaweedfs.start(self.folder / "s3", address=self.cluster.host_address)
 
     def load_image(self) -> Image:
-        """Builds the image from this tree and puts it on the nodes."""
+        """Builds the image from this tree and puts it on the nodes; with a gate, the test image."""
         self.image = ensure_image()
+        if self.gate is not None:
+            place = self.gate.place
+            self.image = make_image(self.image, self.folder, gate=place, api=self.api)
+            make_folder(self._shims, gate=place)
         self.cluster.load_image(self.image.archive, self.image.name)
         return self.image
 
@@ -184,7 +197,7 @@ class Stage:
     ) -> subprocess.CompletedProcess[str]:
         """The command on this machine, with the laptop's Config and this cluster."""
         done = subprocess.run(
-            [str(_BACKSTAY), *args],
+            [self.program, *args],
             input=stdin, capture_output=True, text=True, timeout=timeout, check=False,
             env=self.environment(), cwd=self.folder,
         )  # fmt: skip
@@ -192,10 +205,20 @@ class Stage:
             raise RigError(f"backstay {' '.join(args)}: exit {done.returncode}", hint=done.stderr)
         return done
 
+    @property
+    def program(self) -> str:
+        """The command on this machine, for those who start it themselves with `environment`."""
+        return str(_BACKSTAY if self.gate is None else self._shims / "backstay")
+
+    @property
+    def _shims(self) -> Path:
+        return self.folder / "shims"
+
     def environment(self) -> dict[str, str]:
         """What the command gets: this cluster, a home of its own, the restic of the image."""
+        shims = "" if self.gate is None else f"{self._shims}:{_BACKSTAY.parent}:"
         return {
-            "PATH": f"{restic_path().parent}:{os.environ['PATH']}",
+            "PATH": f"{shims}{restic_path().parent}:{os.environ['PATH']}",
             "HOME": str(self.folder),
             "KUBECONFIG": str(self.cluster.kubeconfig),
             "LC_ALL": "C.UTF-8",

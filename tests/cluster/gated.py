@@ -1,0 +1,65 @@
+"""A second installation, on a cluster of its own, in which tests hold and break things.
+
+Every git, restic and backstay there stands behind a shim (`gate`). It is apart from `stage`
+because its image is not the one that users get, and because what is broken here must not be in the
+way of others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.rig.cluster import providers, session
+from tests.rig.cluster.errors import RigError
+from tests.rig.gate import Gate
+from tests.rig.stage import Stage, shop
+from tests.rig.stage.stage import NAMESPACE
+
+
+@pytest.fixture(scope="session")
+def gated_cluster() -> Iterator[providers.Cluster]:
+    """Return a cluster of the rig's own: a given one is not for this."""
+    with session.opened("gated") as cluster:
+        if not isinstance(cluster.provider, providers.Built):
+            raise RigError(
+                "what a given cluster does can't be broken",
+                hint=f"unset {providers.GIVEN}, or leave these tests out",
+            )
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def gate(gated_cluster: providers.Cluster) -> Iterator[Gate]:
+    """Return the gate of `gated_stage`: `.calls(…)` and `.held(…)`."""
+    with Gate(gated_cluster.host_address) as gate:
+        yield gate
+
+
+@pytest.fixture(scope="session")
+def gated_stage(
+    gated_cluster: providers.Cluster,
+    gate: Gate,
+    marker: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Stage]:
+    """Install Backstay behind shims, the application `shop`, its policy, and a first good run.
+
+    One for all modules: each test leaves the servers up, and a Completed run as the newest.
+    """
+    stage = Stage(gated_cluster, tmp_path_factory.mktemp("gated"), gate=gate)
+    try:
+        stage.start_servers()
+        stage.load_image()
+        stage.install()
+        shop.install(stage, marker=marker)
+        stage.push_policies({"shop.yaml": shop.policy(stage)})
+        there = "the CronJob is there"
+        stage.wait(there, lambda: stage.exists("cronjob", "backstay-shop"), seconds=60)
+        stage.kubectl("-n", NAMESPACE, "create", "job", "--from=cronjob/backstay-shop", "first")
+        done = "--for=condition=Complete"
+        stage.kubectl("-n", NAMESPACE, "wait", done, "job/first", "--timeout=300s", timeout=330)
+        yield stage
+    finally:
+        stage.stop()
