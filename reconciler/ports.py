@@ -14,12 +14,14 @@ from typing import Any, Protocol
 
 from reconciler.model.cluster import ClusterIdentity, Discovery
 from reconciler.model.objects import ObjectRef, Resource
+from reconciler.model.rights import Right, Verdict
 from reconciler.model.store import Commit, FileChange, PolicyFiles
 from reconciler.model.volumes import (
     Leftover,
     MoveResult,
     MoveTask,
     RepositoryAccess,
+    ResticLock,
     ResticSnapshot,
 )
 
@@ -182,6 +184,10 @@ class VolumeBackend(Protocol):
         """The bytes of one file in a snapshot; raises at the end if they were not all."""
         ...
 
+    def locks(self) -> tuple[ResticLock, ...]:
+        """Every lock that is there now, also one that is in the way; takes none itself."""
+        ...
+
 
 class Keyring(Protocol):
     """Opens restic repositories; the only port that sees a master password."""
@@ -278,3 +284,30 @@ class Reporter(Protocol):
     def warning(self, message: str, **fields: object) -> None: ...
 
     def progress(self, what: str, done: int, total: int) -> None: ...
+
+
+class ClusterProbe(Protocol):
+    """Asks the API server about itself and about rights; nothing is stored there."""
+
+    def may(self, right: Right, *, subject: str = "") -> Verdict:
+        """Whether ``subject`` (a user's name; empty: this client's own) has the right.
+
+        Raises Refused where this client may not ask in the name of another.
+        """
+        ...
+
+    def whoami(self) -> str:
+        """This client's user name, or empty where the API server does not tell."""
+        ...
+
+    def server_time(self) -> datetime:
+        """The API server's clock, UTC, to the second."""
+        ...
+
+
+class PushProbe(Protocol):
+    """Asks a Git server whether it would take a push; nothing is sent."""
+
+    def check_push(self, branch: str) -> None:
+        """No effect. Raises Refused where this key may not push, Transient where it is away."""
+        ...

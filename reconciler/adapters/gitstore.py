@@ -30,6 +30,7 @@ from reconciler.model.store import Commit, Delete, FileChange
 _NO_BLOBS = "blob:none"
 _NO_TREES = "tree:0"
 _EVERYTHING = 2147483647  # what git takes as an infinite depth (Documentation/shallow.txt)
+_NOBODY = "author B <b@localhost> 0 +0000\ncommitter B <b@localhost> 0 +0000"
 _NO_SUCH_BRANCH = b"couldn't find remote ref"
 
 
@@ -155,8 +156,7 @@ class GitManifestStore:
         kept = [line for line in rest if not line.startswith(b"parent ")]
         added = [b"parent " + check_sha(parent).encode()] if parent else []
         body = b"\n".join([tree, *added, *kept]) + separator + message
-        done = self._git.run("hash-object", "-t", "commit", "-w", "--stdin", what=what, stdin=body)
-        return done.stdout.decode().strip()
+        return self._write("commit", body)
 
     def push(self, tips: Mapping[str, str]) -> None:
         """Pushes branch → commit, fast-forward only, then asks for proof. Two connections."""
@@ -173,6 +173,27 @@ class GitManifestStore:
             self._raise_rejection(done.stdout.decode("utf-8", "replace"), done.stderr)
             raise self._git.failure(what, done)
         self._prove(tips)
+
+    def check_push(self, branch: str) -> None:
+        """Goes as far as a push goes before it sends anything. Two processes, one connection.
+
+        The server's hooks and rules for branches are not asked: they see a push only.
+        """
+        what = f"push branch {check_ref(branch)}"
+        tree = self._write("tree", b"")
+        commit = self._write("commit", f"tree {tree}\n{_NOBODY}\n\nNot sent\n".encode())
+        done = self._git.talk(
+            "push", "--dry-run", "--porcelain", "--no-verify", "--no-follow-tags", REMOTE,
+            f"{commit}:refs/heads/{branch}",
+        )  # fmt: skip
+        if done.code != 0:
+            raise self._git.failure(what, done)
+
+    def _write(self, kind: str, data: bytes) -> str:
+        """Keeps an object here, and gives its id."""
+        arguments = ("hash-object", "-t", kind, "-w", "--stdin")
+        done = self._git.run(*arguments, what=f"make a {kind}", stdin=data)
+        return done.stdout.decode().strip()
 
     @property
     def _git(self) -> GitFolder:

@@ -15,13 +15,17 @@ from reconciler.model.volumes import RepositoryAccess
 class SecretKeyring:
     """Keyring over the Secrets (or folders, or variables) that Config names.
 
-    ``cache`` is where restic keeps its cache; one folder serves all repositories.
+    ``cache`` is where restic keeps its cache; one folder serves all repositories. ``read_only``
+    opens them without a lock: they can be read, and nothing is written.
     """
 
-    def __init__(self, config: Config, resolver: CredentialsResolver, *, cache: Path) -> None:
+    def __init__(
+        self, config: Config, resolver: CredentialsResolver, *, cache: Path, read_only: bool = False
+    ) -> None:
         self._config = config
         self._resolver = resolver
         self._cache = cache
+        self._read_only = read_only
 
     def _environment(self, secret: str, url: str) -> dict[str, str]:
         found = self._resolver.resolve(self._config.credentials_of(secret))
@@ -44,4 +48,4 @@ class SecretKeyring:
 
     def backend(self, access: RepositoryAccess) -> ports.VolumeBackend:
         """The repository, not opened yet."""
-        return ResticRepository(access, cache_dir=self._cache)
+        return ResticRepository(access, cache_dir=self._cache, read_only=self._read_only)

@@ -18,7 +18,7 @@ from urllib.parse import quote
 import orjson
 
 from reconciler import ports
-from reconciler.adapters import kubelease
+from reconciler.adapters import kubeaccess, kubelease
 from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.kubediscovery import ACCEPT, Catalogue, read_catalogue
 from reconciler.adapters.kubeerrors import Answer, Call, call, explain, explain_list, read_status
@@ -27,6 +27,7 @@ from reconciler.model import kinds
 from reconciler.model.cluster import ClusterIdentity, Discovery
 from reconciler.model.errors import Incomplete, Refused, Transient
 from reconciler.model.objects import ObjectRef, Resource
+from reconciler.model.rights import Right, Verdict
 
 FIELD_MANAGER = "backstay"
 PAGE = 500
@@ -144,6 +145,20 @@ class KubeClient:
             ref = ObjectRef(group="", kind="pods/log", namespace=namespace, name=pod)
             raise explain(answer, call("get", ref))
         return answer.data.decode("utf-8", "replace")
+
+    # Asking about the server itself: `reconciler.ports.ClusterProbe`
+
+    def may(self, right: Right, *, subject: str = "") -> Verdict:
+        """Whether ``subject``, or this client, has the right."""
+        return kubeaccess.review(self._transport, right, subject)
+
+    def whoami(self) -> str:
+        """This client's user name, or empty where the API server does not tell."""
+        return kubeaccess.whoami(self._transport)
+
+    def server_time(self) -> datetime:
+        """The API server's clock."""
+        return kubeaccess.server_time(self._transport)
 
     # Writing
 

@@ -94,16 +94,23 @@ class Transport:
         content_type: str = "application/json",
         accept: str = "application/json",
         read_seconds: float = READ_SECONDS,
+        acting_as: str = "",
     ) -> Answer:
         """The answer, whatever its status; the last one if the server stayed unwell.
 
-        Raises Transient when no answer came after several tries, Refused when none can come.
+        ``acting_as`` names the user in whose place it is asked (impersonation). Raises Transient
+        when no answer came after several tries, Refused when none can come.
         """
         url = self.host + path + (f"?{urlencode(query, quote_via=quote)}" if query else "")
+        headers = {"Accept": accept, "User-Agent": self._agent}
+        if body is not None:
+            headers["Content-Type"] = content_type
+        if acting_as:
+            headers["Impersonate-User"] = acting_as
         for attempt in range(1, TRIES + 1):
             wait = min(2.0 ** (attempt - 2), _LONGEST_WAIT)
             try:
-                answer = self._once(method, url, body, content_type, accept, read_seconds)
+                answer = self._once(method, url, body, headers, read_seconds)
             except Transient:
                 if attempt == TRIES:
                     raise
@@ -119,13 +126,10 @@ class Transport:
         method: str,
         url: str,
         body: bytes | None,
-        content_type: str,
-        accept: str,
+        wanted: Mapping[str, str],
         read_seconds: float,
     ) -> Answer:
-        headers = {"Accept": accept, "User-Agent": self._agent}
-        if body is not None:
-            headers["Content-Type"] = content_type
+        headers = dict(wanted)  # the credentials' own go with one request, not with its repetition
         with self._lock:
             self._counts[method] += 1
         response: urllib3.BaseHTTPResponse | None = None

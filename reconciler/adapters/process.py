@@ -19,6 +19,7 @@ import resource
 import signal
 import subprocess
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -63,6 +64,7 @@ class Caps:
 
 
 NO_CAPS = Caps()
+_living: weakref.WeakSet[Child] = weakref.WeakSet()
 
 
 class Child:
@@ -113,6 +115,7 @@ class Child:
         self._timer = threading.Timer(deadline, self._expire)
         self._timer.daemon = True
         self._timer.start()
+        _living.add(self)
 
     @property
     def stdin(self) -> IO[bytes]:
@@ -269,6 +272,12 @@ def run(
             )
         done = child.wait()
         return Finished(argv=done.argv, code=done.code, stdout=b"".join(chunks), stderr=done.stderr)
+
+
+def end_all() -> None:
+    """Ends every process that still runs: for a command that leaves threads behind."""
+    for child in tuple(_living):
+        child.stop()
 
 
 def feed(pipe: IO[bytes], chunks: Iterable[bytes]) -> threading.Thread:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.model.volumes import ResticSnapshot
+from reconciler.model.volumes import ResticLock, ResticSnapshot
 
 _RETRY = re.compile(
     r"^(?P<what>\S.*?) returned error, retrying after (?P<delay>[0-9hmsµnu.]+): (?P<why>.*)$"
@@ -112,6 +112,19 @@ def parse_snapshot(value: Mapping[str, Any]) -> ResticSnapshot:
         files=_number(figures.get("total_files_processed", -1)),
         size=_number(figures.get("total_bytes_processed", -1)),
         added=_number(figures.get("data_added_packed", figures.get("data_added", -1))),
+    )
+
+
+def parse_lock(name: str, text: str) -> ResticLock:
+    """The answer of ``cat lock``; raises ValueError without a time."""
+    value: dict[str, Any] = json.loads(text)
+    return ResticLock(
+        id=name,
+        time=datetime.fromisoformat(str(value.get("time"))).astimezone(UTC),
+        exclusive=value.get("exclusive") is True,
+        host=str(value.get("hostname") or ""),
+        user=str(value.get("username") or ""),
+        pid=_number(value.get("pid")),
     )
 
 

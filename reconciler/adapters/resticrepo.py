@@ -34,9 +34,15 @@ from restic.internal import version as restic_version
 
 from reconciler.adapters import resticenv, resticerrors, resticexec, restictree
 from reconciler.adapters.resticexec import Invocation, Outcome, ResticFailed
-from reconciler.adapters.resticjson import parse_snapshot
+from reconciler.adapters.resticjson import parse_lock, parse_snapshot
 from reconciler.model.errors import BackstayError, NotSupported, Refused, UsageError
-from reconciler.model.volumes import MoveResult, MoveState, RepositoryAccess, ResticSnapshot
+from reconciler.model.volumes import (
+    MoveResult,
+    MoveState,
+    RepositoryAccess,
+    ResticLock,
+    ResticSnapshot,
+)
 
 OLDEST = (0, 17, 1)
 _QUIET_FPS = "0.001"
@@ -53,6 +59,7 @@ class ResticRepository:
     ``cache_dir`` is made if it is not there. ``retry_lock`` is restic's duration for a lock in
     the way. ``patience`` is how many seconds a storage may be away before a question (open,
     list, make) fails; copies are given ``copy_patience``, because they are worth waiting for.
+    ``read_only`` reads without a lock, so that nothing at all is written to the storage.
     """
 
     def __init__(
@@ -64,6 +71,7 @@ class ResticRepository:
         patience: float = 30.0,
         copy_patience: float = 900.0,
         timeout: float = _LONG,
+        read_only: bool = False,
         binary: str = "restic",
     ) -> None:
         self._where = f"'{access.name}' ({access.url})" if access.name else access.url
@@ -74,6 +82,7 @@ class ResticRepository:
         self._patience = patience
         self._copy_patience = copy_patience
         self._timeout = timeout
+        self._read_only = read_only
         self._binary = binary
         self._id = ""
 
@@ -193,6 +202,25 @@ class ResticRepository:
         _check_snapshot(snapshot)
         yield from self._stream("dump", snapshot, path, chunk=_CHUNK)
 
+    def locks(self) -> tuple[ResticLock, ...]:
+        """Every lock, oldest first; one that goes away while it is looked at is left out."""
+        found = []
+        for name in str(self._ask(self._unlocked("list", "locks"))).split():
+            if not _FULL_ID.fullmatch(name):
+                continue
+            try:
+                text = str(self._ask(self._unlocked("cat", "lock", name)))
+            except BackstayError:
+                if name in str(self._ask(self._unlocked("list", "locks"))).split():
+                    raise
+                continue
+            found.append(parse_lock(name, text))
+        return tuple(sorted(found, key=lambda lock: (lock.time, lock.id)))
+
+    def _unlocked(self, *command: str) -> Callable[[], str]:
+        base = self._base() if self._read_only else self._base("--no-lock")
+        return functools.partial(resticexec.execute, [*base, *command])
+
     def _stream(self, *command: str, chunk: int = 0) -> Iterator[bytes]:
         self._check_version()
         argv = [*self._base(), *command]
@@ -208,6 +236,7 @@ class ResticRepository:
             f"--cache-dir={self._cache_dir}",
             f"--retry-lock={self._retry_lock}",
             "--stuck-request-timeout=1m",
+            *(("--no-lock",) if self._read_only else ()),
             *flags,
         ]
 

@@ -21,6 +21,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "Say that this cluster goes on writing an old one's branches.",
     ),
     "controller": ("reconciler.cli.controller", "Make the cluster's schedules match the policies."),
+    "doctor": (
+        "reconciler.cli.doctor",
+        "Check everything that a run needs; list leftovers.",
+    ),
     "log": ("reconciler.cli.log", "List a policy's recovery points, newest first."),
     "mover": ("reconciler.cli.mover", "Copy one volume (runs inside a Job)."),
     "password": ("reconciler.cli.password", "Print a restic repository's own password."),

@@ -16,7 +16,7 @@ import hashlib
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from reconciler import ports
@@ -24,6 +24,7 @@ from reconciler.adapters import kubelease
 from reconciler.model.cluster import ClusterIdentity, Discovery
 from reconciler.model.errors import Refused, Transient
 from reconciler.model.objects import Gap, ObjectRef, Resource
+from reconciler.model.rights import Right, Verdict
 from tests.fakes import ownership
 from tests.fakes.kubekinds import BUILT_IN
 from tests.fakes.kubeselectors import match_fields, match_labels
@@ -63,6 +64,13 @@ class FakeCluster:
         """What `discover` says did not answer."""
         self.log_lines: dict[tuple[str, str], str] = {}
         """(namespace, pod) → what `logs` gives."""
+        self.denied: set[tuple[str, str, str]] = set()
+        """(subject, verb, kind as in ``jobs.batch``) that `may` says no to."""
+        self.impersonation = True
+        """Whether others' rights may be asked for."""
+        self.user = "kubernetes-admin"
+        self.skew = 0.0
+        """Seconds that the server's clock is ahead of the one here."""
         self.requests: Counter[str] = Counter()
         """Calls by method name."""
         self.writes: list[tuple[str, ObjectRef]] = []
@@ -164,6 +172,28 @@ class FakeCluster:
         self.requests["logs"] += 1
         lines = self.log_lines.get((namespace, pod), "").splitlines(keepends=True)
         return "".join(lines[-tail:])
+
+    # ClusterProbe
+
+    @property
+    def host(self) -> str:
+        """Where it would be."""
+        return "https://fake.example.org"
+
+    def may(self, right: Right, *, subject: str = "") -> Verdict:
+        """Everybody has every right, but for `denied` ones."""
+        self.requests["may"] += 1
+        if subject and not self.impersonation:
+            raise Refused(f"not allowed to ask in the name of {subject} (HTTP 403 Forbidden)")
+        return Verdict((subject, right.verb, right.kind) not in self.denied)
+
+    def whoami(self) -> str:
+        """Whom a test says it is."""
+        return self.user
+
+    def server_time(self) -> datetime:
+        """Its clock, in whole seconds, and off by `skew` of them."""
+        return self._now().replace(microsecond=0) + timedelta(seconds=self.skew)
 
     # ClusterWriter
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from reconciler.adapters.gitnames import check_path, check_ref, check_sha
-from reconciler.model.errors import BackstayError, Bug, PushRejected, Transient
+from reconciler.model.errors import BackstayError, Bug, PushRejected, Refused, Transient
 from reconciler.model.store import Commit, Delete, FileChange
 
 
@@ -37,6 +37,8 @@ class FakeRemote:
     before_push: list[tuple[str, str | None]] = field(default_factory=list)
     """Branch moves that happen between a store's look and its next push; None deletes."""
     calls: list[str] = field(default_factory=list)
+    read_only: bool = False
+    """Whether its key may not push."""
 
     def contact(self, what: str) -> None:
         """One connection; raises the next failure that a test put into ``failures``."""
@@ -136,6 +138,12 @@ class FakeManifestStore:
         for branch, sha in tips.items():
             self.remote.commits.update({id_: known[id_] for id_ in _chain(known, sha)})
             self.remote.heads[branch] = sha
+
+    def check_push(self, branch: str) -> None:
+        """As the port says."""
+        self.remote.contact(f"check push {check_ref(branch)}")
+        if self.remote.read_only:
+            raise Refused("cannot push at fake: the server refused the credentials")
 
     def keep(self, commit: FakeCommit) -> str:
         """Stores a commit under the id that its content gives it."""

@@ -17,8 +17,14 @@ class FakeKeyring:
     """``masters``: name of a Secret → master password; a test may change it."""
 
     def __init__(
-        self, storage: FakeStorage, cluster: str, masters: Mapping[str, str] | None = None
+        self,
+        storage: FakeStorage,
+        cluster: str,
+        masters: Mapping[str, str] | None = None,
+        *,
+        read_only: bool = False,
     ) -> None:
+        self._read_only = read_only
         self._storage = storage
         self._cluster = cluster
         self.masters = dict(masters or {"restic-main": MASTER})
@@ -41,7 +47,7 @@ class FakeKeyring:
 
     def backend(self, access: RepositoryAccess) -> ports.VolumeBackend:
         """As the port says."""
-        return FakeVolumeBackend(access, self._storage)
+        return FakeVolumeBackend(access, self._storage, read_only=self._read_only)
 
     def _master(self, secret: str) -> bytes:
         if secret not in self.masters:

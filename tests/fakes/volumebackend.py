@@ -19,7 +19,13 @@ from reconciler.model.errors import (
     UsageError,
     WrongPassword,
 )
-from reconciler.model.volumes import MoveResult, MoveState, RepositoryAccess, ResticSnapshot
+from reconciler.model.volumes import (
+    MoveResult,
+    MoveState,
+    RepositoryAccess,
+    ResticLock,
+    ResticSnapshot,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,9 @@ class StoredRepository:
     snapshots: list[ResticSnapshot] = field(default_factory=list)
     trees: dict[str, dict[str, Node]] = field(default_factory=dict)
     locked: bool = False
+    """Whether somebody holds an exclusive lock."""
+    locks: list[ResticLock] = field(default_factory=list)
+    """Locks that are in nobody's way."""
 
 
 @dataclass(slots=True)
@@ -53,8 +62,11 @@ class FakeStorage:
 class FakeVolumeBackend:
     """VolumeBackend over `FakeStorage`; a folder is stored as restic stores ``./<name>``."""
 
-    def __init__(self, access: RepositoryAccess, storage: FakeStorage) -> None:
+    def __init__(
+        self, access: RepositoryAccess, storage: FakeStorage, *, read_only: bool = False
+    ) -> None:
         self._access = access
+        self._read_only = read_only
         self._storage = storage
         self._now = datetime.now(UTC)
 
@@ -162,6 +174,16 @@ class FakeVolumeBackend:
             raise Refused(f"path {path!r} not found in snapshot {snapshot[:8]}")
         yield node.data
 
+    def locks(self) -> tuple[ResticLock, ...]:
+        """As the port says."""
+        read_only, self._read_only = self._read_only, True
+        try:
+            found = self._opened()
+        finally:
+            self._read_only = read_only
+        exclusive = [ResticLock(id="e" * 64, time=self._now, exclusive=True, host="other")]
+        return (*found.locks, *(exclusive if found.locked else ()))
+
     def _opened(self) -> StoredRepository:
         if self._storage.failure is not None:
             raise self._storage.failure
@@ -170,7 +192,7 @@ class FakeVolumeBackend:
             raise RepositoryMissing(f"no restic repository at {self._access.url}")
         if found.password != self._access.environment["RESTIC_PASSWORD"]:
             raise WrongPassword(f"wrong password for restic repository {self._access.url}")
-        if found.locked:
+        if found.locked and not self._read_only:
             raise RepositoryLocked(f"restic repository {self._access.url} is locked")
         return found
 

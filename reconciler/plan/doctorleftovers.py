@@ -1,0 +1,348 @@
+"""What dead runs and restores left in the cluster, told from what living ones have there. Pure.
+
+A leftover is named with what removes it, or with why it goes by itself. Nothing here is removed:
+whether a holder is dead can only be told for sure by who takes its Lease.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from reconciler.model import naming
+from reconciler.model.cluster import Claim
+from reconciler.model.doctor import Finding, Level
+from reconciler.model.volumes import MoveKind
+from reconciler.plan import moverjob, moverstatus
+from reconciler.plan.cronjob import COMPONENT_RUN
+from reconciler.plan.entries import annotations_of, labels_of
+
+Raw = Mapping[str, Any]
+RUN_LEASE = "backstay-run-"
+RESTORE_LEASE = "backstay-restore"
+PENDING = timedelta(minutes=10)
+"""How long a pod may take to start before a run counts as stuck."""
+_ENDED = frozenset({"Succeeded", "Failed"})
+_RUN_ID = re.compile(r"(?P<policy>.+)-\d{8}-\d{6}-[0-9a-f]{5}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holder:
+    """Who holds a Lease, and until when; ``pod`` is empty where the name tells of none."""
+
+    namespace: str
+    lease: str
+    holder: str
+    until: datetime
+
+    @property
+    def pod(self) -> str:
+        """Of ``<run>/<pod>`` the pod."""
+        return self.holder.rpartition("/")[2] if self.lease.startswith(RUN_LEASE) else ""
+
+    @property
+    def run_id(self) -> str:
+        """Of ``<run>/<pod>`` the run."""
+        return self.holder.rpartition("/")[0] if self.lease.startswith(RUN_LEASE) else ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """Raw objects, each list complete. ``alive``: ids of the runs that are at work."""
+
+    namespace: str
+    """Backstay's own."""
+    now: datetime
+    alive: frozenset[str]
+    scheduled: frozenset[str] = frozenset()
+    """Policies that have a CronJob: their next run cleans up."""
+    leases: Sequence[Raw] = ()
+    """Of Backstay's namespace, and of `default` where a first restore puts its own."""
+    jobs: Sequence[Raw] = ()
+    """Of Backstay's namespace."""
+    pods: Sequence[Raw] = ()
+    """Of Backstay's namespace."""
+    movers: Sequence[Raw] = ()
+    """Jobs of all namespaces that say they are movers."""
+    credentials: Sequence[tuple[str, str, str]] = ()
+    """(namespace, name, run) of every Secret that says it holds a mover's keys."""
+    claims: Sequence[Claim] = ()
+
+
+def find_leftovers(scene: Scene, *, policy: str = "") -> Iterator[Finding]:
+    """All of them, or those of one policy."""
+    restoring = restore_at_work(scene)
+    yield from _leases(scene, policy)
+    yield from _movers(scene, restoring, policy)
+    yield from _credentials(scene, restoring, policy)
+    yield from _restoring(scene, restoring, policy)
+    yield from _pending(scene, policy)
+
+
+def holders(leases: Iterable[Raw]) -> Iterator[Holder]:
+    """Every Lease of ours that names a holder, expired or not."""
+    for raw in leases:
+        spec = raw.get("spec") or {}
+        holder = str(spec.get("holderIdentity") or "")
+        renewed = _moment(spec.get("renewTime"))
+        if not holder or renewed is None:
+            continue
+        yield Holder(
+            namespace=raw["metadata"].get("namespace", ""),
+            lease=raw["metadata"]["name"],
+            holder=holder,
+            until=renewed + timedelta(seconds=int(spec.get("leaseDurationSeconds") or 0)),
+        )
+
+
+def living_holders(leases: Iterable[Raw], pods: Iterable[Raw], now: datetime) -> Iterator[str]:
+    """Ids of the runs that hold their policy's Lease, with a pod that has not ended."""
+    there = _living(pods)
+    for held in holders(leases):
+        if held.run_id and held.until > now and held.pod in there:
+            yield held.run_id
+
+
+def restore_at_work(scene: Scene) -> str:
+    """Who holds the restore's Lease now; empty when nobody does."""
+    for held in holders(scene.leases):
+        if held.lease == RESTORE_LEASE and held.until > scene.now:
+            return held.holder
+    return ""
+
+
+def _leases(scene: Scene, policy: str) -> Iterator[Finding]:
+    living = _living(scene.pods)
+    for held in holders(scene.leases):
+        where = f"Lease {held.namespace}/{held.lease}"
+        expired = held.until <= scene.now
+        if held.lease == RESTORE_LEASE:
+            if not policy:
+                yield _restore_lease(held, where, expired=expired)
+        elif held.run_id:
+            if policy not in ("", policy_of_run(held.run_id)):
+                continue
+            if held.pod not in living:
+                yield Finding(
+                    id="leftovers/lease",
+                    level=Level.INFO,
+                    where=where,
+                    message=f"run {held.run_id} was killed while it held it",
+                    hint="nothing: the next run takes it over",
+                )
+            elif expired:
+                yield Finding(
+                    id="leftovers/lease",
+                    level=Level.WARNING,
+                    where=where,
+                    message=f"run {held.run_id} has not renewed it since {_text(held.until)},"
+                    f" and its pod {held.pod} is still there",
+                    hint=f"kubectl -n {held.namespace} logs {held.pod}; without its Lease it"
+                    " pushes nothing",
+                )
+        elif expired and not policy:
+            yield Finding(
+                id="leftovers/lease",
+                level=Level.INFO,
+                where=where,
+                message=f"{held.holder} was killed while it held it; free since"
+                f" {_text(held.until)}",
+                hint="nothing: whoever needs it takes it",
+            )
+
+
+def _restore_lease(held: Holder, where: str, *, expired: bool) -> Finding:
+    if not expired:
+        return Finding(
+            id="leftovers/restore",
+            level=Level.INFO,
+            where=where,
+            message=f"a restore is at work, or ended without a word just now: {held.holder}",
+            hint=f"wait; without a renewal it is free at {_text(held.until)}",
+        )
+    return Finding(
+        id="leftovers/restore",
+        level=Level.WARNING,
+        where=where,
+        message=f"the restore of {held.holder} was killed; its Lease is free since"
+        f" {_text(held.until)}",
+        hint="run the same restore again: it goes on from there",
+    )
+
+
+def _movers(scene: Scene, restoring: str, policy: str) -> Iterator[Finding]:
+    for raw in sorted(scene.movers, key=_place):
+        annotations = annotations_of(raw)
+        run_id, claim = annotations.get(naming.RUN, ""), annotations.get(naming.CLAIM, "")
+        owner = annotations.get(naming.POLICY, "")
+        namespace, name = raw["metadata"]["namespace"], raw["metadata"]["name"]
+        if policy not in ("", owner):
+            continue
+        kind = moverjob.kind_of(name, run_id=run_id, namespace=namespace, claim=claim)
+        delete = f"kubectl -n {namespace} delete job {name}"
+        message, hint = "", delete
+        if kind is None:
+            message = "it carries the label of Backstay's movers and is none of them"
+            hint = f"find out who made it; to remove it: {delete}"
+        elif kind is MoveKind.BACKUP and run_id not in scene.alive:
+            message = f"mover of claim {claim}, {_state(raw)}; run {run_id} is over"
+            if owner in scene.scheduled:
+                hint = f"the next run of policy {owner} removes it; at once: {delete}"
+        elif kind is MoveKind.RESTORE and not restoring:
+            message = (
+                f"mover of claim {claim}, {_state(raw)}; it restores run {run_id}, and no"
+                " restore is at work"
+            )
+            hint = f"backstay restore {owner} --at {run_id} goes on with it; to remove it: {delete}"
+        if message:
+            yield Finding(
+                id="leftovers/mover",
+                level=Level.WARNING,
+                where=f"Job {namespace}/{name}",
+                message=message,
+                hint=hint,
+            )
+
+
+def _state(job: Raw) -> str:
+    end = moverstatus.end_of(job)
+    if end is not None:
+        return "ended well" if end.complete else "failed"
+    return "never started" if moverstatus.is_suspended(job) else "still at work"
+
+
+def _credentials(scene: Scene, restoring: str, policy: str) -> Iterator[Finding]:
+    """Keys whose Job is gone; those beside a Job go with it."""
+    there = {_place(raw) for raw in scene.movers}
+    for namespace, name, run_id in sorted(scene.credentials):
+        if policy not in ("", policy_of_run(run_id)):
+            continue
+        if (namespace, name) in there or run_id in scene.alive or restoring:
+            continue
+        yield Finding(
+            id="leftovers/credentials",
+            level=Level.WARNING,
+            where=f"Secret {namespace}/{name}",
+            message=f"keys of a restic repository, of a mover of run {run_id} that is gone",
+            hint="Kubernetes removes it with its Job, within minutes; at once:"
+            f" kubectl -n {namespace} delete secret {name}",
+        )
+
+
+def _restoring(scene: Scene, restoring: str, policy: str) -> Iterator[Finding]:
+    for claim in scene.claims:
+        if not claim.restoring or policy not in ("", policy_of_run(claim.restoring)):
+            continue
+        name = f"{claim.namespace}/{claim.name}"
+        if restoring:
+            yield Finding(
+                id="leftovers/restoring-claim",
+                level=Level.INFO,
+                where=f"PersistentVolumeClaim {name}",
+                message=f"a restore fills it from run {claim.restoring}",
+                hint="wait for it",
+            )
+            continue
+        yield Finding(
+            id="leftovers/restoring-claim",
+            level=Level.WARNING,
+            where=f"PersistentVolumeClaim {name}",
+            message=f"half filled from run {claim.restoring}, and no restore is at work; runs do"
+            " not back it up",
+            hint=f"backstay restore {policy_of_run(claim.restoring)} --at {claim.restoring} goes"
+            f" on; if its data is right as it is: kubectl -n {claim.namespace} annotate pvc"
+            f" {claim.name} {naming.RESTORING}-",
+        )
+
+
+def _pending(scene: Scene, policy: str) -> Iterator[Finding]:
+    for job in sorted(scene.jobs, key=_place):
+        if labels_of(job).get(naming.COMPONENT) != COMPONENT_RUN:
+            continue
+        if policy not in ("", annotations_of(job).get(naming.POLICY, "")):
+            continue
+        created = _moment(job["metadata"].get("creationTimestamp"))
+        over = moverstatus.end_of(job) is not None or "deletionTimestamp" in job["metadata"]
+        if over or created is None or scene.now - created < PENDING:
+            continue
+        why = _why_waiting(job, scene.pods)
+        if not why:
+            continue
+        namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
+        yield Finding(
+            id="leftovers/pending-run",
+            level=Level.PROBLEM,
+            where=f"Job {namespace}/{name}",
+            message=f"has waited since {_text(created)} and keeps later runs of"
+            f" {annotations_of(job).get(naming.POLICY, 'its policy')} from starting: {why}",
+            hint=f"kubectl -n {namespace} describe job,pod -l batch.kubernetes.io/job-name={name}",
+        )
+
+
+def _why_waiting(job: Raw, pods: Iterable[Raw]) -> str:
+    """Why none of its pods works, or empty where one does."""
+    if (job.get("spec") or {}).get("suspend"):
+        return "somebody suspended it"
+    uid = job["metadata"].get("uid", "")
+    own = [
+        pod
+        for pod in pods
+        if any(o.get("uid") == uid for o in pod["metadata"].get("ownerReferences") or ())
+    ]
+    if not own:
+        return "it has no pod"
+    phases = {(pod.get("status") or {}).get("phase") for pod in own}
+    if phases - {"Pending", *_ENDED}:
+        return ""
+    waiting = [pod for pod in own if (pod.get("status") or {}).get("phase") == "Pending"]
+    reasons = [reason for pod in waiting for reason in _reasons(pod)]
+    return reasons[0] if reasons else "its pod does not start" if waiting else ""
+
+
+def _reasons(pod: Raw) -> Iterator[str]:
+    status = pod.get("status") or {}
+    for container in status.get("containerStatuses") or ():
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
+            yield _sentence(waiting.get("reason"), waiting.get("message"))
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            yield _sentence(condition.get("reason"), condition.get("message"))
+
+
+def policy_of_run(run_id: str) -> str:
+    """``shop-20261121-041703-7c1e9`` → ``shop``; what is no run id stays as it is."""
+    found = _RUN_ID.fullmatch(run_id)
+    return found["policy"] if found else run_id
+
+
+def _living(pods: Iterable[Raw]) -> frozenset[str]:
+    return frozenset(
+        pod["metadata"]["name"]
+        for pod in pods
+        if (pod.get("status") or {}).get("phase") not in _ENDED
+    )
+
+
+def _place(raw: Raw) -> tuple[str, str]:
+    return raw["metadata"].get("namespace", ""), raw["metadata"]["name"]
+
+
+def _moment(text: object) -> datetime | None:
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return found if found.tzinfo else None
+
+
+def _sentence(*parts: object) -> str:
+    text = ": ".join(" ".join(str(part).split()) for part in parts if part)
+    return text if len(text) <= 300 else f"{text[:300]}…"
+
+
+def _text(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,146 @@
+"""The rights that each role needs of the API server: what `deploy/` grants, as a table. Pure.
+
+A test compares it with the RBAC of `deploy/` in both directions, so that an account has what it
+uses and nothing else, and `backstay doctor` asks for exactly that.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from reconciler.model.doctor import Finding, Level
+from reconciler.model.rights import Right
+
+
+class Role(enum.StrEnum):
+    """Who needs rights; the value is the last part of its service account's name."""
+
+    CONTROLLER = "controller"
+    RUN = "run"
+    RESTORE = "restore"
+
+    @property
+    def account(self) -> str:
+        """Its service account."""
+        return f"backstay-{self.value}"
+
+    def user(self, namespace: str) -> str:
+        """Its account as the API server names users."""
+        return f"system:serviceaccount:{namespace}:{self.account}"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One right, and why the role needs it. ``own``: only in Backstay's own namespace."""
+
+    right: Right
+    why: str
+    own: bool = False
+
+    def at(self, namespace: str) -> Right:
+        """The right as it is asked, in an installation in ``namespace``."""
+        return replace(self.right, namespace=namespace) if self.own else self.right
+
+
+def _needs(
+    verbs: str, group: str, resources: str, why: str, *, name: str = "", own: bool = False
+) -> tuple[Need, ...]:
+    return tuple(
+        Need(Right(verb=verb, group=group, resource=resource, name=name), why, own)
+        for resource in resources.split()
+        for verb in verbs.split()
+    )
+
+
+_LEASES = "coordination.k8s.io"
+CONTROLLER: tuple[Need, ...] = (
+    *_needs("list create patch delete", "batch", "cronjobs", "it keeps the schedules", own=True),
+    *_needs(
+        "get list create patch delete", "", "configmaps", "it compiles policies into them", own=True
+    ),
+    *_needs("list", "batch", "jobs", "it keeps the ConfigMaps that Jobs still use", own=True),
+    *_needs("create", _LEASES, "leases", "one controller writes at a time", own=True),
+    *_needs(
+        "get update",
+        _LEASES,
+        "leases",
+        "one controller writes at a time",
+        name="backstay-controller",
+        own=True,
+    ),
+)
+RUN: tuple[Need, ...] = (
+    *_needs("list", "*", "*", "what it can't list is a gap in the recovery point"),
+    *_needs("get", "", "namespaces", "it tells which cluster this is", name="kube-system"),
+    *_needs("get create patch delete", "batch", "jobs", "it starts movers, and removes them"),
+    *_needs("get create patch delete", "", "secrets", "movers get their keys, and lose them"),
+    *_needs("get create update", _LEASES, "leases", "one run of a policy at a time", own=True),
+    *_needs("get", "", "pods", "is the holder of the Lease alive?", own=True),
+)
+RESTORE: tuple[Need, ...] = (
+    *_needs("get list create patch update", "*", "*", "whatever was captured is put back"),
+    *_needs(
+        "bind escalate",
+        "rbac.authorization.k8s.io",
+        "roles clusterroles",
+        "roles are put back as they were",
+    ),
+    *_needs("delete", "batch", "jobs", "it removes its movers"),
+    *_needs("delete", "", "secrets", "it removes its movers' keys"),
+)
+NEEDS = {Role.CONTROLLER: CONTROLLER, Role.RUN: RUN, Role.RESTORE: RESTORE}
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """A right that a role does not have; ``kinds`` are those that are missing of "everything"."""
+
+    need: Need
+    kinds: Sequence[str] = ()
+    reason: str = ""
+
+
+def right_id(role: Role, right: Right) -> str:
+    """``rights/run/list``, ``rights/run/create/jobs.batch``."""
+    if right.resource == "*":
+        return f"rights/{role}/{right.verb}"
+    return f"rights/{role}/{right.verb}/{right.kind}"
+
+
+def judge(
+    role: Role, denied: Iterable[Denied], *, namespace: str, who: str, level: Level
+) -> tuple[Finding, ...]:
+    """One finding for each right that is missing, or one that says that all are there."""
+    found = tuple(_missing(role, one, namespace, who, level) for one in denied)
+    if found:
+        return found
+    count = len(NEEDS[role])
+    return (
+        Finding(
+            id=f"rights/{role}", level=Level.OK, message=f"all {count} that it needs", where=who
+        ),
+    )
+
+
+def _missing(role: Role, denied: Denied, namespace: str, who: str, level: Level) -> Finding:
+    right = denied.need.at(namespace)
+    where = f" in namespace {right.namespace}" if right.namespace else ""
+    what = right.kind if not denied.kinds else _some(denied.kinds)
+    reason = f" ({denied.reason})" if denied.reason else ""
+    yours = role is Role.RESTORE
+    return Finding(
+        id=right_id(role, right),
+        level=level,
+        where=who,
+        message=f"may not {right.verb} {what}{where}: {denied.need.why}{reason}",
+        hint="ask somebody with these rights to restore, or for them"
+        if yours
+        else f"kubectl apply deploy/base again (rbac-{role}.yaml), or find out what denies it",
+    )
+
+
+def _some(kinds: Sequence[str]) -> str:
+    shown = ", ".join(kinds[:5])
+    return shown if len(kinds) <= 5 else f"{shown} and {len(kinds) - 5} more kinds"
