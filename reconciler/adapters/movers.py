@@ -151,10 +151,10 @@ class JobMover:
         events = self._events(task, job) if late or not pods else []
         if not pods and (refused := moverstatus.refused_pod(events)):
             return self._end(task, job, refused)
+        waited = waiting.text if waiting else ""
         if late:
-            waited = waiting.text if waiting else ""
             return self._end(task, job, moverstatus.never_began(task, waited, events))
-        return _RUNNING
+        return MoveResult(state=MoveState.RUNNING, message=waited)
 
     def _end(self, task: MoveTask, job: Raw, why: str) -> MoveResult:
         """FAILED, for good: the Job is told that its time is over, and why."""

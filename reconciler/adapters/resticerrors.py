@@ -47,6 +47,8 @@ _BAD_URL = (
     r"parsing repository location|bucket name (cannot|can not|contains)|invalid backend"
     r"|invalid format"
 )
+# 507 is what rest-server and WebDAV-like storages say, the codes are those of MinIO and others.
+_FULL = r"no space left on device|quota ?exceeded|insufficient ?storage|StorageFull"
 _AWAY = (
     r"connection refused|no such host|i/o timeout|connection reset|broken pipe|\bEOF\b"
     r"|network is unreachable|no route to host|TLS handshake|server misbehaving|timed? ?out"
@@ -62,12 +64,12 @@ _SENTENCES: tuple[tuple[Cause, str], ...] = (
         Cause.NO_SNAPSHOT,
         r"failed to (find|load) snapshot|no matching ID|path .* not found|: not found",
     ),
-    (Cause.DISK_FULL, r"no space left on device|disk quota exceeded"),
+    (Cause.DISK_FULL, _FULL),
     (Cause.AWAY, _AWAY),
     (Cause.DENIED, r"permission denied"),
 )
 _COMPILED = tuple((cause, re.compile(pattern, re.IGNORECASE)) for cause, pattern in _SENTENCES)
-PERMANENT = frozenset({Cause.NO_BUCKET, Cause.DENIED, Cause.BAD_URL})
+PERMANENT = frozenset({Cause.NO_BUCKET, Cause.DENIED, Cause.BAD_URL, Cause.DISK_FULL})
 """Trying again can't help, whatever restic believes."""
 
 
@@ -127,7 +129,9 @@ def _by_cause(cause: Cause, where: str, said: str, code: int) -> BackstayError:
         case Cause.NO_SNAPSHOT:
             return Refused(f"{where}: {said}", hint="list what is there with 'restic snapshots'")
         case Cause.DISK_FULL:
-            return Refused(f"{where}: {said}", hint="give the volume or the cache more room")
+            return Refused(
+                f"{where}: {said}", hint="give the storage, the volume or the cache more room"
+            )
         case Cause.AWAY:
             return Transient(f"{where}: {said}", hint="is the storage up, and reachable from here?")
         case Cause.UNKNOWN:

@@ -35,7 +35,7 @@ _DEFAULT_LIFE = 12 * 3600
 @click.command(name="run", short_help="Run a policy now.")
 @click.argument("policy")
 @click.option(
-    "--compiled", type=click.Path(path_type=Path, exists=True), default=None,
+    "--compiled", type=click.Path(path_type=Path), default=None,
     help="Execute in this process what this compiled policy says (inside a Job).",
 )  # fmt: skip
 @click.option("--no-follow", is_flag=True, help="Start the Job and return at once.")
@@ -74,6 +74,12 @@ def _execute(policy: str, compiled_file: Path, config_file: Path) -> int:
     try:
         text = compiled_file.read_text(encoding="utf-8")
         compiled = load_compiled(text)
+    except FileNotFoundError as error:
+        raise UsageError(
+            f"{compiled_file} is not there: this Job is of a version of policy {policy} whose"
+            " ConfigMap was removed",
+            hint="it stays 48 h after its last use; start a run of today's version: backstay run",
+        ) from error
     except (OSError, ValueError) as error:
         raise UsageError(
             f"{compiled_file} can't be read as a compiled policy: {error}",

@@ -63,7 +63,7 @@ def move_volumes(
             if result.state is MoveState.RUNNING:
                 if result.message and told.get(key_of(task)) != result.message:
                     told[key_of(task)] = result.message
-                    _tell(task, result, reporter, "mover can't be asked, trying again")
+                    _tell(task, result, reporter, "mover waits")
                 continue
             active.remove(task)
             results[key_of(task)] = result
@@ -79,13 +79,15 @@ def _look(task: MoveTask, mover: ports.VolumeMover, *, late: bool) -> MoveResult
         result = mover.ensure(task)
     except Transient as error:
         if not late:
-            return MoveResult(state=MoveState.RUNNING, message=error.message)
+            why = f"it can't be asked, trying again: {error.message}"
+            return MoveResult(state=MoveState.RUNNING, message=why)
         return _failed(error.message, error.exit_code)
     except BackstayError as error:
         hint = f"; {error.hint}" if error.hint else ""
         return _failed(error.message + hint, error.exit_code)
     if late and result.state is MoveState.RUNNING:
-        return _failed("the copy had not ended at the run's deadline", 1)
+        why = f": {result.message}" if result.message else ""
+        return _failed(f"the copy had not ended at the run's deadline{why}", 1)
     return result
 
 

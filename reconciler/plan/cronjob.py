@@ -185,7 +185,9 @@ def _pod(wanted: WantedPolicy, config: Config, place: Place) -> dict[str, Any]:
         },
         "containers": [_container(wanted, config)],
         "volumes": [
-            {"name": "policy", "configMap": {"name": config_map}},
+            # A Job of an old template may outlive its ConfigMap. Its pod shall start and say so:
+            # one that waits for a volume says nothing, and keeps the next runs from starting.
+            {"name": "policy", "configMap": {"name": config_map, "optional": True}},
             {"name": "config", "configMap": {"name": place.config_map}},
             {"name": "tmp", "emptyDir": {}},
         ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -82,7 +83,22 @@ def test_a_mover_that_cannot_be_asked_is_asked_until_the_deadline_and_told_once(
     assert results["shop", "a"].message == "connection refused"
     assert results["shop", "b"].state is MoveState.COMPLETED
     assert 600 <= movers.clock.slept < 610
-    assert len(movers.log.of("mover can't be asked, trying again")) == 1
+    assert [line["why"] for line in movers.log.of("mover waits")] == [
+        "it can't be asked, trying again: connection refused"
+    ]
+
+
+def test_why_a_mover_waits_is_told_once_and_at_the_deadline() -> None:
+    class Waits(FakeMover):
+        def ensure(self, task: MoveTask) -> MoveResult:
+            return replace(super().ensure(task), message="Unschedulable: 0/1 nodes")
+
+    movers = Movers()
+    results = movers.move(Waits(looks=10_000), 1).results
+    assert [line["why"] for line in movers.log.of("mover waits")] == ["Unschedulable: 0/1 nodes"]
+    assert results["shop", "a"].message == (
+        "the copy had not ended at the run's deadline: Unschedulable: 0/1 nodes"
+    )
 
 
 def test_what_is_not_done_at_the_deadline_has_failed() -> None:
