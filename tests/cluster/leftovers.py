@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.rig.cluster import instance, paths, processes, shell
 from tests.rig.cluster.instance import Instance
 from tests.rig.cluster.processes import Process
+from tests.rig.tools.cache import cache_folder
 
 FOLDERS = (
     "/run/netns",
@@ -41,14 +42,15 @@ VOLATILE = re.compile(r"valid_lft \S+ preferred_lft \S+| (cache|expires) .*")
 def look(name: str) -> frozenset[str]:
     """Everything of this machine that a cluster could touch, a line each.
 
-    Left out is what the records of other instances than `name` account for.
+    Left out is what the records of other instances than `name` account for, and what builds of
+    images mount: other test processes do both all the time.
     """
     others = [known for known in instance.all_known() if known.name != name]
     foreign = re.compile("|".join(rf"\b{known.network.bridge}\b" for known in others) or r"(?!)")
     groups = Path("/sys/fs/cgroup").glob(f"*/backstay-rig/{name}-node-*")
     return frozenset(
         [
-            *_lines("mount", Path("/proc/self/mounts").read_text()),
+            *(line for line in _mounts() if str(cache_folder()) not in line),
             *_lines("rule", shell.run(["nft", "list", "ruleset"])),
             *_lines("hosts", Path("/etc/hosts").read_text()),
             *(line for line in _network() if not foreign.search(line)),
@@ -58,6 +60,10 @@ def look(name: str) -> frozenset[str]:
             *(f"state {path}" for path in paths.state().glob("*") if name in path.name),
         ]
     )
+
+
+def _mounts() -> Iterator[str]:
+    return _lines("mount", Path("/proc/self/mounts").read_text())
 
 
 def _network() -> Iterator[str]:

@@ -289,9 +289,10 @@ def test_service_that_dies_is_started_again(cluster: Cluster) -> None:
 
 
 def test_bridge_without_an_instance_is_removed() -> None:
-    block = network.free_block([known.block for known in instance.all_known()])
-    lost = network.Network(block)
-    network.raise_bridge(lost, str(paths.state() / "no-such-instance"))
+    with instance.locked(""):  # as `up` does: nobody else takes these addresses meanwhile
+        block = network.free_block([known.block for known in instance.all_known()])
+        lost = network.Network(block)
+        network.raise_bridge(lost, str(paths.state() / "no-such-instance"))
     lifecycle.sweep()
     assert lost.bridge not in {link["ifname"] for link in network.links()}
 
