@@ -76,3 +76,17 @@ def test_the_readme_restores_in_four_lines(told: str, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "deployment.apps/web" in done.stdout
     assert "3 volumes filled" in done.stdout
+
+
+def test_a_second_demo_says_that_there_is_one(told: str, tmp_path: Path) -> None:
+    again = shell(f"{ROOT}/scripts/demo --name {NAME}", home=str(tmp_path))
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.startswith("the demo is already up\n")
+    assert told.rstrip().endswith(again.stdout.partition("\n")[2].strip())
+    end = demo.done(NAME).rename(demo.folder(NAME) / "aside")
+    try:
+        half = shell(f"{ROOT}/scripts/demo --name {NAME}", home=str(tmp_path))
+    finally:
+        end.rename(demo.done(NAME))
+    assert half.returncode == 1
+    assert f"scripts/demo down --name {NAME}" in half.stderr

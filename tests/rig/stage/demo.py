@@ -2,7 +2,7 @@
 
 A policy is merged in Git, becomes a CronJob, runs, and leaves one commit and one restic snapshot
 per volume; then the namespace is deleted and comes back, data and all. Each step says what it did;
-nothing is said that was not checked.
+nothing is said that was not checked. A second `scripts/demo` says how to reach the one that is up.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.rig.cluster import paths, providers
+from tests.rig.cluster import instance, lifecycle, paths, providers
 from tests.rig.cluster.errors import RigError
 from tests.rig.stage import shop
 from tests.rig.stage.stage import CAPTURES, NAMESPACE, POLICIES, Stage
@@ -41,6 +41,28 @@ def folder(name: str) -> Path:
     return paths.state().with_name(f"{paths.state().name}-stage") / name
 
 
+def is_up(name: str) -> bool:
+    """Whether a demo came to its end here and still runs; RigError for what is left of another."""
+    if not folder(name).exists():
+        return False
+    known = instance.load(name)
+    if done(name).exists() and known is not None and lifecycle.healthy(known):
+        return True
+    what = "runs now, or did not come to its end" if known is not None else "has lost its cluster"
+    raise RigError(
+        f"a demo is here that {what}", hint=f"when none runs: scripts/demo down{_named(name)}"
+    )
+
+
+def done(name: str) -> Path:
+    """What a whole demo leaves: the text for people."""
+    return folder(name) / "farewell"
+
+
+def _named(name: str) -> str:
+    return "" if name == NAME else f" --name {name}"
+
+
 def set_up(name: str) -> Stage:
     """Cluster, servers, image, installation."""
     provider = providers.open_cluster(name)
@@ -52,6 +74,7 @@ def set_up(name: str) -> Stage:
     say(f"the image {image.name}: built from this tree, loaded")
     stage.install()
     say("kubectl apply -k deploy/…: the controller is running")
+    say(f"kubectl, backstay and git for it, in another shell:  . {write_environment(stage)}")
     shop.install(stage, marker=secrets.token_hex(12))
     say("the application shop: 1,010 files, 4 volumes, a CRD, a Secret; it serves")
     return stage
@@ -91,8 +114,8 @@ def lose_and_restore(stage: Stage) -> None:
     say(f"{entries} files and folders: equal by hash, mode, owner, time and link target")
 
 
-def farewell(stage: Stage, name: str) -> None:
-    """How to go on, and how to end it."""
+def write_environment(stage: Stage) -> Path:
+    """A file for a shell: this cluster, this command, this Git server's keys."""
     keys = stage.folder / "credentials" / "git"
     git = f"ssh -i {keys / 'identity'} -o UserKnownHostsFile={keys / 'known_hosts'}"
     settings = {
@@ -103,17 +126,24 @@ def farewell(stage: Stage, name: str) -> None:
     script = stage.folder / "env"
     lines = [f"export {k}={v if k == 'PATH' else shlex.quote(v)}\n" for k, v in settings.items()]
     script.write_text("".join(lines) + f"cd {shlex.quote(str(stage.folder))}\n")
-    print(f"""
+    return script
+
+
+def farewell(stage: Stage, name: str) -> str:
+    """How to go on, and how to end it; kept for who asks again."""
+    text = f"""
 It is all still there. To play with it:
 
-  . {script}
+  . {stage.folder / "env"}
   kubectl get cronjobs,jobs -n {NAMESPACE}
   backstay log shop
   git clone {stage.sshd.url(CAPTURES)} --branch clusters/{NAME}/shop
   git clone {stage.sshd.url(POLICIES)}
 
-To end it: scripts/demo down{"" if name == NAME else f" --name {name}"}
-""")
+To end it: scripts/demo down{_named(name)}
+"""
+    done(name).write_text(text)
+    return text
 
 
 def down(name: str) -> None:
@@ -136,10 +166,13 @@ def main() -> int:
         if options.verb == "down":
             down(options.name)
             return 0
+        if is_up(options.name):
+            print("the demo is already up", done(options.name).read_text(), sep="\n")
+            return 0
         stage = set_up(options.name)
         back_up(stage)
         lose_and_restore(stage)
-        farewell(stage, options.name)
+        print(farewell(stage, options.name))
     except RigError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
