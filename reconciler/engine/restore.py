@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from reconciler.engine.context import policy_branch
+from reconciler.engine.mappedpoint import rename_point
 from reconciler.engine.restorecontext import RestorePorts, RestoreRequest, RestoreResult
 from reconciler.engine.restorecreate import Creator
 from reconciler.engine.restorefill import Filler, make_tasks
@@ -54,6 +55,7 @@ class Restore:
                 f" {request.config.cluster.name}: another cluster's data is not supported yet",
                 hint="give Config the name of the cluster whose recovery point this is",
             )
+        content = self._renamed(content)
         made = self._plan(content)
         warnings = (*made.warnings, *find_waiting(world.reader, made))
         return replace(made, warnings=warnings, notes=content.notes)
@@ -69,6 +71,16 @@ class Restore:
             )
         return self._read
 
+    def _renamed(self, content: PointContent) -> PointContent:
+        request = self._request
+        return rename_point(
+            content,
+            request.map_namespaces,
+            self._world.reader,
+            self._served() if request.map_namespaces else {},
+            guarded=request.namespace,
+        )
+
     def _plan(self, content: PointContent) -> RestorePlan:
         world = self._world
         served = self._served()
@@ -80,6 +92,7 @@ class Restore:
             live=observe_live(world.reader, content, served, key),
             served=served,
             ids=ids_by_claim(found.manifest for found in content.stored),
+            mapping=content.renaming.names,
         )
 
     def _served(self) -> dict[str, Resource]:
@@ -110,7 +123,7 @@ class Restore:
 
     def _execute(self, plan: RestorePlan, check: Callable[[], None]) -> RestoreResult:
         world = self._world
-        content = self._content(plan.commit, allow_partial=True)
+        content = self._renamed(self._content(plan.commit, allow_partial=True))
         _compare(plan, self._plan(content))
         wanted = [step for step in plan.steps if step.action is RestoreAction.CREATE]
         values, lacking = prove_secrets(world.keyring, content, wanted)

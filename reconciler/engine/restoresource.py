@@ -13,6 +13,7 @@ from reconciler import ports
 from reconciler.capture import canonical, paths
 from reconciler.engine.history import StoreReader, doubt_newest, read_points, read_record_of
 from reconciler.engine.observe import read_all
+from reconciler.engine.renaming import Renaming
 from reconciler.engine.secretstore import SECRETS_PATH
 from reconciler.model import naming
 from reconciler.model.errors import Refused, RepositoryLost, Waiting
@@ -41,6 +42,8 @@ class PointContent:
     texts: Mapping[str, bytes] = field(repr=False)
     notes: tuple[str, ...] = ()
     """What somebody should know who chose this point."""
+    renaming: Renaming = field(default_factory=Renaming)
+    """Of what `reconciler.engine.mappedpoint` made copies of."""
 
 
 def read_point(
@@ -128,7 +131,7 @@ def observe_live(
         for raw in read_all(reader, resource, dict, namespace=namespace):
             path = paths.object_path(resource, raw["metadata"])
             if path in expected:
-                live[path] = _look(resource, raw, content.texts[path], key)
+                live[path] = _look(resource, raw, path, content, key)
     return _without_begun(live, content)
 
 
@@ -141,7 +144,9 @@ def _without_begun(live: dict[str, Live], content: PointContent) -> dict[str, Li
     return live
 
 
-def _look(resource: Resource, raw: dict[str, Any], text: bytes, key: bytes | None) -> Live:
+def _look(
+    resource: Resource, raw: dict[str, Any], path: str, content: PointContent, key: bytes | None
+) -> Live:
     metadata = raw["metadata"]
     if resource.folder in _WAITED_FOR and metadata.get("deletionTimestamp"):
         raise Waiting(
@@ -149,8 +154,12 @@ def _look(resource: Resource, raw: dict[str, Any], text: bytes, key: bytes | Non
             hint="wait until it is gone, then restore again",
             retry_after=10,
         )
-    found = canonical.capture_object(raw, resource, fingerprint_key=key)
-    equal = isinstance(found, canonical.Captured) and found.text == text
+    renaming = content.renaming
+    seen = renaming.as_captured(raw, resource)
+    found = canonical.capture_object(seen, resource, fingerprint_key=key)
+    equal = isinstance(found, canonical.Captured) and renaming.accepts(
+        path, found.text, content.texts[path]
+    )
     annotations = metadata.get("annotations") or {}
     return Live(equal=equal, restoring=annotations.get(naming.RESTORING, ""))
 

@@ -1,0 +1,82 @@
+"""A recovery point as copies beside the originals: what a restore with renamed namespaces reads.
+
+``stored`` and ``texts`` are then of the copies, in place of what was captured. Plans compare by
+text, as always; `reconciler.engine.renaming` has the two exceptions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+from reconciler import ports
+from reconciler.capture import emitter, paths
+from reconciler.engine.observe import read_all
+from reconciler.engine.renaming import Renaming
+from reconciler.engine.restoresource import PointContent
+from reconciler.model.objects import ObjectRef, Resource
+from reconciler.plan import mapping
+from reconciler.plan.mappingtaken import Taken, find_taken
+from reconciler.plan.restore import Stored
+
+_SERVICE = "service"
+_INGRESS = "ingress.networking.k8s.io"
+
+
+def rename_point(
+    content: PointContent,
+    names: Mapping[str, str],
+    reader: ports.ClusterReader,
+    served: Mapping[str, Resource],
+    *,
+    guarded: str,
+) -> PointContent:
+    """The content as copies; unchanged without ``names``. Raises UsageError where they don't fit.
+
+    Reads all Services and Ingresses of the cluster. ``guarded`` is Backstay's own namespace.
+    """
+    if not names:
+        return content
+    mapping.check_mapping(names, mapping.captured_namespaces(content.stored), guarded=guarded)
+    taken = _observe_taken(reader, served, content.stored, names)
+    stored = mapping.map_stored(content.stored, names, taken, path_of=_path_of)
+    return replace(
+        content,
+        stored=stored,
+        texts=dict(_texts(content, stored, names)),
+        renaming=Renaming(names=names, captured=content.texts),
+    )
+
+
+def _path_of(ref: ObjectRef) -> str:
+    return paths.path_of(ref.namespace, ref.group, ref.kind, ref.name)
+
+
+def _observe_taken(
+    reader: ports.ClusterReader,
+    served: Mapping[str, Resource],
+    stored: tuple[Stored, ...],
+    names: Mapping[str, str],
+) -> Taken:
+    found = {
+        folder: read_all(reader, served[folder], dict) if folder in served else []
+        for folder in (_SERVICE, _INGRESS)
+    }
+    copies = mapping.copied_places(stored, names)
+    return find_taken(found[_SERVICE], found[_INGRESS], copies=copies)
+
+
+def _texts(
+    content: PointContent, stored: tuple[Stored, ...], names: Mapping[str, str]
+) -> Iterator[tuple[str, bytes]]:
+    for found in stored:
+        manifest = found.manifest
+        before = content.texts.get(found.path)
+        if before is not None and not found.source and not found.changes:
+            yield found.path, before
+            continue
+        if found.folder == "secret":
+            old = next(old for old, new in names.items() if new == found.ref.namespace)
+            metadata = {**manifest["metadata"], "namespace": old}
+            manifest = {**manifest, "metadata": metadata}
+        yield found.path, emitter.emit(manifest)

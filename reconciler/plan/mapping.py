@@ -1,0 +1,315 @@
+"""Copies beside the original: what was captured from one namespace, for another. Pure.
+
+`map_stored` gives what a restore plans with in place of what was captured. Objects of mapped
+namespaces become copies; everything else is what it was. A cluster-scoped object that speaks of a
+mapped namespace is one of three:
+
+* a binding of its accounts, or a webhook that is limited to it: copied under a derived name;
+* the one of its name that can be there (a definition, an APIService): it points to the copy where
+  it is made anew, and what exists is kept;
+* a webhook for the whole cluster: no copy, because it would act upon everybody's requests twice.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from reconciler.model import naming
+from reconciler.model.errors import UsageError
+from reconciler.model.objects import ObjectRef
+from reconciler.plan import mappingrefs as refs
+from reconciler.plan import mappingtaken, mappingtracking, mappingwarnings
+from reconciler.plan.mappingtaken import Taken
+from reconciler.plan.restore import CLAIM, CRD, Stored
+
+Names = Mapping[str, str]
+PathOf = Callable[[ObjectRef], str]
+
+_BINDING = "clusterrolebinding.rbac.authorization.k8s.io"
+_HOOKS = frozenset(
+    f"{kind}webhookconfiguration.admissionregistration.k8s.io"
+    for kind in ("mutating", "validating")
+)
+_ONLY_ONE = frozenset({CRD, "apiservice.apiregistration.k8s.io"})
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_LONGEST = 253
+
+
+def parse_mapping(given: Iterable[str]) -> dict[str, str]:
+    """``shop=shop2`` → {shop: shop2}; raises UsageError for what can't be meant."""
+    names: dict[str, str] = {}
+    for text in given:
+        source, equals, target = text.partition("=")
+        if not equals or not _NAME.fullmatch(source) or not _NAME.fullmatch(target):
+            raise UsageError(
+                f"--map-namespace {text}: it is not FROM=TO with two names of namespaces",
+                hint="--map-namespace shop=shop2",
+            )
+        if source == target:
+            raise UsageError(
+                f"--map-namespace {text}: that is no other namespace",
+                hint="leave it out: what is not mapped goes to where it was",
+            )
+        if names.get(source, target) != target:
+            raise UsageError(f"--map-namespace: {source} has two targets", hint="restore twice")
+        if target in (taken for other, taken in names.items() if other != source):
+            raise UsageError(
+                f"--map-namespace: {target} is the target of two namespaces",
+                hint="what has the same name in both would be lost; give each its own",
+            )
+        names[source] = target
+    return names
+
+
+def check_mapping(names: Names, captured: Collection[str], *, guarded: str) -> None:
+    """Raises UsageError unless it fits the recovery point; ``guarded`` is Backstay's namespace."""
+    known = f"this recovery point has: {', '.join(sorted(captured)) or 'none'}"
+    for source, target in names.items():
+        if source not in captured:
+            raise UsageError(
+                f"--map-namespace {source}={target}: the recovery point has no namespace {source}",
+                hint=known,
+            )
+        if target in captured:
+            raise UsageError(
+                f"--map-namespace {source}={target}: {target} is in the recovery point itself",
+                hint=f"give the copy a name of its own; {known}",
+            )
+        if target == guarded or target.startswith("kube-"):
+            raise UsageError(
+                f"--map-namespace {source}={target}: nothing is copied into {target}",
+                hint="it belongs to the cluster, or to Backstay itself",
+            )
+
+
+def captured_namespaces(stored: Iterable[Stored]) -> frozenset[str]:
+    """Namespaces that the recovery point has anything of."""
+    found = set()
+    for one in stored:
+        if one.folder == "namespace":
+            found.add(one.ref.name)
+        elif one.ref.namespace:
+            found.add(one.ref.namespace)
+    return frozenset(found)
+
+
+def copied_places(stored: Iterable[Stored], names: Names) -> frozenset[tuple[str, str]]:
+    """(namespace, name) of the copies: what they hold themselves is not taken by others."""
+    return frozenset(
+        (names[found.ref.namespace], found.ref.name)
+        for found in stored
+        if found.ref.namespace in names
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Context:
+    """What a copy is made with, besides the original."""
+
+    names: Names
+    path_of: PathOf
+    taken: Taken
+    captured: Collection[str] = ()
+    paths: Collection[str] = ()
+    selected: Mapping[str, mappingtracking.Selected] = field(default_factory=dict)
+    services: Mapping[str, Collection[str]] = field(default_factory=dict)
+
+
+def map_stored(
+    stored: Sequence[Stored], names: Names, taken: Taken, *, path_of: PathOf
+) -> tuple[Stored, ...]:
+    """By path. ``path_of`` is where a manifest lies in a recovery point.
+
+    Copies have ``source``, the original's path. With no names it is what it was.
+    """
+    if not names:
+        return tuple(stored)
+    of: dict[str, list[Stored]] = defaultdict(list)
+    for found in stored:
+        of[found.ref.namespace].append(found)
+    context = _Context(
+        names=names,
+        path_of=path_of,
+        taken=taken,
+        captured=captured_namespaces(stored),
+        paths={found.path for found in stored},
+        selected={
+            source: mappingtracking.selected_labels(
+                (one.folder, one.manifest) for one in of[source]
+            )
+            for source in names
+        },
+        services={
+            source: {one.ref.name for one in of[source] if one.folder == "service"}
+            for source in names
+        },
+    )
+    made = [copy for found in stored for copy in _map(found, context)]
+    return tuple(sorted(made, key=lambda found: found.path))
+
+
+def map_secret(secret: Mapping[str, Any], names: Names) -> dict[str, Any]:
+    """A whole Secret, with its values, for the target: as `map_stored` maps its manifest."""
+    source = str(secret["metadata"].get("namespace") or "")
+    return _map_object(secret, "secret", names, mappingtracking.Selected(), names[source])[0]
+
+
+def _map(found: Stored, context: _Context) -> Iterator[Stored]:
+    if found.ref.namespace in context.names:
+        yield _copy(found, context)
+    elif found.folder == "namespace" and found.ref.name in context.names:
+        yield _copy_namespace(found, context)
+    elif found.folder == _BINDING:
+        yield from _map_binding(found, context)
+    elif found.folder in _HOOKS:
+        yield from _map_hooks(found, context)
+    elif found.folder in _ONLY_ONE:
+        manifest, changes = refs.follow(found.manifest, found.folder, context.names)
+        yield replace(found, manifest=manifest, changes=tuple(changes)) if changes else found
+    else:
+        yield found
+
+
+def _map_object(
+    manifest: Mapping[str, Any],
+    folder: str,
+    names: Names,
+    selected: mappingtracking.Selected,
+    target: str,
+) -> tuple[dict[str, Any], list[str]]:
+    followed, changes = refs.follow(manifest, folder, names)
+    made, dropped = mappingtracking.drop_tracking(followed, folder, selected)
+    made["metadata"] = {**made["metadata"], "namespace": target}
+    return made, [*changes, *dropped]
+
+
+def _copy(found: Stored, context: _Context) -> Stored:
+    source = found.ref.namespace
+    target = context.names[source]
+    selected = context.selected[source]
+    manifest, changes = _map_object(found.manifest, found.folder, context.names, selected, target)
+    obstacle = mappingtracking.not_restored(manifest, found.folder, target)
+    if found.folder == "service":
+        manifest, freed = mappingtaken.free_service(manifest, context.taken)
+        changes += freed
+    elif found.folder == "ingress.networking.k8s.io":
+        obstacle = mappingtaken.find_taken_host(manifest, context.taken)
+    elif found.folder == CLAIM and (manifest.get("spec") or {}).get("volumeName"):
+        spec = dict(manifest["spec"])
+        changes.append(f"was pinned to volume {spec.pop('volumeName')}; it gets a new one")
+        manifest["spec"] = spec
+    return _stored(found, context, target, found.ref.name, manifest, changes, obstacle=obstacle)
+
+
+def _copy_namespace(found: Stored, context: _Context) -> Stored:
+    target = context.names[found.ref.name]
+    manifest, changes = mappingtracking.drop_tracking(
+        found.manifest, found.folder, mappingtracking.Selected()
+    )
+    return _stored(found, context, "", target, _named(manifest, target), changes)
+
+
+def _map_binding(found: Stored, context: _Context) -> Iterator[Stored]:
+    """The copy binds the copies' accounts only; the original goes on for everybody else."""
+    subjects = found.manifest.get("subjects") or []
+    ours = [subject for subject in subjects if refs.refers(subject, context.names)]
+    others = set(context.captured) - set(context.names)
+    if not ours or any(refs.refers(subject, others) for subject in subjects):
+        yield found
+    if ours:
+        yield _derive(found, {**found.manifest, "subjects": ours}, context, "subjects")
+
+
+def _map_hooks(found: Stored, context: _Context) -> Iterator[Stored]:
+    hooks = found.manifest.get("webhooks") or []
+    ours = [hook for hook in hooks if refs.refers(hook.get("clientConfig"), context.names)]
+    if not ours:
+        yield found
+    elif not all(_is_limited(hook, context.names) for hook in ours):
+        service = ours[0]["clientConfig"]["service"]
+        yield replace(
+            found,
+            obstacle=f"it calls service {service['namespace']}/{service['name']} for more than that"
+            " namespace; a copy would act upon everybody's requests",
+        )
+    else:
+        if len(ours) < len(hooks):
+            yield found
+        yield _derive(found, {**found.manifest, "webhooks": ours}, context, "webhooks")
+
+
+def _is_limited(hook: Mapping[str, Any], names: Names) -> bool:
+    """Whether a webhook sees requests of mapped namespaces only.
+
+    A selector of namespaces does not keep it from cluster-scoped objects.
+    """
+    for rule in hook.get("rules") or ():
+        wide = any(str(name).startswith("*") for name in rule.get("resources") or ())
+        if wide and rule.get("scope") != "Namespaced":
+            return False
+    selector = hook.get("namespaceSelector") or {}
+    label = "kubernetes.io/metadata.name"
+    if (selector.get("matchLabels") or {}).get(label) in names:
+        return True
+    return any(
+        item.get("key") == label
+        and item.get("operator") == "In"
+        and set(item.get("values") or ()) <= set(names)
+        for item in selector.get("matchExpressions") or ()
+    )
+
+
+def _derive(found: Stored, manifest: Mapping[str, Any], context: _Context, part: str) -> Stored:
+    """A cluster-scoped object's copy: its name says whose it is."""
+    made, changes = refs.follow(manifest, found.folder, context.names)
+    made, dropped = mappingtracking.drop_tracking(made, found.folder, mappingtracking.Selected())
+    used = [
+        target
+        for source, target in sorted(context.names.items())
+        if refs.refers(manifest.get(part), [source])
+    ]
+    name = naming.cut("-".join((found.ref.name, *used)), _LONGEST)
+    while context.path_of(replace(found.ref, name=name)) in context.paths:
+        name = naming.cut(f"{name}-copy", _LONGEST)
+    warnings = []
+    if any(
+        (hook.get("clientConfig") or {}).get("caBundle") for hook in manifest.get("webhooks") or ()
+    ):
+        warnings.append("caBundle: the copy's certificate must be of the new service's DNS name")
+    changes = [f"copy of {found.ref}", *changes, *dropped]
+    return _stored(found, context, "", name, _named(made, name), changes, warnings=warnings)
+
+
+def _named(manifest: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {**manifest, "metadata": {**manifest["metadata"], "name": name}}
+
+
+def _stored(
+    found: Stored,
+    context: _Context,
+    namespace: str,
+    name: str,
+    manifest: Mapping[str, Any],
+    changes: Sequence[str],
+    *,
+    obstacle: str = "",
+    warnings: Sequence[str] = (),
+) -> Stored:
+    ref = replace(found.ref, namespace=namespace, name=name)
+    mentions = mappingwarnings.find_mentions(
+        manifest, found.folder, context.names, context.services
+    )
+    return Stored(
+        path=context.path_of(ref),
+        folder=found.folder,
+        ref=ref,
+        manifest=manifest,
+        source=found.path,
+        obstacle=obstacle,
+        changes=tuple(changes),
+        warnings=(*warnings, *mentions),
+    )

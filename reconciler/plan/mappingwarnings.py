@@ -1,0 +1,129 @@
+"""Where a copy goes on naming the original's namespace, and what it can't do beside it. Pure.
+
+A text that holds a name (a DNS name in an environment variable, a query, a file in a ConfigMap)
+is somebody's own: changing it could break it, and leaving it may lead the copy to the original's
+database. So it stays, and a person is told the object and the field.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+Object = Mapping[str, Any]
+
+IDENTITIES = (
+    "eks.amazonaws.com/role-arn",
+    "iam.gke.io/gcp-service-account",
+    "azure.workload.identity/client-id",
+)
+"""Annotations of service accounts that a cloud trusts by namespace and name."""
+_FLAG = re.compile(r"--?[a-z-]*namespaces?=(.+)")
+_WORKLOADS = frozenset(
+    {
+        "pod",
+        "deployment.apps",
+        "statefulset.apps",
+        "daemonset.apps",
+        "replicaset.apps",
+        "replicationcontroller",
+        "job.batch",
+        "cronjob.batch",
+    }
+)
+
+
+def find_mentions(
+    manifest: Object, folder: str, names: Mapping[str, str], services: Mapping[str, Collection[str]]
+) -> list[str]:
+    """What stands in an already mapped ``manifest``: ``<field>: <text> …``.
+
+    ``services`` is captured namespace → names of its Services, for DNS names such as ``db.shop``.
+    """
+    patterns = [(source, _pattern(source, services.get(source, ()))) for source in names]
+    found = []
+    for path, key, text in _texts(manifest, "", ""):
+        for source, pattern in patterns:
+            if source not in text:
+                continue
+            if (match := pattern.search(text)) is not None:
+                found.append(f"{path}: still {match[0]}")
+            elif _is_name(key, text, source):
+                found.append(f"{path}: still {source}")
+    return [*dict.fromkeys(found), *_obstacles(manifest, folder)]
+
+
+def _pattern(source: str, services: Collection[str]) -> re.Pattern[str]:
+    """DNS names of the namespace, its accounts inside a longer text, and PromQL's matchers."""
+    name = re.escape(source)
+    short = "|".join(re.escape(service) for service in sorted(services, key=len, reverse=True))
+    forms = [
+        rf"(?<![\w.-])(?:[\w-]+\.)+{name}\.svc(?:\.[\w-]+)*(?![\w-])",
+        rf"system:serviceaccounts?:{name}(?![\w-])(?::[\w.-]+)?",
+        rf"\bnamespace\s*=~?\s*[\"']{name}[\"']",
+    ]
+    if short:
+        forms.append(rf"(?<![\w.-])(?:[\w-]+\.)?(?:{short})\.{name}(?![\w.-])")
+    return re.compile("|".join(forms))
+
+
+def _is_name(key: str, text: str, source: str) -> bool:
+    """Whether a field that speaks of a namespace has just its name, also as a flag."""
+    flag = _FLAG.fullmatch(text)
+    if flag is not None:
+        return source in flag[1].split(",")
+    return text == source and key.lower().endswith(("namespace", "namespaces"))
+
+
+def _texts(value: object, path: str, key: str) -> Iterator[tuple[str, str, str]]:
+    """(path, last key, text) of every string; an environment variable's key is its name."""
+    if isinstance(value, Mapping):
+        for inner, item in value.items():
+            at = f"{path}.{inner}" if path else str(inner)
+            if at in ("metadata.namespace", "metadata.name"):
+                continue
+            called = str(inner)
+            if called == "value" and isinstance(value.get("name"), str):
+                called = value["name"]
+            yield from _texts(item, at, called)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _texts(item, f"{path}[{index}]", key)
+    elif isinstance(value, str):
+        yield path, key, value
+
+
+def _obstacles(manifest: Object, folder: str) -> Iterator[str]:
+    spec = manifest.get("spec") or {}
+    if folder == "serviceaccount":
+        annotations = (manifest.get("metadata") or {}).get("annotations") or {}
+        for key in IDENTITIES:
+            if key in annotations:
+                yield f"annotation {key}: the cloud must be told to trust this account too"
+    if folder == "cronjob.batch" and not spec.get("suspend"):
+        yield "runs at the same times as the original"
+    if folder in _WORKLOADS:
+        pod = _pod_spec(spec)
+        ports = sorted(
+            {
+                int(port["hostPort"])
+                for container in pod.get("containers") or ()
+                for port in container.get("ports") or ()
+                if port.get("hostPort")
+            }
+        )
+        if pod.get("hostNetwork"):
+            yield "uses its node's network: it can't be on one node with the original"
+        elif ports:
+            said = ", ".join(map(str, ports))
+            yield f"uses host port {said}: it can't be on one node with the original"
+
+
+def _pod_spec(spec: Object) -> Object:
+    job = (spec.get("jobTemplate") or {}).get("spec") or {}
+    for holder in (spec, job):
+        pod = (holder.get("template") or {}).get("spec")
+        if pod:
+            return pod  # type: ignore[no-any-return]
+    return spec
