@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -18,6 +18,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from tests.rig.cluster.errors import RigError
 
 VALID = dt.timedelta(days=365)
 CLOCK_SKEW = dt.timedelta(hours=1)
@@ -62,6 +64,15 @@ class Authority:
             .sign(key, hashes.SHA256())
         )
         return Authority(name, key, certificate)
+
+    @staticmethod
+    def load(folder: Path) -> Authority:
+        """The authority that was written to a folder as ``ca``."""
+        certificate = x509.load_pem_x509_certificate((folder / "ca.crt").read_bytes())
+        key = serialization.load_pem_private_key((folder / "ca.key").read_bytes(), password=None)
+        if not isinstance(key, ec.EllipticCurvePrivateKey):
+            raise RigError(f"{folder / 'ca.key'} is not a key of ours")
+        return Authority(certificate.subject, key, certificate)
 
     @property
     def pair(self) -> Pair:
@@ -154,7 +165,16 @@ def kubeconfig(*, server: str, name: str, authority: Authority, client: Pair) ->
         "client-certificate-data": _base64(client.certificate),
         "client-key-data": _base64(client.key),
     }
-    cluster = {"server": server, "certificate-authority-data": _base64(authority.pem)}
+    return _kubeconfig(server, name, authority.pem, user)
+
+
+def token_kubeconfig(*, server: str, name: str = "rig", authority: bytes, token: str) -> str:
+    """The same for a ServiceAccount; ``authority`` is PEM."""
+    return _kubeconfig(server, name, authority, {"token": token})
+
+
+def _kubeconfig(server: str, name: str, authority: bytes, user: Mapping[str, str]) -> str:
+    cluster = {"server": server, "certificate-authority-data": _base64(authority)}
     document = {
         "apiVersion": "v1",
         "kind": "Config",
