@@ -45,6 +45,7 @@ def render_record(record: run.RunRecord) -> bytes:
         started=render_time(record.started),
         finished=render_time(record.finished),
         outcome=record.outcome.value,
+        failure=_failure(record.failure),
         namespaces=[_namespace(item) for item in record.namespaces],
         clusterScoped=_cluster_scoped(record.cluster_scoped),
         secrets=_secrets(record.secrets),
@@ -74,6 +75,7 @@ def parse_record(text: bytes, *, where: str = "_run.yaml") -> run.RunRecord:
         started=root.time("started"),
         finished=root.time("finished"),
         outcome=root.choice("outcome", run.Outcome),
+        failure=root.maybe("failure", _read_failure),
         namespaces=root.each("namespaces", _read_namespace),
         cluster_scoped=root.maybe("clusterScoped", _read_cluster_scoped),
         secrets=root.maybe("secrets", _read_secrets),
@@ -143,6 +145,14 @@ def _parse(kind: str, text: bytes, where: str) -> Node:
 def _filled(**fields: Any) -> dict[str, Any]:
     """Without what is empty; 0 and False stay."""
     return {key: value for key, value in fields.items() if value not in ("", None, [], {})}
+
+
+def _failure(failure: run.FailureRecord | None) -> dict[str, Any]:
+    return _filled(reason=failure.reason, exitCode=failure.exit_code) if failure else {}
+
+
+def _read_failure(node: Node) -> run.FailureRecord:
+    return run.FailureRecord(reason=node.text("reason"), exit_code=node.number("exitCode", 1))
 
 
 def _namespace(part: run.NamespaceRecord) -> dict[str, Any]:

@@ -124,6 +124,8 @@ def _conclude(result: RunResult, reporter: ports.Reporter) -> int:
     )
     if result.error is not None:
         raise result.error
+    if made.failure is not None:  # told by the pod before this one
+        return made.failure.exit_code
     return _EXIT.get(made.outcome, 1)
 
 

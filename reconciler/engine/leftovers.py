@@ -9,21 +9,62 @@ A leftover is only untidy, and ends by itself some day: no failure here is one o
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reconciler.engine import repositories
 from reconciler.engine.context import RunPorts, RunRequest
+from reconciler.engine.runlease import release_of_dead
 from reconciler.model.errors import BackstayError
 from reconciler.model.volumes import Leftover, MoveKind
 
 
-def remove_leftovers(request: RunRequest, run: RunPorts) -> None:
-    """Removes the movers of dead runs and tells each; only for who holds the policy's Lease."""
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """What was found at the beginning of a run."""
+
+    dead: frozenset[str]
+    """Ids of other runs that died: they held this Lease, or had movers until now."""
+    own: tuple[Leftover, ...]
+    """Movers that this very run began in a pod before this one."""
+
+
+def remove_leftovers(request: RunRequest, run: RunPorts, holder: str = "") -> Traces:
+    """Removes what dead runs left and tells each; only for who holds the policy's Lease.
+
+    ``holder`` is the dead one that this Lease was taken from.
+    """
+    dead = {holder.rpartition("/")[0]} if holder else set()
+    found: tuple[Leftover, ...] = ()
     try:
-        found = run.mover.leftovers(request.policy.name)
+        release_of_dead(request, run, repositories.LEASE, holder)
+        found = _backups(request, run)
     except BackstayError as error:
         run.reporter.warning("movers of dead runs can't be listed", why=error.message)
-        return
     for left in found:
-        if left.kind is MoveKind.BACKUP and left.run_id != request.run_id:
+        if left.run_id != request.run_id:
             _remove(left, run)
+            dead.add(left.run_id)
+    own = tuple(left for left in found if left.run_id == request.run_id)
+    return Traces(frozenset(dead - {request.run_id}), own)
+
+
+def remove_own(request: RunRequest, run: RunPorts, own: Iterable[Leftover] | None = None) -> None:
+    """Removes movers of this very run, of claims that only its predecessor knew, too.
+
+    Those in ``own``; all that are there now where it is None. A leftover is only untidy.
+    """
+    try:
+        for left in _backups(request, run) if own is None else own:
+            if left.run_id == request.run_id:
+                run.mover.remove(left)
+    except BackstayError as error:
+        run.reporter.warning("movers left behind", run=request.run_id, why=error.message)
+
+
+def _backups(request: RunRequest, run: RunPorts) -> tuple[Leftover, ...]:
+    found = run.mover.leftovers(request.policy.name)
+    return tuple(left for left in found if left.kind is MoveKind.BACKUP)
 
 
 def _remove(left: Leftover, run: RunPorts) -> None:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.repositories import OpenRepository, Repositories
 from reconciler.engine.runplan import RunPlan, is_copied
+from reconciler.engine.unrecorded import Stored, merge, stored_by_run
 from reconciler.engine.volumes import Moves
 from reconciler.model.errors import BackstayError
 from reconciler.model.policy import CopyMethod
@@ -33,6 +34,8 @@ class ProvenVolumes:
 
     records: Mapping[str, tuple[VolumeRecord, ...]]
     warnings: tuple[str, ...]
+    by_run: Stored
+    """What the repositories hold of which run of the policy."""
 
 
 def volume_tags(policy: str, run_id: str, claim: str) -> tuple[str, ...]:
@@ -46,9 +49,13 @@ def prove_volumes(
     """One record per claim of the plan; one question to each restic repository."""
     records: dict[str, tuple[VolumeRecord, ...]] = {}
     warnings: list[str] = []
+    stored: list[Stored] = []
     for namespace, decisions in plan.decisions.items():
         repository = opened.opened.get(namespace)
-        listed, problem = _listed(request, run, namespace, repository)
+        every, problem = _listed(request, run, namespace, repository)
+        stored.append(stored_by_run(namespace, every))
+        own = f"run:{request.run_id}"
+        listed = {snapshot.id: snapshot for snapshot in every if own in snapshot.tags}
         made = []
         for decision in decisions:
             result = moves.results.get((namespace, decision.claim.name))
@@ -63,20 +70,20 @@ def prove_volumes(
             f"restic lists snapshot {found} of this run in {namespace}, and no mover reported it"
             for found in sorted(set(listed) - named)
         ]
-    return ProvenVolumes(records, tuple(warnings))
+    return ProvenVolumes(records, tuple(warnings), merge(stored))
 
 
 def _listed(
     request: RunRequest, run: RunPorts, namespace: str, repository: OpenRepository | None
-) -> tuple[Mapping[str, ResticSnapshot], str]:
+) -> tuple[tuple[ResticSnapshot, ...], str]:
+    """All that the repository holds of the policy, and why it could not be asked."""
     if repository is None:
-        return {}, ""
+        return (), ""
     try:
-        found = repository.backend.snapshots(tags=(f"run:{request.run_id}",))
+        return repository.backend.snapshots(tags=(f"policy:{request.policy.name}",)), ""
     except BackstayError as error:
         run.reporter.warning("snapshots not proven", namespace=namespace, why=error.message)
-        return {}, error.message
-    return {snapshot.id: snapshot for snapshot in found}, ""
+        return (), error.message
 
 
 def _prove(

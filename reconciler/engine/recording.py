@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from reconciler.engine.capturing import CapturedTree
@@ -15,6 +15,7 @@ from reconciler.model.policy import CopyMethod
 from reconciler.model.run import (
     ClusterRef,
     Counts,
+    FailureRecord,
     NamespaceRecord,
     Outcome,
     RunRecord,
@@ -36,6 +37,7 @@ def make_record(
     captured: CapturedTree,
     secrets: SecretsRecord,
     proven: ProvenVolumes,
+    warnings: Iterable[str] = (),
 ) -> RunRecord:
     """The whole record; its outcome is the worst of its namespaces."""
     namespaces = [
@@ -62,7 +64,7 @@ def make_record(
         cluster_scoped=captured.cluster_scoped,
         secrets=secrets,
         gaps=captured.gaps,
-        warnings=proven.warnings,
+        warnings=(*proven.warnings, *warnings),
         retention=request.compiled.policy.retention.words(),
         writer=request.writer,
     )
@@ -74,6 +76,7 @@ def make_failed_record(
     identity: ClusterIdentity,
     plan: RunPlan,
     error: BackstayError,
+    warnings: Iterable[str] = (),
 ) -> RunRecord:
     """A run that stored nothing: each namespace is Failed for the same reason.
 
@@ -100,7 +103,8 @@ def make_failed_record(
         finished=now,
         outcome=Outcome.FAILED,
         namespaces=namespaces,
-        warnings=tuple(filter(None, reasons)),
+        failure=FailureRecord(reason=error.reason, exit_code=error.exit_code),
+        warnings=(*filter(None, reasons), *warnings),
         retention=request.compiled.policy.retention.words(),
         writer=request.writer,
     )

@@ -7,27 +7,47 @@ made a new one in silence would hide that.
 Several policies begin in the same second of their first night, and share the repository of
 `_cluster`. restic does not notice that two make one at the same place of an S3 storage, and what
 comes of it opens with neither's keys: so it is made under a Lease.
+
+A storage that is away is waited for: until the run's deadline for `_cluster`, without which nothing
+is backed up, and for a while for the others, whose volumes fail by themselves. What waiting can't
+mend (a wrong password, a repository that is gone or locked) is said at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import functools
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 from reconciler import ports
 from reconciler.engine.clusterbranch import ClusterBranch
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.patience import Patience, insist
-from reconciler.model.errors import BackstayError, RepositoryLost, RepositoryMissing, Waiting
+from reconciler.engine.runlease import acquire, holder_of
+from reconciler.model.errors import (
+    BackstayError,
+    Interrupted,
+    RepositoryLost,
+    RepositoryMissing,
+    Transient,
+    Waiting,
+)
 from reconciler.model.policy import CLUSTER_NAMESPACE
 from reconciler.model.run import RepositoryEntry, RepositoryRef
 from reconciler.model.volumes import RepositoryAccess
 
-_LEASE = "backstay-repositories"
+LEASE = "backstay-repositories"
 _LEASE_SECONDS = 300
 """Longer than restic may take to make a repository."""
 _POLL = 2.0
+_PATIENCE = timedelta(minutes=10)
+"""How long all repositories but `_cluster` are waited for together: the other volumes wait, too."""
+_ENOUGH = 2
+"""Repositories in a row that do not answer mean the storage, not one of them."""
+
+Stopped = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,39 +70,63 @@ class Repositories:
 
 
 def open_repositories(
-    request: RunRequest, run: RunPorts, branch: ClusterBranch, namespaces: Iterable[str]
+    request: RunRequest,
+    run: RunPorts,
+    branch: ClusterBranch,
+    namespaces: Iterable[str],
+    *,
+    stopped: Stopped = lambda: False,
 ) -> Repositories:
     """Opens the policy's repository for each namespace; one that fails does not stop the others.
 
-    Except that of `_cluster`: nothing is backed up without it, and a storage that is away takes
-    its time with each question.
+    Except that of `_cluster`: nothing is backed up without it. A storage that was waited for in
+    vain, and then did not answer for the next one either, is not asked for the rest: it takes its
+    time with each question.
     """
     opened: dict[str, OpenRepository] = {}
     failed: dict[str, BackstayError] = {}
-    entries: list[RepositoryEntry] = []
+    away: list[Transient] = []
+    until = request.deadline
     for namespace in namespaces:
         try:
-            found = _open(request, run, branch, namespace)
+            if len(away) >= _ENOUGH:
+                raise away[-1]
+            patience = Patience(
+                what=f"opening the repository of {namespace}",
+                clock=run.clock,
+                reporter=run.reporter,
+                deadline=until,
+                stopped=stopped,
+            )
+            found = insist(functools.partial(_open, request, run, branch, namespace), patience)
+        except Interrupted:
+            raise
         except BackstayError as error:
             failed[namespace] = error
+            away = [*away, error] if isinstance(error, Transient) else []
             run.reporter.warning(
                 "repository can't be used", namespace=namespace, why=error.message, hint=error.hint
             )
             if namespace == CLUSTER_NAMESPACE:
                 break
-            continue
-        opened[namespace] = found
-        entries.append(
-            RepositoryEntry(
-                repository=found.ref.name,
-                namespace=namespace,
-                url=found.ref.url,
-                id=found.ref.id,
-                secret=found.ref.secret,
-                first_run=request.run_id,
-            )
-        )
-    return Repositories(opened, failed, tuple(entries))
+        else:
+            opened[namespace] = found
+            away = []
+        if namespace == CLUSTER_NAMESPACE:
+            until = min(request.deadline, run.clock.now() + _PATIENCE)
+    entries = tuple(_entry(request, namespace, found) for namespace, found in opened.items())
+    return Repositories(opened, failed, entries)
+
+
+def _entry(request: RunRequest, namespace: str, found: OpenRepository) -> RepositoryEntry:
+    return RepositoryEntry(
+        repository=found.ref.name,
+        namespace=namespace,
+        url=found.ref.url,
+        id=found.ref.id,
+        secret=found.ref.secret,
+        first_run=request.run_id,
+    )
 
 
 def _open(
@@ -142,14 +186,13 @@ def _initialise_once(
 @contextmanager
 def _alone(request: RunRequest, run: RunPorts) -> Iterator[None]:
     """While no other run of this cluster makes a repository; raises Waiting at the deadline."""
-    holder = f"{request.run_id}/{request.pod}"
+    holder = holder_of(request)
     while True:
-        held_by = insist(
-            lambda: run.writer.acquire_lease(
-                request.namespace, _LEASE, holder, seconds=_LEASE_SECONDS
-            ),
+        # One pod that is only gone may still be at it: two restics would spoil the repository.
+        held_by, _ = insist(
+            lambda: acquire(request, run, LEASE, seconds=_LEASE_SECONDS, proven=True),
             Patience(
-                what=f"taking the Lease {_LEASE}",
+                what=f"taking the Lease {LEASE}",
                 clock=run.clock,
                 reporter=run.reporter,
                 deadline=request.deadline,
@@ -159,7 +202,7 @@ def _alone(request: RunRequest, run: RunPorts) -> Iterator[None]:
             break
         if run.clock.now() >= request.deadline:
             raise Waiting(
-                f"{held_by} holds the Lease {_LEASE} until now: it makes a restic repository",
+                f"{held_by} holds the Lease {LEASE} until now: it makes a restic repository",
                 hint="look at that run's log",
             )
         run.clock.sleep(_POLL)
@@ -167,7 +210,7 @@ def _alone(request: RunRequest, run: RunPorts) -> Iterator[None]:
         yield
     finally:
         try:
-            run.writer.release_lease(request.namespace, _LEASE, holder)
+            run.writer.release_lease(request.namespace, LEASE, holder)
         except BackstayError as error:
             # It ends by itself.
-            run.reporter.warning("lease not released", lease=_LEASE, why=error.message)
+            run.reporter.warning("lease not released", lease=LEASE, why=error.message)

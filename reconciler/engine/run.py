@@ -17,15 +17,17 @@ from typing import TypeVar
 
 from reconciler.capture import message, paths, record
 from reconciler.engine import capturing, clusterbranch, proving, repositories, secretstore, volumes
+from reconciler.engine.clusterbranch import ClusterBranch
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.history import read_record
-from reconciler.engine.leftovers import remove_leftovers
+from reconciler.engine.leftovers import Traces, remove_leftovers, remove_own
 from reconciler.engine.patience import Patience, insist
 from reconciler.engine.publishing import publish
 from reconciler.engine.rebasing import put_on_tip
 from reconciler.engine.recording import make_failed_record, make_record
-from reconciler.engine.runlease import hold_lease
+from reconciler.engine.runlease import HeldLease, hold_lease
 from reconciler.engine.runplan import (
+    NO_PLAN,
     NothingSelected,
     RunPlan,
     is_copied,
@@ -34,13 +36,14 @@ from reconciler.engine.runplan import (
     make_task,
     tell_plan,
 )
+from reconciler.engine.unexpected import explain_unexpected
+from reconciler.engine.unrecorded import Stored, merge, tell_unrecorded
 from reconciler.model.cluster import ClusterIdentity
-from reconciler.model.errors import BackstayError, Interrupted, Stalled
+from reconciler.model.errors import BackstayError, ForeignCluster, Interrupted, Stalled
 from reconciler.model.policy import CLUSTER_NAMESPACE
 from reconciler.model.run import Outcome, RepositoryEntry, RunRecord
 from reconciler.model.store import Write
 from reconciler.model.volumes import MoveTask
-from reconciler.plan.selection import Selection
 
 Stopped = Callable[[], bool]
 T = TypeVar("T")
@@ -79,51 +82,76 @@ def execute_run(
     ``stopped`` turning true ends the run with Interrupted; what movers do goes on, and the same
     run started again adopts it.
     """
-    with hold_lease(request, run, stopped) as check_lease:
-        return _Run(request, run, check_lease, stopped).execute()
+    try:
+        with hold_lease(request, run, stopped) as lease:
+            return _Run(request, run, lease, stopped).execute()
+    except BackstayError:
+        raise
+    except Exception as error:  # noqa: BLE001 - told without its text, which may hold a secret
+        raise explain_unexpected(error, run.reporter) from None
 
 
 class _Run:
     def __init__(
-        self,
-        request: RunRequest,
-        run: RunPorts,
-        check_lease: Callable[[], None],
-        stopped: Stopped,
+        self, request: RunRequest, run: RunPorts, lease: HeldLease, stopped: Stopped
     ) -> None:
         self._request = request
         self._run = run
-        self._check_lease = check_lease
+        self._lease = lease
         self._stopped = stopped
+        self._plan = NO_PLAN
+        self._traces = Traces(frozenset(), ())
+        self._newest = ""
+        """The run on the tip of the branch when this one began."""
 
     def execute(self) -> RunResult:
+        try:
+            return self._do()
+        except Interrupted:
+            raise  # the same run goes on in another pod, and adopts its movers
+        except Exception:
+            # Nobody goes on with this run: its movers and their keys must not stay.
+            remove_own(self._request, self._run)
+            raise
+
+    def _do(self) -> RunResult:
         request, run = self._request, self._run
-        identity = run.reader.identity()
+        identity = self._insist("asking which cluster this is", run.reader.identity)
         branch = self._insist(
             "reading the cluster's branch",
             lambda: clusterbranch.open_cluster_branch(run.store, request.cluster, identity),
         )
-        remove_leftovers(request, run)
+        self._traces = remove_leftovers(request, run, self._lease.dead)
         parent = self._insist("fetching the branch", lambda: run.store.tip(request.branch))
         done = self._insist("reading the last record", lambda: self._find_own(parent))
         if done is not None:
             return self._conclude_again(done)
         try:
-            plan = make_run_plan(request, run)
-        except NothingSelected:
+            captured = self._back_up(identity, branch, parent)
+        except (Interrupted, NothingSelected, ForeignCluster):
             raise
         except BackstayError as error:
-            self._remember(identity, ())
-            return self._fail(identity, parent, RunPlan(Selection(()), {}, 0), error)
+            return self._fail(identity, parent, error)
+        except Exception as error:  # noqa: BLE001 - told without its text, which may hold a secret
+            return self._fail(identity, parent, explain_unexpected(error, run.reporter))
+        return self._publish(captured)
+
+    def _back_up(
+        self, identity: ClusterIdentity, branch: ClusterBranch, parent: str | None
+    ) -> _Committed:
+        """All that may fail and be recorded as such."""
+        request, run = self._request, self._run
+        plan = self._insist("planning the run", lambda: make_run_plan(request, run))
+        self._plan = plan
         tell_plan(plan, run.reporter)
         opened = repositories.open_repositories(
-            request, run, branch, (CLUSTER_NAMESPACE, *plan.with_data)
+            request, run, branch, (CLUSTER_NAMESPACE, *plan.with_data), stopped=self._stopped
         )
         self._remember(identity, opened.entries)
         failure = opened.failed.get(CLUSTER_NAMESPACE)
         if failure is not None:
-            return self._fail(identity, parent, plan, failure)
-        return self._back_up(identity, parent, plan, opened)
+            raise failure
+        return self._copy_and_capture(identity, parent, plan, opened)
 
     def _remember(self, identity: ClusterIdentity, entries: Sequence[RepositoryEntry]) -> None:
         """Also where there is none: without the marker the branch would be a foreign one."""
@@ -146,6 +174,7 @@ class _Run:
         if tip is None:
             return None
         last = self._read_or_warn(tip)
+        self._newest = last.name if last is not None else ""
         if last is not None and last.finished < request.started - _SKEW:
             return None
         # Somebody's commit on top of ours would still hold our record: the trailers tell.
@@ -177,22 +206,6 @@ class _Run:
             if volume.outcome is not Outcome.SKIPPED
         )
         return RunResult(found, commit)
-
-    def _back_up(
-        self,
-        identity: ClusterIdentity,
-        parent: str | None,
-        plan: RunPlan,
-        opened: repositories.Repositories,
-    ) -> RunResult:
-        """Does the work. What went wrong with all of it is the record of a Failed run."""
-        try:
-            captured = self._copy_and_capture(identity, parent, plan, opened)
-        except Interrupted:
-            raise
-        except BackstayError as error:
-            return self._fail(identity, parent, plan, error)
-        return self._publish(captured, plan)
 
     def _copy_and_capture(
         self,
@@ -245,7 +258,8 @@ class _Run:
             captured = capturing.capture(request, run, plan, commit, parent, key)
             secrets = secretstore.store_secrets(request, run, cluster, captured.secrets)
             proven = proving.prove_volumes(request, run, plan, opened, moves.result())
-            made = make_record(request, run, identity, plan, captured, secrets, proven)
+            lost = self._tell_unrecorded(merge((secrets.by_run, proven.by_run)))
+            made = make_record(request, run, identity, plan, captured, secrets.record, proven, lost)
             self._stop_if_asked()
             commit.write(paths.RECORD_PATH, record.render_record(made))
             text = message.render_message(made)
@@ -261,17 +275,21 @@ class _Run:
 
         return _Committed(made, made_as, put_on)
 
+    def _tell_unrecorded(self, stored: Stored) -> tuple[str, ...]:
+        return tell_unrecorded(self._request, self._run, self._newest, self._traces.dead, stored)
+
     def _fail(
-        self,
-        identity: ClusterIdentity,
-        parent: str | None,
-        plan: RunPlan,
-        error: BackstayError,
+        self, identity: ClusterIdentity, parent: str | None, error: BackstayError
     ) -> RunResult:
         """Records that the run failed; the tree below stays the last good one."""
         request, run = self._request, self._run
         run.reporter.warning("run failed", why=error.message, hint=error.hint)
-        made = make_failed_record(request, run, identity, plan, error)
+        # Nothing of it is going to be used: no mover need go on meanwhile.
+        remove_own(request, run)
+        self._remember(identity, ())
+        made = make_failed_record(
+            request, run, identity, self._plan, error, self._tell_unrecorded({})
+        )
 
         def put_on(tip: str | None) -> str:
             return run.store.commit(
@@ -282,32 +300,21 @@ class _Run:
                 when=made.finished,
             )
 
-        return self._publish(_Committed(made, put_on(parent), put_on), plan, error)
+        return self._publish(_Committed(made, put_on(parent), put_on), error)
 
-    def _publish(
-        self, committed: _Committed, plan: RunPlan, error: BackstayError | None = None
-    ) -> RunResult:
+    def _publish(self, committed: _Committed, error: BackstayError | None = None) -> RunResult:
         request, run = self._request, self._run
-        try:
-            published = publish(
-                run.store,
-                request.branch,
-                committed.commit,
-                put_on=committed.put_on,
-                recorded=self._find_own,
-                check=self._check_lease,
-                patience=self._patience(
-                    f"pushing {request.branch}", request.deadline + _LAST_WORDS
-                ),
-                reporter=run.reporter,
-            )
-        except Interrupted:
-            raise
-        except BackstayError:
-            # Nobody goes on with this run: its movers and their keys must not stay.
-            self._clean_up(_tasks_of(request, plan))
-            raise
-        self._clean_up(_tasks_of(request, plan))
+        published = publish(
+            run.store,
+            request.branch,
+            committed.commit,
+            put_on=committed.put_on,
+            recorded=self._find_own,
+            check=self._lease.check,
+            patience=self._patience(f"pushing {request.branch}", request.deadline + _LAST_WORDS),
+            reporter=run.reporter,
+        )
+        self._clean_up(_tasks_of(request, self._plan))
         if published.ours:
             return RunResult(committed.record, published.commit, error)
         return RunResult(read_record(run.store, published.commit), published.commit)
@@ -322,6 +329,7 @@ class _Run:
                     "mover left behind",
                     namespace=task.namespace, claim=task.claim, why=error.message,
                 )  # fmt: skip
+        remove_own(self._request, self._run, self._traces.own)
 
     def _stop_if_asked(self) -> None:
         if self._stopped():

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.leases import DURATION, keep_lease
+from reconciler.engine.patience import Patience, insist
 from reconciler.model import kinds
 from reconciler.model.errors import BackstayError, Interrupted, Waiting
 from reconciler.model.naming import lease_name
@@ -26,25 +28,69 @@ class Busy(BackstayError):
     reason = "Skipped"
 
 
-def _is_dead(run: RunPorts, namespace: str, holder: str) -> bool:
+@dataclass(frozen=True, slots=True)
+class HeldLease:
+    """The policy's Lease. ``dead`` is the run that died holding it; empty where none did."""
+
+    check: Callable[[], None]
+    """Raises LeaseLost once somebody else took it."""
+    dead: str = ""
+
+
+def holder_of(request: RunRequest) -> str:
+    """How a pod of a run signs its Leases."""
+    return f"{request.run_id}/{request.pod}"
+
+
+def acquire(
+    request: RunRequest, run: RunPorts, name: str, *, seconds: int, proven: bool = False
+) -> tuple[str, str]:
+    """(who has the Lease now, the dead holder that it was taken from; empty where none was).
+
+    A holder is dead when its pod has ended; or is gone, unless that must be ``proven``: a pod that
+    was removed by force from a node out of reach may still work there.
+    """
+    holder = holder_of(request)
+    held_by = run.writer.acquire_lease(request.namespace, name, holder, seconds=seconds)
+    if held_by == holder or not _is_dead(run, request.namespace, held_by, proven=proven):
+        return held_by, ""
+    run.reporter.event("taking over the lease of a dead run", lease=name, holder=held_by)
+    now = run.writer.acquire_lease(
+        request.namespace, name, holder, seconds=seconds, take_from=held_by
+    )
+    return now, held_by if now == holder else ""
+
+
+def release_of_dead(request: RunRequest, run: RunPorts, name: str, holder: str) -> None:
+    """Frees a Lease that a dead ``holder`` still has, where its pod proves that it is dead."""
+    if holder and _is_dead(run, request.namespace, holder, proven=True):
+        run.writer.release_lease(request.namespace, name, holder)
+
+
+def _is_dead(run: RunPorts, namespace: str, holder: str, *, proven: bool) -> bool:
     _, _, pod = holder.rpartition("/")
     if not pod:
         return False
     found = run.reader.get(kinds.PODS, pod, namespace=namespace)
-    return found is None or found.get("status", {}).get("phase") in ("Succeeded", "Failed")
+    if found is None:
+        return not proven
+    return found.get("status", {}).get("phase") in ("Succeeded", "Failed")
 
 
-def _acquire(request: RunRequest, run: RunPorts, holder: str, stopped: Callable[[], bool]) -> None:
+def _wait_for(request: RunRequest, run: RunPorts, stopped: Callable[[], bool]) -> str:
+    """Returns the dead holder that the policy's Lease was taken from, if it was."""
     name = lease_name(request.policy.name)
+    patience = Patience(
+        what=f"taking the Lease {name}",
+        clock=run.clock,
+        reporter=run.reporter,
+        deadline=request.deadline,
+        stopped=stopped,
+    )
     while True:
-        held_by = run.writer.acquire_lease(request.namespace, name, holder, seconds=DURATION)
-        if held_by != holder and _is_dead(run, request.namespace, held_by):
-            run.reporter.event("taking over the lease of a dead run", lease=name, holder=held_by)
-            held_by = run.writer.acquire_lease(
-                request.namespace, name, holder, seconds=DURATION, take_from=held_by
-            )
-        if held_by == holder:
-            return
+        held_by, dead = insist(lambda: acquire(request, run, name, seconds=DURATION), patience)
+        if held_by == holder_of(request):
+            return dead
         other, _, _ = held_by.rpartition("/")
         if other != request.run_id:
             raise Busy(
@@ -65,20 +111,19 @@ def _acquire(request: RunRequest, run: RunPorts, holder: str, stopped: Callable[
 @contextmanager
 def hold_lease(
     request: RunRequest, run: RunPorts, stopped: Callable[[], bool] = lambda: False
-) -> Iterator[Callable[[], None]]:
-    """Holds the policy's Lease; yields a check that raises LeaseLost once somebody took it.
+) -> Iterator[HeldLease]:
+    """Holds the policy's Lease; raises Busy where another run of the policy lives.
 
     The check asks the cluster, so a Lease that could not be renewed for a while is not trusted.
     """
-    holder = f"{request.run_id}/{request.pod}"
-    name = lease_name(request.policy.name)
-    _acquire(request, run, holder, stopped)
+    holder = holder_of(request)
+    dead = _wait_for(request, run, stopped)
     with keep_lease(
         run.writer,
         run.reporter,
         namespace=request.namespace,
-        name=name,
+        name=lease_name(request.policy.name),
         holder=holder,
         lost_hint="nothing is pushed; the other run's record tells what happened",
     ) as check:
-        yield check
+        yield HeldLease(check, dead)

@@ -36,6 +36,10 @@ class RunPlan:
         return tuple(name for name, found in self.decisions.items() if any(map(is_copied, found)))
 
 
+NO_PLAN = RunPlan(Selection(()), {}, 0)
+"""Of a run that did not come so far as to plan."""
+
+
 def is_copied(decision: VolumeDecision) -> bool:
     """Whether a mover runs for this claim."""
     return decision.method is not CopyMethod.SKIP and not decision.impossible

@@ -7,15 +7,25 @@ lost pod takes the snapshot of its predecessor if it holds the very same bytes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.repositories import OpenRepository
+from reconciler.engine.unrecorded import Stored, stored_by_run
 from reconciler.model.errors import Incomplete
 from reconciler.model.policy import CLUSTER_NAMESPACE
 from reconciler.model.run import SecretsRecord
 
 SECRETS_PATH = "/secrets.jsonl"
 """Where the snapshot has them: one JSON object per line, sorted."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredSecrets:
+    """The record's part, and what the repository holds of which run of the policy."""
+
+    record: SecretsRecord
+    by_run: Stored
 
 
 def secret_tags(policy: str, run_id: str) -> tuple[str, ...]:
@@ -25,7 +35,7 @@ def secret_tags(policy: str, run_id: str) -> tuple[str, ...]:
 
 def store_secrets(
     request: RunRequest, run: RunPorts, repository: OpenRepository, secrets: Sequence[bytes]
-) -> SecretsRecord:
+) -> StoredSecrets:
     """Stores JSON lines, proves that restic lists the snapshot, and says where it is.
 
     Without a line there is no snapshot; the record names the repository all the same.
@@ -36,11 +46,14 @@ def store_secrets(
     lines = sorted(secrets)
     if not lines:
         # restic has no way to store an empty file from a stream, and there is nothing to keep.
-        return SecretsRecord(mode=mode, repository=repository.ref)
+        return StoredSecrets(SecretsRecord(mode=mode, repository=repository.ref), {})
     backend = repository.backend
+    before = backend.snapshots(tags=tags[:1], host=host)
     found = ""
-    for snapshot in backend.snapshots(tags=tags, host=host):
-        if b"".join(backend.read_file(snapshot.id, SECRETS_PATH)) == b"".join(lines):
+    for snapshot in before:
+        if tags[1] in snapshot.tags and b"".join(
+            backend.read_file(snapshot.id, SECRETS_PATH)
+        ) == b"".join(lines):
             run.reporter.event("Secrets are stored already", snapshot=snapshot.id)
             found = snapshot.id
     if not found:
@@ -53,4 +66,5 @@ def store_secrets(
                 hint="look at the storage: something removes what restic writes",
             )
     run.reporter.event("Secrets stored", snapshot=found, count=len(lines))
-    return SecretsRecord(mode=mode, repository=repository.ref, snapshot=found, count=len(lines))
+    made = SecretsRecord(mode=mode, repository=repository.ref, snapshot=found, count=len(lines))
+    return StoredSecrets(made, stored_by_run(CLUSTER_NAMESPACE, before))

@@ -178,6 +178,14 @@ class SecretsRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FailureRecord:
+    """Why a run as a whole Failed: the class of its error, and the exit code that it ends with."""
+
+    reason: str
+    exit_code: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
     """``_run.yaml``: everything that one run did. Rendered by `reconciler.capture.record`."""
 
@@ -190,6 +198,7 @@ class RunRecord:
     finished: datetime
     outcome: Outcome
     namespaces: tuple[NamespaceRecord, ...]
+    failure: FailureRecord | None = None
     cluster_scoped: ClusterScopedRecord | None = None
     secrets: SecretsRecord | None = None
     gaps: tuple[Gap, ...] = ()

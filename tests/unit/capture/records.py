@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 
 from reconciler.model import run
@@ -123,6 +124,11 @@ SMALLEST = run.RunRecord(
     finished=at(4, 17, 4),
     outcome=run.Outcome.COMPLETED,
     namespaces=(),
+)
+FAILED = dataclasses.replace(
+    SMALLEST,
+    outcome=run.Outcome.FAILED,
+    failure=run.FailureRecord(reason="WrongPassword", exit_code=12),
 )
 ENTRIES = (
     run.RepositoryEntry(

@@ -14,6 +14,12 @@ from tests.conftest import Golden
 from tests.unit.capture import records
 
 
+def test_a_failed_run_says_how_it_ends() -> None:
+    text = record.render_record(records.FAILED)
+    assert b"outcome: Failed\nfailure:\n  reason: WrongPassword\n  exitCode: 12\n" in text
+    assert record.parse_record(text) == records.FAILED
+
+
 def test_the_record(golden: Golden) -> None:
     text = record.render_record(records.FULL)
     golden("capture/_run.yaml", text)

@@ -58,7 +58,7 @@ def properties(schema: dict[str, Any], at: str) -> Iterator[str]:
             yield from properties(inner.get("items", inner), f"{at}.{key}")
 
 
-@pytest.mark.parametrize("value", [records.FULL, records.SMALLEST])
+@pytest.mark.parametrize("value", [records.FULL, records.SMALLEST, records.FAILED])
 def test_records_fit_the_schema(value: run.RunRecord) -> None:
     written = canonical.read_manifest(record.render_record(value))
     assert list(problems(written, SCHEMA, "run", set())) == []
@@ -66,8 +66,9 @@ def test_records_fit_the_schema(value: run.RunRecord) -> None:
 
 def test_the_schema_names_nothing_that_is_never_written() -> None:
     seen: set[str] = set()
-    written = canonical.read_manifest(record.render_record(records.FULL))
-    assert list(problems(written, SCHEMA, "run", seen)) == []
+    for value in (records.FULL, records.FAILED):
+        written = canonical.read_manifest(record.render_record(value))
+        assert list(problems(written, SCHEMA, "run", seen)) == []
     named = set(properties(SCHEMA, "run"))
     for name, part in SCHEMA["$defs"].items():
         named |= set(properties(part, name))

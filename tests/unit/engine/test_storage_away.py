@@ -1,41 +1,142 @@
-"""A run whose storage is away ends soon, however many namespaces it has."""
+"""A storage that is away when a run begins: waited for like Git, and asked no more than needed."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
 from reconciler import ports
-from reconciler.model.errors import Transient
+from reconciler.engine.run import execute_run
+from reconciler.model.errors import (
+    BackstayError,
+    Interrupted,
+    RepositoryLocked,
+    RepositoryLost,
+    RepositoryMissing,
+    Transient,
+    WrongPassword,
+)
 from reconciler.model.run import Outcome
 from reconciler.model.volumes import RepositoryAccess
 from tests.fakes.keyring import FakeKeyring
+from tests.fakes.volumebackend import FakeVolumeBackend
 from tests.unit.engine.run_world import CLUSTER, RunWorld, put_shop
+
+AWAY = Transient("connection refused", hint="is the storage up?")
 
 
 class CountingKeyring(FakeKeyring):
-    """Remembers whose repositories were asked for."""
+    """Remembers whose repositories were asked for; those of ``broken`` namespaces fail."""
 
-    def __init__(self, world: RunWorld) -> None:
+    def __init__(self, world: RunWorld, **broken: BackstayError) -> None:
         super().__init__(world.storage, CLUSTER)
         self.asked: list[str] = []
+        self.broken = broken
 
     def backend(self, access: RepositoryAccess) -> ports.VolumeBackend:
         """As the port says."""
         self.asked.append(access.namespace)
+        if error := self.broken.get(access.namespace):
+            return Broken(access, self, error)
         return super().backend(access)
 
 
-def test_a_storage_that_is_away_is_asked_once() -> None:
+class Broken(FakeVolumeBackend):
+    """A repository that answers with an error."""
+
+    def __init__(
+        self, access: RepositoryAccess, keyring: CountingKeyring, error: BackstayError
+    ) -> None:
+        super().__init__(access, keyring._storage)
+        self._error = error
+
+    def open(self) -> str:
+        raise self._error
+
+
+def test_a_storage_that_stays_away_ends_the_run_at_its_deadline() -> None:
     world = RunWorld()
     for number in range(5):
         put_shop(world.cluster, f"shop-{number}")
     world.run()
     world.keyring = keyring = CountingKeyring(world)
-    world.storage.failure = Transient("storage away", hint="look at it")
+    world.storage.failure = AWAY
+    before = world.clock.now()
     result = world.run(2)
-    assert keyring.asked == ["_cluster"]
-    assert isinstance(result.error, Transient)
+    assert timedelta(minutes=10) <= world.clock.now() - before < timedelta(minutes=12)
+    assert set(keyring.asked) == {"_cluster"}, "the others would be away, too"
+    assert result.error is AWAY
     assert {part.outcome for part in result.record.namespaces} == {Outcome.FAILED}
     assert len(result.record.namespaces) == 6
 
     world.storage.failure = None
+    keyring.asked.clear()
     assert world.run(3).record.outcome is Outcome.COMPLETED
     assert len(set(keyring.asked)) == 7
+
+
+def test_a_storage_that_comes_back_is_used() -> None:
+    world = RunWorld()
+    world.storage.failure = AWAY
+
+    def come_back() -> None:
+        if world.clock.slept > 100:
+            world.storage.failure = None
+
+    world.clock.on_sleep = come_back
+    assert world.run().record.outcome is Outcome.COMPLETED
+    told = world.log.of("trying again")
+    assert {line["what"] for line in told} == {"opening the repository of _cluster"}
+    assert {line["why"] for line in told} == {AWAY.message}
+
+
+def test_a_run_that_is_to_stop_does_not_wait_for_the_storage() -> None:
+    world = RunWorld()
+    world.storage.failure = AWAY
+    with pytest.raises(Interrupted):
+        execute_run(world.request(), world.ports(), stopped=lambda: world.clock.slept > 5)
+    assert world.clock.slept < 8
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RepositoryMissing("no restic repository"),
+        RepositoryLost("it is gone"),
+        RepositoryLocked("it is locked"),
+        WrongPassword("wrong password"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_waiting_cannot_mend_is_said_at_once(error: BackstayError) -> None:
+    world = RunWorld()
+    world.run()
+    slept = world.clock.slept
+    world.keyring = CountingKeyring(world, _cluster=error)
+    result = world.run(2)
+    assert world.clock.slept == slept
+    assert result.error is not None
+    assert result.error.exit_code == error.exit_code
+    assert result.record.outcome is Outcome.FAILED
+
+
+def test_one_repository_that_is_away_holds_up_the_others_for_a_while_only() -> None:
+    world = RunWorld()
+    put_shop(world.cluster, "shop-a")
+    put_shop(world.cluster, "shop-z")
+    world.run()
+    world.keyring = CountingKeyring(world, **{"shop-a": AWAY})
+    before = world.clock.now()
+    request = replace(world.request(2), deadline=before + timedelta(hours=3))
+    record = execute_run(request, world.ports()).record
+    assert timedelta(minutes=10) <= world.clock.now() - before < timedelta(minutes=12)
+    outcomes = {part.name: part.outcome for part in record.namespaces}
+    assert outcomes == {
+        "shop": Outcome.COMPLETED,
+        "shop-a": Outcome.PARTIALLY_FAILED,
+        "shop-z": Outcome.COMPLETED,
+    }
+    (volume,) = record.namespaces[1].volumes
+    assert (volume.outcome, volume.reason) == (Outcome.FAILED, AWAY.message)
