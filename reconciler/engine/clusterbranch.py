@@ -14,6 +14,7 @@ from datetime import datetime
 from reconciler import ports
 from reconciler.capture import paths, record
 from reconciler.engine.context import cluster_branch
+from reconciler.engine.history import StoreReader
 from reconciler.model.cluster import ClusterIdentity
 from reconciler.model.errors import ForeignCluster, PushRejected, RepositoryLost, Transient
 from reconciler.model.run import Adoption, ClusterMarker, RepositoryEntry
@@ -38,7 +39,7 @@ class ClusterBranch:
         return None
 
 
-def load_cluster_branch(store: ports.ManifestStore, cluster: str) -> ClusterBranch:
+def load_cluster_branch(store: StoreReader, cluster: str) -> ClusterBranch:
     """Reads marker and repositories; raises on files that can't be read."""
     tip = store.tip(cluster_branch(cluster))
     if tip is None:
