@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -13,11 +11,12 @@ from typing import Any
 import click
 
 from reconciler.adapters.movers import JobMover
-from reconciler.cli import wiring
+from reconciler.cli import holders, wiring
 from reconciler.engine.restore import Restore, RestorePorts, RestoreRequest, RestoreResult
 from reconciler.model.errors import Interrupted, PartialFailure, UsageError
 from reconciler.model.restore import RestoreAction, RestorePlan
 from reconciler.model.run import Outcome
+from reconciler.plan.mapping import parse_mapping
 from reconciler.plan.moverjob import MoverSettings
 from reconciler.report import restore as report
 
@@ -30,6 +29,10 @@ _HOURS = 12
     "--at", default="latest", show_default=True,
     help="latest, a time (2026-11-21T02:00:00Z), a date (its end, UTC), a run or a commit.",
 )  # fmt: skip
+@click.option(
+    "--map-namespace", "mapped", multiple=True, metavar="FROM=TO",
+    help="Restore namespace FROM as TO, beside the original. May be repeated.",
+)  # fmt: skip
 @click.option("--allow-partial", is_flag=True, help="Take a recovery point with missing parts.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--plan", "plan_only", is_flag=True, help="Print the plan and stop.")
@@ -38,14 +41,18 @@ _HOURS = 12
 @wiring.context_option
 @wiring.output_option
 def command(
-    policy: str, at: str, allow_partial: bool, yes: bool, plan_only: bool, config_file: Path,
-    kubeconfig: Path | None, context: str | None, output: str,
+    policy: str, at: str, mapped: tuple[str, ...], allow_partial: bool, yes: bool,
+    plan_only: bool, config_file: Path, kubeconfig: Path | None, context: str | None, output: str,
 ) -> int:  # fmt: skip
     """Restore what POLICY protects to the state of a recovery point.
 
     What exists is never changed: objects and claims that are there are kept as they are. Claims
     come back with their data before any workload starts. Doing it twice changes nothing.
+
+    With --map-namespace copies are made beside the originals; docs/mapping.md says what follows
+    the new name and what the plan only warns of.
     """
+    names = parse_mapping(mapped)
     config = wiring.load_config(config_file)
     client = wiring.cluster(kubeconfig, context)
     resolve = wiring.resolver(client)
@@ -65,9 +72,11 @@ def command(
             policy=policy,
             at=at,
             allow_partial=allow_partial,
+            map_namespaces=names,
             deadline=clock.now() + timedelta(hours=_HOURS),
             namespace=wiring.own_namespace(),
-            holder=f"{socket.gethostname()}/{os.getpid()}",
+            holder=holders.this_process(),
+            is_dead=holders.is_dead,
         )
         restore = Restore(request, world)
         plan = restore.plan()
@@ -109,11 +118,13 @@ def execute(restore: Restore, plan: RestorePlan) -> RestoreResult:
         filling = [fill for fill in plan.fills if fill.action is RestoreAction.CREATE]
         where = ", ".join(sorted({fill.namespace for fill in filling}))
         movers = f"; movers may still be at work in {where}, with their keys" if where else ""
-        partial = "" if plan.outcome == Outcome.COMPLETED else " --allow-partial"
+        options = "" if plan.outcome == Outcome.COMPLETED else " --allow-partial"
+        for source, target in sorted(plan.mapping.items()):
+            options += f" --map-namespace {source}={target}"
         raise Interrupted(
             f"interrupted; what was created stays{movers}",
             hint="this goes on from there, and cleans up behind the movers:"
-            f" backstay restore {plan.policy} --at {plan.run_id}{partial}",
+            f" backstay restore {plan.policy} --at {plan.run_id}{options}",
         ) from None
 
 

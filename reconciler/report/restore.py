@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from reconciler.model.restore import RestoreAction, RestorePlan
+from reconciler.model.restore import FillStep, RestoreAction, RestorePlan, RestoreStep
 from reconciler.report.amounts import render_bytes
 
 
@@ -20,6 +20,8 @@ _COUNTED = frozenset({"PersistentVolume"})
 
 def _lines(plan: RestorePlan) -> Iterator[str]:
     yield f"Restore plan: {plan.run_id} ({plan.outcome}, started {plan.started})"
+    for source, target in sorted(plan.mapping.items()):
+        yield f"  copy     {source} → {target}; what is in {source} is not touched"
     for note in plan.notes:
         yield f"  note     {note}"
     fills = [fill for fill in plan.fills if fill.action is RestoreAction.CREATE]
@@ -28,7 +30,7 @@ def _lines(plan: RestorePlan) -> Iterator[str]:
         yield f"  volumes  {len(fills)} to fill, {size}"
         for fill in fills:
             amount = f"{render_bytes(fill.size)} in {_counted(fill.files, 'file')}"
-            yield f"             {fill.namespace}/{fill.claim}: {amount} ({fill.why})"
+            yield f"             {fill.namespace}/{fill.claim}: {amount} ({_origin(fill)})"
     for fill in plan.fills:
         if fill.action is RestoreAction.SKIP:
             yield f"           ! {fill.namespace}/{fill.claim}: {fill.why}"
@@ -44,8 +46,30 @@ def _lines(plan: RestorePlan) -> Iterator[str]:
         yield f"             {step.ref}: {step.why}"
     yield f"  skip     {_counted(plan.count(RestoreAction.SKIP), 'object')}"
     yield from _skipped(plan)
+    yield from _told("change", plan, lambda step: step.changes)
+    yield from _told("warning", plan, lambda step: step.warnings)
     for warning in plan.warnings:
         yield f"  missing  {warning}"
+
+
+def _origin(fill: FillStep) -> str:
+    return f"{fill.why} of {fill.source}" if fill.source not in ("", fill.namespace) else fill.why
+
+
+def _told(
+    title: str, plan: RestorePlan, sentences: Callable[[RestoreStep], tuple[str, ...]]
+) -> Iterator[str]:
+    """What is said of copies; what is true of many stands there once, with the first of them."""
+    whose: dict[str, list[str]] = {}
+    for step in plan.steps:
+        for sentence in sentences(step):
+            whose.setdefault(sentence, []).append(str(step.ref))
+    if whose:
+        objects = {name for names in whose.values() for name in names}
+        yield f"  {title:<7}  {_counted(len(objects), 'object')}"
+    for sentence, names in whose.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        yield f"             {names[0]}{more}: {sentence}"
 
 
 def _kept_claims(plan: RestorePlan) -> Iterator[str]:
@@ -85,6 +109,7 @@ def plan_document(plan: RestorePlan) -> dict[str, Any]:
         "commit": plan.commit,
         "outcome": plan.outcome,
         "started": plan.started,
+        "mapping": dict(plan.mapping),
         "objects": [
             {
                 "object": str(step.ref),
@@ -93,6 +118,9 @@ def plan_document(plan: RestorePlan) -> dict[str, Any]:
                 "action": str(step.action),
                 "why": step.why,
                 "differs": step.differs,
+                "source": step.source or step.path,
+                "changes": list(step.changes),
+                "warnings": list(step.warnings),
             }
             for step in plan.steps
         ],
@@ -100,6 +128,8 @@ def plan_document(plan: RestorePlan) -> dict[str, Any]:
             {
                 "namespace": fill.namespace,
                 "claim": fill.claim,
+                "source": fill.source or fill.namespace,
+                "repository": fill.repository.name if fill.repository else "",
                 "action": str(fill.action),
                 "why": fill.why,
                 "snapshot": fill.snapshot,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -47,3 +48,22 @@ def test_an_interrupt_tells_of_movers_and_of_the_way_on() -> None:
     world.mover._looks = 0
     assert world.restored(RUN_IDS[0]).filled == 1
     assert world.mover.cleaned[-1:] == [("shop", "files")]
+
+
+def test_an_interrupt_tells_the_mapping_too() -> None:
+    world = RunWorld()
+    world.run()
+    world.mover._looks = 100
+    restore = world.restore()
+    restore._request = replace(restore._request, map_namespaces={"shop": "shop2"})
+    plan = restore.plan()
+
+    def interrupt() -> None:
+        move_controllers(world.cluster)
+        if len(world.cluster.all("PersistentVolumeClaim")) > 1:
+            raise KeyboardInterrupt
+
+    world.clock.on_sleep = interrupt
+    with pytest.raises(Interrupted, match="movers may still be at work in shop2") as caught:
+        execute(restore, plan)
+    assert caught.value.hint.endswith(f"--at {RUN_IDS[0]} --map-namespace shop=shop2")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from reconciler.model.objects import ObjectRef
 from reconciler.model.restore import FillStep, Phase, RestoreAction, RestorePlan, RestoreStep
@@ -64,3 +65,24 @@ def test_the_plan_in_json(golden: Golden) -> None:
     text = json.dumps(plan_document(PLAN), indent=2) + "\n"
     golden("report/restore-plan.json", text)
     assert "never shown" not in text + render_plan(PLAN)
+
+
+def test_a_copy_in_text_and_in_json(golden: Golden) -> None:
+    tracking = "not Helm's any more: without app.kubernetes.io/managed-by"
+    port = "node port 31080 is taken by shop/web; it gets another one"
+    plan = replace(
+        PLAN,
+        mapping={"shop": "shop2"},
+        steps=(
+            replace(PLAN.steps[2], source="shop/secret/db.yaml", changes=(tracking,)),
+            replace(
+                step("Service", "web", RestoreAction.CREATE, "it does not exist"),
+                changes=(port, tracking),
+                warnings=("spec.x: still db.shop.svc",),
+            ),
+        ),
+        fills=(replace(PLAN.fills[0], namespace="shop2", source="shop"),),
+        warnings=(),
+    )
+    golden("report/restore-copy.txt", render_plan(plan))
+    golden("report/restore-copy.json", json.dumps(plan_document(plan), indent=2) + "\n")
