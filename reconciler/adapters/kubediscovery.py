@@ -75,7 +75,8 @@ class Catalogue:
             for (group, plural), entry in best.items()
             if (_ELSEWHERE.get((group, plural)), plural) not in best
         )
-        return Discovery(tuple(sorted(kept)), self.failed)
+        versions = sorted({entry.resource for entry in self.served if entry.listable})
+        return Discovery(tuple(sorted(kept)), self.failed, tuple(versions))
 
 
 def read_catalogue(get: GetJson) -> Catalogue:

@@ -23,15 +23,17 @@ from reconciler.engine.restoresource import (
     PointContent,
     fingerprint_key,
     observe_live,
+    prove_password,
     read_point,
     served_kinds,
 )
+from reconciler.model.cluster import Discovery
 from reconciler.model.errors import Incomplete, NotSupported, PartialFailure, Refused
-from reconciler.model.objects import Resource
 from reconciler.model.restore import Phase, RestoreAction, RestorePlan, RestoreStep
 from reconciler.model.volumes import MoveTask
 from reconciler.plan import restore as planning
 from reconciler.plan.podids import ids_by_claim
+from reconciler.plan.restoreversions import served_as_captured, with_obstacles
 
 __all__ = ["Restore", "RestorePorts", "RestoreRequest", "RestoreResult"]
 
@@ -55,6 +57,7 @@ class Restore:
                 f" {request.config.cluster.name}: another cluster's data is not supported yet",
                 hint="give Config the name of the cluster whose recovery point this is",
             )
+        prove_password(world.keyring, content.record)
         content = self._renamed(content)
         made = self._plan(content)
         warnings = (*made.warnings, *find_waiting(world.reader, made))
@@ -77,32 +80,33 @@ class Restore:
             content,
             request.map_namespaces,
             self._world.reader,
-            self._served() if request.map_namespaces else {},
+            served_kinds(self._discover().resources) if request.map_namespaces else {},
             guarded=request.namespace,
         )
 
     def _plan(self, content: PointContent) -> RestorePlan:
         world = self._world
-        served = self._served()
+        found = self._discover()
+        served = served_as_captured(found, content.stored)
         key = fingerprint_key(world.keyring, content.record)
         return planning.plan_restore(
             content.record,
             content.point.commit,
-            content.stored,
+            with_obstacles(found, content.stored),
             live=observe_live(world.reader, content, served, key),
             served=served,
             ids=ids_by_claim(found.manifest for found in content.stored),
             mapping=content.renaming.names,
         )
 
-    def _served(self) -> dict[str, Resource]:
+    def _discover(self) -> Discovery:
         found = self._world.reader.discover()
         if found.failed:
             raise Incomplete(
                 f"the cluster did not say what it serves: {found.failed[0]}",
                 hint="what can't be seen might be overwritten; repair that API group first",
             )
-        return served_kinds(found.resources)
+        return found
 
     def execute(self, plan: RestorePlan) -> RestoreResult:
         """Does what ``plan`` says, once.

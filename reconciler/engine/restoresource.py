@@ -91,6 +91,23 @@ def open_repository(keyring: ports.Keyring, ref: RepositoryRef, namespace: str) 
     return access
 
 
+def prove_password(keyring: ports.Keyring, record: RunRecord) -> None:
+    """Opens one repository per master password that the point needs. Raises WrongPassword.
+
+    Fingerprints made with another password than a run's would call every Secret different.
+    """
+    needed: dict[str, tuple[RepositoryRef, str]] = {}
+    if record.secrets is not None and record.secrets.repository is not None:
+        ref = record.secrets.repository
+        needed[ref.secret] = (ref, CLUSTER_NAMESPACE)
+    for part in record.namespaces:
+        for volume in part.volumes:
+            if volume.repository is not None and volume.snapshot is not None:
+                needed.setdefault(volume.repository.secret, (volume.repository, part.name))
+    for ref, namespace in needed.values():
+        open_repository(keyring, ref, namespace)
+
+
 def read_secrets(keyring: ports.Keyring, record: RunRecord) -> Mapping[str, dict[str, Any]]:
     """path → full Secret, from restic. Empty where the run stored none."""
     held = record.secrets

@@ -23,6 +23,8 @@ class Discovery:
 
     resources: tuple[Resource, ...]
     failed: tuple[Gap, ...] = ()
+    versions: tuple[Resource, ...] = ()
+    """Every listable kind in every version that is served."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,11 +130,14 @@ class FakeCluster:
         return ClusterIdentity(home["metadata"]["uid"], "v1.36.3")
 
     def discover(self) -> Discovery:
-        """Every kind that is served and not in a failed group."""
+        """Every kind that is served and not in a failed group, preferred and in all versions."""
         self.requests["discover"] += 1
         failed = {gap.group for gap in self.failed if not gap.plural}
         listed = sorted({found for found in self.resources if found.group not in failed})
-        return Discovery(tuple(listed), tuple(self.failed))
+        # The version that was served first is the preferred one.
+        first = {found.folder: found for found in reversed(self.resources)}
+        best = tuple(found for found in listed if first[found.folder] == found)
+        return Discovery(best, tuple(self.failed), tuple(listed))
 
     def pages(
         self,

@@ -7,12 +7,30 @@ from typing import Any
 
 import pytest
 
-from reconciler.model.errors import BackstayError, PartialFailure, Refused, Waiting
+from reconciler.engine.leases import LeaseLost
+from reconciler.engine.restorelease import LEASE
+from reconciler.model.errors import (
+    BackstayError,
+    PartialFailure,
+    Refused,
+    Transient,
+    Waiting,
+    WrongPassword,
+)
 from reconciler.model.restore import RestoreAction
 from reconciler.model.run import Outcome
 from reconciler.model.volumes import MoveResult, MoveState, MoveTask
 from tests.fakes.faults import FaultyReader, FaultyWriter
-from tests.unit.engine.run_world import BRANCH, RUN_IDS, RunWorld, claim, manifest
+from tests.fakes.mover import FakeMover
+from tests.unit.engine.run_world import (
+    BRANCH,
+    RUN_IDS,
+    SYSTEM,
+    RunWorld,
+    claim,
+    manifest,
+    move_controllers,
+)
 from tests.unit.engine.test_restore import PLACE, lost_world
 
 
@@ -30,6 +48,94 @@ def test_i12_a_claim_that_another_restore_has_filled_since_the_plan_keeps_its_da
     with pytest.raises(Refused, match="changed since the plan was made"):
         slow.execute(plan)
     assert world.data[PLACE] == b"written since by the application"
+
+
+def test_a_wrong_password_is_told_before_anything_is_compared() -> None:
+    world = RunWorld()
+    world.run()
+    world.keyring.masters["restic-main"] = "another-horse-battery-staple-9876543210"
+    with pytest.raises(WrongPassword) as caught:
+        world.restore().plan()
+    assert caught.value.exit_code == 12
+
+
+def test_i12_who_lost_the_lease_begins_no_mover_and_touches_none() -> None:
+    world = lost_world()
+    taken: list[bool] = []
+
+    def take() -> None:
+        move_controllers(world.cluster)
+        if world.mover.begun:
+            world.clock.advance(61)
+            world.cluster.acquire_lease(SYSTEM, LEASE, "laptop/2", seconds=60)
+            taken.append(True)
+
+    world.mover = FakeMover(effect=world.move, looks=5)
+    world.clock.on_sleep = take
+    with pytest.raises(LeaseLost, match="taken by another"):
+        world.restored()
+    assert taken
+    assert world.mover.cleaned == []
+    assert PLACE not in world.data
+    assert not world.cluster.all("Deployment")
+
+
+def test_i12_a_lease_that_is_lost_before_the_first_mover_begins_none() -> None:
+    world = lost_world()
+    world.mover = FakeMover(effect=world.move)
+    made = world.cluster.apply
+
+    def take(obj: Any) -> Any:
+        found = made(obj)
+        if obj["kind"] == "PersistentVolumeClaim":
+            world.clock.advance(61)
+            world.cluster.acquire_lease(SYSTEM, LEASE, "laptop/2", seconds=60)
+        return found
+
+    writer = FaultyWriter(world.cluster, "none", error=BackstayError(""))
+    writer.apply = take  # type: ignore[attr-defined]
+    with pytest.raises(LeaseLost):
+        world.restored(writer=writer)
+    assert not world.mover.begun
+
+
+def test_a_lease_that_cannot_be_asked_for_begins_no_mover_and_ends_none() -> None:
+    world = lost_world()
+    world.mover = FakeMover(effect=world.move)
+    asked = 0
+    acquire = world.cluster.acquire_lease
+
+    def flaky(*args: Any, **kwargs: Any) -> str:
+        nonlocal asked
+        claims = world.cluster.all("PersistentVolumeClaim")
+        if claims and not world.mover.begun:
+            asked += 1
+            if asked < 3:
+                raise Transient("HTTP 503")
+        return acquire(*args, **kwargs)
+
+    writer = FaultyWriter(world.cluster, "none", error=BackstayError(""))
+    writer.acquire_lease = flaky  # type: ignore[attr-defined]
+    assert world.restored(writer=writer).filled == 1
+    assert asked >= 3
+
+
+@pytest.mark.parametrize("objects", [100, 300])
+def test_an_object_costs_one_request(objects: int) -> None:
+    world = RunWorld()
+    for number in range(objects):
+        world.cluster.put(manifest("ConfigMap", f"more-{number}", data={"n": str(number)}))
+    world.run()
+    world.lose_shop()
+    before = world.cluster.requests.copy()
+    assert world.restored().created == objects + 6
+    spent = world.cluster.requests - before
+    assert spent["create"] == objects + 3
+    # Two plans and a last look: each lists every kind of the point once in its namespace. And the
+    # pods that could wait for a claim, twice.
+    assert spent["pages"] == 3 * 6 + 2
+    assert spent["discover"] == 3
+    assert spent["get"] + spent["apply"] <= 16
 
 
 def test_a_second_restore_at_the_same_time_waits_for_the_first() -> None:
