@@ -143,22 +143,17 @@ class HttpProxy(Looped):
     async def _relay(self, request: web.Request) -> web.StreamResponse:
         seen = Seen(request.method, request.raw_path, request.headers.get("User-Agent", ""))
         with self._lock:
+            self._seen.append(seen)
             rule = next((rule for rule in self._rules if rule.takes(seen)), None)
-        status = 0
-        try:
-            answer = await self._answer(request, None if rule is None else rule.does)
-            status = answer.status
-        finally:
-            with self._lock:
-                self._seen.append(Seen(seen.method, seen.target, seen.agent, status))
-        return answer
+        return await self._answer(request, seen, None if rule is None else rule.does)
 
-    async def _answer(self, request: web.Request, does: object) -> web.StreamResponse:
+    async def _answer(self, request: web.Request, seen: Seen, does: object) -> web.StreamResponse:
         match does:
             case None | Cut():
                 pass
             case Answer():
                 await request.read()
+                seen.status = does.status
                 return web.Response(status=does.status, body=does.body, headers=does.headers)
             case Reset():
                 _abort(request, reset=True)
@@ -171,10 +166,11 @@ class HttpProxy(Looped):
             case _:
                 said = await self.special(does, request)
                 if said is not None:
+                    seen.status = said.status
                     return said
-        return await self._ask(request, does.after if isinstance(does, Cut) else None)
+        return await self._ask(request, seen, does.after if isinstance(does, Cut) else None)
 
-    async def _ask(self, request: web.Request, cut: int | None) -> web.StreamResponse:
+    async def _ask(self, request: web.Request, seen: Seen, cut: int | None) -> web.StreamResponse:
         if request.headers.get("Upgrade"):
             return web.Response(status=501, text="the proxy does not switch protocols\n")
         headers = [(k, v) for k, v in request.headers.items() if k.lower() not in _HOP]
@@ -185,6 +181,7 @@ class HttpProxy(Looped):
                 request.method, url, headers=headers, data=body, allow_redirects=False
             )
             async with asked as answer:
+                seen.status = answer.status
                 return await self._pass_on(request, answer, cut)
         except aiohttp.ClientError:  # the server is away, or broke off
             _abort(request, reset=True)

@@ -64,9 +64,9 @@ class Held:
         return self._released.is_set()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Seen:
-    """A request that came by: its target is path and query as sent. Status 0: none was answered."""
+    """A request that came by: its target is path and query as sent. Status 0: no answer yet."""
 
     method: str
     target: str
