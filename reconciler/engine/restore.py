@@ -18,6 +18,7 @@ from reconciler.engine.restorefill import Filler, make_tasks
 from reconciler.engine.restoreground import Ground
 from reconciler.engine.restoreguards import find_waiting
 from reconciler.engine.restorelease import hold_restore
+from reconciler.engine.restorepartial import with_missing
 from reconciler.engine.restoresecrets import prove_secrets
 from reconciler.engine.restoresource import (
     PointContent,
@@ -59,7 +60,7 @@ class Restore:
             )
         prove_password(world.keyring, content.record)
         content = self._renamed(content)
-        made = self._plan(content)
+        made = with_missing(world.store, content, self._plan(content))
         warnings = (*made.warnings, *find_waiting(world.reader, made))
         return replace(made, warnings=warnings, notes=content.notes)
 

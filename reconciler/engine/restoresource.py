@@ -42,6 +42,8 @@ class PointContent:
     texts: Mapping[str, bytes] = field(repr=False)
     notes: tuple[str, ...] = ()
     """What somebody should know who chose this point."""
+    points: tuple[RecoveryPoint, ...] = ()
+    """All points of the policy, newest first."""
     renaming: Renaming = field(default_factory=Renaming)
     """Of what `reconciler.engine.mappedpoint` made copies of."""
 
@@ -57,7 +59,9 @@ def read_point(
     texts = store.read(point.commit, names)
     stored = tuple(_stored(path, texts[path]) for path in sorted(texts))
     notes = tuple(filter(None, (tell_newer(points, point, at), doubt_newest(store, branch))))
-    return PointContent(point=point, record=record, stored=stored, texts=texts, notes=notes)
+    return PointContent(
+        point=point, record=record, stored=stored, texts=texts, notes=notes, points=points
+    )
 
 
 def _stored(path: str, text: bytes) -> Stored:
