@@ -17,13 +17,24 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.gated import gate, gated_cluster, gated_stage
+from tests.cluster.gated import (
+    api_proxy,
+    detours,
+    gate,
+    gated_cluster,
+    gated_stage,
+    s3_proxy,
+    ssh_proxy,
+)
 from tests.rig.cluster import providers, session
 from tests.rig.stage import Stage, shop
 from tests.rig.stage.runs import Run
 from tests.rig.stage.stage import NAMESPACE
 
-__all__ = ["cluster", "first", "gate", "gated_cluster", "gated_stage", "marker", "stage"]
+__all__ = [
+    "api_proxy", "cluster", "detours", "first", "gate", "gated_cluster", "gated_stage", "marker",
+    "s3_proxy", "ssh_proxy", "stage",
+]  # fmt: skip
 LONG = ("test_demo", "test_rig", "test_faults")
 """Modules that take minutes begin early, so that no process works on while others are done."""
 

@@ -1,8 +1,9 @@
 """A second installation, on a cluster of its own, in which tests hold and break things.
 
-Every git, restic and backstay there stands behind a shim (`gate`). It is apart from `stage`
-because its image is not the one that users get, and because what is broken here must not be in the
-way of others.
+Every git, restic and backstay there stands behind a shim (`gate`), and all that they do passes a
+proxy: `api_proxy`, `s3_proxy`, and `ssh_proxy` for the captures (policies come directly, so that a
+controller that looks every few seconds is no connection of it). It is apart from `stage`: its
+image is not the one that users get, and what is broken here must not be in the way of others.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import pytest
 from tests.rig.cluster import providers, session
 from tests.rig.cluster.errors import RigError
 from tests.rig.gate import Gate
+from tests.rig.proxies import ApiProxy, S3Proxy, SshProxy
 from tests.rig.stage import Stage, shop
+from tests.rig.stage.detours import Detours
 from tests.rig.stage.stage import NAMESPACE
 
 
@@ -51,6 +54,7 @@ def gated_stage(
     stage = Stage(gated_cluster, tmp_path_factory.mktemp("gated"), gate=gate)
     try:
         stage.start_servers()
+        stage.start_proxies()
         stage.load_image()
         stage.install()
         shop.install(stage, marker=marker)
@@ -63,3 +67,28 @@ def gated_stage(
         yield stage
     finally:
         stage.stop()
+
+
+@pytest.fixture(scope="session")
+def detours(gated_stage: Stage) -> Detours:
+    """Return the proxies of `gated_stage`."""
+    assert gated_stage.detours is not None
+    return gated_stage.detours
+
+
+@pytest.fixture
+def api_proxy(detours: Detours) -> ApiProxy:
+    """Return the proxy between `gated_stage`'s pods and the API server."""
+    return detours.api
+
+
+@pytest.fixture
+def s3_proxy(detours: Detours) -> S3Proxy:
+    """Return the proxy between `gated_stage` and its storage."""
+    return detours.s3
+
+
+@pytest.fixture
+def ssh_proxy(detours: Detours) -> SshProxy:
+    """Return the proxy between `gated_stage` and the manifest repository."""
+    return detours.ssh

@@ -109,23 +109,28 @@ class Sshd:
         """Where a repository lies on this machine."""
         return self.folder / "git" / f"{name}.git"
 
-    def url(self, name: str) -> str:
-        """The URL of a repository for clients."""
-        return f"ssh://{getpass.getuser()}@{self.address}:{self.port}{self.path(name)}"
+    def url(self, name: str, *, by: str = "") -> str:
+        """The URL of a repository for clients; ``by`` is HOST:PORT of a proxy that they use."""
+        return f"ssh://{getpass.getuser()}@{by or self._place}{self.path(name)}"
 
-    def secret(self) -> dict[str, bytes]:
+    def secret(self, *, by: str = "") -> dict[str, bytes]:
         """The data of a Secret, with Flux's keys, that gets clients in."""
         self._make_keys()
         return {
             "identity": (self.folder / "client_key").read_bytes(),
-            "known_hosts": self.known_hosts().encode(),
+            "known_hosts": self.known_hosts(by=by).encode(),
         }
 
-    def known_hosts(self) -> str:
-        """The line that proves this server to clients."""
+    def known_hosts(self, *, by: str = "") -> str:
+        """The line that proves this server to clients, and one more for a proxy at ``by``."""
         self._make_keys()
         key = " ".join((self.folder / "host_key.pub").read_text().split()[:2])
-        return f"[{self.address}]:{self.port} {key}\n"
+        places = [place.rpartition(":") for place in (self._place, by) if place]
+        return "".join(f"[{host}]:{port} {key}\n" for host, _, port in places)
+
+    @property
+    def _place(self) -> str:
+        return f"{self.address}:{self.port}"
 
     @property
     def log(self) -> str:

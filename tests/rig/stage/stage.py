@@ -22,6 +22,7 @@ from tests.rig.gate import Gate, make_folder, make_image
 from tests.rig.image import Image, ensure_image
 from tests.rig.servers import seaweedfs
 from tests.rig.servers.sshd import Sshd
+from tests.rig.stage.detours import Detours
 from tests.rig.tools import restic_path
 
 NAMESPACE = "backstay-system"
@@ -44,8 +45,7 @@ class Stage:
         self.folder = folder
         self.name = name
         self.gate = gate
-        self.api = ""
-        """HOST:PORT of a proxy in front of the API server, for `backstay` in pods."""
+        self.detours: Detours | None = None
         self.image: Image | None = None
         self.sshd = Sshd(folder / "sshd", address=cluster.host_address)
         self.s3: seaweedfs.SeaweedFS | None = None
@@ -61,12 +61,23 @@ class Stage:
             self.sshd.create(repository)
         self.s3 = seaweedfs.start(self.folder / "s3", address=self.cluster.host_address)
 
+    def start_proxies(self) -> Detours:
+        """Lets all that Backstay does with this cluster, S3 and captures pass a proxy.
+
+        Pods meet the API server by it if there is a gate, too. To be called between
+        `start_servers` and `load_image`.
+        """
+        if self.s3 is None:
+            raise RigError("the stage's servers do not run")
+        self.detours = Detours.start(self.cluster, self.folder / "proxies", self.s3, self.sshd)
+        return self.detours
+
     def load_image(self) -> Image:
         """Builds the image from this tree and puts it on the nodes; with a gate, the test image."""
         self.image = ensure_image()
         if self.gate is not None:
-            place = self.gate.place
-            self.image = make_image(self.image, self.folder, gate=place, api=self.api)
+            place, api = self.gate.place, self.detours.api.place if self.detours else ""
+            self.image = make_image(self.image, self.folder, gate=place, api=api)
             make_folder(self._shims, gate=place)
         self.cluster.load_image(self.image.archive, self.image.name)
         return self.image
@@ -100,6 +111,8 @@ class Stage:
 
     def stop(self) -> None:
         """Ends the servers; the folder stays."""
+        if self.detours is not None:
+            self.detours.stop()
         self.sshd.stop()
         if self.s3 is not None:
             self.s3.stop()
@@ -117,7 +130,12 @@ class Stage:
         """What every restic URL of this stage begins with."""
         if self.s3 is None:
             raise RigError("the stage's servers do not run")
-        return self.s3.repository(BUCKET) + "/"
+        return (self.detours.s3 if self.detours else self.s3).repository(BUCKET) + "/"
+
+    @property
+    def captures_url(self) -> str:
+        """The manifest repository, as Backstay is told."""
+        return self.sshd.url(CAPTURES, by=self.detours.ssh.place if self.detours else "")
 
     def _write_credentials(self) -> None:
         if self.s3 is None:
@@ -126,7 +144,8 @@ class Stage:
         restic = self.folder / "credentials" / "restic-main"
         for folder in (git, restic):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for key, value in self.sshd.secret().items():
+        by = self.detours.ssh.place if self.detours else ""
+        for key, value in self.sshd.secret(by=by).items():
             _write_private(git / key, value)
         for key, text in self.s3.writer.environment().items():
             _write_private(restic / key, text.encode())
@@ -147,7 +166,7 @@ class Stage:
                 "interval": "5s",
                 **credentials["policy"],
             },
-            "manifestStore": {"url": self.sshd.url(CAPTURES), **credentials["manifest"]},
+            "manifestStore": {"url": self.captures_url, **credentials["manifest"]},
             "image": self.image.name,
             "sharedKeyInTenants": True,
         }
