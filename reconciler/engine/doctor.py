@@ -11,16 +11,16 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from reconciler.engine.doctorfacts import DoctorPorts, Facts
 from reconciler.model.doctor import Checkup, Finding, Level
 from reconciler.model.errors import BackstayError, Interrupted
+from reconciler.plan.doctor import in_order
 
 LIMIT = 60.0
 """Seconds that one check may take; a restic repository is one check."""
-_AT_A_TIME = 4
 _POLL = 0.05
 
 Task = Callable[[Facts], Iterable[Finding]]
@@ -39,6 +39,7 @@ class Step:
     ask: Task | None = None
     split: Callable[[Facts], Sequence[tuple[str, Task]]] | None = None
     needs: tuple[str, ...] = ()
+    at_a_time: int = 4
 
 
 @dataclass(slots=True)
@@ -83,7 +84,7 @@ def examine(
         raise Interrupted(f"interrupted after {number} of {len(chosen)} checks") from error
     finally:
         ports.reporter.progress("checking", len(chosen), len(chosen))
-    kept = tuple(one for one in told if not wanted or one.group in wanted)
+    kept = in_order(one for one in told if not wanted or one.group in wanted)
     return Checkup(
         cluster=facts.config.cluster.name,
         uid=facts.uid,
@@ -127,9 +128,9 @@ def _ask(step: Step, facts: Facts, stopped: Callable[[], bool], limit: float) ->
             yield from _unknown(step, preparing, failed, "")
             return
         tasks = found
-    for start in range(0, len(tasks), _AT_A_TIME):
+    for start in range(0, len(tasks), step.at_a_time):
         running = []
-        for where, task in tasks[start : start + _AT_A_TIME]:
+        for where, task in tasks[start : start + step.at_a_time]:
             one = _Running(where)
             one.start(task, facts)
             running.append(one)
@@ -174,11 +175,3 @@ def _unknown(step: Step, one: _Running, trouble: tuple[str, str], where: str) ->
             yield Finding(
                 id=identifier, level=Level.UNKNOWN, where=where, message=message, hint=hint
             )
-
-
-def by_group(findings: Iterable[Finding]) -> Mapping[str, tuple[Finding, ...]]:
-    """The findings of each group, in order."""
-    groups: dict[str, list[Finding]] = {}
-    for found in findings:
-        groups.setdefault(found.group, []).append(found)
-    return {group: tuple(found) for group, found in groups.items()}

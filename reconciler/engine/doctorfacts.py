@@ -12,11 +12,14 @@ from typing import Protocol, TypeVar
 
 from reconciler import ports
 from reconciler.engine.clusterbranch import ClusterBranch
-from reconciler.engine.controller import Cycle
 from reconciler.engine.history import StoreReader
 from reconciler.model.config import Config
+from reconciler.model.doctor import Finding, Level
 from reconciler.model.errors import BackstayError
+from reconciler.model.plan import Desired, Observed
 from reconciler.model.policy import BackupPolicy, Repository
+from reconciler.model.store import PolicyFiles
+from reconciler.model.volumes import ResticLock, ResticSnapshot
 from reconciler.plan.doctorleftovers import Scene
 from reconciler.plan.recoverypoints import RecoveryPoint
 
@@ -71,12 +74,21 @@ class Facts:
     who: str = ""
     found_cluster: DoctorCluster | None = None
     found_store: DoctorStore | None = None
-    found_cycle: Cycle | None = None
+    found_files: PolicyFiles | None = None
+    found_desired: Desired | None = None
+    found_observed: Observed | None = None
     found_branch: ClusterBranch | None = None
     found_scene: Scene | None = None
     points: dict[str, Sequence[RecoveryPoint]] = field(default_factory=dict)
     """Branch → its recovery points, of the branches that could be read."""
-    branches: Mapping[str, str] | None = None
+    found_branches: Mapping[str, str] | None = None
+    failed_branches: list[str] = field(default_factory=list)
+    snapshots: dict[str, tuple[str, Sequence[ResticSnapshot]]] = field(default_factory=dict)
+    """restic's id of a repository → (its place, all its snapshots), of those that opened."""
+    unopened: list[str] = field(default_factory=list)
+    """Places of repositories that should be there and did not open."""
+    locks: list[tuple[str, ResticLock]] = field(default_factory=list)
+    """(place, lock) of every restic repository that opened."""
 
     @property
     def cluster(self) -> DoctorCluster:
@@ -84,9 +96,19 @@ class Facts:
         return _known(self.found_cluster, "cluster/api")
 
     @property
-    def cycle(self) -> Cycle:
-        """Policies, and the plan for the cluster where that could be read."""
-        return _known(self.found_cycle, "git/policies")
+    def files(self) -> PolicyFiles:
+        """The newest revision of the policy repository."""
+        return _known(self.found_files, "git/policies")
+
+    @property
+    def desired(self) -> Desired:
+        """What it asks for, and all its problems."""
+        return _known(self.found_desired, "git/policies")
+
+    @property
+    def observed(self) -> Observed:
+        """CronJobs, ConfigMaps and Jobs of Backstay's namespace."""
+        return _known(self.found_observed, "policies/applied")
 
     @property
     def store(self) -> DoctorStore:
@@ -99,6 +121,11 @@ class Facts:
         return _known(self.found_branch, "git/cluster")
 
     @property
+    def branches(self) -> Mapping[str, str]:
+        """Branches of this cluster's policies and their tips."""
+        return _known(self.found_branches, "git/manifests")
+
+    @property
     def scene(self) -> Scene:
         """What lies in the cluster."""
         return _known(self.found_scene, "leftovers/mover")
@@ -106,15 +133,26 @@ class Facts:
     @property
     def policies(self) -> tuple[BackupPolicy, ...]:
         """The good policies that are looked at."""
-        return tuple(p for p in self.cycle.policies if self.policy in ("", p.name))
+        return tuple(p for p in self.desired.parsed.policies if self.policy in ("", p.name))
 
     @property
     def repositories(self) -> tuple[Repository, ...]:
         """The Repositories of these policies."""
         names = {policy.volumes.repository for policy in self.policies}
-        desired = self.cycle.desired
-        found = desired.parsed.repositories if desired else ()
+        found = self.desired.parsed.repositories
         return tuple(repository for repository in found if repository.name in names)
+
+
+def failed(identifier: str, error: BackstayError, where: str = "") -> Finding:
+    """The problem that an error is."""
+    again = f"put that right, then: backstay doctor --only {identifier.partition('/')[0]}"
+    return Finding(
+        id=identifier,
+        level=Level.PROBLEM,
+        where=where,
+        message=error.message,
+        hint=error.hint or again,
+    )
 
 
 def _known(value: _T | None, check: str) -> _T:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.engine import doctorcluster
+from reconciler.engine import (
+    doctorcluster,
+    doctorgit,
+    doctorinstallation,
+    doctorpolicies,
+    doctorrepositories,
+)
 from reconciler.engine.doctor import Step
 from reconciler.engine.doctorfacts import Facts
 from reconciler.engine.doctorleftovers import observe_scene
@@ -33,11 +39,7 @@ STEPS: tuple[Step, ...] = (
         ask=doctorcluster.ask_cluster,
     ),
     Step(name="clock", ids=("cluster/clock",), ask=doctorcluster.ask_clock, needs=("cluster",)),
-    Step(
-        name="programs",
-        ids=("versions/git", "versions/restic"),
-        ask=doctorcluster.ask_programs,
-    ),
+    Step(name="programs", ids=("versions/git", "versions/restic"), ask=doctorcluster.ask_programs),
     Step(
         name="rights",
         ids=("rights/controller", "rights/run", "rights/restore"),
@@ -45,10 +47,102 @@ STEPS: tuple[Step, ...] = (
         needs=("cluster",),
     ),
     Step(
-        name="restore-account",
+        name="restore account",
         ids=("rights/restore-account",),
         ask=doctorcluster.ask_restore_account,
         needs=("cluster",),
     ),
+    Step(
+        name="accounts",
+        ids=("installation/accounts",),
+        ask=doctorinstallation.ask_accounts,
+        needs=("cluster",),
+    ),
+    Step(
+        name="admission",
+        ids=("installation/admission",),
+        ask=doctorinstallation.ask_admission,
+        needs=("cluster",),
+    ),
+    Step(
+        name="controller",
+        ids=("installation/controller", "versions/image"),
+        ask=doctorinstallation.ask_controller,
+        needs=("cluster",),
+    ),
+    Step(
+        name="cycle",
+        ids=("installation/cycle",),
+        ask=doctorinstallation.ask_cycle,
+        needs=("cluster",),
+    ),
+    Step(
+        name="policies",
+        ids=("git/policies", "policies/valid"),
+        ask=doctorgit.ask_policies,
+        needs=("cluster",),
+    ),
+    Step(name="manifests", ids=("git/manifests", "git/push"), ask=doctorgit.ask_manifests),
+    Step(
+        name="cluster branch",
+        ids=("git/cluster",),
+        ask=doctorgit.ask_branch,
+        needs=("cluster", "manifests"),
+    ),
+    Step(
+        name="branches",
+        ids=("git/branches",),
+        split=doctorgit.split_branches,
+        at_a_time=1,
+        needs=("manifests",),
+    ),
+    Step(
+        name="secrets",
+        ids=("repositories/secret",),
+        ask=doctorrepositories.ask_secrets,
+        needs=("policies", "cluster branch"),
+    ),
+    Step(
+        name="repositories",
+        ids=("repositories/open",),
+        split=doctorrepositories.split_repositories,
+        needs=("policies", "cluster branch"),
+    ),
+    Step(
+        name="named snapshots",
+        ids=("repositories/snapshots",),
+        ask=doctorrepositories.ask_named_snapshots,
+        needs=("branches", "repositories"),
+    ),
+    Step(
+        name="storage",
+        ids=("storage/default-class", "storage/snapshot-classes"),
+        ask=doctorpolicies.ask_storage,
+        needs=("cluster",),
+    ),
+    Step(
+        name="selection",
+        ids=("policies/selection", "storage/claims"),
+        ask=doctorpolicies.ask_selection,
+        needs=("cluster", "policies"),
+    ),
+    Step(
+        name="applied",
+        ids=("policies/applied", "leftovers/configmap"),
+        ask=doctorpolicies.ask_applied,
+        needs=("cluster", "policies"),
+    ),
+    Step(
+        name="runs",
+        ids=("policies/schedule", "policies/last-run", "policies/overdue"),
+        ask=doctorpolicies.ask_runs,
+        needs=("applied", "branches"),
+    ),
     Step(name="leftovers", ids=_IN_CLUSTER, ask=ask_leftovers, needs=("cluster",)),
+    Step(
+        name="stale",
+        ids=("leftovers/restic-lock", "leftovers/snapshots"),
+        ask=doctorrepositories.ask_stale,
+        needs=("leftovers", "branches", "repositories"),
+    ),
 )

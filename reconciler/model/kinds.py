@@ -18,4 +18,21 @@ SECRETS = _kind("", "Secret", "secrets")
 SERVICE_ACCOUNTS = _kind("", "ServiceAccount", "serviceaccounts")
 CRON_JOBS = _kind("batch", "CronJob", "cronjobs")
 JOBS = _kind("batch", "Job", "jobs")
+DEPLOYMENTS = _kind("apps", "Deployment", "deployments")
+STORAGE_CLASSES = _kind("storage.k8s.io", "StorageClass", "storageclasses", namespaced=False)
+SNAPSHOT_CLASSES = _kind(
+    "snapshot.storage.k8s.io", "VolumeSnapshotClass", "volumesnapshotclasses", namespaced=False
+)
+ADMISSION_POLICIES = _kind(
+    "admissionregistration.k8s.io",
+    "ValidatingAdmissionPolicy",
+    "validatingadmissionpolicies",
+    namespaced=False,
+)
+ADMISSION_BINDINGS = _kind(
+    "admissionregistration.k8s.io",
+    "ValidatingAdmissionPolicyBinding",
+    "validatingadmissionpolicybindings",
+    namespaced=False,
+)
 LEASES = _kind("coordination.k8s.io", "Lease", "leases")

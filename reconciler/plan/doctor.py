@@ -55,6 +55,7 @@ CHECKS: tuple[Check, ...] = (
     Check("storage/claims", "every selected claim can be copied", _P),
     Check("policies/valid", "the policies have no problem", _P),
     Check("policies/applied", "the cluster's schedules are as the policies say", _W),
+    Check("policies/selection", "each policy selects a namespace", _P),
     Check("policies/schedule", "the CronJob of each policy is there and not suspended", _W),
     Check("policies/last-run", "how the last run of each policy ended", _P),
     Check("policies/overdue", "no scheduled run was missed", _P),
@@ -78,6 +79,19 @@ def is_known(identifier: str) -> bool:
         return True
     group, role, *right = identifier.split("/")
     return group == "rights" and f"{group}/{role}" in IDS and 1 <= len(right) <= 2
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """As the table has them, which is not the order of asking; of one check as they came."""
+    places = {check.id: number for number, check in enumerate(CHECKS)}
+
+    def place(found: Finding) -> int:
+        identifier = found.id
+        while identifier and identifier not in places:
+            identifier = identifier.rpartition("/")[0]
+        return places.get(identifier, len(places))
+
+    return tuple(sorted(findings, key=place))
 
 
 def with_silence(

@@ -87,7 +87,7 @@ def holders(leases: Iterable[Raw]) -> Iterator[Holder]:
     for raw in leases:
         spec = raw.get("spec") or {}
         holder = str(spec.get("holderIdentity") or "")
-        renewed = _moment(spec.get("renewTime"))
+        renewed = moment_of(spec.get("renewTime"))
         if not holder or renewed is None:
             continue
         yield Holder(
@@ -264,7 +264,7 @@ def _pending(scene: Scene, policy: str) -> Iterator[Finding]:
             continue
         if policy not in ("", annotations_of(job).get(naming.POLICY, "")):
             continue
-        created = _moment(job["metadata"].get("creationTimestamp"))
+        created = moment_of(job["metadata"].get("creationTimestamp"))
         over = moverstatus.end_of(job) is not None or "deletionTimestamp" in job["metadata"]
         if over or created is None or scene.now - created < PENDING:
             continue
@@ -331,7 +331,8 @@ def _place(raw: Raw) -> tuple[str, str]:
     return raw["metadata"].get("namespace", ""), raw["metadata"]["name"]
 
 
-def _moment(text: object) -> datetime | None:
+def moment_of(text: object) -> datetime | None:
+    """A time as Kubernetes writes it; None for anything else."""
     try:
         found = datetime.fromisoformat(str(text))
     except ValueError:

@@ -7,9 +7,13 @@ uses and nothing else, and `backstay doctor` asks for exactly that.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Sequence
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
+from reconciler.model import naming
 from reconciler.model.doctor import Finding, Level
 from reconciler.model.rights import Right
 
@@ -119,7 +123,10 @@ def judge(
     count = len(NEEDS[role])
     return (
         Finding(
-            id=f"rights/{role}", level=Level.OK, message=f"all {count} that it needs", where=who
+            id=f"rights/{role}",
+            level=Level.OK,
+            message=f"has all {count} rights that it needs",
+            where=who,
         ),
     )
 
@@ -144,3 +151,31 @@ def _missing(role: Role, denied: Denied, namespace: str, who: str, level: Level)
 def _some(kinds: Sequence[str]) -> str:
     shown = ", ".join(kinds[:5])
     return shown if len(kinds) <= 5 else f"{shown} and {len(kinds) - 5} more kinds"
+
+
+ADMISSION = "backstay-run"
+"""Name of the ValidatingAdmissionPolicy that narrows what a run may write, and of its binding."""
+SHIPPED = "sha256:8535cae413009484c1a1b8560d3b631b75358999a9b3f6051c6e022748d5caf3"
+"""`admission_digest` of deploy/base/admission-run.yaml; a test tells the new one."""
+
+
+def admission_digest(spec: Mapping[str, Any], namespace: str) -> str:
+    """What a ValidatingAdmissionPolicy says, without what the API server adds, as one digest.
+
+    Names of Backstay's namespace in it count as the default one's.
+    """
+    rules = (spec.get("matchConstraints") or {}).get("resourceRules") or ()
+    said = {
+        "failurePolicy": spec.get("failurePolicy"),
+        "rules": [
+            {key: rule.get(key) for key in ("apiGroups", "apiVersions", "operations", "resources")}
+            for rule in rules
+        ],
+        "parts": [
+            [dict(part) for part in spec.get(key) or ()]
+            for key in ("matchConditions", "variables", "validations")
+        ],
+    }
+    own = Role.RUN.user(namespace)
+    text = json.dumps(said, sort_keys=True).replace(own, Role.RUN.user(naming.DEFAULT_NAMESPACE))
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()

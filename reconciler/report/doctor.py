@@ -9,6 +9,8 @@ from typing import Any
 from reconciler.model.doctor import Checkup, Finding, Level
 
 _WIDTH = len("unknown")
+_MANY = 3
+"""More good answers of one check than this are counted, not shown."""
 
 
 def render_text(checkup: Checkup) -> str:
@@ -52,6 +54,16 @@ def _lines(checkup: Checkup) -> Iterator[str]:
 
 
 def _group(findings: Iterable[Finding]) -> Iterator[str]:
+    for (identifier, level), same in groupby(findings, key=lambda one: (one.id, one.level)):
+        found = tuple(same)
+        if level is Level.OK and len(found) > _MANY:
+            name = identifier.partition("/")[2]
+            yield f"  {level:<{_WIDTH}}  {name}: {len(found)} times"
+        else:
+            yield from _each(found)
+
+
+def _each(findings: Iterable[Finding]) -> Iterator[str]:
     for found in findings:
         name = found.id.partition("/")[2]
         place = f"{found.where}: " if found.where else ""
