@@ -16,11 +16,21 @@ from reconciler.capture import paths, record
 from reconciler.engine.context import cluster_branch
 from reconciler.engine.history import StoreReader
 from reconciler.model.cluster import ClusterIdentity
-from reconciler.model.errors import ForeignCluster, PushRejected, RepositoryLost, Transient
+from reconciler.model.errors import (
+    BackstayError,
+    ForeignCluster,
+    PushRejected,
+    Refused,
+    RepositoryLost,
+    Stalled,
+    Transient,
+)
 from reconciler.model.run import Adoption, ClusterMarker, RepositoryEntry
 from reconciler.model.store import FileChange, Write
 
 _ATTEMPTS = 10
+_LOOK_BACK = 50
+"""Commits that are searched for the last good version of a file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +40,8 @@ class ClusterBranch:
     tip: str | None
     marker: ClusterMarker | None
     entries: tuple[RepositoryEntry, ...]
+    damage: BackstayError | None = None
+    """Why the entries are not known, and how to mend that; then there are none here."""
 
     def entry(self, repository: str, namespace: str) -> RepositoryEntry | None:
         """What was recorded for this (Repository, namespace), if a run ever initialised it."""
@@ -40,30 +52,84 @@ class ClusterBranch:
 
 
 def load_cluster_branch(store: StoreReader, cluster: str) -> ClusterBranch:
-    """Reads marker and repositories; raises on files that can't be read."""
-    tip = store.tip(cluster_branch(cluster))
+    """Reads marker and repositories; raises Refused on files that can't be read, saying how to
+    mend them: what is not known must not be taken for what never was."""
+    branch = _load(store, cluster)
+    if branch.damage is not None:
+        raise branch.damage
+    return branch
+
+
+def _load(store: StoreReader, cluster: str) -> ClusterBranch:
+    """Raises Refused for the marker only."""
+    name = cluster_branch(cluster)
+    tip = store.tip(name)
     if tip is None:
         return ClusterBranch(None, None, ())
     files = store.read(tip, [paths.MARKER_PATH, paths.REPOSITORIES_PATH])
-    marker = files.get(paths.MARKER_PATH)
-    entries = files.get(paths.REPOSITORIES_PATH)
-    return ClusterBranch(
-        tip,
-        record.parse_cluster(marker) if marker is not None else None,
-        record.parse_repositories(entries) if entries is not None else (),
+    marker = None
+    if paths.MARKER_PATH in files:
+        try:
+            marker = record.parse_cluster(files[paths.MARKER_PATH])
+        except Stalled as error:
+            raise _damage(store, name, tip, paths.MARKER_PATH, error.message) from error
+    if paths.REPOSITORIES_PATH in files:
+        try:
+            return ClusterBranch(
+                tip, marker, record.parse_repositories(files[paths.REPOSITORIES_PATH])
+            )
+        except Stalled as error:
+            damage = _damage(store, name, tip, paths.REPOSITORIES_PATH, error.message)
+            return ClusterBranch(tip, marker, (), damage)
+    # Not there is right before the first repository is made, and never again.
+    if _last_good(store, name, paths.REPOSITORIES_PATH):
+        damage = _damage(store, name, tip, paths.REPOSITORIES_PATH, "it was deleted")
+        return ClusterBranch(tip, marker, (), damage)
+    return ClusterBranch(tip, marker, ())
+
+
+def _damage(store: StoreReader, branch: str, tip: str, path: str, why: str) -> BackstayError:
+    good = _last_good(store, branch, path)
+    mend = (
+        f"put back the last good one, in a clone: git switch {branch} && git restore"
+        f" --source={good[:12]} {path} && git commit -m 'Mend {path}' {path} && git push"
+        if good
+        else f"none of the last {_LOOK_BACK} commits has a good one: write it anew from the"
+        " records, as docs/format.md says"
     )
+    return Refused(
+        f"{path} on {branch} (commit {tip[:12]}) can't be read: {why};"
+        " without it nobody knows what is ours, so nothing is backed up",
+        hint=f"somebody else changed it; {mend}",
+    )
+
+
+def _last_good(store: StoreReader, branch: str, path: str) -> str:
+    """The newest commit that has the file as a run wrote it; empty where there is none."""
+    parse = record.parse_cluster if path == paths.MARKER_PATH else record.parse_repositories
+    for commit in store.log(branch, limit=_LOOK_BACK):
+        data = store.read(commit.sha, [path]).get(path)
+        try:
+            if data is not None and parse(data):
+                return commit.sha
+        except Stalled:
+            continue
+    return ""
 
 
 def open_cluster_branch(
     store: ports.ManifestStore, cluster: str, identity: ClusterIdentity
 ) -> ClusterBranch:
-    """The branch of this cluster, or of nobody yet; raises ForeignCluster if it is another's."""
+    """The branch of this cluster, or of nobody yet; raises ForeignCluster if it is another's.
+
+    Raises Refused where the marker can't be read; for the repositories ``damage`` says so.
+    """
     hint = f"if this cluster replaces it, say so once: backstay adopt (cluster {cluster})"
-    branch = load_cluster_branch(store, cluster)
+    branch = _load(store, cluster)
     others = () if branch.marker else sorted(store.branches(f"clusters/{cluster}/"))
     if others:
         # Another policy's first run may have begun since: it writes the marker before its branch.
-        branch = load_cluster_branch(store, cluster)
+        branch = _load(store, cluster)
     if branch.marker is None and others:
         raise ForeignCluster(
             f"branches of cluster {cluster} exist ({', '.join(others[:3])}), but the"

@@ -101,6 +101,8 @@ class _Run:
         self._stopped = stopped
         self._plan = NO_PLAN
         self._traces = Traces(frozenset(), ())
+        self._marked = False
+        """Whether the cluster's branch says already that it is this cluster's."""
         self._newest = ""
         """The run on the tip of the branch when this one began."""
 
@@ -122,6 +124,7 @@ class _Run:
             lambda: clusterbranch.open_cluster_branch(run.store, request.cluster, identity),
         )
         self._traces = remove_leftovers(request, run, self._lease.dead)
+        self._marked = branch.marker is not None
         parent = self._insist("fetching the branch", lambda: run.store.tip(request.branch))
         done = self._insist("reading the last record", lambda: self._find_own(parent))
         if done is not None:
@@ -141,6 +144,8 @@ class _Run:
     ) -> _Committed:
         """All that may fail and be recorded as such."""
         request, run = self._request, self._run
+        if branch.damage is not None:
+            raise branch.damage
         plan = self._insist("planning the run", lambda: make_run_plan(request, run))
         self._plan = plan
         tell_plan(plan, run.reporter)
@@ -286,7 +291,8 @@ class _Run:
         run.reporter.warning("run failed", why=error.message, hint=error.hint)
         # Nothing of it is going to be used: no mover need go on meanwhile.
         remove_own(request, run)
-        self._remember(identity, ())
+        if not self._marked:
+            self._remember(identity, ())
         made = make_failed_record(
             request, run, identity, self._plan, error, self._tell_unrecorded({})
         )

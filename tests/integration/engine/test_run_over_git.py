@@ -9,59 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.adapters.gitcredentials import GitCredentials
-from reconciler.adapters.gitnames import local_url
 from reconciler.adapters.gitstore import GitManifestStore
 from reconciler.capture import record
 from reconciler.cli.main import run as backstay
 from reconciler.model.errors import Transient
 from reconciler.model.run import Outcome
 from tests.fakes.keyring import MASTER
+from tests.integration.engine.git_world import GitWorld
 from tests.unit.engine.run_world import (
     BRANCH,
     HOME,
     MARKER,
     RUN_IDS,
     Crash,
-    RunWorld,
     manifest,
     put_shop,
 )
-
-
-class GitWorld(RunWorld):
-    """A run's world with a bare repository on disk; each store has a folder of its own."""
-
-    def __init__(self, folder: Path) -> None:
-        super().__init__()
-        self.folder = folder
-        self.server = folder / "server.git"
-        subprocess.run(["git", "init", "--quiet", "--bare", self.server], check=True)
-        self.opened: list[GitManifestStore] = []
-        self.make_store = self.git_store
-
-    def git_store(self) -> GitManifestStore:
-        self.opened.append(
-            GitManifestStore(
-                local_url(self.server),
-                author_name="Backstay",
-                author_email="backstay@example.org",
-                credentials=GitCredentials(),
-                workdir=self.folder / f"work{len(self.opened)}",
-                allow_local=True,
-            )
-        )
-        return self.opened[-1]
-
-    def git(self, *arguments: str) -> str:
-        command = ["git", "-C", str(self.server), *arguments]
-        done = subprocess.run(command, check=True, capture_output=True)
-        return done.stdout.decode(errors="replace")
-
-    def clone(self) -> Path:
-        target = self.folder / "clone"
-        subprocess.run(["git", "clone", "--quiet", self.server, target], check=True)
-        return target
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from reconciler.model.errors import BackstayError, Interrupted, Refused, Transie
 from reconciler.model.run import Outcome
 from reconciler.model.volumes import MoveKind, MoveTask
 from tests.fakes.faults import FaultyReader, FaultyWriter
+from tests.unit.engine.job_world import JobWorld
 from tests.unit.engine.run_world import RUN_IDS
-from tests.unit.engine.test_run_jobs import JobWorld, stopped_after
+from tests.unit.engine.test_run_jobs import stopped_after
 
 PLACE = {"namespace": "shop", "claim": "files"}
 REMOVED = "mover of a dead run removed"
