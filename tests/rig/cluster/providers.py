@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +18,8 @@ from tests.rig.cluster.processes import Process
 GIVEN = "BACKSTAY_TEST_KUBECONFIG"
 GIVEN_HOST = "BACKSTAY_TEST_HOST_ADDRESS"
 GIVEN_KIND = "BACKSTAY_TEST_KIND_CLUSTER"
+CHOSEN = "BACKSTAY_TEST_PROVIDER"
+KIND_IMAGE = "BACKSTAY_TEST_KIND_IMAGE"
 KUBECTL = paths.REPOSITORY / ".venv" / "bin" / "kubectl"
 
 
@@ -99,20 +103,82 @@ class Given:
 
     def load_image(self, oci_archive: Path, name: str) -> None:
         """By kind, the one way that needs no registry."""
-        if not (shutil.which("kind") and shutil.which("docker")):
-            raise RigError(
-                f"{name} cannot be loaded into the given cluster without kind and docker",
-                hint=f"load {oci_archive} into its nodes yourself, or use the rig's own cluster",
-            )
-        command = ["kind", "load", "image-archive", oci_archive, "--name", self.kind_cluster]
-        shell.run([str(word) for word in command], timeout=600)
+        _load_into_kind(oci_archive, name, self.kind_cluster)
 
     def close(self) -> None:
         """It is not ours."""
 
 
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A cluster of kind's, in docker, made for the caller."""
+
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        """What of it lies on disk."""
+        return paths.state() / f"kind-{self.name}"
+
+    @property
+    def kubeconfig(self) -> Path:
+        """Apart from the user's own, which kind would change otherwise."""
+        return self.folder / "kubeconfig"
+
+    def create(self, nodes: int, own: Sequence[images.Image]) -> None:
+        """Bring it up, with these images on its nodes."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # kind keeps workloads off its control plane as soon as there is another node.
+        roles = ["control-plane", *(["worker"] * nodes if nodes > 1 else [])]
+        document = {
+            "kind": "Cluster",
+            "apiVersion": "kind.x-k8s.io/v1alpha4",
+            "nodes": [{"role": role} for role in roles],
+        }
+        command = ["kind", "create", "cluster", "--name", self.name, "--config", "-"]
+        image = os.environ.get(KIND_IMAGE)
+        command += ["--kubeconfig", str(self.kubeconfig), "--wait", "180s"]
+        command += ["--image", image] if image else []
+        shell.run(command, stdin=json.dumps(document), timeout=900)
+        for each in own:
+            self.load_image(each.archive, each.name)
+
+    @property
+    def host_address(self) -> str:
+        """The host's end of docker's network of that name."""
+        text = shell.run(["docker", "network", "inspect", "kind"])
+        for part in json.loads(text)[0]["IPAM"]["Config"]:
+            gateway = part.get("Gateway", "")
+            if gateway and ":" not in gateway:
+                return str(gateway)
+        raise RigError("docker's network kind has no IPv4 gateway", hint=text)
+
+    def load_image(self, oci_archive: Path, name: str) -> None:
+        """Put it on every node."""
+        _load_into_kind(oci_archive, name, self.name)
+
+    def close(self) -> None:
+        """Leave nothing behind; no effect if it is gone."""
+        _require_kind(f"to delete {self.name}")
+        command = ["kind", "delete", "cluster", "--name", self.name]
+        shell.run([*command, "--kubeconfig", str(self.kubeconfig)], timeout=300)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _require_kind(what: str) -> None:
+    missing = [program for program in ("kind", "docker") if shutil.which(program) is None]
+    if missing:
+        raise RigError(f"{what} needs {' and '.join(missing)}", hint="install it, or use the rig's")
+
+
+def _load_into_kind(oci_archive: Path, name: str, cluster: str) -> None:
+    _require_kind(f"loading {name} into a node of kind")
+    command = ["kind", "load", "image-archive", str(oci_archive), "--name", cluster]
+    shell.run(command, timeout=600)
+
+
 def open_cluster(name: str, *, nodes: int = 1, owner: Process | None = None) -> Provider:
-    """The cluster the environment names, else our own instance `name`, brought up.
+    """The cluster the environment names, else an instance `name` of ours or of kind's, brought up.
 
     Either way the rig's own images are on its nodes. A given cluster has as many as it has.
     """
@@ -121,12 +187,27 @@ def open_cluster(name: str, *, nodes: int = 1, owner: Process | None = None) -> 
         for image in images.ensure():
             given.load_image(image.archive, image.name)
         return given
+    if _by_kind():
+        _require_kind(f"{CHOSEN}=kind")
+        made = Kind(name)
+        made.create(nodes, images.ensure())
+        return made
     return Built(lifecycle.up(name, nodes=nodes, owner=owner))
 
 
 def discard(name: str) -> None:
-    """Take down what is there of our own instance `name`, also half of one."""
-    lifecycle.down(name)
+    """Take down what is there of an instance `name`, also half of one."""
+    if _by_kind():
+        Kind(name).close()
+    else:
+        lifecycle.down(name)
+
+
+def _by_kind() -> bool:
+    chosen = os.environ.get(CHOSEN, "built")
+    if chosen not in ("built", "kind"):
+        raise RigError(f"{CHOSEN}={chosen}: use built (the rig's own) or kind")
+    return chosen == "kind"
 
 
 @dataclass(frozen=True, slots=True)

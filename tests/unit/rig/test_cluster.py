@@ -153,5 +153,5 @@ def test_given_cluster_is_only_the_one_named_for_tests(
     assert given.kubeconfig == tmp_path / "mine"
     with pytest.raises(RigError, match="address as pods see it"):
         assert given.host_address
-    with pytest.raises(RigError, match="without kind and docker"):
+    with pytest.raises(RigError, match="localhost/x:1 into a node of kind needs kind and docker"):
         given.load_image(tmp_path / "image.tar", "localhost/x:1")
