@@ -50,7 +50,8 @@ class Api:
 
     def node_ready(self, name: str) -> bool:
         """Whether the node's condition Ready is True."""
-        conditions = self.request("GET", f"/api/v1/nodes/{name}")[1].get("status", {})
+        code, found = self.request("GET", f"/api/v1/nodes/{name}")
+        conditions = found.get("status", {}) if code == 200 else {}
         return any(
             condition["type"] == "Ready" and condition["status"] == "True"
             for condition in conditions.get("conditions", [])
