@@ -23,6 +23,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -34,8 +35,11 @@ from reconciler.model.errors import Stalled
 SHORTEST_MASTER = 32
 PREFIX = "hmac-sha256:"
 _LENGTH = 32
-# Shorter values are found by chance in texts that have nothing to do with them.
-_SHORTEST_COPY = 8
+_SHORTEST_COPY = 4
+"""What is shorter stands by chance in texts that have nothing to do with it, and is guessed in no
+time, fingerprint or not."""
+_SHORTEST_PART = 8
+"""A shorter value is one where it is a word of its own: part of another word, it is chance."""
 
 
 def repository_password(master: bytes, cluster: str, namespace: str) -> str:
@@ -64,9 +68,9 @@ def _derive(master: bytes, info: str) -> bytes:
 def fingerprint_secret(secret: Mapping[str, Any], key: bytes) -> dict[str, Any]:
     """The Secret with fingerprints in place of its values, wherever they stand in it.
 
-    Annotations that hold one of the values (in plain or as base64, from 8 characters on) are
-    fingerprinted too. What is a fingerprint already stays one: no API server accepts it as data.
-    ``secret`` stays as it is.
+    Annotations that hold one of the values (in plain or as base64) are fingerprinted too: from 8
+    characters on wherever it stands, from 4 on as a word of its own. What is a fingerprint already
+    stays one: no API server accepts it as data. ``secret`` stays as it is.
     """
     metadata = secret.get("metadata") or {}
     place = (str(metadata.get("namespace") or ""), "Secret", str(metadata.get("name") or ""))
@@ -88,7 +92,7 @@ def fingerprint_secret(secret: Mapping[str, Any], key: bytes) -> dict[str, Any]:
     if values and annotations:
         masked = {
             name: _fingerprint(key, (*place, f"annotations/{name}"), text.encode())
-            if any(value in text for value in values)
+            if any(_holds(text, value) for value in values)
             else text
             for name, text in annotations.items()
         }
@@ -104,6 +108,12 @@ def is_fingerprint(value: object) -> bool:
 def _fingerprint(key: bytes, place: tuple[str, ...], value: bytes) -> str:
     message = b"\0".join((*(part.encode() for part in place), value))
     return PREFIX + hmac.new(key, message, hashlib.sha256).hexdigest()
+
+
+def _holds(text: str, value: str) -> bool:
+    if len(value) >= _SHORTEST_PART or value not in text:
+        return value in text
+    return re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text) is not None
 
 
 def _decoded(value: str) -> bytes:

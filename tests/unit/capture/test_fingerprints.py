@@ -95,6 +95,29 @@ def test_no_value_is_left_anywhere() -> None:
     assert found["metadata"]["name"] == "db"
 
 
+@pytest.mark.parametrize(
+    ("value", "note", "hidden"),
+    [
+        ("1234", "the PIN is 1234.", True),
+        ("1234", '{"pin":"1234"}', True),
+        ("1234", "sha256:fa12345", False),
+        ("s3cret!", "s3cret! it is", True),
+        ("s3cret!", "it is czNjcmV0IQ==", True),
+        ("shop", "shop", True),
+        ("shop", "shops", False),
+        ("a+b-", "x a+b- y", True),
+        ("abc", "abc", False),
+        ("", "anything", False),
+        ("12345678", "x123456789", True),
+    ],
+)
+def test_i3_short_values_are_found_where_they_are_a_word_of_their_own(
+    value: str, note: str, hidden: bool
+) -> None:
+    found = fingerprints.fingerprint_secret(secret({"k": value}, annotations={"note": note}), KEY)
+    assert fingerprints.is_fingerprint(found["metadata"]["annotations"]["note"]) is hidden
+
+
 def test_a_secret_without_values_stays_as_it_is() -> None:
     empty = {"metadata": {"name": "x", "namespace": "y"}, "type": "Opaque"}
     assert fingerprints.fingerprint_secret(empty, KEY) == empty
