@@ -13,11 +13,11 @@ from typing import Any
 from reconciler.engine.restorecontext import RestorePorts, RestoreRequest
 from reconciler.engine.restorecreate import Creator
 from reconciler.engine.restoreguards import Held, WhileMarked
-from reconciler.engine.restoremarks import marked
+from reconciler.engine.restoremarks import bare, is_shared, marked
 from reconciler.engine.restoresource import open_repository
 from reconciler.engine.volumes import move_volumes
 from reconciler.model import kinds
-from reconciler.model.errors import BackstayError, PartialFailure, Refused
+from reconciler.model.errors import BackstayError, PartialFailure, Refused, Stalled
 from reconciler.model.restore import FillStep, Phase, RestoreAction, RestorePlan, RestoreStep
 from reconciler.model.volumes import MoveKind, MoveState, MoveTask, RepositoryAccess
 from reconciler.plan import observe
@@ -114,17 +114,34 @@ class Filler:
     def _make_claim(self, step: RestoreStep, by_place: dict[Place, MoveTask]) -> bool:
         world, place = self._world, (step.ref.namespace, step.ref.name)
         if world.reader.get(kinds.CLAIMS, place[1], namespace=place[0]) is not None:
-            # Between plan and deed: somebody else's claim, and somebody else's data (I12).
-            self._creator.tell_kept(step)
-            by_place.pop(place, None)
-            return False
+            return self._keep(step, by_place)
         task = by_place.get(place)
         if task is not None:
             # What an earlier restore's mover did was to a claim that is gone since.
             world.mover.cleanup(task)
         # Applied, not created: taking the mark away again is then one more apply.
-        world.writer.apply(marked(step.manifest, self._plan.run_id) if task else step.manifest)
+        manifest = marked(step.manifest, self._plan.run_id) if task else step.manifest
+        if is_shared(world.writer.apply(manifest)) and self._gave_back(manifest):
+            return self._keep(step, by_place)
         return True
+
+    def _gave_back(self, manifest: Mapping[str, Any]) -> bool:
+        """Takes our fields from a claim that somebody made in the very moment of our apply.
+
+        False where that is refused: a claim's spec is for ever, so what holds ours was made by us,
+        and the answer was lost on its way.
+        """
+        try:
+            self._world.writer.apply(bare(manifest))
+        except Stalled:
+            return False
+        return True
+
+    def _keep(self, step: RestoreStep, by_place: dict[Place, MoveTask]) -> bool:
+        """Between plan and deed: somebody else's claim, and somebody else's data (I12)."""
+        self._creator.tell_kept(step)
+        by_place.pop((step.ref.namespace, step.ref.name), None)
+        return False
 
     def _move(self, by_place: Mapping[Place, MoveTask]) -> None:
         """Fills the claims and proves it; a claim whose data is there loses its mark."""

@@ -7,6 +7,9 @@ from typing import Any
 
 from reconciler.model import naming
 
+_MANAGER = "backstay"
+"""`reconciler.ports.ClusterWriter` writes under this name."""
+
 
 def marked(manifest: Mapping[str, Any], run_id: str) -> dict[str, Any]:
     """The manifest with the mark; applying it without takes the mark away."""
@@ -23,3 +26,16 @@ def mark_of(raw: Mapping[str, Any]) -> str:
 def is_marked(raw: Mapping[str, Any]) -> bool:
     """Whether a restore has begun it and not ended."""
     return bool(mark_of(raw))
+
+
+def is_shared(applied: Mapping[str, Any]) -> bool:
+    """Whether an apply that was to create an object met one that somebody else just made."""
+    managers = applied["metadata"].get("managedFields") or ()
+    return any(entry.get("manager") != _MANAGER for entry in managers)
+
+
+def bare(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Applied, it gives everything back that an apply of ``manifest`` took: the mark, too."""
+    metadata = manifest["metadata"]
+    named = {key: metadata[key] for key in ("name", "namespace") if key in metadata}
+    return {"apiVersion": manifest["apiVersion"], "kind": manifest["kind"], "metadata": named}

@@ -120,6 +120,45 @@ def test_a_lease_that_cannot_be_asked_for_begins_no_mover_and_ends_none() -> Non
     assert asked >= 3
 
 
+class Racing:
+    """Lets somebody else make the claim between our look and our apply."""
+
+    def __init__(self, world: RunWorld, *, theirs: bool) -> None:
+        self._world = world
+        self._theirs = theirs
+
+    def apply(self, obj: Any) -> Any:
+        """As the server answers where the object is another manager's, too."""
+        if obj["kind"] != "PersistentVolumeClaim":
+            return self._world.cluster.apply(obj)
+        if "spec" not in obj and not self._theirs:
+            raise Refused("patch: HTTP 422: spec is immutable after creation")
+        if self._theirs and not self._world.cluster.all("PersistentVolumeClaim"):
+            self._world.cluster.put(claim("files"))
+            self._world.data[PLACE] = b"theirs"
+        found = self._world.cluster.apply(obj)
+        managers = [{"manager": "backstay"}, {"manager": "kube-controller-manager"}]
+        return {**found, "metadata": {**found["metadata"], "managedFields": managers}}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._world.cluster, name)
+
+
+def test_i12_a_claim_that_somebody_makes_in_the_very_moment_is_theirs() -> None:
+    world = lost_world()
+    assert world.restored(writer=Racing(world, theirs=True)).filled == 0
+    assert world.data[PLACE] == b"theirs"
+    (found,) = world.cluster.all("PersistentVolumeClaim")
+    assert "annotations" not in found["metadata"] or not found["metadata"]["annotations"]
+    assert world.log.of("somebody else made it meanwhile, kept")
+
+
+def test_a_claim_of_ours_whose_answer_was_lost_is_filled() -> None:
+    world = lost_world()
+    assert world.restored(writer=Racing(world, theirs=False)).filled == 1
+    assert world.data[PLACE] == b"a thousand files"
+
+
 @pytest.mark.parametrize("objects", [100, 300])
 def test_an_object_costs_one_request(objects: int) -> None:
     world = RunWorld()
