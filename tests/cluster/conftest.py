@@ -92,7 +92,7 @@ def first(stage: Stage) -> Run:
     stage.push_policies({"shop.yaml": shop.policy(stage)})
     stage.wait("the CronJob is there", lambda: stage.exists("cronjob", "backstay-shop"), seconds=60)
     stage.kubectl("-n", NAMESPACE, "create", "job", "--from=cronjob/backstay-shop", "first")
-    stage.kubectl(
-        "-n", NAMESPACE, "wait", "--for=condition=Complete", "job/first", "--timeout=180s"
-    )
+    done = "--for=condition=Complete"
+    stage.kubectl("-n", NAMESPACE, "wait", done, "job/first", "--timeout=400s", timeout=420)
+    stage.cheapen_keys(shop.NAMESPACE, "_cluster")
     return Run(stage)

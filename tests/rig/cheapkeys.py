@@ -22,6 +22,9 @@ from typing import Any
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.poly1305 import Poly1305
 
+from tests.rig.servers import s3objects
+from tests.rig.servers.seaweedfs import SeaweedFS
+
 CHEAPEST = {"N": 2, "r": 1, "p": 1}
 _IV = 16
 _MAC = 16
@@ -35,6 +38,14 @@ def cheapen(repository: Path, password: str) -> None:
     new = old.with_name(hashlib.sha256(text).hexdigest())
     new.write_bytes(text)
     old.unlink()
+
+
+def cheapen_object(server: SeaweedFS, bucket: str, key: str, password: str) -> None:
+    """The same for a key file on the S3 server."""
+    text = cheap_key(s3objects.read(server, bucket, key), password)
+    folder = key.rpartition("/")[0]
+    s3objects.write(server, bucket, f"{folder}/{hashlib.sha256(text).hexdigest()}", text)
+    s3objects.delete(server, bucket, key)
 
 
 def cheap_key(text: bytes, password: str) -> bytes:

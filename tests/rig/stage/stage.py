@@ -15,12 +15,14 @@ from typing import Any
 
 import yaml
 
+from reconciler.capture import fingerprints
+from tests.rig import cheapkeys
 from tests.rig.cluster import paths
 from tests.rig.cluster.errors import RigError
 from tests.rig.cluster.providers import Cluster
 from tests.rig.gate import Gate, make_folder, make_image
 from tests.rig.image import Image, ensure_image
-from tests.rig.servers import seaweedfs
+from tests.rig.servers import s3objects, seaweedfs
 from tests.rig.servers.sshd import Sshd
 from tests.rig.stage.detours import Detours
 from tests.rig.tools import restic_path
@@ -306,6 +308,16 @@ class Stage:
                  **self.s3.writer.environment()},
         )  # fmt: skip
         return done.stdout
+
+    def cheapen_keys(self, *namespaces: str) -> None:
+        """Takes the work out of checking these repositories' passwords (see `cheapkeys`)."""
+        if self.s3 is None:
+            raise RigError("the stage's servers do not run")
+        master = (self.folder / "credentials" / "restic-main" / "RESTIC_PASSWORD").read_bytes()
+        for namespace in namespaces:
+            password = fingerprints.repository_password(master, self.name, namespace)
+            for key in s3objects.keys(self.s3, BUCKET, f"{self.name}/{namespace}/keys/"):
+                cheapkeys.cheapen_object(self.s3, BUCKET, key, password)
 
     # -- waiting ---------------------------------------------------------------------------------
 
