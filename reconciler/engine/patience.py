@@ -37,12 +37,11 @@ class Patience:
 
     def wait(self, error: Transient) -> None:
         """Waits a while after ``error``; raises it past the deadline, Interrupted when stopped."""
-        if self._clock.now() >= self._deadline:
+        remaining = (self._deadline - self._clock.now()).total_seconds()
+        if remaining <= 0:
             raise error
-        self._reporter.warning(
-            "trying again", what=self._what, why=error.message, seconds=self._pause
-        )
-        left = self._pause
+        left = min(self._pause, remaining)  # the last try is at the deadline, not long after it
+        self._reporter.warning("trying again", what=self._what, why=error.message, seconds=left)
         while left > 0:
             if self._stopped():
                 raise Interrupted(f"stopped while waiting: {self._what}: {error.message}")

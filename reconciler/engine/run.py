@@ -20,6 +20,7 @@ from reconciler.engine import capturing, clusterbranch, proving, repositories, s
 from reconciler.engine.clusterbranch import ClusterBranch
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.history import read_record
+from reconciler.engine.lastwords import tell_unpublished
 from reconciler.engine.leftovers import Traces, remove_leftovers, remove_own
 from reconciler.engine.patience import Patience, insist
 from reconciler.engine.publishing import publish
@@ -50,7 +51,7 @@ T = TypeVar("T")
 _SKEW = timedelta(minutes=5)
 """How far the clocks of the API server and of a run's node may differ."""
 _LAST_WORDS = timedelta(minutes=5)
-"""How long a record is pushed after the deadline that movers have; the Job lives longer still."""
+"""How long a record is pushed, at most, after the deadline that movers have."""
 _LOOK_BACK = 50
 """Commits that are searched for an earlier end of this very run."""
 
@@ -310,16 +311,21 @@ class _Run:
 
     def _publish(self, committed: _Committed, error: BackstayError | None = None) -> RunResult:
         request, run = self._request, self._run
-        published = publish(
-            run.store,
-            request.branch,
-            committed.commit,
-            put_on=committed.put_on,
-            recorded=self._find_own,
-            check=self._lease.check,
-            patience=self._patience(f"pushing {request.branch}", request.deadline + _LAST_WORDS),
-            reporter=run.reporter,
-        )
+        try:
+            published = publish(
+                run.store,
+                request.branch,
+                committed.commit,
+                put_on=committed.put_on,
+                recorded=self._find_own,
+                check=self._lease.check,
+                patience=self._patience(f"pushing {request.branch}", _last_moment(request)),
+                reporter=run.reporter,
+            )
+        except Interrupted:
+            raise
+        except BackstayError as failed:
+            raise tell_unpublished(committed.record, failed, run.reporter) from failed
         self._clean_up(_tasks_of(request, self._plan))
         if published.ours:
             return RunResult(committed.record, published.commit, error)
@@ -353,6 +359,11 @@ class _Run:
             deadline=deadline,
             stopped=self._stopped,
         )
+
+
+def _last_moment(request: RunRequest) -> datetime:
+    """When a push is given up; the Job lives longer still, also where it lives for minutes only."""
+    return request.deadline + min(_LAST_WORDS, (request.deadline - request.started) / 2)
 
 
 def _tasks_of(request: RunRequest, plan: RunPlan) -> Iterator[MoveTask]:

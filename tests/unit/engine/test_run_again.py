@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -284,11 +285,38 @@ def test_a_remote_that_stays_away_ends_the_run_at_its_deadline() -> None:
             raise Transient(f"connection refused: {', '.join(tips)}", hint="look at the server")
 
     begin = world.clock.now()
-    with pytest.raises(Transient, match="connection refused"):
+    with pytest.raises(Transient, match="connection refused") as caught:
         world.run(2, store=Away(world.remote))
+    assert f"run {RUN_IDS[1]} is not on its branch" in caught.value.message
+    assert "look at the server; its snapshots are named above" in caught.value.hint
+    (volume,) = world.log.of("volume stored and not recorded")
+    assert volume["snapshot"] == world.repository("shop").snapshots[-1].id
+    assert (volume["namespace"], volume["claim"]) == ("shop", "files")
+    (secrets,) = world.log.of("Secrets stored and not recorded")
+    assert secrets["snapshot"] == world.repository("_cluster").snapshots[-1].id
     assert 600 < (world.clock.now() - begin).total_seconds() < 1200
     assert world.mover.leftovers("shop") == (), "no mover and no key stays behind"
     assert holder(world) == ""
+    (told,) = world.run(3).record.warnings
+    assert told.startswith(f"run {RUN_IDS[1]} is not on the branch")
+
+
+def test_a_short_job_gives_up_before_its_end() -> None:
+    world = RunWorld()
+    world.remote.failures = []
+    started = world.clock.now()
+
+    class Away(FakeManifestStore):
+        def push(self, tips: Mapping[str, str]) -> None:
+            if BRANCH in tips:
+                raise Transient("connection refused")
+            super().push(tips)
+
+    deadline = started + timedelta(seconds=30)
+    request = replace(world.request(), started=started, deadline=deadline)
+    with pytest.raises(Transient):
+        execute_run(request, world.ports(store=Away(world.remote)))
+    assert world.clock.now() - started < timedelta(seconds=60)
 
 
 def test_a_run_that_is_to_stop_while_the_remote_is_away_stops() -> None:
