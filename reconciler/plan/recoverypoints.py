@@ -59,7 +59,7 @@ def choose_point(
     for point in before:
         if point.outcome in good:
             return point
-    raise _nothing(before, at, policy)
+    raise _nothing(before, points, at, policy)
 
 
 def tell_newer(points: Sequence[RecoveryPoint], chosen: RecoveryPoint, at: str) -> str:
@@ -167,12 +167,15 @@ def _end_of(at: str) -> datetime:
     return moment
 
 
-def _nothing(before: Sequence[RecoveryPoint], at: str, policy: str) -> Refused:
+def _nothing(
+    before: Sequence[RecoveryPoint], points: Sequence[RecoveryPoint], at: str, policy: str
+) -> Refused:
+    when = "" if at == "latest" else f" at or before {at}"
+    later = any(point.outcome is Outcome.COMPLETED for point in points)
     if not before:
-        when = "" if at == "latest" else f" at or before {at}"
         return Refused(
             f"policy {policy} has no recovery point{when}",
-            hint="list them with: backstay log " + policy,
+            hint=_better(points) if later else "list them with: backstay log " + policy,
         )
     partial = next((p for p in before if p.outcome is Outcome.PARTIALLY_FAILED), None)
     hint = (
@@ -182,7 +185,7 @@ def _nothing(before: Sequence[RecoveryPoint], at: str, policy: str) -> Refused:
         else "list the runs with: backstay log " + policy
     )
     return Refused(
-        f"policy {policy} has no complete recovery point; the last run,"
+        f"policy {policy} has no complete recovery point{when}; the last run,"
         f" {before[0].run_id}, is {before[0].outcome}",
-        hint=hint,
+        hint=f"{hint}; {_better(points)}" if later else hint,
     )

@@ -121,7 +121,7 @@ def test_a_date_without_dashes_passes_for_a_commit_and_the_hint_says_how() -> No
 def test_before_the_first_point_there_is_none() -> None:
     with pytest.raises(Refused, match="no recovery point at or before 2026-11-18") as caught:
         choose("2026-11-18")
-    assert "backstay log shop" in caught.value.hint
+    assert caught.value.hint == f"the newest complete one is --at {GOOD.run_id}"
     with pytest.raises(Refused, match="has no recovery point"):
         choose_point((), "latest", policy="shop", allow_partial=False)
 
@@ -133,6 +133,15 @@ def test_where_none_is_complete_the_partial_one_is_offered() -> None:
     with pytest.raises(Refused) as caught:
         choose_point((LATE,), "latest", policy="shop", allow_partial=True)
     assert "backstay log shop" in caught.value.hint
+
+
+def test_where_none_was_complete_by_then_the_newest_complete_one_is_named() -> None:
+    early = point(18, 4, Outcome.PARTIALLY_FAILED)
+    told = "no complete recovery point at or before 2026-11-18; the last run"
+    with pytest.raises(Refused, match=told) as caught:
+        choose_point((*POINTS, early), "2026-11-18", policy="shop", allow_partial=False)
+    assert f"--allow-partial would take {early.run_id}" in caught.value.hint
+    assert f"the newest complete one is --at {GOOD.run_id}" in caught.value.hint
 
 
 def test_unknown_and_ambiguous_names_are_refused() -> None:
