@@ -39,6 +39,14 @@ _RULES = (
         "compare it with `ssh-keyscan HOST` and put the right line into known_hosts of the Secret",
     ),
     _rule(
+        # GitHub, GitLab, Gitea and Bitbucket, of a deploy key that may read only
+        r"marked as read[- ]only|does ?n[o']t have write access|write access .*not granted"
+        r"|not authorized to write|read-only deploy key",
+        Refused,
+        "this key may read, and not write",
+        "allow this key to write (a deploy key has a switch for that)",
+    ),
+    _rule(
         r"no user exists for uid",
         Refused,
         "ssh needs an entry in /etc/passwd for the user it runs as",

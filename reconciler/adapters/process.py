@@ -255,7 +255,7 @@ def run(
         inherit=inherit,
     )
     with child:
-        feeder = feed(child.stdin, [stdin]) if stdin else None
+        feeder = feed(child.stdin, [stdin]) if stdin is not None else None
         chunks, size = [], 0
         while chunk := child.stdout.read1(_CHUNK):  # type: ignore[attr-defined]
             chunks.append(chunk)

@@ -16,7 +16,13 @@ from reconciler.adapters.movers import JobMover
 from reconciler.model.errors import Refused
 from reconciler.model.objects import ObjectRef
 from reconciler.model.volumes import MoveKind, MoveState, MoveTask, RepositoryAccess
-from tests.contract.cluster_suite import LeaseContract, ReaderContract, World, WriterContract
+from tests.contract.cluster_suite import (
+    LeaseContract,
+    ProbeContract,
+    ReaderContract,
+    World,
+    WriterContract,
+)
 from tests.fakes.kubekinds import kind
 from tests.rig.cluster.providers import Cluster
 
@@ -41,6 +47,10 @@ def world(cluster: Cluster, client: KubeClient) -> Iterator[World]:
 
     yield World(cluster=client, namespace=namespace, apply_as=apply_as, large=510)
     client.delete(ObjectRef(group="", kind="Namespace", name=namespace))
+
+
+class TestProbe(ProbeContract):
+    """On a real API server."""
 
 
 class TestReader(ReaderContract):

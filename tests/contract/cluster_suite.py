@@ -12,14 +12,15 @@ import pytest
 
 from reconciler.model.errors import Refused
 from reconciler.model.objects import ObjectRef, Resource
-from reconciler.ports import ClusterReader, ClusterWriter
+from reconciler.model.rights import Right
+from reconciler.ports import ClusterProbe, ClusterReader, ClusterWriter
 from tests.fakes.kubekinds import kind
 
 SPECIAL = 'quotes " and newlines\n and ünïcode \x07 and 0777'
 
 
-class Cluster(ClusterReader, ClusterWriter, Protocol):
-    """Both ports in one object, as both implementations are."""
+class Cluster(ClusterReader, ClusterWriter, ClusterProbe, Protocol):
+    """All ports in one object, as both implementations are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,34 @@ CONFIGMAP = kind("ConfigMap")
 def ref(name: str, namespace: str, *, group: str = "", kind: str = "ConfigMap") -> ObjectRef:
     """A reference, short."""
     return ObjectRef(group=group, kind=kind, namespace=namespace, name=name)
+
+
+class ProbeContract:
+    """ClusterProbe."""
+
+    def test_ones_own_rights_and_those_of_an_account(self, world: World) -> None:
+        right = Right(verb="create", resource="secrets", namespace=world.namespace)
+        assert world.cluster.may(right).allowed
+        nobody = f"system:serviceaccount:{world.namespace}:nobody"
+        assert not world.cluster.may(right, subject=nobody).allowed
+        assert not world.cluster.may(right, subject=nobody).reason.count("secret-value")
+
+    def test_a_right_on_everything_can_be_asked_for(self, world: World) -> None:
+        assert world.cluster.may(Right(verb="list", group="*", resource="*")).allowed
+
+    def test_who_asks_has_a_name(self, world: World) -> None:
+        assert world.cluster.whoami()
+
+    def test_the_servers_time_is_about_now(self, world: World) -> None:
+        first, second = world.cluster.server_time(), world.cluster.server_time()
+        assert first.tzinfo is not None
+        assert first <= second
+
+    def test_asking_stores_nothing(self, world: World) -> None:
+        world.cluster.may(Right(verb="get", resource="pods", namespace=world.namespace))
+        assert world.names(CONFIGMAP) == world.names(CONFIGMAP)
+        kinds = {resource.kind for resource in world.cluster.discover().resources}
+        assert not {kind for kind in kinds if kind.startswith("Self")}
 
 
 class ReaderContract:

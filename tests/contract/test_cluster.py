@@ -6,7 +6,13 @@ import functools
 
 import pytest
 
-from tests.contract.cluster_suite import LeaseContract, ReaderContract, World, WriterContract
+from tests.contract.cluster_suite import (
+    LeaseContract,
+    ProbeContract,
+    ReaderContract,
+    World,
+    WriterContract,
+)
 from tests.fakes.cluster import FakeCluster
 
 
@@ -15,12 +21,17 @@ def world() -> World:
     """Return a fake cluster with small pages."""
     cluster = FakeCluster(page_size=10)
     cluster.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}})
+    cluster.denied.add(("system:serviceaccount:shop:nobody", "create", "secrets"))
     return World(
         cluster=cluster,
         namespace="shop",
         apply_as=functools.partial(cluster.apply_as, force=True),
         large=25,
     )
+
+
+class TestProbe(ProbeContract):
+    """On the fake."""
 
 
 class TestReader(ReaderContract):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -15,7 +16,7 @@ from reconciler.adapters.gitnames import local_url
 from reconciler.adapters.gitstore import GitManifestStore
 from reconciler.model.errors import Bug, PushRejected, Refused
 from reconciler.model.store import Delete, FileChange, Write
-from reconciler.ports import ManifestStore
+from reconciler.ports import ManifestStore, PushProbe
 from tests.fakes.gitstore import FakeManifestStore, FakeRemote, blob_id
 
 BRANCH = "clusters/prod/shop"
@@ -23,11 +24,15 @@ OTHER = "clusters/prod/_cluster"
 WHEN = datetime(2026, 11, 21, 4, 17, 3, tzinfo=UTC)
 
 
+class Store(ManifestStore, PushProbe, Protocol):
+    """Both ports, as both implementations are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
     """Makes stores that share one remote; ``drop`` deletes a branch there."""
 
-    make: Callable[[], ManifestStore]
+    make: Callable[[], Store]
     drop: Callable[[str], None]
 
 
@@ -44,7 +49,7 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
     subprocess.run(["git", "-C", server, "config", "uploadpack.allowFilter", allowed], check=True)
     opened: list[GitManifestStore] = []
 
-    def make() -> ManifestStore:
+    def make() -> Store:
         opened.append(
             GitManifestStore(
                 local_url(server),
@@ -91,6 +96,16 @@ def test_an_empty_remote_has_no_branch_and_no_log(stores: Stores) -> None:
     assert store.tip(BRANCH) is None
     assert dict(store.branches("clusters")) == {}
     assert list(store.log(BRANCH)) == []
+
+
+def test_asking_whether_a_push_would_be_taken_pushes_nothing(stores: Stores) -> None:
+    store = stores.make()
+    store.check_push("clusters/prod/_doctor")
+    assert dict(store.branches("")) == {}
+    sha = _first(store)
+    for branch in ("clusters/prod/_doctor", "clusters/prod/mail"):
+        store.check_push(branch)
+    assert dict(stores.make().branches("")) == {BRANCH: sha}
 
 
 def test_what_one_store_pushed_another_one_reads(stores: Stores) -> None:

@@ -39,9 +39,13 @@ NOWHERE = "0" * 64
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """Backends on one storage; `prepare` makes the repository, `lock` holds an exclusive lock."""
+    """Backends on one storage; `prepare` makes the repository, `lock` holds an exclusive lock.
+
+    Those that `look` makes only read.
+    """
 
     make: Callable[[str], VolumeBackend]
+    look: Callable[[str], VolumeBackend]
     prepare: Callable[[], None]
     lock: Callable[[], AbstractContextManager[None]]
 
@@ -71,21 +75,29 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, template: Callable[[st
         storage = FakeStorage()
         return World(
             lambda password: FakeVolumeBackend(_access(url, password), storage),
+            lambda password: FakeVolumeBackend(_access(url, password), storage, read_only=True),
             lambda: _ignore(FakeVolumeBackend(_access(url, PASSWORD), storage).initialise()),
             lambda: _locked_in_memory(storage, url),
         )
     suite = tools.SUITE if request.param == "restic" else tools.NEXT_SUITE
     binary = str(tools.restic_path(suite))
 
-    def make(password: str) -> VolumeBackend:
-        access = _access(url, password)
-        cache = tmp_path / "cache"
-        return ResticRepository(access, cache_dir=cache, retry_lock="1s", binary=binary)
+    def make(password: str, *, read_only: bool = False) -> VolumeBackend:
+        return ResticRepository(
+            _access(url, password),
+            cache_dir=tmp_path / "cache",
+            retry_lock="1s",
+            read_only=read_only,
+            binary=binary,
+        )
+
+    def look(password: str) -> VolumeBackend:
+        return make(password, read_only=True)
 
     def prepare() -> None:
         shutil.copytree(template(binary), url)
 
-    return World(make, prepare, lambda: held_lock(binary, Path(url), tmp_path / "cache"))
+    return World(make, look, prepare, lambda: held_lock(binary, Path(url), tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -190,6 +202,23 @@ def test_an_exclusive_lock_of_somebody_else_is_named(
         with pytest.raises(RepositoryLocked):
             backend.backup_folder(folder, host=HOST, tags=TAGS)
     assert backend.snapshots() == ()
+
+
+def test_locks_are_told_and_stop_nobody_who_only_looks(
+    world: World, backend: VolumeBackend
+) -> None:
+    assert backend.locks() == ()
+    with world.lock():
+        (lock,) = world.make(PASSWORD).locks()
+        assert lock.exclusive
+        assert lock.host
+        assert datetime.now(UTC) - lock.time < timedelta(minutes=5)
+        looking = world.look(PASSWORD)
+        assert looking.open() == world.look(PASSWORD).open()
+        assert looking.snapshots() == ()
+        assert len(looking.locks()) == 1, "whoever only looks leaves no lock"
+    with pytest.raises(WrongPassword):
+        world.make("another-password").locks()
 
 
 def test_a_folder_comes_back_as_it_was(

@@ -136,3 +136,13 @@ def test_a_stream_is_written_and_read_side_by_side() -> None:
             child.stdin.flush()
             assert child.stdout.readline() == b"%d\n" % size
         assert child.wait().code == 0
+
+
+def test_an_empty_stdin_is_closed_too() -> None:
+    assert process.run(["cat"], env=PATH, stdin=b"", deadline=10).stdout == b""
+
+
+def test_everything_that_runs_can_be_ended_at_once() -> None:
+    with process.Child(["sleep", "60"], env=PATH, deadline=60) as child:
+        process.end_all()
+        assert child.wait().code == -15

@@ -27,6 +27,18 @@ SEEN: list[tuple[str, type[BackstayError], str]] = [
         Refused,
         "refused the SSH key",
     ),
+    (
+        ("ERROR: The key you are authenticating with has been marked as read only.\n"
+        "fatal: Could not read from remote repository."),
+        Refused,
+        "may read, and not write",
+    ),
+    (
+        ("remote: ERROR: This deploy key does not have write access to this project.\n"
+        "fatal: Could not read from remote repository."),
+        Refused,
+        "may read, and not write",
+    ),
     ("No user exists for uid 10001\nfatal: Could not read from remote", Refused, "/etc/passwd"),
     (
         "ERROR: Repository not found.\nfatal: Could not read from remote repository.",
