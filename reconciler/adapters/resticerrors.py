@@ -32,6 +32,7 @@ class Cause(Enum):
     DENIED = "the storage refuses the credentials"
     BAD_URL = "the URL is not one that restic understands"
     TAKEN = "there is a repository already"
+    HALF_MADE = "whoever began to make the repository did not end it"
     NO_SNAPSHOT = "no such snapshot or path"
     DISK_FULL = "a disk is full"
     AWAY = "the storage does not answer"
@@ -59,6 +60,7 @@ _SENTENCES: tuple[tuple[Cause, str], ...] = (
     (Cause.NO_BUCKET, r"bucket does not exist|NoSuchBucket"),
     (Cause.DENIED, _DENIED),
     (Cause.BAD_URL, _BAD_URL),
+    (Cause.HALF_MADE, r"already contains keys"),
     (Cause.TAKEN, r"config file already exists|already initialized"),
     (
         Cause.NO_SNAPSHOT,
@@ -126,6 +128,13 @@ def _by_cause(cause: Cause, where: str, said: str, code: int) -> BackstayError:
             return Refused(f"{where}: {said}", hint="correct the repository's URL")
         case Cause.TAKEN:
             return Refused(f"{where}: {said}", hint="open it; a repository is made only once")
+        case Cause.HALF_MADE:
+            return Refused(
+                f"{where} has keys and no config: {said}",
+                hint="a process that made it was killed half-way, or its file 'config' was lost. If"
+                " it holds nothing else (no file below data/ or snapshots/), remove its folder"
+                " keys/ and run again",
+            )
         case Cause.NO_SNAPSHOT:
             return Refused(f"{where}: {said}", hint="list what is there with 'restic snapshots'")
         case Cause.DISK_FULL:

@@ -8,6 +8,7 @@ once with nothing but the next run; movers go on meanwhile, or end, as they woul
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +16,8 @@ import pytest
 
 from reconciler.capture import message, record
 from reconciler.engine.run import RunResult, execute_run
-from reconciler.model.run import Outcome, RunRecord
+from reconciler.model.errors import WrongPassword
+from reconciler.model.run import FailureRecord, Outcome, RunRecord
 from tests.unit.engine.job_world import JobWorld
 from tests.unit.engine.killing import WRITES, Killed, Life, Point
 from tests.unit.engine.run_world import (
@@ -28,6 +30,7 @@ from tests.unit.engine.run_world import (
     put_shop,
 )
 
+LOCKED_OUT = WrongPassword("wrong password for restic repository main")
 SPACES = ("shop", "shop-two")
 VOLUMES = {("shop", "files"), ("shop", "more"), ("shop-two", "files")}
 
@@ -63,10 +66,24 @@ class Pods:
         return result
 
 
-def find_points() -> list[Point]:
+def after_one(world: JobWorld) -> JobWorld:
+    """The same after its first run."""
+    world.run()
+    world.working = 2
+    return world
+
+
+def make_locked_out() -> JobWorld:
+    """A world after its first run, whose repositories don't open any more."""
+    world = after_one(make_world())
+    world.storage.failure = LOCKED_OUT
+    return world
+
+
+def find_points(make: Callable[[], JobWorld] = make_world, number: int = 1) -> list[Point]:
     """Every place to die of one whole run that nobody disturbs."""
     life = Life()
-    Pods(make_world()).live(1, "run-1-a", life)
+    Pods(make()).live(number, f"run-{number}-a", life)
     after = [replace(point, after=True) for point in life.calls if point.call.split()[0] in WRITES]
     return sorted({*life.calls, *after})
 
@@ -84,10 +101,18 @@ CHANGES = [point for point in POINTS if point.call.split()[0] in (*WRITES, "slee
 TREE = undisturbed()
 
 
-def die(world: JobWorld, point: Point) -> None:
+LATER = [
+    point
+    for point in find_points(lambda: after_one(make_world()), 2)
+    if point.call.split()[0] in (*WRITES, "sleep", "finish")
+]
+LOCKED = find_points(make_locked_out, 2)
+
+
+def die(world: JobWorld, point: Point, number: int = 1) -> None:
     life = Life(point)
     with pytest.raises(Killed):
-        Pods(world).live(1, "run-1-a", life)
+        Pods(world).live(number, f"run-{number}-a", life)
     assert life.dead
 
 
@@ -176,3 +201,34 @@ def test_i11_killed_for_good(point: Point) -> None:
     assert len(told) == (held and not before), "who left no record is named, once"
     Pods(world).live(3, "run-3-a", Life())
     assert records(world)[0].warnings == ()
+
+
+@pytest.mark.parametrize("point", LATER, ids=str)
+def test_i11_a_later_run_is_killed_and_started_again(point: Point) -> None:
+    world = after_one(make_world())
+    world.cluster.put(manifest("ConfigMap", "new"))
+    world.cluster.remove(manifest("ConfigMap", "settings", "shop-two"))
+    die(world, point, 2)
+    Pods(world).live(2, "run-2-b", Life())
+    assert [made.name for made in records(world)] == [RUN_IDS[1], RUN_IDS[0]]
+    assert_whole(world, records(world)[0])
+    counts = records(world)[0].objects
+    assert (counts.created, counts.changed, counts.deleted) == (1, 0, 1)
+    changed = {"_run.yaml", "shop/configmap/new.yaml", "shop-two/configmap/settings.yaml"}
+    assert world.changed_paths() == changed
+    assert world.traces() == []
+
+
+@pytest.mark.parametrize("point", LOCKED, ids=str)
+def test_i11_a_failing_run_is_killed_and_started_again(point: Point) -> None:
+    world = make_locked_out()
+    die(world, point, 2)
+    result = Pods(world).live(2, "run-2-b", Life())
+    assert [made.name for made in records(world)] == [RUN_IDS[1], RUN_IDS[0]]
+    assert result.record.failure == FailureRecord(reason="WrongPassword", exit_code=12)
+    assert result.record.outcome is Outcome.FAILED
+    assert_clean(world)
+    world.storage.failure = None
+    Pods(world).live(3, "run-3-a", Life())
+    assert_whole(world, records(world)[0])
+    assert_clean(world)
