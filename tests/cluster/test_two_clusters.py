@@ -1,0 +1,171 @@
+"""Two clusters with the same two repositories, and a cluster of two nodes.
+
+The second one has two nodes and an application with one volume on each. It uses the servers of
+`stage`: one policy repository, one manifest repository, one storage.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from reconciler.model import naming
+from reconciler.model.run import Outcome
+from reconciler.model.volumes import MoveKind
+from tests.rig.cluster import providers, session
+from tests.rig.cluster.errors import RigError
+from tests.rig.cluster.images import BUSYBOX
+from tests.rig.stage import Stage, faults
+from tests.rig.stage.runs import BRANCH, Run, run_again
+from tests.rig.stage.stage import CAPTURES
+
+NAME = "second"
+OWN = f"clusters/{NAME}/shop"
+FAR = "node-2"
+PLACES = {"near": "node-1", "far": FAR}
+"""Claim and Deployment of this name → its node."""
+
+
+def application() -> str:
+    """A namespace with a pod and a volume on each node."""
+    made: list[object] = [{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}]
+    for name, node in PLACES.items():
+        metadata = {"name": name, "namespace": "shop"}
+        claim = {
+            "accessModes": ["ReadWriteOnce"],
+            "resources": {"requests": {"storage": "10Mi"}},
+        }
+        container = {
+            "name": "main",
+            "image": BUSYBOX,
+            "command": ["sh", "-c", f"echo {name} > /data/name; exec sleep 2147483647"],
+            "volumeMounts": [{"name": "data", "mountPath": "/data"}],
+        }
+        pod = {
+            "nodeSelector": {"kubernetes.io/hostname": node},
+            "terminationGracePeriodSeconds": 0,
+            "containers": [container],
+            "volumes": [{"name": "data", "persistentVolumeClaim": {"claimName": name}}],
+        }
+        spec = {
+            "replicas": 1,
+            "strategy": {"type": "Recreate"},
+            "selector": {"matchLabels": {"app": name}},
+            "template": {"metadata": {"labels": {"app": name}}, "spec": pod},
+        }
+        made += [
+            {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": metadata}
+            | {"spec": claim},
+            {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata} | {"spec": spec},
+        ]
+    return json.dumps({"apiVersion": "v1", "kind": "List", "items": made})
+
+
+@pytest.fixture(scope="module")
+def second(stage: Stage, first: Run, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """Install Backstay as cluster `second`, beside the stage's."""
+    with session.opened(NAME, nodes=2) as cluster:
+        provider = cluster.provider
+        if not isinstance(provider, providers.Built):
+            raise RigError("a second cluster can't be had where one is given")
+        provider.reach(stage.cluster.host_address)
+        made = Stage(cluster, tmp_path_factory.mktemp(NAME), name=NAME)
+        made.share_servers(stage)
+        made.load_image()
+        made.kubectl("apply", "-f", "-", stdin=application())
+        made.install()
+        for name in PLACES:
+            done = ("rollout", "status", f"deploy/{name}", "--timeout=180s")
+            made.kubectl("-n", "shop", *done, timeout=200)
+        there = "the CronJob is there"
+        made.wait(there, lambda: made.exists("cronjob", "backstay-shop"), seconds=120)
+        yield made
+
+
+def branches(stage: Stage) -> dict[str, str]:
+    """Branch → commit of the manifest repository."""
+    shape = "--format=%(refname:lstrip=2) %(objectname)"
+    listed = stage.git("for-each-ref", shape, "refs/heads", cwd=stage.sshd.path(CAPTURES))
+    return dict(line.split() for line in listed.splitlines())
+
+
+def urls_of(run: Run) -> set[str]:
+    """The restic repositories that a run copied volumes to."""
+    return {v.repository.url for v in run.volumes().values() if v.repository}
+
+
+def nodes_of_mover(stage: Stage, run_id: str, claim: str) -> list[str]:
+    """The nodes of its pods, oldest first; from events, because the pods are gone by now."""
+    job = naming.mover_name(run_id, "shop", claim, MoveKind.BACKUP.value)
+    placed = [
+        event
+        for event in stage.objects("-n", "shop", "events")
+        if event.get("reason") == "Scheduled" and event["involvedObject"]["name"].startswith(job)
+    ]
+    placed.sort(key=lambda event: str(event.get("eventTime") or event["firstTimestamp"]))
+    return [str(event["message"]).rsplit(" ", 1)[-1] for event in placed]
+
+
+def test_each_cluster_writes_its_own_branches(stage: Stage, second: Stage, first: Run) -> None:
+    before = branches(stage)
+    assert {branch for branch in before if NAME in branch} == set()
+    ours, theirs = faults.start_run(stage), faults.start_run(second)  # at the same time
+    assert (ours.finish().code, theirs.finish().code) == (0, 0)
+    after = branches(stage)
+    assert set(after) - set(before) == {OWN, f"clusters/{NAME}/_cluster"}
+    changed = {branch for branch in before if after[branch] != before[branch]}
+    assert changed == {BRANCH}
+    mine, yours = Run(stage), Run(second)
+    assert (mine.record.cluster.name, yours.record.cluster.name) == ("demo", NAME)
+    assert mine.record.cluster.uid != yours.record.cluster.uid
+    assert (mine.record.name, yours.record.name) == (ours.run_id, theirs.run_id)
+    assert mine.record.policy.revision == yours.record.policy.revision
+    assert set(yours.volumes()) == set(PLACES)
+    assert not set(mine.volumes()) & set(PLACES)
+    assert urls_of(mine) == {f"{stage.repository_prefix}demo/shop"}
+    assert urls_of(yours) == {f"{stage.repository_prefix}{NAME}/shop"}
+    # The other's recovery points are there to be read, by its name, and by nobody else's.
+    assert theirs.run_id not in stage.backstay("log", "shop").stdout
+    assert theirs.run_id in second.backstay("log", "shop").stdout
+
+
+def test_a_volume_is_copied_on_the_node_where_it_is(second: Stage) -> None:
+    after = run_again(second)
+    assert after.record.outcome is Outcome.COMPLETED
+    for claim, node in PLACES.items():
+        assert nodes_of_mover(second, after.record.name, claim) == [node]
+        snapshot = str(after.volumes()[claim].snapshot)
+        said = second.restic_output("shop", "dump", snapshot, f"/data/{claim}/name")
+        assert said.decode().strip() == claim
+
+
+def test_a_node_is_drained_while_its_volume_is_copied(second: Stage) -> None:
+    drain = ("drain", FAR, "--ignore-daemonsets", "--delete-emptydir-data", "--force")
+    started = faults.start_run(second)
+    started.wait_for("capturing")
+    try:
+        with faults.s3_frozen(second):
+            second.wait("movers are at work", lambda: len(started.movers()) == len(PLACES))
+            mover = naming.mover_name(started.run_id, "shop", "far", MoveKind.BACKUP.value)
+            second.wait("the mover copies", lambda: running(second, mover), seconds=300)
+            second.kubectl(*drain, "--timeout=200s", timeout=230)
+        ended = started.finish()
+    finally:
+        second.kubectl("uncordon", FAR)
+    assert ended.code == 0, ended.said
+    after = Run(second)
+    assert after.record.name == started.run_id
+    assert after.record.outcome is Outcome.COMPLETED
+    assert nodes_of_mover(second, started.run_id, "far") == [FAR, FAR]  # evicted, and again
+    assert nodes_of_mover(second, started.run_id, "near") == ["node-1"]
+    far = [found for found in faults.snapshots(second, "shop", started.run_id)
+           if found["paths"] == ["/data/far"]]  # fmt: skip
+    assert after.volumes()["far"].snapshot in {found["id"] for found in far}
+
+
+def running(stage: Stage, job: str) -> bool:
+    """Whether a pod of a Job has begun."""
+    pods = stage.objects("-n", "shop", "pods", "-l", f"batch.kubernetes.io/job-name={job}")
+    return any(pod["status"]["phase"] == "Running" for pod in pods)
