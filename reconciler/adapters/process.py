@@ -165,6 +165,11 @@ class Child:
         self._close_stdin()
         self._end_of_life(code)
 
+    def ask_to_end(self) -> None:
+        """SIGTERM for the process and its children; whoever reads from it sees the end."""
+        if self._process.poll() is None:
+            self._signal(signal.SIGTERM)
+
     def kill(self) -> None:
         """Ends the process and its children at once, with no chance to write anything more."""
         self._signal(signal.SIGKILL)
@@ -275,9 +280,9 @@ def run(
 
 
 def end_all() -> None:
-    """Ends every process that still runs: for a command that leaves threads behind."""
+    """Asks every process that still runs to end: for a command that leaves threads behind."""
     for child in tuple(_living):
-        child.stop()
+        child.ask_to_end()
 
 
 def feed(pipe: IO[bytes], chunks: Iterable[bytes]) -> threading.Thread:

@@ -28,7 +28,7 @@ def ask_policies(facts: Facts) -> Iterator[Finding]:
         files = facts.ports.source().fetch(_remembered(facts) or None)
     except BackstayError as error:
         yield failed("git/policies", error, where)
-        return
+        raise
     if not files.path_found:
         yield Finding(
             id="git/policies",
@@ -116,7 +116,7 @@ def ask_manifests(facts: Facts) -> Iterator[Finding]:
         found = store.branches(f"clusters/{name}/")
     except BackstayError as error:
         yield failed("git/manifests", error, where)
-        return
+        raise
     facts.found_store = store
     facts.found_branches = {
         branch: tip
@@ -145,8 +145,9 @@ def ask_branch(facts: Facts) -> Iterator[Finding]:
     """The marker says which cluster writes here."""
     name = facts.config.cluster.name
     where = f"branch clusters/{name}/_cluster"
+    store = facts.store
     try:
-        branch = load_cluster_branch(facts.store, name)
+        branch = load_cluster_branch(store, name)
     except BackstayError as error:
         yield failed("git/cluster", error, where)
         return
