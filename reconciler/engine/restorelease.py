@@ -34,6 +34,25 @@ def hold_restore(
     A holder that ``is_dead`` knows loses it at once; any other one that died, after `DURATION`.
     """
     where = namespace if reader.get(kinds.NAMESPACES, namespace) is not None else _FALLBACK
+    if where != _FALLBACK and reader.get(kinds.LEASES, LEASE, namespace=_FALLBACK) is not None:
+        # A restore that began before the installation holds that one until it ends.
+        _acquire(writer, _FALLBACK, holder, is_dead)
+        writer.release_lease(_FALLBACK, LEASE, holder)
+    _acquire(writer, where, holder, is_dead)
+    with keep_lease(
+        writer,
+        reporter,
+        namespace=where,
+        name=LEASE,
+        holder=holder,
+        lost_hint="it stopped where it was; restore again, it goes on from there",
+    ) as check:
+        yield check
+
+
+def _acquire(
+    writer: ports.ClusterWriter, where: str, holder: str, is_dead: Callable[[str], bool]
+) -> None:
     held_by = writer.acquire_lease(where, LEASE, holder, seconds=DURATION)
     if held_by != holder and is_dead(held_by):
         held_by = writer.acquire_lease(where, LEASE, holder, seconds=DURATION, take_from=held_by)
@@ -44,12 +63,3 @@ def hold_restore(
             hint=f"wait until it ends; if it was killed, its Lease is free after {DURATION} s",
             retry_after=DURATION,
         )
-    with keep_lease(
-        writer,
-        reporter,
-        namespace=where,
-        name=LEASE,
-        holder=holder,
-        lost_hint="it stopped where it was; restore again, it goes on from there",
-    ) as check:
-        yield check

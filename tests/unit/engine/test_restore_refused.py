@@ -203,6 +203,24 @@ def test_before_the_installation_the_lease_lies_in_default() -> None:
     assert "default" in leases
 
 
+def test_one_that_began_before_the_installation_is_waited_for() -> None:
+    world = lost_world()
+    home = manifest("Namespace", SYSTEM, "")
+    world.cluster.remove(home)
+
+    def install(task: MoveTask) -> MoveResult:
+        world.cluster.put(home)
+        other = world.restore(holder="laptop/2")
+        with pytest.raises(Waiting, match="laptop/1 holds the Lease default/backstay-restore"):
+            other.execute(other.plan())
+        return world.move(task)
+
+    world.mover._effect = install
+    assert world.restored().filled == 1
+    other = world.restore(holder="laptop/2")
+    assert other.execute(other.plan()).created == 0
+
+
 def test_a_claim_that_a_pod_waits_for_is_not_made_under_it() -> None:
     world = RunWorld()
     world.run()
