@@ -13,7 +13,7 @@ import traceback
 
 import click
 
-from reconciler.model.errors import BackstayError, Bug, Interrupted, InvalidInput
+from reconciler.model.errors import BackstayError, Bug, Interrupted, InvalidInput, UsageError
 
 VERBS: dict[str, tuple[str, str]] = {
     "adopt": (
@@ -134,6 +134,12 @@ def show_error(error: BackstayError, *, as_json: bool) -> None:
         print(f"hint: {error.hint}", file=sys.stderr)
 
 
+def _help_of(error: click.ClickException) -> str:
+    """Where to read on after wrong usage: the command's own help."""
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"{context.command_path if context else 'backstay'} --help"
+
+
 def run(arguments: list[str]) -> int:
     """Runs the command line and returns the exit code; prints what went wrong."""
     as_json = wants_json(arguments)
@@ -143,7 +149,10 @@ def run(arguments: list[str]) -> int:
         show_error(Interrupted("interrupted"), as_json=as_json)
         return Interrupted.exit_code
     except click.ClickException as error:
-        error.show()
+        if as_json:
+            show_error(UsageError(error.format_message(), hint=_help_of(error)), as_json=True)
+        else:
+            error.show()
         return error_code(2, arguments)
     except BackstayError as error:
         show_error(error, as_json=as_json)

@@ -48,6 +48,25 @@ def test_a_kubeconfig_that_is_there_and_no_file(
             wiring.cluster(None)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message", "hint"),
+    [
+        (["restore", "-o", "json"], "Missing argument 'POLICY'.", "backstay restore --help"),
+        (["restore", "shop", "--bogus", "-o", "json"], "No such option", "backstay restore --help"),
+        (["restore", "shop", "-ojson", "--map-namespace", "x"], "not FROM=TO", "shop=shop2"),
+        (["bakcup", "--output=json"], "No such command", "backstay --help"),
+    ],
+)
+def test_wrong_usage_as_json(
+    arguments: list[str], message: str, hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(arguments) == 2
+    document = json.loads(capsys.readouterr().err)
+    assert message in document["message"]
+    assert hint in document["hint"]
+    assert (document["reason"], document["exitCode"]) == ("Usage", 2)
+
+
 def test_error_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     problem = errors.Problem(file="a.yaml", line=3, column=5, message="unknown field")
     main.show_error(errors.InvalidInput([problem]), as_json=True)
