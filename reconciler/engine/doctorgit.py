@@ -195,7 +195,13 @@ def _unmarked(facts: Facts, where: str) -> Finding:
 
 def split_branches(facts: Facts) -> Sequence[tuple[str, Task]]:
     """One task for each branch of a policy, also of one that is no longer in Git."""
+    if not facts.branches:
+        return [("", _no_branch)]
     return [(f"branch {name}", _branch_task(name)) for name in sorted(facts.branches)]
+
+
+def _no_branch(_: Facts) -> Iterator[Finding]:
+    yield Finding(id="git/branches", level=Level.OK, message="no run was recorded yet")
 
 
 def _branch_task(name: str) -> Task:

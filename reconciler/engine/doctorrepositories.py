@@ -107,7 +107,14 @@ def ask_secrets(facts: Facts) -> Iterator[Finding]:
 
 def split_repositories(facts: Facts) -> Sequence[tuple[str, Task]]:
     """One task for each repository."""
-    return [(f"{one.place} at {one.url}", _task(one)) for one in targets(facts)]
+    found = targets(facts)
+    if not found:
+        return [("", _none)]
+    return [(f"{one.place} at {one.url}", _task(one)) for one in found]
+
+
+def _none(_: Facts) -> Iterator[Finding]:
+    yield Finding(id="repositories/open", level=Level.OK, message="no policy names a Repository")
 
 
 def _task(target: Target) -> Task:
@@ -230,10 +237,13 @@ def _unopened(facts: Facts, target: Target, where: str, error: BackstayError) ->
 
 def ask_named_snapshots(facts: Facts) -> Iterator[Finding]:
     """Does restic still list what the newest good record of each policy names?"""
+    _ = facts.branches  # raises where nobody could ask for them: no record is then known
+    asked = False
     for branch, points in sorted(facts.points.items()):
         good = [p for p in points if p.outcome in (Outcome.COMPLETED, Outcome.PARTIALLY_FAILED)]
         if not good or facts.policy not in ("", branch.rpartition("/")[2]):
             continue
+        asked = True
         record = read_record(facts.store, good[0].commit)
         named = _named(record)
         closed = sorted({key for key in named if key[0] not in facts.snapshots})
@@ -257,6 +267,10 @@ def ask_named_snapshots(facts: Facts) -> Iterator[Finding]:
             where=f"run {record.name}",
             message=message,
             hint=hint,
+        )
+    if not asked and not facts.failed_branches:
+        yield Finding(
+            id="repositories/snapshots", level=Level.OK, message="there is no recovery point yet"
         )
 
 
@@ -307,6 +321,7 @@ def _not_opened(facts: Facts, identifier: str) -> Finding:
 
 
 def _orphans(facts: Facts) -> Iterator[Finding]:
+    _ = facts.branches
     if facts.failed_branches:
         yield Finding(
             id="leftovers/snapshots",
