@@ -163,6 +163,11 @@ def route_to_nodes(network: Network, nodes: int, *, machine: Machine | None, ski
         batch(*wanted, inside=machine)
 
 
+def lead(machine: Machine, network: Network, address: IPv4Address) -> None:
+    """Route one more address of the host, which must be this machine's, by the host's own."""
+    batch(f"route replace {address}/32 via {network.host} dev eth0", inside=machine)
+
+
 def remove_bridge(network: Network) -> None:
     """Remove the bridge and every port of it; addresses and routes go with them."""
     ports = [link["ifname"] for link in links() if link.get("master") == network.bridge]

@@ -7,10 +7,11 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Protocol
 
-from tests.rig.cluster import images, lifecycle, paths, shell
+from tests.rig.cluster import images, lifecycle, network, paths, shell
 from tests.rig.cluster.errors import RigError
 from tests.rig.cluster.instance import Instance
 from tests.rig.cluster.processes import Process
@@ -61,6 +62,11 @@ class Built:
         """Import it on every node."""
         for node in self.instance.members():
             node.load(oci_archive, name)
+
+    def reach(self, address: str) -> None:
+        """Let its nodes and pods reach another address of this machine: another cluster's host."""
+        for node in self.instance.members():
+            network.lead(node.machine, self.instance.network, IPv4Address(address))
 
     def close(self) -> None:
         """Leave nothing behind."""

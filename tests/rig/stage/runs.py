@@ -10,6 +10,7 @@ from tests.rig.cluster.errors import RigError
 from tests.rig.stage.stage import CAPTURES, Stage
 
 BRANCH = "clusters/demo/shop"
+"""The branch of a stage that is called demo, as most are."""
 
 
 class Run:
@@ -18,7 +19,8 @@ class Run:
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
         self.bare = stage.sshd.path(CAPTURES)
-        self.commit = stage.git("rev-parse", BRANCH, cwd=self.bare).strip()
+        branch = f"clusters/{stage.name}/shop"
+        self.commit = stage.git("rev-parse", branch, cwd=self.bare).strip()
         self.record: RunRecord = record.parse_record(self.file("_run.yaml"))
 
     def file(self, path: str) -> bytes:

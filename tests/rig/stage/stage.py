@@ -63,6 +63,11 @@ class Stage:
             self.sshd.create(repository)
         self.s3 = seaweedfs.start(self.folder / "s3", address=self.cluster.host_address)
 
+    def share_servers(self, other: Stage) -> None:
+        """Uses those of another stage, whose cluster's host address this one's pods must reach."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.sshd, self.s3 = other.sshd, other.s3
+
     def start_proxies(self) -> Detours:
         """Lets all that Backstay does with this cluster, S3 and captures pass a proxy.
 
