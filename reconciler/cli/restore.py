@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,10 @@ _HOURS = 12
     help="latest, a time (2026-11-21T02:00:00Z), a date (its end, UTC), a run or a commit.",
 )  # fmt: skip
 @click.option(
+    "--namespace", "only", multiple=True, metavar="NAME",
+    help="Restore this captured namespace and what it needs, not all. May be repeated.",
+)  # fmt: skip
+@click.option(
     "--map-namespace", "mapped", multiple=True, metavar="FROM=TO",
     help="Restore namespace FROM as TO, beside the original. May be repeated.",
 )  # fmt: skip
@@ -41,8 +46,9 @@ _HOURS = 12
 @wiring.context_option
 @wiring.output_option
 def command(
-    policy: str, at: str, mapped: tuple[str, ...], allow_partial: bool, yes: bool,
-    plan_only: bool, config_file: Path, kubeconfig: Path | None, context: str | None, output: str,
+    policy: str, at: str, only: tuple[str, ...], mapped: tuple[str, ...], allow_partial: bool,
+    yes: bool, plan_only: bool, config_file: Path, kubeconfig: Path | None, context: str | None,
+    output: str,
 ) -> int:  # fmt: skip
     """Restore what POLICY protects to the state of a recovery point.
 
@@ -73,6 +79,7 @@ def command(
             at=at,
             allow_partial=allow_partial,
             map_namespaces=names,
+            only_namespaces=only,
             deadline=clock.now() + timedelta(hours=_HOURS),
             namespace=wiring.own_namespace(),
             holder=holders.this_process(),
@@ -86,7 +93,7 @@ def command(
         result = None
         if not plan.empty:
             _ask(yes)
-            result = execute(restore, plan)
+            result = execute(restore, plan, only=only)
     _tell(plan, result, output)
     return PartialFailure.exit_code if plan.lacking else 0
 
@@ -110,7 +117,7 @@ def _ask(yes: bool) -> None:
         raise Interrupted("not restored")
 
 
-def execute(restore: Restore, plan: RestorePlan) -> RestoreResult:
+def execute(restore: Restore, plan: RestorePlan, *, only: Sequence[str] = ()) -> RestoreResult:
     """Does it. An interrupt (Ctrl-C) becomes Interrupted that says what goes on without us."""
     try:
         return restore.execute(plan)
@@ -119,6 +126,8 @@ def execute(restore: Restore, plan: RestorePlan) -> RestoreResult:
         where = ", ".join(sorted({fill.namespace for fill in filling}))
         movers = f"; movers may still be at work in {where}, with their keys" if where else ""
         options = "" if plan.outcome == Outcome.COMPLETED else " --allow-partial"
+        for name in only:
+            options += f" --namespace {name}"
         for source, target in sorted(plan.mapping.items()):
             options += f" --map-namespace {source}={target}"
         raise Interrupted(

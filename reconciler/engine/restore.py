@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from reconciler.engine.context import policy_branch
 from reconciler.engine.mappedpoint import rename_point
+from reconciler.engine.narrowing import narrow_point
 from reconciler.engine.restorecontext import RestorePorts, RestoreRequest, RestoreResult
 from reconciler.engine.restorecreate import Creator
 from reconciler.engine.restorefill import Filler, make_tasks
@@ -78,7 +79,7 @@ class Restore:
     def _renamed(self, content: PointContent) -> PointContent:
         request = self._request
         return rename_point(
-            content,
+            narrow_point(content, request.only_namespaces),
             request.map_namespaces,
             self._world.reader,
             served_kinds(self._discover().resources) if request.map_namespaces else {},

@@ -42,6 +42,8 @@ class RestoreRequest:
     """Who restores, as the Lease names it."""
     map_namespaces: Mapping[str, str] = field(default_factory=dict)
     """Captured namespace → the one that its copy goes to; all others go to where they were."""
+    only_namespaces: tuple[str, ...] = ()
+    """Captured namespaces that are restored, with what these need; none named is all of them."""
     workers: int = 12
     """How many objects are created at a time."""
     is_dead: Callable[[str], bool] = _nobody

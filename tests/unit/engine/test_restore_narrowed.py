@@ -1,0 +1,98 @@
+"""A part of a recovery point: these namespaces and what they need, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from reconciler.engine.restore import Restore
+from reconciler.model.errors import UsageError
+from reconciler.model.restore import RestoreAction
+from tests.unit.engine.run_world import RunWorld, manifest, put_shop
+
+RBAC = "rbac.authorization.k8s.io/v1"
+
+
+def world_of_two() -> RunWorld:
+    """`shop` and `shop-two`, each with a binding of its own; captured, and lost."""
+    world = RunWorld()
+    put_shop(world.cluster, "shop-two")
+    for name in ("shop", "shop-two"):
+        account = {"kind": "ServiceAccount", "name": "default", "namespace": name}
+        role = {"kind": "ClusterRole", "name": f"role-{name}"}
+        world.cluster.put(manifest(f"{RBAC}/ClusterRole", f"role-{name}", ""))
+        world.cluster.put(
+            manifest(f"{RBAC}/ClusterRoleBinding", name, "", subjects=[account], roleRef=role)
+        )
+    world.run()
+    for name in ("shop", "shop-two"):
+        world.cluster.remove(manifest("Namespace", name, ""))
+        world.cluster.remove(manifest(f"{RBAC}/ClusterRoleBinding", name, ""))
+        world.cluster.remove(manifest(f"{RBAC}/ClusterRole", f"role-{name}", ""))
+    world.cluster.writes.clear()
+    world.data.clear()
+    return world
+
+
+def narrowed(world: RunWorld, *only: str, **names: str) -> Restore:
+    restore = world.restore()
+    restore._request = replace(restore._request, only_namespaces=only, map_namespaces=names)
+    return restore
+
+
+def test_only_what_is_asked_for_comes_back() -> None:
+    world = world_of_two()
+    restore = narrowed(world, "shop-two")
+    plan = restore.plan()
+    assert {step.ref.namespace for step in plan.steps} == {"", "shop-two"}
+    names = [step.ref.name for step in plan.steps if not step.ref.namespace]
+    assert sorted(names) == ["role-shop-two", "shop-two", "shop-two"]
+    assert [(fill.namespace, fill.claim) for fill in plan.fills] == [("shop-two", "files")]
+    assert plan.notes == ("only shop-two, of 2 namespaces in this recovery point",)
+    result = restore.execute(plan)
+    assert (result.created, result.filled) == (plan.count(RestoreAction.CREATE), 1)
+    assert list(world.data) == [("shop-two", "files")]
+    assert narrowed(world, "shop-two").plan().empty
+    assert not narrowed(world, "shop").plan().empty
+
+
+def test_without_names_all_of_it_comes_back() -> None:
+    world = world_of_two()
+    both, none = narrowed(world, "shop", "shop-two").plan(), narrowed(world).plan()
+    assert both.steps == none.steps
+    assert both.fills == none.fills
+
+
+def test_a_part_can_be_copied() -> None:
+    world = world_of_two()
+    plan = narrowed(world, "shop", shop="shop3").plan()
+    assert {step.ref.namespace for step in plan.steps} == {"", "shop3"}
+    with pytest.raises(UsageError, match="no namespace shop-two"):
+        narrowed(world, "shop", **{"shop-two": "x"}).plan()
+
+
+def test_a_namespace_that_is_not_there_is_refused_with_those_that_are() -> None:
+    with pytest.raises(UsageError, match="no namespace shopp") as caught:
+        narrowed(world_of_two(), "shopp").plan()
+    assert caught.value.hint == "this recovery point has: shop, shop-two"
+
+
+def test_definitions_come_with_the_kinds_that_need_them() -> None:
+    world = RunWorld()
+    put_shop(world.cluster, "shop-two")
+    for kind, namespace in (("Coupon", "shop"), ("Ticket", "shop-two")):
+        spec = {
+            "group": "x.org", "scope": "Namespaced",
+            "names": {"kind": kind, "plural": f"{kind}s".lower()},
+            "versions": [{"name": "v1", "served": True, "storage": True}],
+        }  # fmt: skip
+        name = f"{kind}s.x.org".lower()
+        world.cluster.put(
+            manifest("apiextensions.k8s.io/v1/CustomResourceDefinition", name, "", spec=spec)
+        )
+        world.cluster.put(manifest(f"x.org/v1/{kind}", "a", namespace))
+    world.run()
+    plan = narrowed(world, "shop-two").plan()
+    definitions = [s.ref.name for s in plan.steps if s.ref.kind == "CustomResourceDefinition"]
+    assert definitions == ["tickets.x.org"]
