@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from reconciler import ports
 from reconciler.capture import emitter, paths
+from reconciler.engine.copyprotection import tell_protection
 from reconciler.engine.observe import read_all
 from reconciler.engine.renaming import Renaming
 from reconciler.engine.restoresource import PointContent
@@ -33,7 +34,8 @@ def rename_point(
 ) -> PointContent:
     """The content as copies; unchanged without ``names``. Raises UsageError where they don't fit.
 
-    Reads all Services and Ingresses of the cluster. ``guarded`` is Backstay's own namespace.
+    Reads all Services and Ingresses of the cluster, and Backstay's schedules. ``guarded`` is
+    Backstay's own namespace.
     """
     if not names:
         return content
@@ -44,6 +46,7 @@ def rename_point(
         content,
         stored=stored,
         texts=dict(_texts(content, stored, names)),
+        notes=(*content.notes, *tell_protection(reader, stored, namespace=guarded)),
         renaming=Renaming(names=names, captured=content.texts),
     )
 

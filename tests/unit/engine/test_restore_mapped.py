@@ -11,9 +11,25 @@ import pytest
 
 from reconciler.engine.restore import Restore
 from reconciler.model.errors import Refused, UsageError
+from reconciler.model.policy import (
+    NamespaceSelector,
+    Selector,
+    compiled_digest,
+    compiled_text,
+)
 from reconciler.model.restore import RestoreAction, RestorePlan
 from reconciler.model.volumes import MoveResult, MoveTask
-from tests.unit.engine.run_world import MARKER, RUN_IDS, Crash, RunWorld, manifest
+from reconciler.plan.cronjob import Place, WantedPolicy, make_config_map, make_cron_job
+from tests.unit.engine.run_world import (
+    MARKER,
+    POLICY,
+    REPOSITORY,
+    RUN_IDS,
+    SYSTEM,
+    Crash,
+    RunWorld,
+    manifest,
+)
 
 RBAC = "rbac.authorization.k8s.io/v1"
 ACCOUNT = {"kind": "ServiceAccount", "name": "default", "namespace": "shop"}
@@ -232,3 +248,34 @@ def test_a_copy_is_captured_as_an_application_of_its_own() -> None:
     assert world.record().name == RUN_IDS[1]
     with pytest.raises(UsageError, match="in the recovery point itself"):
         mapping(world).plan()
+
+
+def schedule(world: RunWorld, name: str, *globs: str) -> None:
+    """What the controller puts there for a policy."""
+    policy = replace(
+        POLICY, name=name, selector=Selector(namespaces=NamespaceSelector(names=globs))
+    )
+    text = compiled_text(policy, [REPOSITORY])
+    wanted = WantedPolicy(
+        policy=policy, text=text, digest=compiled_digest(text), revision="main@sha1:4", source="a#0"
+    )
+    world.cluster.put(make_config_map(wanted, Place(namespace=SYSTEM)))
+    world.cluster.put(make_cron_job(wanted, world.config, Place(namespace=SYSTEM)))
+
+
+def test_the_plan_says_who_will_protect_the_copy() -> None:
+    world = whole_world()
+    assert mapping(world).plan().notes == ()
+    schedule(world, "shop", "shop", "shop-*")
+    assert mapping(world).plan().notes == ("shop2 is protected by no policy",)
+    schedule(world, "all", "*")
+    assert mapping(world).plan().notes == ("shop2 is protected by policy all as well (matches *)",)
+    world.cluster.edit(
+        world.cluster.all("CronJob")[0],
+        lambda raw: raw["metadata"]["annotations"].update({"backstay.dev/digest": "sha256:gone"}),
+    )
+    assert len(mapping(world).plan().notes) == 1
+    for found in world.cluster.all("ConfigMap"):
+        if found["metadata"]["namespace"] == SYSTEM:
+            world.cluster.edit(found, lambda raw: raw["data"].update({"policy.json": "{"}))
+    assert mapping(world).plan().notes == ()
