@@ -1,4 +1,7 @@
-"""What every test gets: a tier from its directory, a time limit, a clean environment, golden files.
+"""What every test gets: a tier from its directory, time limits, a clean environment, golden files.
+
+A unit test has two seconds of this process' CPU: how much else the machine has to do is no bug.
+The limits by the clock are for what hangs.
 
 The environment is cleaned in two steps. What could point a test at somebody's real Git, cluster or
 backups goes for the whole session, before any fixture starts. HOME and proxies go around each test
@@ -10,6 +13,9 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import hypothesis
@@ -19,15 +25,16 @@ from tests.rig.tools.cache import cache_folder
 
 TESTS = Path(__file__).parent
 # Seconds per test. A cluster test's limit leaves out fixtures: the first may build Kubernetes.
-LIMITS = {"unit": 2, "contract": 120, "integration": 120, "cluster": 900}
+LIMITS = {"unit": 60, "contract": 300, "integration": 300, "cluster": 900}
+UNIT_CPU_LIMIT = 2
 # A property is many tests, and the first one of a clean checkout builds hypothesis' Unicode tables.
-PROPERTY_LIMIT = 20
+PROPERTY_CPU_LIMIT = 20
 FOREIGN = re.compile(
     r"GIT_.*|KUBECONFIG|KUBERNETES_.*|RESTIC_.*|AWS_.*|SSH_AUTH_SOCK|SSH_ASKPASS|BACKSTAY_(?!TEST_|CACHE$|STATE$).*"
 )
 PROXIES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "ftp_proxy")
 
-# No deadline per example: two seconds per test are the limit, and a busy machine is not a bug.
+# No deadline per example: there is a limit per test, and a busy machine is not a bug.
 hypothesis.settings.register_profile("backstay", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("backstay")
 
@@ -63,10 +70,26 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             raise pytest.UsageError(f"{item.nodeid}: tests belong in tests/{{{','.join(LIMITS)}}}/")
         item.add_marker(tier)
         if item.get_closest_marker("timeout") is None:
-            limit = LIMITS[tier]
-            if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
-                limit = max(limit, PROPERTY_LIMIT)
-            item.add_marker(pytest.mark.timeout(limit, func_only=tier == "cluster"))
+            item.add_marker(pytest.mark.timeout(LIMITS[tier], func_only=tier == "cluster"))
+
+
+@contextmanager
+def cpu_limit(seconds: float) -> Iterator[None]:
+    """Fail what computes for longer than that."""
+    begin = time.process_time()
+    yield
+    took = time.process_time() - begin
+    assert took <= seconds, f"{took:.1f} s of CPU, {seconds} s allowed in tests/unit"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Hold each unit test to its CPU time."""
+    if pyfuncitem.get_closest_marker("unit") is None:
+        return (yield)
+    is_property = getattr(pyfuncitem.obj, "is_hypothesis_test", False)
+    with cpu_limit(PROPERTY_CPU_LIMIT if is_property else UNIT_CPU_LIMIT):
+        return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from pathlib import Path
 
 import pytest
 
 from scripts.checks import alone, fragments, lengths
-from tests.conftest import Golden
+from tests.conftest import Golden, cpu_limit
 
 PROJECT = Path(__file__).parents[2]
 KINDS = {"added", "fixed"}
@@ -32,9 +33,17 @@ def test_home_is_empty_of_the_callers_files() -> None:
 
 
 def test_tier_and_limit_come_from_the_directory(request: pytest.FixtureRequest) -> None:
-    """A test in tests/unit is `unit` and has two seconds."""
+    """A test in tests/unit is `unit`, and ends after a minute if it hangs."""
     assert request.node.get_closest_marker("unit") is not None
-    assert request.node.get_closest_marker("timeout").args == (2,)
+    assert request.node.get_closest_marker("timeout").args == (60,)
+
+
+def test_a_unit_test_may_wait_for_its_turn_and_not_compute() -> None:
+    """The limit is on CPU time, of which a sleep takes none."""
+    with cpu_limit(0.05):
+        time.sleep(0.1)
+    with pytest.raises(AssertionError, match=r"0\.01 s allowed"), cpu_limit(0.01):
+        sum(range(3_000_000))
 
 
 def test_golden_compares_and_updates(tmp_path: Path) -> None:
