@@ -12,6 +12,10 @@ from reconciler.model.config import Config
 from reconciler.model.volumes import RepositoryAccess
 
 
+_SHORT_PATIENCE = 10.0
+"""Seconds that a storage may be away where somebody only looks: it is asked again anyway."""
+
+
 class SecretKeyring:
     """Keyring over the Secrets (or folders, or variables) that Config names.
 
@@ -48,4 +52,8 @@ class SecretKeyring:
 
     def backend(self, access: RepositoryAccess) -> ports.VolumeBackend:
         """The repository, not opened yet."""
-        return ResticRepository(access, cache_dir=self._cache, read_only=self._read_only)
+        if self._read_only:
+            return ResticRepository(
+                access, cache_dir=self._cache, read_only=True, patience=_SHORT_PATIENCE
+            )
+        return ResticRepository(access, cache_dir=self._cache)

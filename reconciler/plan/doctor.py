@@ -77,7 +77,8 @@ def is_known(identifier: str) -> bool:
     """Whether an id stands in the table; one right of a role is below the role's id."""
     if identifier in IDS:
         return True
-    group, role, *right = identifier.split("/")
+    group, _, rest = identifier.partition("/")
+    role, *right = rest.split("/")
     return group == "rights" and f"{group}/{role}" in IDS and 1 <= len(right) <= 2
 
 

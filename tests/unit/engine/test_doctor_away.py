@@ -184,3 +184,6 @@ def test_a_pod_that_may_not_read_logs(world: DoctorWorld) -> None:
     (found,) = world.wrong(cluster=lambda: reader)
     assert (found.id, found.level) == ("installation/cycle", Level.UNKNOWN)
     assert "policies/applied" in found.hint
+    # From a run's own pod that is no news: there nobody reads logs.
+    world.cluster.user = "system:serviceaccount:backstay-system:backstay-run"
+    assert world.wrong(cluster=lambda: reader) == []
