@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from concurrent import futures
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -77,8 +78,11 @@ def fill(kubeconfig: Path, objects: int) -> None:
     client = KubeClient.connect(kubeconfig)
     meta = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
     client.create(meta)
-    for number in range(objects):
-        client.create(_object(number))
+    with futures.ThreadPoolExecutor(8) as several:
+        for made in futures.as_completed(
+            several.submit(client.create, _object(number)) for number in range(objects)
+        ):
+            made.result()
 
 
 def _object(number: int) -> dict[str, Any]:
