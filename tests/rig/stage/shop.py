@@ -55,23 +55,25 @@ def install(stage: Stage, *, marker: str) -> None:
         execute(stage, f"db-{number}", f"echo row-{number} > /data/table; sync")
 
 
-def wait_ready(stage: Stage) -> None:
+def wait_ready(stage: Stage, *, namespace: str = NAMESPACE) -> None:
     """Until Deployment and StatefulSet are rolled out."""
     for workload in ("deploy/web", "statefulset/db"):
-        stage.kubectl("-n", NAMESPACE, "rollout", "status", workload, "--timeout=180s")
+        stage.kubectl("-n", namespace, "rollout", "status", workload, "--timeout=180s")
 
 
-def execute(stage: Stage, pod: str, script: str) -> str:
+def execute(stage: Stage, pod: str, script: str, *, namespace: str = NAMESPACE) -> str:
     """A shell script in a pod."""
-    return stage.kubectl("-n", NAMESPACE, "exec", pod, "--", "/bin/sh", "-c", script)
+    return stage.kubectl("-n", namespace, "exec", pod, "--", "/bin/sh", "-c", script)
 
 
-def listing(stage: Stage) -> dict[str, str]:
+def listing(stage: Stage, *, namespace: str = NAMESPACE) -> dict[str, str]:
     """claim → every entry with mode, owner, target and hash, as text that can be compared."""
     places = {"files": ("deploy/web", "/files")}
     places |= {f"data-db-{number}": (f"db-{number}", "/data") for number in (0, 1)}
     return {
-        claim: base64.b64decode(execute(stage, pod, _LIST % folder)).decode("latin-1")
+        claim: base64.b64decode(execute(stage, pod, _LIST % folder, namespace=namespace)).decode(
+            "latin-1"
+        )
         for claim, (pod, folder) in places.items()
     }
 
@@ -82,10 +84,10 @@ def allocated(stage: Stage, path: str) -> int:
     return int(blocks[0]) * int(blocks[1])
 
 
-def page(stage: Stage, *, seconds: float = 30) -> str:
+def page(stage: Stage, *, port: int = NODE_PORT, seconds: float = 30) -> str:
     """What the application answers at its node port."""
     node = stage.kubectl("get", "nodes", "-o", "jsonpath={.items[0].status.addresses[0].address}")
-    url = f"http://{node}:{NODE_PORT}/"
+    url = f"http://{node}:{port}/"
     deadline = time.monotonic() + seconds
     while True:
         try:
