@@ -18,7 +18,7 @@ from reconciler.adapters.credentials import CredentialsResolver
 from reconciler.adapters.keyring import SecretKeyring
 from reconciler.adapters.kube import KubeClient
 from reconciler.adapters.programs import program_version
-from reconciler.cli import wiring
+from reconciler.cli import holders, wiring
 from reconciler.engine.doctor import LIMIT, examine
 from reconciler.engine.doctorfacts import DoctorPorts, DoctorStore, Facts
 from reconciler.engine.doctorsteps import STEPS
@@ -129,6 +129,7 @@ class World:
             clock=wiring.clock(),
             reporter=wiring.reporter() if sys.stderr.isatty() else Silent(),
             stopped=stopped,
+            is_dead=holders.is_dead,
         )
 
     def _resolver(self) -> CredentialsResolver:

@@ -57,6 +57,8 @@ class DoctorPorts:
     clock: ports.Clock
     reporter: ports.Reporter
     stopped: Callable[[], bool] = lambda: False
+    is_dead: Callable[[str], bool] = lambda _: False
+    """Whether a holder of a Lease is known to be dead: a process of this machine that is gone."""
 
 
 @dataclass(slots=True)

@@ -6,24 +6,30 @@ never taken for a dead one. Of Secrets only names are kept.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from reconciler import ports
 from reconciler.capture.message import make_run_id
-from reconciler.engine.observe import observe_claims, read_all
+from reconciler.engine.observe import observe_claims, observe_namespaces, read_all
 from reconciler.model import kinds, naming
 from reconciler.plan import moverjob, moverstatus
 from reconciler.plan.cronjob import COMPONENT_RUN
-from reconciler.plan.doctorleftovers import Scene, living_holders
+from reconciler.plan.doctorleftovers import Scene, holders, living_holders
 from reconciler.plan.entries import annotations_of, labels_of
 
 _FALLBACK = "default"
 """Where a restore's Lease lies before the installation is there."""
 
 
-def observe_scene(reader: ports.ClusterReader, *, namespace: str, now: datetime) -> Scene:
+def observe_scene(
+    reader: ports.ClusterReader,
+    *,
+    namespace: str,
+    now: datetime,
+    is_dead: Callable[[str], bool] = lambda _: False,
+) -> Scene:
     """Everything that `find_leftovers` looks at."""
     before = runs_at_work(reader, namespace, now)
     credentials = read_all(
@@ -34,6 +40,7 @@ def observe_scene(reader: ports.ClusterReader, *, namespace: str, now: datetime)
     )
     movers = read_all(reader, kinds.JOBS, dict, label_selector=_labelled(moverjob.COMPONENT_MOVER))
     claims = observe_claims(reader)
+    namespaces = observe_namespaces(reader)
     cron_jobs = read_all(reader, kinds.CRON_JOBS, dict, namespace=namespace)
     leases = read_all(reader, kinds.LEASES, dict, namespace=namespace)
     if namespace != _FALLBACK:
@@ -51,6 +58,8 @@ def observe_scene(reader: ports.ClusterReader, *, namespace: str, now: datetime)
         namespace=namespace,
         now=now,
         alive=alive,
+        waiting=frozenset(_without_pod(jobs, pods)),
+        dead=frozenset(held.holder for held in holders(leases) if is_dead(held.holder)),
         scheduled=frozenset(
             annotations_of(raw).get(naming.POLICY, "")
             for raw in cron_jobs
@@ -62,6 +71,7 @@ def observe_scene(reader: ports.ClusterReader, *, namespace: str, now: datetime)
         movers=movers,
         credentials=credentials,
         claims=claims,
+        namespaces=namespaces,
     )
 
 
@@ -76,6 +86,20 @@ def runs_at_work(reader: ports.ClusterReader, namespace: str, now: datetime) -> 
 def _at_work(jobs: Sequence[dict[str, Any]]) -> Iterator[str]:
     for job in jobs:
         if moverstatus.end_of(job) is None and (run_id := run_of_job(job)):
+            yield run_id
+
+
+def _without_pod(jobs: Sequence[dict[str, Any]], pods: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Runs whose Job has not ended and has no pod that lives."""
+    living = {
+        owner.get("uid")
+        for pod in pods
+        if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
+        for owner in pod["metadata"].get("ownerReferences") or ()
+    }
+    for job in jobs:
+        ended = moverstatus.end_of(job) is not None
+        if not ended and job["metadata"].get("uid") not in living and (run_id := run_of_job(job)):
             yield run_id
 
 

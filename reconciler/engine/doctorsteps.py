@@ -20,14 +20,16 @@ from reconciler.plan.doctorleftovers import find_leftovers
 
 _IN_CLUSTER = (
     "leftovers/mover", "leftovers/credentials", "leftovers/lease", "leftovers/restore",
-    "leftovers/restoring-claim", "leftovers/pending-run",
+    "leftovers/restoring-claim", "leftovers/restoring-namespace", "leftovers/pending-run",
 )  # fmt: skip
 
 
 def ask_leftovers(facts: Facts) -> Iterator[Finding]:
     """What lies in the cluster."""
     now = facts.ports.clock.now()
-    scene = observe_scene(facts.cluster, namespace=facts.namespace, now=now)
+    scene = observe_scene(
+        facts.cluster, namespace=facts.namespace, now=now, is_dead=facts.ports.is_dead
+    )
     facts.found_scene = scene
     yield from with_silence(_IN_CLUSTER, tuple(find_leftovers(scene, policy=facts.policy)))
 

@@ -64,6 +64,7 @@ CHECKS: tuple[Check, ...] = (
     Check("leftovers/lease", "Leases whose holder was killed, or hangs", _W),
     Check("leftovers/restore", "a restore at work, or one that was killed", _W),
     Check("leftovers/restoring-claim", "claims that a restore has not filled", _W),
+    Check("leftovers/restoring-namespace", "namespaces that a restore has not finished", _W),
     Check("leftovers/pending-run", "runs whose pod does not start", _P),
     Check("leftovers/configmap", "compiled policies that nobody uses any more", _I),
     Check("leftovers/snapshots", "restic snapshots of runs that have no record", _I),

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler.model import naming
-from reconciler.model.cluster import Claim
+from reconciler.model.cluster import Claim, Namespace
 from reconciler.model.doctor import Finding, Level
 from reconciler.model.volumes import MoveKind
 from reconciler.plan import moverjob, moverstatus
@@ -44,6 +44,11 @@ class Holder:
         return self.holder.rpartition("/")[2] if self.lease.startswith(RUN_LEASE) else ""
 
     @property
+    def who(self) -> str:
+        """``laptop/4711`` of ``laptop/4711@…``: what a person needs of it."""
+        return self.holder.partition("@")[0]
+
+    @property
     def run_id(self) -> str:
         """Of ``<run>/<pod>`` the run."""
         return self.holder.rpartition("/")[0] if self.lease.startswith(RUN_LEASE) else ""
@@ -57,6 +62,10 @@ class Scene:
     """Backstay's own."""
     now: datetime
     alive: frozenset[str]
+    waiting: frozenset[str] = frozenset()
+    """Those of them whose pod is gone and whose Job has not made the next one yet."""
+    dead: frozenset[str] = frozenset()
+    """Holders of Leases that are known to be dead, whatever their Lease says."""
     scheduled: frozenset[str] = frozenset()
     """Policies that have a CronJob: their next run cleans up."""
     leases: Sequence[Raw] = ()
@@ -70,6 +79,7 @@ class Scene:
     credentials: Sequence[tuple[str, str, str]] = ()
     """(namespace, name, run) of every Secret that says it holds a mover's keys."""
     claims: Sequence[Claim] = ()
+    namespaces: Sequence[Namespace] = ()
 
 
 def find_leftovers(scene: Scene, *, policy: str = "") -> Iterator[Finding]:
@@ -79,6 +89,7 @@ def find_leftovers(scene: Scene, *, policy: str = "") -> Iterator[Finding]:
     yield from _movers(scene, restoring, policy)
     yield from _credentials(scene, restoring, policy)
     yield from _restoring(scene, restoring, policy)
+    yield from _begun(scene, restoring, policy)
     yield from _pending(scene, policy)
 
 
@@ -109,7 +120,8 @@ def living_holders(leases: Iterable[Raw], pods: Iterable[Raw], now: datetime) ->
 def restore_at_work(scene: Scene) -> str:
     """Who holds the restore's Lease now; empty when nobody does."""
     for held in holders(scene.leases):
-        if held.lease == RESTORE_LEASE and held.until > scene.now:
+        living = held.until > scene.now and held.holder not in scene.dead
+        if held.lease == RESTORE_LEASE and living:
             return held.holder
     return ""
 
@@ -121,7 +133,8 @@ def _leases(scene: Scene, policy: str) -> Iterator[Finding]:
         expired = held.until <= scene.now
         if held.lease == RESTORE_LEASE:
             if not policy:
-                yield _restore_lease(held, where, expired=expired)
+                over = expired or held.holder in scene.dead
+                yield _restore_lease(held, where, over=over, free=expired)
         elif held.run_id:
             if policy not in ("", policy_of_run(held.run_id)):
                 continue
@@ -148,27 +161,26 @@ def _leases(scene: Scene, policy: str) -> Iterator[Finding]:
                 id="leftovers/lease",
                 level=Level.INFO,
                 where=where,
-                message=f"{held.holder} was killed while it held it; free since"
-                f" {_text(held.until)}",
+                message=f"{held.who} was killed while it held it; free since {_text(held.until)}",
                 hint="nothing: whoever needs it takes it",
             )
 
 
-def _restore_lease(held: Holder, where: str, *, expired: bool) -> Finding:
-    if not expired:
+def _restore_lease(held: Holder, where: str, *, over: bool, free: bool) -> Finding:
+    if not over:
         return Finding(
             id="leftovers/restore",
             level=Level.INFO,
             where=where,
-            message=f"a restore is at work, or ended without a word just now: {held.holder}",
+            message=f"a restore is at work, or ended without a word just now: {held.who}",
             hint=f"wait; without a renewal it is free at {_text(held.until)}",
         )
     return Finding(
         id="leftovers/restore",
         level=Level.WARNING,
         where=where,
-        message=f"the restore of {held.holder} was killed; its Lease is free since"
-        f" {_text(held.until)}",
+        message=f"the restore of {held.who} was killed; its Lease is free"
+        f" {'since' if free else 'for this machine now, for others at'} {_text(held.until)}",
         hint="run the same restore again: it goes on from there",
     )
 
@@ -183,10 +195,13 @@ def _movers(scene: Scene, restoring: str, policy: str) -> Iterator[Finding]:
             continue
         kind = moverjob.kind_of(name, run_id=run_id, namespace=namespace, claim=claim)
         delete = f"kubectl -n {namespace} delete job {name}"
-        message, hint = "", delete
+        message, hint, level = "", delete, Level.WARNING
         if kind is None:
             message = "it carries the label of Backstay's movers and is none of them"
             hint = f"find out who made it; to remove it: {delete}"
+        elif kind is MoveKind.BACKUP and run_id in scene.waiting:
+            message = f"mover of claim {claim}, {_state(raw)}; run {run_id} has lost its pod"
+            hint, level = "nothing: the run's next pod goes on with it", Level.INFO
         elif kind is MoveKind.BACKUP and run_id not in scene.alive:
             message = f"mover of claim {claim}, {_state(raw)}; run {run_id} is over"
             if owner in scene.scheduled:
@@ -200,7 +215,7 @@ def _movers(scene: Scene, restoring: str, policy: str) -> Iterator[Finding]:
         if message:
             yield Finding(
                 id="leftovers/mover",
-                level=Level.WARNING,
+                level=level,
                 where=f"Job {namespace}/{name}",
                 message=message,
                 hint=hint,
@@ -255,6 +270,26 @@ def _restoring(scene: Scene, restoring: str, policy: str) -> Iterator[Finding]:
             hint=f"backstay restore {policy_of_run(claim.restoring)} --at {claim.restoring} goes"
             f" on; if its data is right as it is: kubectl -n {claim.namespace} annotate pvc"
             f" {claim.name} {naming.RESTORING}-",
+        )
+
+
+def _begun(scene: Scene, restoring: str, policy: str) -> Iterator[Finding]:
+    """Namespaces that a restore has begun to make."""
+    for namespace in scene.namespaces:
+        run_id = namespace.annotations.get(naming.RESTORING, "")
+        if not run_id or policy not in ("", policy_of_run(run_id)):
+            continue
+        yield Finding(
+            id="leftovers/restoring-namespace",
+            level=Level.INFO if restoring else Level.WARNING,
+            where=f"Namespace {namespace.name}",
+            message=f"a restore makes it from run {run_id}"
+            if restoring
+            else f"begun from run {run_id}, and no restore is at work",
+            hint="wait for it"
+            if restoring
+            else f"backstay restore {policy_of_run(run_id)} --at {run_id} goes on; if it is right"
+            f" as it is: kubectl annotate namespace {namespace.name} {naming.RESTORING}-",
         )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.model import naming
-from reconciler.model.cluster import Claim
+from reconciler.model.cluster import Claim, Namespace
 from reconciler.model.doctor import Finding, Level
 from reconciler.plan.doctor import IDS
 from reconciler.plan.doctorleftovers import Scene, find_leftovers, policy_of_run
@@ -95,6 +95,14 @@ def test_a_mover_of_a_dead_run_is_named_with_what_removes_it(fields: Object, sai
     )
 
 
+def test_a_mover_whose_run_waits_for_its_next_pod_is_no_leftover_yet() -> None:
+    scene = replace(EMPTY, movers=[mover()], alive=frozenset({RUN}), waiting=frozenset({RUN}))
+    (found,) = tell(scene)
+    assert (found.id, found.level) == ("leftovers/mover", Level.INFO)
+    assert found.message.endswith(f"run {RUN} has lost its pod")
+    assert "next pod goes on with it" in found.hint
+
+
 def test_without_a_schedule_only_a_person_removes_a_mover() -> None:
     job = mover()
     (found,) = tell(replace(EMPTY, movers=[job]))
@@ -169,6 +177,31 @@ def test_a_killed_restore_is_a_warning_and_its_claims_are_named() -> None:
     assert half.where == "PersistentVolumeClaim shop/files"
     assert f"backstay restore shop --at {RUN} goes on" in half.hint
     assert "annotate pvc files backstay.dev/restoring-" in half.hint
+
+
+def test_a_restore_that_is_known_to_be_dead_is_not_waited_for() -> None:
+    claim = Claim(namespace="shop", name="files", restoring=RUN)
+    scene = replace(
+        EMPTY,
+        claims=[claim],
+        leases=[lease("backstay-restore", "laptop/1")],
+        dead=frozenset({"laptop/1"}),
+    )
+    lease_, half = tell(scene)
+    assert lease_.level is half.level is Level.WARNING
+    assert "free for this machine now, for others at 2026-11-21T12:00:50Z" in lease_.message
+
+
+def test_a_namespace_that_a_restore_has_only_begun_is_named() -> None:
+    begun = Namespace(name="shop", annotations={naming.RESTORING: RUN})
+    scene = replace(EMPTY, namespaces=[begun, Namespace(name="other")])
+    (found,) = tell(scene)
+    assert (found.id, found.level) == ("leftovers/restoring-namespace", Level.WARNING)
+    assert f"backstay restore shop --at {RUN} goes on" in found.hint
+    assert "annotate namespace shop backstay.dev/restoring-" in found.hint
+    assert tell(scene, policy="mail") == []
+    at_work = replace(scene, leases=[lease("backstay-restore", "laptop/1")])
+    assert {one.level for one in tell(at_work)} == {Level.INFO}
 
 
 def test_a_restore_at_work_is_no_leftover() -> None:

@@ -1,4 +1,4 @@
-"""The table of rights is what `deploy/` grants, in both directions, and the admission policy too."""
+"""The table of rights is what `deploy/` grants, both ways, and so is the admission policy."""
 
 from __future__ import annotations
 
@@ -87,10 +87,14 @@ def test_what_is_missing_is_told_with_why_it_is_needed() -> None:
     found = rights.judge(Role.RUN, denied, namespace=OWN, who="run", level=Level.PROBLEM)
     assert [one.message for one in found] == [
         "may not create jobs.batch: it starts movers, and removes them",
-        "may not list secrets, pods: what it can't list is a gap in the recovery point"
-        " (no such role)",
-        "may not update leases.coordination.k8s.io in namespace backstay-system: one run of a"
-        " policy at a time",
+        (
+            "may not list secrets, pods: what it can't list is a gap in the recovery point"
+            " (no such role)"
+        ),
+        (
+            "may not update leases.coordination.k8s.io in namespace backstay-system: one run of a"
+            " policy at a time"
+        ),
     ]
     assert {one.level for one in found} == {Level.PROBLEM}
     assert all("rbac-run.yaml" in one.hint for one in found)
