@@ -69,7 +69,6 @@ def source(stage: Stage, first: Run) -> Iterator[Run]:
             "delete", "--ignore-not-found", "clusterrolebinding/shop-nodes-shop2",
             "validatingwebhookconfiguration/shop-checks-shop2",
         )  # fmt: skip
-        run_again(stage)
 
 
 def test_a_copy_and_its_original_both_serve(stage: Stage, source: Run, marker: str) -> None:
