@@ -8,7 +8,9 @@ Every request of ours can be repeated: reads by nature, server-side apply by des
 the uid it names, a lease by compare-and-swap, a creation because the name can be taken only once.
 So all are tried again, a bounded number of times, after a lost connection, 429 and 5xx, in the
 server's own rhythm where it gives one. What can't get better by waiting (a certificate that does
-not verify, credentials that are refused) is raised at once.
+not verify, credentials that are refused) is raised at once. An API server that has just come back
+is the exception: until it has read its roles it answers 401 or 403 to everybody, and readiness
+probes don't keep such answers from clients where there is one server only.
 
 Nothing is read from the environment but proxies and, without a kubeconfig, what the kubelet puts
 into a pod. The default kubeconfig of a person is never picked up by itself.
@@ -23,6 +25,7 @@ import ssl
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -48,6 +51,10 @@ READ_SECONDS = 60.0
 TRIES = 5
 _LONGEST_WAIT = 30.0
 _AGAIN = frozenset({429, 500, 502, 503, 504})
+_AWAY = _AGAIN - {429}
+_UNSETTLED = frozenset({401, 403})
+_SETTLES_WITHIN = timedelta(seconds=60)
+"""An API server that has just started knows neither accounts nor rights yet, and says no to all."""
 _THREADS = 16
 """Connections kept open; more threads than this make a new connection each time."""
 
@@ -65,6 +72,8 @@ class Transport:
         self._agent = user_agent
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
+        self._away: datetime | None = None
+        """When it last gave no answer, or none of its own."""
         try:
             self._client = ApiClient(configuration)
         except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
@@ -112,14 +121,31 @@ class Transport:
             try:
                 answer = self._once(method, url, body, headers, read_seconds)
             except Transient:
+                self._away = self._clock.now()
                 if attempt == TRIES:
                     raise
             else:
-                if answer.status not in _AGAIN or attempt == TRIES:
+                unsettled = self._is_unsettled(answer.status)
+                if answer.status not in _AGAIN and not unsettled:
+                    return answer
+                if attempt == TRIES and unsettled:
+                    raise Transient(
+                        f"{method} {path}: HTTP {answer.status} from an API server that was away a"
+                        " moment ago, and may not know its roles yet",
+                        hint="it is believed when it still says so a minute later",
+                    )
+                if attempt == TRIES:
                     return answer
                 wait = _retry_after(answer, wait)
             self._clock.sleep(wait)
         raise Transient(f"{method} {path}: no answer")  # TRIES is at least 1: not reached
+
+    def _is_unsettled(self, status: int) -> bool:
+        now = self._clock.now()
+        if status in _AWAY:
+            self._away = now
+        since = self._away
+        return status in _UNSETTLED and since is not None and now - since < _SETTLES_WITHIN
 
     def _once(
         self,

@@ -48,8 +48,11 @@ _BAD_URL = (
     r"parsing repository location|bucket name (cannot|can not|contains)|invalid backend"
     r"|invalid format"
 )
-# 507 is what rest-server and WebDAV-like storages say, the codes are those of MinIO and others.
-_FULL = r"no space left on device|quota ?exceeded|insufficient ?storage|StorageFull"
+# rest-server and others say 507; MinIO and Ceph say it in words of their own, or by a code alone.
+_FULL = (
+    r"no space left on device|quota ?exceeded|insufficient ?storage|StorageFull"
+    r"|minimum free (drive|disk|storage)"
+)
 _AWAY = (
     r"connection refused|no such host|i/o timeout|connection reset|broken pipe|\bEOF\b"
     r"|network is unreachable|no route to host|TLS handshake|server misbehaving|timed? ?out"
