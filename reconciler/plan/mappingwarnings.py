@@ -19,6 +19,8 @@ IDENTITIES = (
     "azure.workload.identity/client-id",
 )
 """Annotations of service accounts that a cloud trusts by namespace and name."""
+EXTERNAL = "crossplane.io/external-name"
+"""On an object that stands for something outside: copy and original would mean the same thing."""
 _FLAG = re.compile(r"--?[a-z-]*namespaces?=(.+)")
 _WORKLOADS = frozenset(
     {
@@ -96,8 +98,13 @@ def _texts(value: object, path: str, key: str) -> Iterator[tuple[str, str, str]]
 
 def _obstacles(manifest: Object, folder: str) -> Iterator[str]:
     spec = manifest.get("spec") or {}
+    annotations = (manifest.get("metadata") or {}).get("annotations") or {}
+    if EXTERNAL in annotations:
+        yield (
+            f"annotation {EXTERNAL}: it stands for the same thing outside as the original; if one"
+            " is deleted, so is that"
+        )
     if folder == "serviceaccount":
-        annotations = (manifest.get("metadata") or {}).get("annotations") or {}
         for key in IDENTITIES:
             if key in annotations:
                 yield f"annotation {key}: the cloud must be told to trust this account too"

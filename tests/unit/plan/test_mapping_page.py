@@ -21,6 +21,7 @@ PAGE = (Path(__file__).parents[3] / "docs/mapping.md").read_text()
         mappingtracking.INSTANCE,
         *(f"{mark}*" if mark.endswith("/") else mark for mark, _ in mappingtracking.TRACKING),
         *mappingwarnings.IDENTITIES,
+        mappingwarnings.EXTERNAL,
     ],
 )
 def test_every_label_and_annotation_is_named(name: str) -> None:

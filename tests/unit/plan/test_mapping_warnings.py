@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.plan.mappingwarnings import IDENTITIES
+from reconciler.plan.mappingwarnings import EXTERNAL, IDENTITIES
 from tests.unit.plan.mapping_world import captured, copy_of
 
 DB = captured("Service", "db")
@@ -78,6 +78,11 @@ def test_a_cloud_that_trusts_the_original_must_be_told(key: str) -> None:
     (told,) = warnings_of("ServiceAccount", metadata={"annotations": {key: "x"}})
     assert told.startswith(f"annotation {key}: the cloud must be told")
     assert not warnings_of("ConfigMap", metadata={"annotations": {key: "x"}})
+
+
+def test_what_stands_for_something_outside_is_told() -> None:
+    (told,) = warnings_of("x.org/Bucket", metadata={"annotations": {EXTERNAL: "shop-files"}})
+    assert "if one is deleted, so is that" in told
 
 
 def test_a_second_cron_job_runs_too() -> None:
