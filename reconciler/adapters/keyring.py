@@ -11,7 +11,6 @@ from reconciler.capture import fingerprints
 from reconciler.model.config import Config
 from reconciler.model.volumes import RepositoryAccess
 
-
 _SHORT_PATIENCE = 10.0
 """Seconds that a storage may be away where somebody only looks: it is asked again anyway."""
 

@@ -214,7 +214,13 @@ class ResticRepository:
                 if name in str(self._ask(self._unlocked("list", "locks"))).split():
                     raise
                 continue
-            found.append(parse_lock(name, text))
+            try:
+                found.append(parse_lock(name, text))
+            except (ValueError, AttributeError) as error:
+                raise BackstayError(
+                    f"restic repository {self._where}: lock {name[:8]} can't be read",
+                    hint="look at it with: restic cat lock",
+                ) from error
         return tuple(sorted(found, key=lambda lock: (lock.time, lock.id)))
 
     def _unlocked(self, *command: str) -> Callable[[], str]:

@@ -294,13 +294,20 @@ def ask_stale(facts: Facts) -> Iterator[Finding]:
     now = facts.ports.clock.now()
     stale = [(where, lock) for where, lock in facts.locks if now - lock.time >= STALE]
     for where, lock in sorted(stale, key=lambda one: (one[0], one[1].time, one[1].id)):
+        # restic never passes over a lock by itself, however old it is.
+        effect = (
+            "every copy fails while it is there (exit code 11)"
+            if lock.exclusive
+            else "copies go on beside it, prune and check do not"
+        )
         yield Finding(
             id="leftovers/restic-lock",
-            level=Level.WARNING,
+            level=Level.PROBLEM if lock.exclusive else Level.WARNING,
             where=where,
-            message=f"lock {lock.id[:8]} of {holder(lock)}, last renewed {_text(lock.time)}",
-            hint="restic passes over it by itself once nothing renews it; to remove it, with the"
-            " password that `backstay password` prints: restic unlock",
+            message=f"lock {lock.id[:8]} of {holder(lock)}, last renewed {_text(lock.time)}:"
+            f" {effect}",
+            hint="once that process is gone: restic unlock, with what `backstay password"
+            f" {where.partition(' ')[0].partition('/')[2]}` prints",
         )
     if facts.unopened:
         yield _not_opened(facts, "leftovers/restic-lock")

@@ -68,7 +68,7 @@ CHECKS: tuple[Check, ...] = (
     Check("leftovers/pending-run", "runs whose pod does not start", _P),
     Check("leftovers/configmap", "compiled policies that nobody uses any more", _I),
     Check("leftovers/snapshots", "restic snapshots of runs that have no record", _I),
-    Check("leftovers/restic-lock", "restic locks that nobody has renewed for 30 minutes", _W),
+    Check("leftovers/restic-lock", "restic locks that nobody has renewed for 30 minutes", _P),
 )
 GROUPS = tuple(dict.fromkeys(check.group for check in CHECKS))
 IDS = frozenset(check.id for check in CHECKS)

@@ -243,6 +243,10 @@ CASES: dict[str, tuple[Break, str, Level, str, str]] = {
     "claim": (stuck_claim, "storage/claims", PROBLEM, "can't be copied", "copyMethod: Skip"),
     "run crashed": (crash, "policies/last-run", PROBLEM, "no record: wrong password", "logs job/"),
     "run partial": (fail_runs, "policies/last-run", WARNING, "disk full", "backstay show run"),
+    "stale exclusive lock": (
+        lambda w: lock(w, 31, exclusive=True), "leftovers/restic-lock", PROBLEM,
+        "every copy fails", "backstay password shop",
+    ),
     "stale lock": (
         lambda w: lock(w, 31), "leftovers/restic-lock", WARNING, "root@old-pod, process 17",
         "restic unlock",
