@@ -148,7 +148,7 @@ def map_stored(
             for source in names
         },
     )
-    made = [copy for found in stored for copy in _map(found, context)]
+    made = [copy for found in stored for copy in _map_safely(found, context)]
     return tuple(sorted(made, key=lambda found: found.path))
 
 
@@ -156,6 +156,18 @@ def map_secret(secret: Mapping[str, Any], names: Names) -> dict[str, Any]:
     """A whole Secret, with its values, for the target: as `map_stored` maps its manifest."""
     source = str(secret["metadata"].get("namespace") or "")
     return _map_object(secret, "secret", names, mappingtracking.Selected(), names[source])[0]
+
+
+def _map_safely(found: Stored, context: _Context) -> list[Stored]:
+    try:
+        return list(_map(found, context))
+    except RecursionError:
+        # A custom resource may be nested as deeply as its author likes.
+        target = context.names.get(found.ref.namespace, found.ref.namespace)
+        ref = replace(found.ref, namespace=target)
+        why = "nested too deeply to be copied"
+        path = context.path_of(ref)
+        return [replace(found, ref=ref, path=path, source=found.path, obstacle=why)]
 
 
 def _map(found: Stored, context: _Context) -> Iterator[Stored]:

@@ -9,6 +9,7 @@ stays where that selector looks: nothing that found its pods or Services before 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,7 +60,8 @@ def selected_labels(found: Iterable[tuple[str, Object]]) -> Selected:
     services: set[str] = set()
     for folder, manifest in found:
         chosen = services if folder in _MONITORS else pods
-        chosen.update(_keys(manifest.get("spec")))
+        with suppress(RecursionError):  # such an object is not copied
+            chosen.update(_keys(manifest.get("spec")))
     return Selected(frozenset(pods), frozenset(services))
 
 

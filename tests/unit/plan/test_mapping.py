@@ -288,6 +288,17 @@ def test_a_whole_secret_is_mapped_as_its_manifest_is() -> None:
     assert made["metadata"]["labels"] == {"a": "b"}
 
 
+def test_what_is_nested_beyond_reason_is_left_out_alone() -> None:
+    spec: dict[str, Any] = {"namespace": "shop", "name": "x"}
+    for _ in range(700):
+        spec = {"a": spec}
+    deep, plain = captured("x.org/Thing", "deep", spec=spec), captured("ConfigMap", "a")
+    made = {found.ref.name: found for found in mapped(deep, plain)}
+    assert made["deep"].obstacle == "nested too deeply to be copied"
+    assert (made["deep"].path, made["deep"].source) == ("shop2/thing.x.org/deep.yaml", deep.path)
+    assert not made["a"].obstacle
+
+
 TEXT = st.text("abcxyz.:/-", max_size=8)
 FREE = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), TEXT),
