@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 Object = Mapping[str, Any]
@@ -43,31 +44,41 @@ def find_mentions(
 
     ``services`` is captured namespace → names of its Services, for DNS names such as ``db.shop``.
     """
-    patterns = [(source, _pattern(source, services.get(source, ()))) for source in names]
+    patterns = [(source, _pattern(source), services.get(source, ())) for source in names]
     found = []
     for path, key, text in _texts(manifest, "", ""):
-        for source, pattern in patterns:
+        for source, pattern, known in patterns:
             if source not in text:
                 continue
-            if (match := pattern.search(text)) is not None:
-                found.append(f"{path}: still {match[0]}")
-            elif _is_name(key, text, source):
-                found.append(f"{path}: still {source}")
+            mention = _find(pattern, text, known)
+            if mention or _is_name(key, text, source):
+                found.append(f"{path}: still {mention or source}")
     return [*dict.fromkeys(found), *_obstacles(manifest, folder)]
 
 
-def _pattern(source: str, services: Collection[str]) -> re.Pattern[str]:
-    """DNS names of the namespace, its accounts inside a longer text, and PromQL's matchers."""
+@lru_cache(maxsize=64)
+def _pattern(source: str) -> re.Pattern[str]:
+    """DNS names of the namespace, its accounts inside a longer text, and PromQL's matchers.
+
+    The group ``service`` is of the short form ``db.shop``, which is only a name if there is such a
+    Service.
+    """
     name = re.escape(source)
-    short = "|".join(re.escape(service) for service in sorted(services, key=len, reverse=True))
-    forms = [
+    forms = (
         rf"(?<![\w.-])(?:[\w-]+\.)+{name}\.svc(?:\.[\w-]+)*(?![\w-])",
         rf"system:serviceaccounts?:{name}(?![\w-])(?::[\w.-]+)?",
         rf"\bnamespace\s*=~?\s*[\"']{name}[\"']",
-    ]
-    if short:
-        forms.append(rf"(?<![\w.-])(?:[\w-]+\.)?(?:{short})\.{name}(?![\w.-])")
+        rf"(?<![\w.-])(?:[\w-]+\.)?(?P<service>[\w-]+)\.{name}(?![\w.-])",
+    )
     return re.compile("|".join(forms))
+
+
+def _find(pattern: re.Pattern[str], text: str, services: Collection[str]) -> str:
+    """The first mention in the text, or an empty string."""
+    for match in pattern.finditer(text):
+        if match["service"] is None or match["service"] in services:
+            return match[0]
+    return ""
 
 
 def _is_name(key: str, text: str, source: str) -> bool:
