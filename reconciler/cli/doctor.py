@@ -77,6 +77,7 @@ def command(
             ports=world.open_ports(stopped.is_set),
             namespace=wiring.own_namespace(),
             policy=policy,
+            writer=wiring.program(),
             config_map=os.environ.get("BACKSTAY_CONFIGMAP", "backstay-config"),
         )
         checkup = examine(STEPS, facts.ports, facts, groups=groups, limit=timeout)

@@ -70,6 +70,8 @@ class Facts:
     namespace: str
     policy: str = ""
     """Only this policy is looked at; empty for all."""
+    writer: str = ""
+    """This program and its version, as records name their writer."""
     config_map: str = "backstay-config"
     uid: str = ""
     server: str = ""

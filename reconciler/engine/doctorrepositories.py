@@ -274,6 +274,23 @@ def ask_named_snapshots(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def ask_writer(facts: Facts) -> Iterator[Finding]:
+    """What runs in the cluster wrote the newest record; without one, any version will do."""
+    newest = [points[0] for _, points in sorted(facts.points.items()) if points]
+    last = max(newest, key=lambda point: point.started, default=None)
+    writer = read_record(facts.store, last.commit).writer if last else ""
+    if last is None or not writer or writer == facts.writer:
+        yield Finding(id="versions/backstay", level=Level.OK, message=facts.writer)
+        return
+    yield Finding(
+        id="versions/backstay",
+        level=Level.WARNING,
+        where=f"run {last.run_id}",
+        message=f"was written by {writer}, and this is {facts.writer}",
+        hint="use the same version here as in the cluster: both have to read what the other wrote",
+    )
+
+
 def _named(record: RunRecord) -> Mapping[tuple[str, str], str]:
     """(restic's id of the repository, snapshot) → what it is of."""
     found: dict[tuple[str, str], str] = {}

@@ -117,6 +117,12 @@ STEPS: tuple[Step, ...] = (
         needs=("branches", "repositories"),
     ),
     Step(
+        name="writer",
+        ids=("versions/backstay",),
+        ask=doctorrepositories.ask_writer,
+        needs=("branches",),
+    ),
+    Step(
         name="storage",
         ids=("storage/default-class", "storage/snapshot-classes"),
         ask=doctorpolicies.ask_storage,

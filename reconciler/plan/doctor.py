@@ -31,6 +31,7 @@ CHECKS: tuple[Check, ...] = (
     Check("cluster/api", "the API server answers, and who is asking", _P),
     Check("cluster/clock", "this machine's clock against the API server's", _P),
     Check("versions/kubernetes", "the API server's version against those that are tested", _P),
+    Check("versions/backstay", "this program's version against that of the last run", _W),
     Check("versions/git", "git is here, and new enough", _P),
     Check("versions/restic", "restic is here, and 0.17.1 or newer", _P),
     Check("versions/image", "Config's image is the one that the controller runs", _W),

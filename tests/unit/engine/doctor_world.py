@@ -71,6 +71,7 @@ class DoctorWorld(RunWorld):
         self.programs: dict[str, str] = {"git": "2.47.3", "restic": "0.18.0"}
         self.source = FakePolicySource()
         self.source.push({"policies/shop.yaml": POLICY_FILE})
+        self.writer = "backstay test"
         self.store_error: BackstayError | None = None
         self.cluster_error: BackstayError | None = None
         self.reporter = FakeReporter()
@@ -124,7 +125,13 @@ class DoctorWorld(RunWorld):
 
     def facts(self, policy: str = "") -> Facts:
         """What a process of its own knows at first."""
-        return Facts(config=self.config, ports=self.doctor_ports(), namespace=SYSTEM, policy=policy)
+        return Facts(
+            config=self.config,
+            ports=self.doctor_ports(),
+            namespace=SYSTEM,
+            policy=policy,
+            writer=self.writer,
+        )
 
     def doctor_ports(self, **changed: Any) -> DoctorPorts:
         """The world as `backstay doctor` is given it: nothing that writes."""

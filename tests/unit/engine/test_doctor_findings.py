@@ -171,6 +171,10 @@ CASES: dict[str, tuple[Break, str, Level, str, str]] = {
         lambda w: w.programs.update(restic="0.16.4"), "versions/restic", PROBLEM,
         "0.17.1 is needed", "newer restic",
     ),
+    "another version": (
+        lambda w: setattr(w, "writer", "backstay 0.9"), "versions/backstay", WARNING,
+        "written by backstay test, and this is backstay 0.9", "the same version",
+    ),
     "image": (old_version, "versions/image", WARNING, "backstay:2", "`image` in Config"),
     "controller's right": (
         deny("controller", "patch", "cronjobs.batch"), "rights/controller/patch/cronjobs.batch",
