@@ -333,15 +333,18 @@ class _Run:
 
     def _clean_up(self, tasks: Iterable[MoveTask]) -> None:
         """Removes movers once their results are on the branch; a leftover is only untidy."""
+        failed = False
         for task in tasks:
             try:
                 self._run.mover.cleanup(task)
             except BackstayError as error:
+                failed = True
                 self._run.reporter.warning(
-                    "mover left behind",
+                    "mover not removed at once",
                     namespace=task.namespace, claim=task.claim, why=error.message,
                 )  # fmt: skip
-        remove_own(self._request, self._run, self._traces.own)
+        # Where one could not be removed all are looked for once more: their keys are with them.
+        remove_own(self._request, self._run, None if failed else self._traces.own)
 
     def _stop_if_asked(self) -> None:
         if self._stopped():

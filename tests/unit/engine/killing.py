@@ -43,10 +43,15 @@ class Point:
 
 
 class Life:
-    """One process: counts its calls, and ends at ``point`` if there is one."""
+    """One process: counts its calls, and ends at ``point`` if there is one.
 
-    def __init__(self, point: Point | None = None) -> None:
+    With an ``error`` it does not end there: the call raises that, once.
+    """
+
+    def __init__(self, point: Point | None = None, error: Exception | None = None) -> None:
         self._point = point
+        self._error = error
+        self.struck = False
         self._seen: Counter[str] = Counter()
         self._lock = threading.Lock()
         self.dead = False
@@ -66,14 +71,20 @@ class Life:
                 here.nth,
             )
             if hit and self._point is not None and not self._point.after:
-                self.dead = True
-                raise Killed
+                self._strike()
         made = do()
         if hit:
-            self.dead = True
+            self._strike()
         if self.dead:
             raise Killed
         return made
+
+    def _strike(self) -> None:
+        self.struck = True
+        if self._error is not None:
+            raise self._error
+        self.dead = True
+        raise Killed
 
     def ports(self, world: RunWorld) -> RunPorts:
         """All of them, living and dying with this process."""

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.adapters.kubelease import held_by
 from reconciler.capture import message, record
 from reconciler.engine.run import RunResult, execute_run
 from reconciler.model.errors import WrongPassword
@@ -148,8 +149,8 @@ def assert_whole(world: JobWorld, made: RunRecord) -> None:
 def assert_clean(world: JobWorld) -> None:
     """No mover, no key, no Lease that anybody holds; the lists tell of what there is."""
     assert world.traces() == []
-    held = [lease for lease in world.cluster.all("Lease") if lease["spec"].get("holderIdentity")]
-    assert held == []
+    held = [held_by(lease, world.clock.now()) for lease in world.cluster.all("Lease")]
+    assert not any(held)
     home = world.tree(HOME)
     entries = record.parse_repositories(home["_repositories.yaml"])
     assert sorted(entry.namespace for entry in entries) == ["_cluster", *SPACES]
