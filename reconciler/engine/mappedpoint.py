@@ -17,11 +17,8 @@ from reconciler.engine.renaming import Renaming
 from reconciler.engine.restoresource import PointContent
 from reconciler.model.objects import ObjectRef, Resource
 from reconciler.plan import mapping
-from reconciler.plan.mappingtaken import Taken, find_taken
+from reconciler.plan.mappingtaken import ROUTES, Taken, find_taken
 from reconciler.plan.restore import Stored
-
-_SERVICE = "service"
-_INGRESS = "ingress.networking.k8s.io"
 
 
 def rename_point(
@@ -34,8 +31,8 @@ def rename_point(
 ) -> PointContent:
     """The content as copies; unchanged without ``names``. Raises UsageError where they don't fit.
 
-    Reads all Services and Ingresses of the cluster, and Backstay's schedules. ``guarded`` is
-    Backstay's own namespace.
+    Reads all Services and routes of the cluster where there are copies of such, and Backstay's
+    schedules. ``guarded`` is Backstay's own namespace.
     """
     if not names:
         return content
@@ -61,12 +58,14 @@ def _observe_taken(
     stored: tuple[Stored, ...],
     names: Mapping[str, str],
 ) -> Taken:
-    found = {
-        folder: read_all(reader, served[folder], dict) if folder in served else []
-        for folder in (_SERVICE, _INGRESS)
+    copied = {found.folder for found in stored if found.ref.namespace in names}
+    raws = {
+        folder: read_all(reader, served[folder], dict)
+        for folder in ("service", *ROUTES)
+        if folder in copied and folder in served
     }
-    copies = mapping.copied_places(stored, names)
-    return find_taken(found[_SERVICE], found[_INGRESS], copies=copies)
+    services = raws.pop("service", [])
+    return find_taken(services, raws, copies=mapping.copied_places(stored, names))
 
 
 def _texts(

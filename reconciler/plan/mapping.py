@@ -208,8 +208,8 @@ def _copy(found: Stored, context: _Context) -> Stored:
     if found.folder == "service":
         manifest, freed = mappingtaken.free_service(manifest, context.taken)
         changes += freed
-    elif found.folder == "ingress.networking.k8s.io":
-        obstacle = mappingtaken.find_taken_host(manifest, context.taken)
+    elif found.folder in mappingtaken.ROUTES:
+        obstacle = mappingtaken.find_taken_host(manifest, found.folder, context.taken)
     elif found.folder == CLAIM and (manifest.get("spec") or {}).get("volumeName"):
         spec = dict(manifest["spec"])
         changes.append(f"was pinned to volume {spec.pop('volumeName')}; it gets a new one")

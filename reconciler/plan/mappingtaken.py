@@ -1,12 +1,13 @@
 """What there is only once in a cluster: node ports, addresses, hosts. Copies leave it to others.
 
-Pure. ``taken`` is read from all Services and Ingresses of the cluster but the copies themselves,
+Pure. ``taken`` is read from all Services and routes of the cluster but the copies themselves,
 so that a copy that holds its own is equal to its plan.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +26,10 @@ ADDRESS_ANNOTATIONS = (
 DNS_ANNOTATION = "external-dns.alpha.kubernetes.io/hostname"
 
 
+Host = tuple[str, str, str]
+"""(kind, class, host); an empty host is an Ingress for all of them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
     """Each with its holder, as ``shop/web``."""
@@ -32,20 +37,25 @@ class Taken:
     ports: Mapping[tuple[int, str], str] = field(default_factory=dict)
     """(node port, protocol)"""
     addresses: Mapping[str, str] = field(default_factory=dict)
-    hosts: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    """(class, host); an empty host is an Ingress for all of them."""
+    hosts: Mapping[Host, str] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
     """DNS names that external-dns publishes for Services."""
 
 
 def find_taken(
-    services: Iterable[Object], ingresses: Iterable[Object], *, copies: Collection[Place]
+    services: Iterable[Object],
+    routes: Mapping[str, Iterable[Object]],
+    *,
+    copies: Collection[Place],
 ) -> Taken:
-    """From raw objects of the whole cluster, without those at the places of ``copies``."""
+    """From raw objects of the whole cluster, without those at the places of ``copies``.
+
+    ``routes`` by folder, of the kinds in `ROUTES`.
+    """
     ports: dict[tuple[int, str], str] = {}
     addresses: dict[str, str] = {}
     names: dict[str, str] = {}
-    hosts: dict[tuple[str, str], str] = {}
+    hosts: dict[Host, str] = {}
     for holder, raw in _others(services, copies):
         for key in _ports(raw.get("spec") or {}):
             ports.setdefault(key, holder)
@@ -53,9 +63,10 @@ def find_taken(
             addresses.setdefault(address, holder)
         for name in _listed(_annotations(raw).get(DNS_ANNOTATION)):
             names.setdefault(name, holder)
-    for holder, raw in _others(ingresses, copies):
-        for host in _hosts(raw):
-            hosts.setdefault((_class(raw), host), holder)
+    for folder, found in routes.items():
+        for holder, raw in _others(found, copies):
+            for host in _hosts(folder, raw):
+                hosts.setdefault(host, holder)
     return Taken(ports=ports, addresses=addresses, hosts=hosts, names=names)
 
 
@@ -157,22 +168,88 @@ def _free_annotations(found: Object, taken: Taken, words: list[str]) -> dict[str
     return left
 
 
-def find_taken_host(manifest: Object, taken: Taken) -> str:
-    """Why a copy of this Ingress is not made, or an empty string."""
-    for host in _hosts(manifest):
-        holder = taken.hosts.get((_class(manifest), host))
+def find_taken_host(manifest: Object, folder: str, taken: Taken) -> str:
+    """Why a copy of this route is not made, or an empty string."""
+    for host in _hosts(folder, manifest):
+        holder = taken.hosts.get(host)
         if holder:
-            what = f"host {host}" if host else "what has no host of its own"
+            what = f"host {host[2]}" if host[2] else "what has no host of its own"
             return f"{what} is taken by {holder}; not restored"
     return ""
 
 
-def _hosts(ingress: Object) -> list[str]:
-    spec = ingress.get("spec") or {}
-    hosts = [str(rule.get("host") or "") for rule in spec.get("rules") or ()]
-    return hosts or ([""] if spec.get("defaultBackend") else [])
+def _hosts(folder: str, raw: Object) -> list[Host]:
+    spec = raw.get("spec")
+    names = ROUTES[folder](spec if isinstance(spec, Mapping) else {})
+    return [(folder, _class(raw), str(name)) for name in names]
 
 
-def _class(ingress: Object) -> str:
-    named = (ingress.get("spec") or {}).get("ingressClassName")
-    return str(named or _annotations(ingress).get("kubernetes.io/ingress.class") or "")
+def _class(raw: Object) -> str:
+    named = (raw.get("spec") or {}).get("ingressClassName")
+    return str(named or _annotations(raw).get("kubernetes.io/ingress.class") or "")
+
+
+def _ingress(spec: Object) -> Iterator[str]:
+    rules = spec.get("rules") or ()
+    yield from (rule.get("host") or "" for rule in rules)
+    if not rules and spec.get("defaultBackend"):
+        yield ""
+
+
+def _mappings(value: object) -> Iterator[Object]:
+    """A custom resource may have anything anywhere."""
+    for item in value if isinstance(value, list) else ():
+        if isinstance(item, Mapping):
+            yield item
+
+
+def _texts(value: object) -> Iterator[str]:
+    yield from (
+        item for item in (value if isinstance(value, list) else ()) if isinstance(item, str)
+    )
+
+
+def _traefik(spec: Object) -> Iterator[str]:
+    for route in _mappings(spec.get("routes")):
+        for call in _TRAEFIK.findall(str(route.get("match") or "")):
+            yield from _QUOTED.findall(call)
+
+
+def _contour(spec: Object) -> Iterator[str]:
+    host = spec.get("virtualhost")
+    if isinstance(host, Mapping) and host.get("fqdn"):
+        yield host["fqdn"]
+
+
+def _openshift(spec: Object) -> Iterator[str]:
+    if spec.get("host"):
+        yield spec["host"]
+
+
+def _istio_service(spec: Object) -> Iterator[str]:
+    """A name without a dot is of the route's own namespace, so the copy has its own."""
+    yield from (host for host in _texts(spec.get("hosts")) if "." in host or host == "*")
+
+
+def _istio_gateway(spec: Object) -> Iterator[str]:
+    for server in _mappings(spec.get("servers")):
+        yield from (host.rpartition("/")[2] for host in _texts(server.get("hosts")))
+
+
+_TRAEFIK = re.compile(r"\bHost(?:SNI)?\(([^)]*)\)")
+_QUOTED = re.compile(r"[`\"']([^`\"']+)[`\"']")
+ROUTES: Mapping[str, Callable[[Object], Iterator[str]]] = {
+    "ingress.networking.k8s.io": _ingress,
+    "httpproxy.projectcontour.io": _contour,
+    "ingressroute.traefik.io": _traefik,
+    "ingressroute.traefik.containo.us": _traefik,
+    "ingressroutetcp.traefik.io": _traefik,
+    "ingressroutetcp.traefik.containo.us": _traefik,
+    "route.route.openshift.io": _openshift,
+    "virtualservice.networking.istio.io": _istio_service,
+    "gateway.networking.istio.io": _istio_gateway,
+}
+"""Kinds of which two with the same host disturb each other, and how each names its hosts.
+
+Not Gateway API's routes: there the older one is served, by specification.
+"""

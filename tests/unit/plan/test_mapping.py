@@ -306,7 +306,8 @@ FREE = st.recursive(
     | st.dictionaries(
         st.sampled_from(
             ["name", "namespace", "namespaces", "spec", "matchLabels", "values", "key", "webhooks",
-             "subjects", "kubernetes.io/metadata.name", "kind", "resourceNames", "principals"]
+             "subjects", "kubernetes.io/metadata.name", "kind", "resourceNames", "principals",
+             "hosts", "servers", "routes", "match", "host", "virtualhost", "fqdn"]
         ),
         inner, max_size=4,
     ),
@@ -314,7 +315,20 @@ FREE = st.recursive(
 )  # fmt: skip
 
 
-@given(spec=FREE, kind=st.sampled_from(["ConfigMap", "Service", "x.org/Thing", "apps/Deployment"]))
+KINDS = [
+    "ConfigMap",
+    "Service",
+    "x.org/Thing",
+    "apps/Deployment",
+    "networking.istio.io/VirtualService",
+    "networking.istio.io/Gateway",
+    "traefik.io/IngressRoute",
+    "route.openshift.io/Route",
+    "projectcontour.io/HTTPProxy",
+]
+
+
+@given(spec=FREE, kind=st.sampled_from(KINDS))
 def test_an_object_without_a_reference_changes_its_namespace_only(spec: Any, kind: str) -> None:
     found = captured(kind, "a", spec=spec if isinstance(spec, dict) else {"x": spec})
     before = copy.deepcopy(found.manifest)

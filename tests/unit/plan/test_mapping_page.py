@@ -39,3 +39,8 @@ def test_every_tool_and_its_actors_are_named() -> None:
     for folder, tool in mappingtracking.ACTORS.items():
         assert tool in PAGE
         assert folder.partition(".")[0] in PAGE.lower()
+
+
+def test_every_kind_of_route_is_named() -> None:
+    for folder in mappingtaken.ROUTES:
+        assert folder.partition(".")[0] in PAGE.lower()

@@ -9,6 +9,7 @@ import pytest
 from reconciler.plan.mappingtaken import (
     ADDRESS_ANNOTATIONS,
     DNS_ANNOTATION,
+    ROUTES,
     Taken,
     find_taken,
     find_taken_host,
@@ -35,7 +36,14 @@ def ingress(*hosts: str, name: str = "web", namespace: str = "shop", **spec: Any
 
 
 def taken(*raws: dict[str, Any]) -> Taken:
-    return find_taken(raws, [], copies=())
+    return find_taken(raws, {}, copies=())
+
+
+INGRESS = "ingress.networking.k8s.io"
+
+
+def routed(raw: dict[str, Any], folder: str = INGRESS) -> Taken:
+    return find_taken([], {folder: [raw]}, copies=())
 
 
 PORTS = [{"port": 80, "nodePort": 31080}, {"port": 53, "nodePort": 31053, "protocol": "UDP"}]
@@ -107,9 +115,8 @@ def test_a_published_name_is_not_published_twice() -> None:
 
 def test_what_a_copy_holds_itself_is_not_taken() -> None:
     mine = service("web", "shop2", ports=PORTS)
-    assert (
-        find_taken([mine], [ingress("a", namespace="shop2")], copies={("shop2", "web")}) == Taken()
-    )
+    routes = {INGRESS: [ingress("a", namespace="shop2")]}
+    assert find_taken([mine], routes, copies={("shop2", "web")}) == Taken()
 
 
 def test_of_several_holders_the_first_by_name_is_told() -> None:
@@ -138,7 +145,7 @@ def test_of_several_holders_the_first_by_name_is_told() -> None:
 def test_a_host_belongs_to_one_ingress_of_a_class(
     there: dict[str, Any], wanted: dict[str, Any], why: str
 ) -> None:
-    found = find_taken_host(wanted, find_taken([], [there], copies=()))
+    found = find_taken_host(wanted, INGRESS, routed(there))
     assert why in found
     assert bool(found) == bool(why)
 
@@ -147,14 +154,58 @@ def test_the_class_may_stand_in_an_annotation() -> None:
     there = ingress("a.org", ingressClassName="nginx")
     wanted = ingress("a.org")
     wanted["metadata"]["annotations"] = {"kubernetes.io/ingress.class": "nginx"}
-    assert find_taken_host(wanted, find_taken([], [there], copies=()))
+    assert find_taken_host(wanted, INGRESS, routed(there))
 
 
 def test_copies_are_made_without_what_is_taken() -> None:
-    held = find_taken([service("a", "x", ports=PORTS)], [ingress("a.org")], copies=())
+    routes = {INGRESS: [ingress("a.org")]}
+    held = find_taken([service("a", "x", ports=PORTS)], routes, copies=())
     made = copy_of(captured("Service", "web", spec={"ports": PORTS}), taken=held)
     assert made.manifest["spec"]["ports"] == [{"port": 80}, {"port": 53, "protocol": "UDP"}]
     assert len(made.changes) == 2
     rules = [{"host": "a.org"}]
     copied = copy_of(captured("networking.k8s.io/Ingress", "i", spec={"rules": rules}), taken=held)
     assert copied.obstacle == "host a.org is taken by shop/web; not restored"
+
+
+A, B = "a.example.org", "b.example.org"
+
+
+@pytest.mark.parametrize(
+    ("folder", "spec", "other"),
+    [
+        ("httpproxy.projectcontour.io", {"virtualhost": {"fqdn": A}}, {"virtualhost": {"fqdn": B}}),
+        ("route.route.openshift.io", {"host": A}, {"host": B}),
+        (
+            "ingressroute.traefik.io",
+            {"routes": [{"match": f"Host(`{A}`, `{B}x`) && PathPrefix(`/`)"}]},
+            {"routes": [{"match": f"Host(`{B}`) && PathPrefix(`{A}`)"}]},
+        ),
+        (
+            "ingressroutetcp.traefik.containo.us",
+            {"routes": [{"match": f"HostSNI(`{A}`)"}]},
+            {"routes": [{"match": "ClientIP(`192.0.2.0/24`)"}]},
+        ),
+        ("virtualservice.networking.istio.io", {"hosts": ["web", A]}, {"hosts": ["web", B]}),
+        (
+            "gateway.networking.istio.io",
+            {"servers": [{"hosts": [f"shop/{A}"]}]},
+            {"servers": [{"hosts": [f"./{B}"]}]},
+        ),
+    ],
+)
+def test_a_host_is_found_in_every_kind_of_route(
+    folder: str, spec: dict[str, Any], other: dict[str, Any]
+) -> None:
+    there = {"metadata": {"name": "web", "namespace": "shop"}, "spec": spec}
+    held = routed(there, folder)
+    assert find_taken_host(there, folder, held) == f"host {A} is taken by shop/web; not restored"
+    assert find_taken_host({**there, "spec": other}, folder, held) == ""
+    assert find_taken_host({"metadata": {}}, folder, held) == ""
+    kind, _, group = folder.partition(".")
+    made = copy_of(captured(f"{group}/{kind}", "web", spec=spec), taken=held)
+    assert made.obstacle
+
+
+def test_a_gateway_apis_route_is_restored_the_older_one_is_served() -> None:
+    assert not [folder for folder in ROUTES if folder.endswith("gateway.networking.k8s.io")]
