@@ -37,6 +37,10 @@ _HOOKS = frozenset(
 _ONLY_ONE = frozenset({CRD, "apiservice.apiregistration.k8s.io"})
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _LONGEST = 253
+_RIGHTS = (
+    "the copy's accounts get the original's rights in the whole cluster; an operator would act upon"
+    " everything a second time"
+)
 
 
 def parse_mapping(given: Iterable[str]) -> dict[str, str]:
@@ -233,7 +237,8 @@ def _map_binding(found: Stored, context: _Context) -> Iterator[Stored]:
     if not ours or any(refs.refers(subject, others) for subject in subjects):
         yield found
     if ours:
-        yield _derive(found, {**found.manifest, "subjects": ours}, context, "subjects")
+        made = _derive(found, {**found.manifest, "subjects": ours}, context, "subjects")
+        yield replace(made, warnings=(_RIGHTS, *made.warnings))
 
 
 def _map_hooks(found: Stored, context: _Context) -> Iterator[Stored]:

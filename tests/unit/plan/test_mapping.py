@@ -141,6 +141,7 @@ def test_a_cluster_binding_is_copied_for_the_copies_accounts_only() -> None:
     assert made.manifest["subjects"] == [{**ACCOUNT, "namespace": "shop2"}]
     assert made.manifest["roleRef"] == role
     assert "copy of clusterrolebinding" in made.changes[0]
+    assert "rights in the whole cluster" in made.warnings[0]
     assert binding.path not in {found.path for found in mapped(binding)}
 
 
