@@ -17,7 +17,7 @@ from reconciler.engine.restore import Restore, RestorePorts, RestoreRequest, Res
 from reconciler.model.errors import Interrupted, PartialFailure, UsageError
 from reconciler.model.restore import RestoreAction, RestorePlan
 from reconciler.model.run import Outcome
-from reconciler.plan.mapping import parse_mapping
+from reconciler.plan.mappingnames import parse_mapping
 from reconciler.plan.moverjob import MoverSettings
 from reconciler.report import restore as report
 

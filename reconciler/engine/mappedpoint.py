@@ -17,6 +17,7 @@ from reconciler.engine.renaming import Renaming
 from reconciler.engine.restoresource import PointContent
 from reconciler.model.objects import ObjectRef, Resource
 from reconciler.plan import mapping
+from reconciler.plan.mappingnames import captured_namespaces, check_mapping
 from reconciler.plan.mappingtaken import ROUTES, Taken, find_taken
 from reconciler.plan.restore import Stored
 
@@ -36,7 +37,7 @@ def rename_point(
     """
     if not names:
         return content
-    mapping.check_mapping(names, mapping.captured_namespaces(content.stored), guarded=guarded)
+    check_mapping(names, captured_namespaces(content.stored), guarded=guarded)
     taken = _observe_taken(reader, served, content.stored, names)
     stored = mapping.map_stored(content.stored, names, taken, path_of=_path_of)
     return replace(

@@ -13,7 +13,7 @@ from reconciler.capture.references import References
 from reconciler.engine.restoresource import PointContent
 from reconciler.model.errors import UsageError
 from reconciler.model.objects import ObjectRef, Resource
-from reconciler.plan.mapping import captured_namespaces
+from reconciler.plan.mappingnames import captured_namespaces
 from reconciler.plan.restore import CRD, Stored
 
 

@@ -10,13 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from reconciler.model.errors import UsageError
-from reconciler.plan.mapping import (
-    captured_namespaces,
-    check_mapping,
-    copied_places,
-    map_secret,
-    parse_mapping,
-)
+from reconciler.plan.mapping import copied_places, map_secret
+from reconciler.plan.mappingnames import captured_namespaces, check_mapping, parse_mapping
 from tests.unit.plan.mapping_world import HOOKS, NAMES, RBAC, captured, copy_of, mapped
 
 ACCOUNT = {"kind": "ServiceAccount", "name": "web", "namespace": "shop"}
