@@ -93,6 +93,6 @@ def first(stage: Stage) -> Run:
     stage.wait("the CronJob is there", lambda: stage.exists("cronjob", "backstay-shop"), seconds=60)
     stage.kubectl("-n", NAMESPACE, "create", "job", "--from=cronjob/backstay-shop", "first")
     done = "--for=condition=Complete"
-    stage.kubectl("-n", NAMESPACE, "wait", done, "job/first", "--timeout=400s", timeout=420)
+    stage.kubectl("-n", NAMESPACE, "wait", done, "job/first", "--timeout=300s")
     stage.cheapen_keys(shop.NAMESPACE, "_cluster")
     return Run(stage)

@@ -97,7 +97,7 @@ def application(cluster: Cluster) -> Iterator[None]:
     objects = (FOLDER / "round-trip.yaml").read_text()
     cluster.kubectl("create", "-f", str(FOLDER / "round-trip-cluster.yaml"))
     crd = "crd/widgets.round-trip.example.org"
-    cluster.kubectl("wait", crd, "--for=condition=Established", "--timeout=30s")
+    cluster.kubectl("wait", crd, "--for=condition=Established", "--timeout=300s")
     cluster.kubectl("create", "namespace", NAMESPACE)
     filled = objects.replace("IMAGE", IMAGE).replace("CLUSTER_IP", address)
     cluster.kubectl("-n", NAMESPACE, "create", "-f", "-", input=filled)
@@ -112,20 +112,20 @@ def application(cluster: Cluster) -> Iterator[None]:
 
 def settle(cluster: Cluster) -> None:
     for workload in ("deployment/web", "statefulset/store", "daemonset/everywhere"):
-        cluster.kubectl("-n", NAMESPACE, "rollout", "status", workload, "--timeout=120s")
-    ready = ("pod/bare", "--for=condition=Ready", "--timeout=120s")
+        cluster.kubectl("-n", NAMESPACE, "rollout", "status", workload, "--timeout=300s")
+    ready = ("pod/bare", "--for=condition=Ready", "--timeout=300s")
     cluster.kubectl("-n", NAMESPACE, "wait", *ready)
-    ended = ("job/ended", "--for=condition=Complete", "--timeout=60s")
+    ended = ("job/ended", "--for=condition=Complete", "--timeout=300s")
     cluster.kubectl("-n", NAMESPACE, "wait", *ended)
-    ended = ("pod/ended", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
+    ended = ("pod/ended", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=300s")
     cluster.kubectl("-n", NAMESPACE, "wait", *ended)
-    bound = ("pvc/data", "pvc/static", "--for=jsonpath={.status.phase}=Bound", "--timeout=60s")
+    bound = ("pvc/data", "pvc/static", "--for=jsonpath={.status.phase}=Bound", "--timeout=300s")
     cluster.kubectl("-n", NAMESPACE, "wait", *bound)
 
 
 def wipe(cluster: Cluster) -> None:
     """Also after a test that failed half-way."""
-    gone = ("--ignore-not-found", "--timeout=90s")
+    gone = ("--ignore-not-found", "--timeout=300s")
     found = cluster.kubectl("get", "crd", "widgets.round-trip.example.org", "--ignore-not-found")
     if found and NAMESPACE in cluster.kubectl("get", "widgets", "-A", "--ignore-not-found"):
         free = '{"metadata":{"finalizers":null}}'
@@ -157,7 +157,7 @@ def create_again(cluster: Cluster, tree: Tree, how: str) -> None:
         text = "---\n".join(map(tree.to_create, paths))
         cluster.kubectl(*verb, "-f", "-", input=text)
     crd = "crd/widgets.round-trip.example.org"
-    cluster.kubectl("wait", crd, "--for=condition=Established", "--timeout=30s")
+    cluster.kubectl("wait", crd, "--for=condition=Established", "--timeout=300s")
     if how == "apply":
         rest.remove(CONTROL_CHARACTERS)
         cluster.kubectl("create", "-f", "-", input=tree.to_create(CONTROL_CHARACTERS))

@@ -70,7 +70,7 @@ def test_the_readme_restores_in_four_lines(told: str, tmp_path: Path) -> None:
     environment = re.search(r"^  \. (\S+)$", told, re.MULTILINE)
     assert environment
     source = f". {environment[1]}"
-    lost = shell(f"{source}; kubectl delete namespace shop --timeout=120s", home=str(tmp_path))
+    lost = shell(f"{source}; kubectl delete namespace shop --timeout=300s", home=str(tmp_path))
     assert lost.returncode == 0, lost.stderr
     done = shell(f"{source}\n{BLOCKS[2]}", home=str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr

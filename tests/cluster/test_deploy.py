@@ -53,7 +53,7 @@ def deployed(cluster: Cluster) -> Iterator[Cluster]:
     text = yaml.safe_dump_all(objects)
     cluster.kubectl("apply", "--server-side", "-f", "-", input=text)
     yield cluster
-    cluster.kubectl("delete", "--ignore-not-found", "--timeout=120s", "-f", "-", input=text)
+    cluster.kubectl("delete", "--ignore-not-found", "--timeout=300s", "-f", "-", input=text)
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +120,7 @@ def may(cluster: Cluster, account: str, verb: str, resource: str, *, namespace: 
             str(Path(sys.executable).parent / "kubectl"), "--kubeconfig", str(cluster.kubeconfig),
             "auth", "can-i", verb, group, *extra, *where, user,
         ],
-        capture_output=True, text=True, check=False, timeout=60,
+        capture_output=True, text=True, check=False, timeout=300,
     )  # fmt: skip
     answer = done.stdout.strip().splitlines()
     assert answer, done.stderr
@@ -171,7 +171,7 @@ def test_a_run_may_list_every_kind_that_the_cluster_serves(
 
 
 def test_the_admission_policy_has_no_type_errors(deployed: Cluster) -> None:
-    for _ in range(50):
+    for _ in range(1000):
         text = deployed.kubectl(
             "get", "validatingadmissionpolicy", "backstay-run", "-o", "jsonpath={.status}"
         )
@@ -417,7 +417,7 @@ def test_a_run_of_a_schedule_passes_pod_security_and_outlives_its_policy(
     name = f"manual-{uuid.uuid4().hex[:6]}"
     deployed.kubectl("-n", OWN, "create", "job", name, "--from=cronjob/backstay-shop")
     pods = ""
-    for _ in range(100):
+    for _ in range(1000):
         pods = deployed.kubectl(
             "-n", OWN, "get", "pods", "-l", f"job-name={name}", "-o", "name"
         ).strip()
@@ -429,7 +429,6 @@ def test_a_run_of_a_schedule_passes_pod_security_and_outlives_its_policy(
     cycle = controller.cycle()
     assert cycle.plan is not None
     assert cycle.plan.counts()["deleted"] == 1
-    time.sleep(2)
     left = versions(deployed)
     assert "CronJob/backstay-shop" not in left
     assert f"Job/{name}" in left

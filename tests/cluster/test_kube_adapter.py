@@ -168,7 +168,7 @@ def _as_account(cluster: Cluster, namespace: str, name: str, file: Path) -> Kube
     return KubeClient.connect(file)
 
 
-def _until(holds: Callable[[], bool], *, seconds: float = 30.0) -> None:
+def _until(holds: Callable[[], bool], *, seconds: float = 300.0) -> None:
     end = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > end:

@@ -163,7 +163,7 @@ def _status(place: Place, kind_: str, name: str) -> dict[str, Any]:
     return status
 
 
-def _until(holds: Callable[[], bool], *, seconds: float = 60.0) -> None:
+def _until(holds: Callable[[], bool], *, seconds: float = 300.0) -> None:
     end = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > end:
@@ -340,7 +340,7 @@ def test_keys_go_with_the_job_whoever_removes_it(place: Place, mover_world: Move
     place.mover.ensure(task)
     assert len(place.raw("Secret")) == 1
     name = mover_name(task)
-    place.cluster.kubectl("-n", place.namespace, "delete", "job", name, "--timeout=60s")
+    place.cluster.kubectl("-n", place.namespace, "delete", "job", name, "--timeout=300s")
     _until(lambda: not place.raw("Secret"))
 
 

@@ -98,7 +98,7 @@ def test_i7_a_run_without_a_change_writes_its_record_and_nothing_else(
 def test_it_comes_back_data_and_all(stage: Stage, first: Run, marker: str) -> None:
     good = run_again(stage)
     files, allocated = shop.listing(stage), shop.allocated(stage, "/files/sparse")
-    stage.kubectl("delete", "namespace", "shop", "--timeout=120s")
+    stage.kubectl("delete", "namespace", "shop", "--timeout=300s")
     stage.kubectl("delete", "crd", "products.shop.example.org")
 
     gone = stage.backstay("run", "shop", check=False)
@@ -171,7 +171,7 @@ def test_a_new_namespace_that_matches_is_in_the_next_run(stage: Stage, first: Ru
     assert [part.name for part in joined.record.namespaces] == ["shop", "shop-two"]
     assert "shop-two/configmap/second.yaml" in joined.files()
 
-    stage.kubectl("delete", "namespace", "shop-two", "--timeout=120s")
+    stage.kubectl("delete", "namespace", "shop-two", "--timeout=300s")
     left = run_again(stage, code=3)
     assert left.record.outcome is Outcome.PARTIALLY_FAILED
     assert not any(path.startswith("shop-two/") for path in left.files())

@@ -31,10 +31,12 @@ NAMESPACE = "rig"
 def workloads(cluster: Cluster) -> Iterator[Cluster]:
     """Apply one of everything and wait until the pods are ready."""
     cluster.kubectl("apply", "--server-side", "-f", str(WORKLOADS))
-    cluster.kubectl("-n", NAMESPACE, "rollout", "status", "statefulset/store", "--timeout=60s")
-    cluster.kubectl("-n", NAMESPACE, "wait", "--for=condition=Ready", "pod/client", "--timeout=60s")
+    cluster.kubectl("-n", NAMESPACE, "rollout", "status", "statefulset/store", "--timeout=300s")
+    cluster.kubectl(
+        "-n", NAMESPACE, "wait", "--for=condition=Ready", "pod/client", "--timeout=300s"
+    )
     yield cluster
-    cluster.kubectl("delete", "namespace", NAMESPACE, "--timeout=60s")
+    cluster.kubectl("delete", "namespace", NAMESPACE, "--timeout=300s")
 
 
 def own(cluster: Cluster) -> Instance:
@@ -75,7 +77,7 @@ def test_service_address_and_environment_reach_their_pods(workloads: Cluster) ->
 def test_cron_job_makes_jobs_that_complete(workloads: Cluster) -> None:
     workloads.kubectl("-n", NAMESPACE, "create", "job", "once", "--from=cronjob/tick")
     workloads.kubectl(
-        "-n", NAMESPACE, "wait", "--for=condition=Complete", "job/once", "--timeout=60s"
+        "-n", NAMESPACE, "wait", "--for=condition=Complete", "job/once", "--timeout=300s"
     )
     assert workloads.kubectl("-n", NAMESPACE, "logs", "job/once").strip() == "tick"
 
@@ -88,7 +90,7 @@ def test_pod_security_refuses_a_root_pod(workloads: Cluster) -> None:
         with pytest.raises(RigError, match=r"violates PodSecurity.*restricted"):
             workloads.kubectl("-n", "rig-strict", "run", "root", f"--image={images.BUSYBOX}")
     finally:
-        workloads.kubectl("delete", "namespace", "rig-strict", "--timeout=60s")
+        workloads.kubectl("delete", "namespace", "rig-strict", "--timeout=300s")
 
 
 def test_pods_reach_this_machine_by_the_host_address(workloads: Cluster) -> None:
@@ -123,7 +125,7 @@ def test_image_is_loaded_under_its_name(workloads: Cluster, tmp_path: Path) -> N
     command = ["run", "made-here", f"--image={mine.name}", "--restart=Never", "--", "echo", "ran"]
     workloads.kubectl("-n", NAMESPACE, *command)
     done = "--for=jsonpath={.status.phase}=Succeeded"
-    workloads.kubectl("-n", NAMESPACE, "wait", done, "pod/made-here", "--timeout=60s")
+    workloads.kubectl("-n", NAMESPACE, "wait", done, "pod/made-here", "--timeout=300s")
     with pytest.raises(RigError, match="does not hold localhost/other"):
         workloads.load_image(mine.archive, "localhost/other:1")
 
@@ -170,7 +172,7 @@ def test_down_leaves_nothing_behind(cluster: Cluster, damage: Callable[[Instance
         known = lifecycle.up(name, nodes=2)
         second = Cluster(Built(known))
         second.kubectl("apply", "--server-side", "-f", str(WORKLOADS))
-        second.kubectl("-n", NAMESPACE, "rollout", "status", "statefulset/store", "--timeout=60s")
+        second.kubectl("-n", NAMESPACE, "rollout", "status", "statefulset/store", "--timeout=300s")
         running = leftovers.processes_of(known)
         assert len(leftovers.by_name(running, "httpd")) >= 2, "containers are seen"
         seen = {line.split()[0] for line in leftovers.look(name) - before}
@@ -197,7 +199,7 @@ def test_nodes_of_one_cluster_reach_each_others_pods() -> None:
     with ended(name):
         second = Cluster(Built(lifecycle.up(name, nodes=2)))
         second.kubectl("apply", "--server-side", "-f", str(WORKLOADS))
-        second.kubectl("-n", NAMESPACE, "rollout", "status", "statefulset/store", "--timeout=60s")
+        second.kubectl("-n", NAMESPACE, "rollout", "status", "statefulset/store", "--timeout=300s")
         pods = json.loads(second.kubectl("-n", NAMESPACE, "get", "pods", "-o", "json"))["items"]
         stores = {pod["metadata"]["name"]: pod for pod in pods}
         assert stores["store-0"]["spec"]["nodeName"] != stores["store-1"]["spec"]["nodeName"]
@@ -220,7 +222,7 @@ def cli(*args: str) -> subprocess.Popen[str]:
 def output(*args: str) -> tuple[int, str]:
     """Run scripts/cluster's program to its end."""
     with cli(*args) as process:
-        return process.wait(120), process.stdout.read() if process.stdout else ""
+        return process.wait(400), process.stdout.read() if process.stdout else ""
 
 
 def test_up_that_was_killed_is_cleared_by_the_next() -> None:
@@ -302,7 +304,7 @@ def _machines_of(name: str) -> list[processes.Process]:
     return processes.processes_with(MARK, str(state))
 
 
-def _wait_for(ready: Callable[[], bool], seconds: float = 20) -> None:
+def _wait_for(ready: Callable[[], bool], seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < deadline, "it did not happen in time"

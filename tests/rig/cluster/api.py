@@ -30,7 +30,7 @@ class Api:
         trust.load_cert_chain(self.folder / "admin.crt", self.folder / "admin.key")
         where = urlsplit(self.server)
         connection = http.client.HTTPSConnection(
-            where.hostname or "", where.port, context=trust, timeout=5
+            where.hostname or "", where.port, context=trust, timeout=60
         )
         data = None if body is None else json.dumps(body)
         try:

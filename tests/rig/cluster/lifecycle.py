@@ -17,8 +17,8 @@ from tests.rig.cluster.instance import Instance
 from tests.rig.cluster.processes import Process
 from tests.rig.cluster.progress import say
 
-READY_SECONDS = 60.0
-STILL_THERE_SECONDS = 5.0
+READY_SECONDS = 300.0
+STILL_THERE_SECONDS = 20.0
 
 
 def up(name: str, *, nodes: int = 1, owner: Process | None = None) -> Instance:

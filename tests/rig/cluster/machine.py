@@ -27,7 +27,7 @@ from tests.rig.cluster.processes import Process, kill, processes_with
 INIT = Path(__file__).with_name("init.py")
 MARK = "BACKSTAY_RIG_MACHINE"
 INSIDE_PATH = f"/run/rig-bin:{shell.SYSTEM_PATH}"
-BOOT_SECONDS = 10.0
+BOOT_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +108,7 @@ class Machine:
             raise RigError(f"machine {self.name} is down", hint=self.log("init"))
         os.kill(init.pid, signal.SIGHUP)
 
-    def enter(self, argv: Sequence[str | Path], *, stdin: str = "", timeout: float = 60) -> str:
+    def enter(self, argv: Sequence[str | Path], *, stdin: str = "", timeout: float = 300) -> str:
         """Run a command inside, and return its output; the host's files are visible to it."""
         return shell.run([*self.nsenter(), *argv], stdin=stdin, timeout=timeout)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.rig.cluster.errors import RigError
 
 PARENT, STATE, STARTED = 1, 0, 19  # fields of /proc/PID/stat behind the command's name (proc(5))
-KILL_SECONDS = 20.0
+KILL_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)

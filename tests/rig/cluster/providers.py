@@ -236,7 +236,7 @@ class Cluster:
         """Put an image on every node; `name` is the one the archive carries."""
         self.provider.load_image(oci_archive, name)
 
-    def kubectl(self, *args: str, input: str | None = None, timeout: float = 120) -> str:  # noqa: A002
+    def kubectl(self, *args: str, input: str | None = None, timeout: float = 400) -> str:  # noqa: A002
         """Run kubectl on this cluster and no other; return what it prints, RigError if it fails."""
         argv = [str(KUBECTL), f"--kubeconfig={self.kubeconfig}", *args]
         return shell.run(argv, stdin=input or "", timeout=timeout)

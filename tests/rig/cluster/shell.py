@@ -20,7 +20,7 @@ def run(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
     check: bool = True,
-    timeout: float = 60,
+    timeout: float = 300,
 ) -> str:
     """Return what the command printed on stdout; raise RigError with its last lines on failure."""
     words = [str(word) for word in argv]

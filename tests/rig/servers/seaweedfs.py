@@ -25,7 +25,7 @@ from pathlib import Path
 from tests.rig.cluster.errors import RigError
 from tests.rig.cluster.processes import Process, kill
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 STOP_SECONDS = 1.0
 """What is written is with the kernel by then; its own farewell takes ten seconds."""
 _STATE = "server.json"

@@ -96,7 +96,7 @@ def back_up(stage: Stage) -> None:
 def lose_and_restore(stage: Stage) -> None:
     """The namespace goes, and comes back as it was."""
     before = shop.listing(stage)
-    stage.kubectl("delete", "namespace", "shop", "--timeout=120s")
+    stage.kubectl("delete", "namespace", "shop", "--timeout=300s")
     stage.kubectl("delete", "crd", "products.shop.example.org")
     say("$ kubectl delete namespace shop; kubectl delete crd products.shop.example.org")
     done = stage.backstay("restore", "shop", "--at", "latest", "--yes")

@@ -46,7 +46,7 @@ def git_objects(repository: Path) -> bytes:
     """Every object of a bare repository, whatever still refers to it, unpacked."""
     done = subprocess.run(
         ["git", "-C", str(repository), "cat-file", "--batch-all-objects", "--batch"],
-        capture_output=True, check=True, timeout=120, stdin=subprocess.DEVNULL,
+        capture_output=True, check=True, timeout=400, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     return done.stdout
 

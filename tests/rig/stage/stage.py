@@ -105,7 +105,7 @@ class Stage:
         self.kubectl("-n", NAMESPACE, "annotate", "--overwrite", "secret", "restic-main", prefix)
         self.kubectl("apply", "-k", str(self._overlay()))
         self.kubectl(
-            "-n", NAMESPACE, "rollout", "status", "deploy/backstay-controller", "--timeout=120s"
+            "-n", NAMESPACE, "rollout", "status", "deploy/backstay-controller", "--timeout=400s"
         )
 
     def make_secret(self, name: str, folder: Path) -> None:
@@ -208,7 +208,7 @@ class Stage:
 
     # -- what a person types ---------------------------------------------------------------------
 
-    def kubectl(self, *args: str, stdin: str = "", timeout: float = 180) -> str:
+    def kubectl(self, *args: str, stdin: str = "", timeout: float = 400) -> str:
         """kubectl on this cluster."""
         return self.cluster.kubectl(*args, input=stdin, timeout=timeout)
 
@@ -288,7 +288,7 @@ class Stage:
         who = {f"GIT_{role}_{part}": value for role in ("AUTHOR", "COMMITTER")
                for part, value in (("NAME", "Ann"), ("EMAIL", "ann@example.org"))}  # fmt: skip
         done = subprocess.run(
-            ["git", *args], cwd=cwd, capture_output=True, text=True, check=False, timeout=120,
+            ["git", *args], cwd=cwd, capture_output=True, text=True, check=False, timeout=400,
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder), "GIT_SSH_COMMAND": ssh,
                  "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0", **who},
         )  # fmt: skip
@@ -307,7 +307,7 @@ class Stage:
             raise RigError("the stage's servers do not run")
         done = subprocess.run(
             [str(restic_path()), "--no-cache", *args],
-            capture_output=True, check=True, timeout=120,
+            capture_output=True, check=True, timeout=400,
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder),
                  "RESTIC_REPOSITORY": said["url"], "RESTIC_PASSWORD": said["password"],
                  **self.s3.writer.environment()},
@@ -326,7 +326,7 @@ class Stage:
 
     # -- waiting ---------------------------------------------------------------------------------
 
-    def wait(self, what: str, ready: Callable[[], Any], *, seconds: float = 120) -> Any:
+    def wait(self, what: str, ready: Callable[[], Any], *, seconds: float = 300) -> Any:
         """Polls until ``ready`` returns something true; RigError with what was waited for."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
