@@ -23,6 +23,7 @@ from reconciler.plan.entries import annotations_of, labels_of
 Raw = Mapping[str, Any]
 RUN_LEASE = "backstay-run-"
 RESTORE_LEASE = "backstay-restore"
+_COPY = " (with the same --map-namespace, where it makes a copy)"
 PENDING = timedelta(minutes=10)
 """How long a pod may take to start before a run counts as stuck."""
 _ENDED = frozenset({"Succeeded", "Failed"})
@@ -211,7 +212,10 @@ def _movers(scene: Scene, restoring: str, policy: str) -> Iterator[Finding]:
                 f"mover of claim {claim}, {_state(raw)}; it restores run {run_id}, and no"
                 " restore is at work"
             )
-            hint = f"backstay restore {owner} --at {run_id} goes on with it; to remove it: {delete}"
+            hint = (
+                f"backstay restore {owner} --at {run_id} goes on with it{_COPY};"
+                f" to remove it: {delete}"
+            )
         if message:
             yield Finding(
                 id="leftovers/mover",
@@ -268,7 +272,7 @@ def _restoring(scene: Scene, restoring: str, policy: str) -> Iterator[Finding]:
             message=f"half filled from run {claim.restoring}, and no restore is at work; runs do"
             " not back it up",
             hint=f"backstay restore {policy_of_run(claim.restoring)} --at {claim.restoring} goes"
-            f" on; if its data is right as it is: kubectl -n {claim.namespace} annotate pvc"
+            f" on{_COPY}; if its data is right as it is: kubectl -n {claim.namespace} annotate pvc"
             f" {claim.name} {naming.RESTORING}-",
         )
 
@@ -288,8 +292,8 @@ def _begun(scene: Scene, restoring: str, policy: str) -> Iterator[Finding]:
             else f"begun from run {run_id}, and no restore is at work",
             hint="wait for it"
             if restoring
-            else f"backstay restore {policy_of_run(run_id)} --at {run_id} goes on; if it is right"
-            f" as it is: kubectl annotate namespace {namespace.name} {naming.RESTORING}-",
+            else f"backstay restore {policy_of_run(run_id)} --at {run_id} goes on{_COPY}; if it is"
+            f" right as it is: kubectl annotate namespace {namespace.name} {naming.RESTORING}-",
         )
 
 
