@@ -48,8 +48,29 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+class FailuresAtOnce:
+    """Shows a failure when it happens, not only at the end: the cluster tier takes many minutes."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Print all that is known of it; the workers' reports come here as well."""
+        terminal = self._config.pluginmanager.getplugin("terminalreporter")
+        if not report.failed or terminal is None:
+            return
+        terminal.ensure_newline()
+        terminal.section(f"{report.when} of {report.nodeid} failed", "-", red=True)
+        terminal.line(report.longreprtext)
+        for title, text in report.sections:
+            terminal.section(title, "-")
+            terminal.line(text.rstrip())
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Forget the caller's Git, cluster and repositories before anything can use them."""
+    if config.getoption("dist", "no") == "loadfile" and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(FailuresAtOnce(config))
     os.environ["BACKSTAY_CACHE"] = str(cache_folder())  # while HOME is still the caller's
     for name in [name for name in os.environ if FOREIGN.fullmatch(name)]:
         del os.environ[name]
