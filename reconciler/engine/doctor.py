@@ -79,7 +79,7 @@ def examine(
     try:
         for number, step in enumerate(chosen):
             ports.reporter.progress("checking", number, len(chosen))
-            told += _ask(step, facts, ports.stopped, limit)
+            told += _ask(step, facts, ports, limit)
     except Interrupted as error:
         raise Interrupted(f"interrupted after {number} of {len(chosen)} checks") from error
     finally:
@@ -111,7 +111,7 @@ def choose(steps: Sequence[Step], groups: frozenset[str]) -> tuple[Step, ...]:
     return tuple(step for step in steps if step.name in names)
 
 
-def _ask(step: Step, facts: Facts, stopped: Callable[[], bool], limit: float) -> Iterator[Finding]:
+def _ask(step: Step, facts: Facts, ports: DoctorPorts, limit: float) -> Iterator[Finding]:
     tasks: Sequence[tuple[str, Task]] = [("", step.ask)] if step.ask else []
     if step.split is not None:
         preparing = _Running("")
@@ -123,23 +123,27 @@ def _ask(step: Step, facts: Facts, stopped: Callable[[], bool], limit: float) ->
             return ()
 
         preparing.start(prepare, facts)
-        _wait([preparing], stopped, limit)
+        _wait([preparing], ports.stopped, limit)
         if (failed := _trouble(preparing, limit)) is not None:
             yield from _unknown(step, preparing, failed, "")
             return
         tasks = found
     for start in range(0, len(tasks), step.at_a_time):
+        if len(tasks) > step.at_a_time:
+            ports.reporter.progress(step.name, start, len(tasks))
         running = []
         for where, task in tasks[start : start + step.at_a_time]:
             one = _Running(where)
             one.start(task, facts)
             running.append(one)
-        _wait(running, stopped, limit)
+        _wait(running, ports.stopped, limit)
         for one in running:
             failed = _trouble(one, limit)
             yield from tuple(one.found)
             if failed is not None:
                 yield from _unknown(step, one, failed, one.where)
+    if len(tasks) > step.at_a_time:
+        ports.reporter.progress(step.name, len(tasks), len(tasks))
 
 
 def _wait(running: Sequence[_Running], stopped: Callable[[], bool], limit: float) -> None:

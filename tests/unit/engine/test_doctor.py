@@ -193,9 +193,19 @@ def test_without_a_cluster_git_and_repositories_are_still_asked(world: DoctorWor
 
 def test_progress_comes_to_its_end(world: DoctorWorld) -> None:
     world.doctor()
-    steps = [fields for level, _, fields in world.reporter.lines if level == "progress"]
+    steps = world.reporter.of("checking")
     assert steps[0]["done"] == 0
     assert steps[-1]["done"] == steps[-1]["total"] == len(STEPS)
+
+
+def test_many_repositories_have_a_progress_of_their_own(world: DoctorWorld) -> None:
+    def fine(_: Facts) -> Iterator[Finding]:
+        yield answer("repositories/open")
+
+    split = Step(name="repositories", ids=("repositories/open",), split=lambda _: [("", fine)] * 9)
+    assert len(world.doctor(steps=(split,)).findings) == 9
+    told = world.reporter.of("repositories")
+    assert [fields["done"] for fields in told] == [0, 4, 8, 9]
 
 
 def test_a_bad_day_is_told_in_full(world: DoctorWorld, golden: Golden) -> None:
