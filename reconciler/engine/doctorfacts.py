@@ -7,17 +7,18 @@ told as unknown, with the id of the check that says why.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
 from reconciler import ports
 from reconciler.engine.clusterbranch import ClusterBranch
 from reconciler.engine.history import StoreReader
-from reconciler.model.config import Config
+from reconciler.model.config import Config, Credentials
 from reconciler.model.doctor import Finding, Level
-from reconciler.model.errors import BackstayError
+from reconciler.model.errors import BackstayError, Refused
 from reconciler.model.plan import Desired, Observed
 from reconciler.model.policy import BackupPolicy, Repository
+from reconciler.model.rights import Right
 from reconciler.model.store import PolicyFiles
 from reconciler.model.volumes import ResticLock, ResticSnapshot
 from reconciler.plan.doctorleftovers import Scene
@@ -156,6 +157,27 @@ def failed(identifier: str, error: BackstayError, where: str = "") -> Finding:
         where=where,
         message=error.message,
         hint=error.hint or again,
+    )
+
+
+def failed_with(
+    facts: Facts, identifier: str, error: BackstayError, where: str, keys: Credentials | None
+) -> Finding:
+    """The same for what needs a Secret: unknown where it is only we who may not read that."""
+    found = failed(identifier, error, where)
+    if not isinstance(error, Refused) or keys is None or not keys.secret_ref:
+        return found
+    right = Right(verb="get", resource="secrets", name=keys.secret_ref, namespace=facts.namespace)
+    try:
+        if facts.found_cluster is None or facts.found_cluster.may(right).allowed:
+            return found
+    except BackstayError:
+        return found
+    return replace(
+        found,
+        level=Level.UNKNOWN,
+        message=f"you may not read Secret {facts.namespace}/{keys.secret_ref}",
+        hint="ask somebody who may, or give Config on this machine a `file:` or `env:` for it",
     )
 
 

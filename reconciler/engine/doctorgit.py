@@ -8,7 +8,7 @@ from reconciler import policy
 from reconciler.engine.applying import STATE
 from reconciler.engine.clusterbranch import load_cluster_branch
 from reconciler.engine.doctor import Task
-from reconciler.engine.doctorfacts import Facts, failed
+from reconciler.engine.doctorfacts import Facts, failed, failed_with
 from reconciler.engine.history import doubt_newest, read_points
 from reconciler.engine.observe import read_all
 from reconciler.model import kinds
@@ -27,7 +27,7 @@ def ask_policies(facts: Facts) -> Iterator[Finding]:
     try:
         files = facts.ports.source().fetch(_remembered(facts) or None)
     except BackstayError as error:
-        yield failed("git/policies", error, where)
+        yield failed_with(facts, "git/policies", error, where, config.credentials)
         raise
     if not files.path_found:
         yield Finding(
@@ -115,7 +115,8 @@ def ask_manifests(facts: Facts) -> Iterator[Finding]:
         store = facts.ports.store()
         found = store.branches(f"clusters/{name}/")
     except BackstayError as error:
-        yield failed("git/manifests", error, where)
+        keys = facts.config.manifest_store.credentials
+        yield failed_with(facts, "git/manifests", error, where, keys)
         raise
     facts.found_store = store
     facts.found_branches = {

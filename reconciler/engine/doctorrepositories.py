@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from reconciler.engine.doctor import Task
-from reconciler.engine.doctorfacts import Facts, failed
+from reconciler.engine.doctorfacts import Facts, failed_with
 from reconciler.engine.history import read_record
 from reconciler.model.doctor import Finding, Level
 from reconciler.model.errors import BackstayError, RepositoryMissing, WrongPassword
@@ -91,7 +91,8 @@ def ask_secrets(facts: Facts) -> Iterator[Finding]:
         except BackstayError as error:
             if (where, error.message) not in told:
                 told.add((where, error.message))
-                yield failed("repositories/secret", error, where)
+                keys = facts.config.credentials_of(target.secret)
+                yield failed_with(facts, "repositories/secret", error, where, keys)
         else:
             good[where] = good.get(where, 0) + 1
     for where, count in good.items():

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from reconciler.model.config import Credentials
 from reconciler.model.doctor import Level
 from reconciler.model.errors import Refused, Transient
 from tests.fakes.faults import FaultyReader
@@ -124,6 +125,24 @@ def test_a_secret_that_is_gone_is_told_once(world: DoctorWorld) -> None:
     found = world.wrong()
     assert [one.id for one in found].count("repositories/secret") == 1
     assert all(one.level is Level.UNKNOWN for one in found if one.id == "repositories/open")
+
+
+def test_who_may_not_read_a_secret_learns_nothing_of_it(world: DoctorWorld) -> None:
+    world.keyring.masters.clear()
+    world.keyring.masters["other"] = "x" * 32
+    world.cluster.denied.add(("", "get", "secrets"))
+    found = [one for one in world.wrong() if one.id == "repositories/secret"]
+    assert [one.level for one in found] == [Level.UNKNOWN]
+    assert found[0].message == "you may not read Secret backstay-system/restic-main"
+    keys = Credentials(secret_ref="git")
+    store = replace(world.config.manifest_store, credentials=keys)
+    world.config = replace(world.config, manifest_store=store)
+    world.store_error = Refused("get secret: not allowed", hint="grant it")
+    made = {one.id: one for one in world.wrong()}
+    assert made["git/manifests"].level is Level.UNKNOWN
+    world.cluster.denied.clear()
+    made = {one.id: one for one in world.wrong()}
+    assert (made["git/manifests"].level, made["git/manifests"].hint) == (PROBLEM, "grant it")
 
 
 def test_a_snapshot_that_a_record_names_and_nobody_has(world: DoctorWorld) -> None:
