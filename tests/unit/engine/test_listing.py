@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -59,6 +60,22 @@ def test_a_reader_that_leaves_early_takes_the_thread_with_it() -> None:
         next(found)
         assert len(reading()) == 1
     assert reading() == []
+
+
+def test_three_pages_are_in_memory_at_most() -> None:
+    """One is read, one waits, one comes: the first two are told by what was asked for."""
+    asked: list[int] = []
+
+    class Counted(FakeCluster):
+        def pages(self, *args: Any, **kwargs: Any) -> Iterator[list[dict[str, Any]]]:
+            for number in range(12):
+                asked.append(number)
+                yield [manifest("ConfigMap", f"c{number}", "default")]
+
+    with closing(list_all(Counted(), [(MAPS, "")])) as found:
+        for taken, _ in enumerate(found, 1):
+            time.sleep(0.02)  # it could run further ahead now
+            assert len(asked) <= taken + 2
 
 
 def test_what_is_no_error_of_ours_is_raised_where_it_is_seen() -> None:
