@@ -67,7 +67,7 @@ def test_three_pages_are_in_memory_at_most() -> None:
     asked: list[int] = []
 
     class Counted(FakeCluster):
-        def pages(self, *args: Any, **kwargs: Any) -> Iterator[list[dict[str, Any]]]:
+        def pages(self, *_: Any, **__: Any) -> Iterator[list[dict[str, Any]]]:
             for number in range(12):
                 asked.append(number)
                 yield [manifest("ConfigMap", f"c{number}", "default")]
