@@ -21,8 +21,20 @@ ADDRESS_ANNOTATIONS = (
     "kube-vip.io/loadbalancerIPs",
     "lbipam.cilium.io/ips",
     "io.cilium/lb-ipam-ips",
+    "networking.gke.io/load-balancer-ip-addresses",
+    "service.beta.kubernetes.io/aws-load-balancer-eip-allocations",
+    "service.beta.kubernetes.io/aws-load-balancer-name",
+    "service.beta.kubernetes.io/azure-load-balancer-ipv4",
+    "service.beta.kubernetes.io/azure-pip-name",
+    "service.beta.kubernetes.io/do-loadbalancer-name",
+    "kubernetes.digitalocean.com/load-balancer-id",
+    "load-balancer.hetzner.cloud/name",
+    "loadbalancer.openstack.org/load-balancer-id",
+    "service.beta.kubernetes.io/linode-loadbalancer-nodebalancer-id",
+    "service.beta.kubernetes.io/scw-loadbalancer-id",
 )
-"""Addresses that somebody asked a load balancer for, with commas between them."""
+"""Addresses and load balancers, with commas between them: asked for by somebody, or written by a
+cloud's controller, which would give the original's load balancer to the copy."""
 DNS_ANNOTATION = "external-dns.alpha.kubernetes.io/hostname"
 
 
