@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.rig.cluster.processes import processes_with
+from tests.rig.cluster.processes import Process, processes_with
 from tests.rig.servers import seaweedfs
 
 
@@ -36,3 +40,34 @@ def test_it_stops_and_starts_again_with_its_keys_and_port(tmp_path: Path) -> Non
 
 def test_a_folder_without_a_server_has_none(tmp_path: Path) -> None:
     assert seaweedfs.load(tmp_path) is None
+
+
+TIED = """
+import sys
+from pathlib import Path
+from tests.rig.servers import seaweedfs
+from tests.rig.servers.sshd import Sshd
+folder = Path(sys.argv[1])
+seaweedfs.start(folder / "s3", tied=True).kill()
+server = seaweedfs.start(folder / "s3")
+sshd = Sshd(folder / "sshd", tied=True)
+sshd.start()
+print(server.process.pid, (folder / "sshd" / "process.json").read_text(), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_tied_servers_die_with_their_process(tmp_path: Path) -> None:
+    """Also one that was started again without a word."""
+    with subprocess.Popen(
+        [sys.executable, "-c", TIED, str(tmp_path)],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        cwd=Path(__file__).parents[3],
+    ) as owner:  # fmt: skip
+        assert owner.stdout is not None
+        pid, _, record = owner.stdout.readline().partition(" ")
+        servers = [Process.of(int(pid)), Process(**json.loads(record))]
+        assert [server.alive() for server in servers] == [True, True]
+        owner.kill()
+    while any(server.alive() for server in servers):
+        time.sleep(0.05)

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.rig.cluster.errors import RigError
-from tests.rig.cluster.processes import Process, kill
+from tests.rig.cluster.processes import TIE, Process, kill
 
 START_SECONDS = 180.0
 STOP_SECONDS = 1.0
@@ -54,6 +54,8 @@ class SeaweedFS:
     writer: Keys
     reader: Keys
     process: Process
+    tied: bool = False
+    """Whether it dies with the thread that started it."""
 
     @property
     def url(self) -> str:
@@ -100,11 +102,14 @@ def start(
     address: str = _LOOPBACK,
     port: int = 0,
     environment: Mapping[str, str] | None = None,
+    tied: bool | None = None,
 ) -> SeaweedFS:
     """Starts a server on what the folder holds and waits until it takes data.
 
     Port 0 is any free one; a server that ran in this folder keeps its keys and, if it is free,
-    its port. ``environment`` marks the process for those who look for their own.
+    its port. ``tied``: it dies with the thread that calls this, however that ends; without a word
+    it is as the one that ran here before was. ``environment`` marks the process for those who look
+    for their own.
     """
     old = load(folder)
     if old is not None and old.process.alive():
@@ -115,9 +120,12 @@ def start(
     port = port or (old.port if old else 0) or _free_ports(address, 1)[0]
     inner = _free_ports(_LOOPBACK, 7)
     _private(folder / "s3.json", _identities(writer, reader))
-    pid = os.posix_spawn(
-        weed_path(),
-        _arguments(folder, address, port, inner),
+    tied = bool(old and old.tied) if tied is None else tied
+    argv = [weed_path(), *_arguments(folder, address, port, inner)]
+    argv = [*TIE, *argv] if tied else argv
+    pid = os.posix_spawnp(
+        argv[0],
+        argv,
         {"PATH": os.defpath, "HOME": str(folder), **(environment or {})},
         file_actions=(
             (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
@@ -126,7 +134,7 @@ def start(
         ),
         setsid=True,  # it may outlive whoever started it: the demo's does
     )
-    server = SeaweedFS(folder, address, port, writer, reader, Process.of(pid))
+    server = SeaweedFS(folder, address, port, writer, reader, Process.of(pid), tied)
     _private(folder / _STATE, json.dumps({**asdict(server), "folder": str(folder)}))
     try:
         _wait_ready(server, master=inner[0])
@@ -159,13 +167,13 @@ def load(folder: Path) -> SeaweedFS | None:
         writer=Keys(**state["writer"]),
         reader=Keys(**state["reader"]),
         process=Process(**state["process"]),
+        tied=state.get("tied", False),
     )
 
 
 def _arguments(folder: Path, address: str, port: int, inner: list[int]) -> list[str]:
     master, master_grpc, volume, volume_grpc, filer, filer_grpc, s3_grpc = inner
     return [
-        "weed",
         f"-logdir={folder}",
         "server",
         f"-dir={folder / 'data'}",

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from tests.rig.cluster.errors import RigError
-from tests.rig.cluster.processes import Process, kill
+from tests.rig.cluster.processes import TIE, Process, kill
 from tests.rig.cluster.shell import SYSTEM_PATH, environment, run
 
 START_SECONDS = 60.0
@@ -31,16 +31,24 @@ _PRIVILEGE_FOLDER = Path("/run/sshd")
 class Sshd:
     """One server. `start` does nothing if it runs; `stop` keeps keys and repositories.
 
-    Without ``modern`` it does not let clients ask for version 2 of git's protocol.
+    Without ``modern`` it does not let clients ask for version 2 of git's protocol. ``tied``: it
+    dies with the thread that starts it, however that ends.
     """
 
     def __init__(
-        self, folder: Path, *, address: str = "127.0.0.1", port: int = 0, modern: bool = True
+        self,
+        folder: Path,
+        *,
+        address: str = "127.0.0.1",
+        port: int = 0,
+        modern: bool = True,
+        tied: bool = False,
     ) -> None:
         self.folder = folder.absolute()
         self.address = address
         self._port = port
         self._modern = modern
+        self._tie = TIE if tied else ()
 
     def __enter__(self) -> Self:
         self.start()
@@ -72,7 +80,7 @@ class Sshd:
         program = shutil.which("sshd", path=SYSTEM_PATH)
         if program is None:
             raise RigError("sshd is not installed", hint="apt-get install openssh-server")
-        argv = [*_own_run_folder(), program, "-D", "-e", "-f", str(config)]
+        argv = [*self._tie, *_own_run_folder(), program, "-D", "-e", "-f", str(config)]
         with (self.folder / "log").open("ab") as log:
             child = subprocess.Popen(
                 argv,

@@ -67,7 +67,7 @@ def set_up(name: str) -> Stage:
     """Cluster, servers, image, installation."""
     provider = providers.open_cluster(name)
     say("a Kubernetes cluster: ready")
-    stage = Stage(providers.Cluster(provider), folder(name), name=NAME)
+    stage = Stage(providers.Cluster(provider), folder(name), name=NAME, lasting=True)
     stage.start_servers()
     say("a Git server (ssh) with two repositories, and an S3 server: ready")
     image = stage.load_image()

@@ -38,10 +38,17 @@ class Stage:
     """An installation of Backstay named ``name`` on ``cluster``, kept below ``folder``.
 
     With a ``gate`` every git, restic and backstay of it, in pods and here, stands behind a shim.
+    Its servers die with this process unless they are to be ``lasting``.
     """
 
     def __init__(
-        self, cluster: Cluster, folder: Path, *, name: str = "demo", gate: Gate | None = None
+        self,
+        cluster: Cluster,
+        folder: Path,
+        *,
+        name: str = "demo",
+        gate: Gate | None = None,
+        lasting: bool = False,
     ) -> None:
         self.cluster = cluster
         self.folder = folder
@@ -49,7 +56,8 @@ class Stage:
         self.gate = gate
         self.detours: Detours | None = None
         self.image: Image | None = None
-        self.sshd = Sshd(folder / "sshd", address=cluster.host_address)
+        self._tied = not lasting
+        self.sshd = Sshd(folder / "sshd", address=cluster.host_address, tied=self._tied)
         self.s3: seaweedfs.SeaweedFS | None = None
         self.config = folder / "backstay.yaml"
 
@@ -61,7 +69,8 @@ class Stage:
         self.sshd.start()
         for repository in (POLICIES, CAPTURES):
             self.sshd.create(repository)
-        self.s3 = seaweedfs.start(self.folder / "s3", address=self.cluster.host_address)
+        place = self.folder / "s3"
+        self.s3 = seaweedfs.start(place, address=self.cluster.host_address, tied=self._tied)
 
     def share_servers(self, other: Stage) -> None:
         """Uses those of another stage, whose cluster's host address this one's pods must reach."""
