@@ -47,7 +47,7 @@ def check_mapping(names: Names, captured: Collection[str], *, guarded: str) -> N
         if source not in captured:
             raise UsageError(
                 f"--map-namespace {source}={target}: the recovery point has no namespace {source}",
-                hint=known,
+                hint=f"{known}; another one may have it: --at",
             )
         if target in captured:
             raise UsageError(
