@@ -161,7 +161,7 @@ def test_a_tree_that_unfolds_without_end_costs_little(
     started = time.monotonic()
     with pytest.raises(Refused, match="more than 100000 entries"):
         open_source().fetch(None)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 100
 
 
 def test_a_repository_over_the_cap_is_refused(
