@@ -26,8 +26,8 @@ def narrow_point(content: PointContent, wanted: Collection[str]) -> PointContent
     if unknown:
         raise UsageError(
             f"--namespace {unknown[0]}: the recovery point has no namespace {unknown[0]}",
-            hint=f"this recovery point has: {', '.join(sorted(captured)) or 'none'}; another one may"
-            " have it: --at",
+            hint=f"this recovery point has: {', '.join(sorted(captured)) or 'none'};"
+            " another one may have it: --at",
         )
     needed = _needed(content.stored, wanted)
     stored = tuple(
