@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,10 +21,11 @@ from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.history import read_record_of
 from reconciler.engine.listing import Target, discovered, list_all
 from reconciler.engine.observe import observe_namespaces
+from reconciler.engine.patience import Patience, insist
 from reconciler.engine.runplan import RunPlan
 from reconciler.model import kinds
 from reconciler.model.cluster import Claim
-from reconciler.model.errors import Stalled
+from reconciler.model.errors import Stalled, Transient
 from reconciler.model.objects import Gap, ObjectRef, Resource
 from reconciler.model.run import ClusterScopedRecord, Counts, LeftOutCount, Outcome, Reference
 from reconciler.plan.observe import claim_of
@@ -179,13 +180,30 @@ class _Capture:
 
     def _listed(self, targets: Iterable[Target]) -> Iterator[tuple[Resource, dict[str, Any]]]:
         """Every object once; what could not be listed becomes a gap."""
-        with closing(list_all(self._run.reader, targets)) as found:
+        with closing(list_all(self._run.reader, targets, self._was_away)) as found:
             for item in found:
                 if isinstance(item, Gap):
                     self._add_gap(item)
                     continue
                 for raw in item.items:
                     yield item.resource, raw
+
+    def _was_away(self, unwanted: Callable[[], bool]) -> bool:
+        """Whether the API server was away; waits until it is back, at most until the deadline."""
+        reader = self._run.reader
+        try:
+            reader.identity()
+        except Transient:
+            patience = Patience(
+                what="listing",
+                clock=self._run.clock,
+                reporter=self._run.reporter,
+                deadline=self._request.deadline,
+                stopped=unwanted,
+            )
+            insist(reader.identity, patience)
+            return True
+        return False
 
     def _capture_referenced(self, resources: list[Resource]) -> list[Reference]:
         """Cluster-scoped objects that something selected needs, each with its reason."""
