@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.rig.cluster import build, cgroups, images, instance, network, packages, storage
+from tests.rig.cluster import build, cgroups, images, instance, limits, network, packages, storage
 from tests.rig.cluster.api import Api, wait_until
 from tests.rig.cluster.certs import Authority
 from tests.rig.cluster.control import PORT, ControlPlane
@@ -31,6 +31,7 @@ def up(name: str, *, nodes: int = 1, owner: Process | None = None) -> Instance:
             "a cluster needs root", hint="or name one of yours: BACKSTAY_TEST_KUBECONFIG"
         )
     packages.ensure()
+    limits.ensure()
     programs = build.ensure()
     archives = images.ensure()
     sweep()

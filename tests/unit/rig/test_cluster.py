@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig.cluster import build, instance, locks, network, providers
+from tests.rig.cluster import build, instance, limits, locks, network, providers
 from tests.rig.cluster.certs import Authority, Pair, kubeconfig
 from tests.rig.cluster.errors import RigError
 from tests.rig.cluster.network import Network
@@ -155,3 +155,17 @@ def test_given_cluster_is_only_the_one_named_for_tests(
         assert given.host_address
     with pytest.raises(RigError, match="localhost/x:1 into a node of kind needs kind and docker"):
         given.load_image(tmp_path / "image.tar", "localhost/x:1")
+
+
+def test_the_hosts_limit_is_raised_and_never_lowered(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    low, high = tmp_path / "low", tmp_path / "high"
+    low.write_text("128\n")
+    high.write_text("8192\n")
+    for setting in (low, high, tmp_path):  # the last one can't be written
+        limits.ensure(setting)
+    assert (low.read_text(), high.read_text()) == ("1024\n", "8192\n")
+    raised, refused = capsys.readouterr().err.splitlines()
+    assert "raised from 128 to 1024" in raised
+    assert "not many clusters at once" in refused
