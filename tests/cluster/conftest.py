@@ -35,7 +35,15 @@ __all__ = [
     "api_proxy", "cluster", "detours", "first", "gate", "gated_cluster", "gated_stage", "marker",
     "s3_proxy", "ssh_proxy", "stage",
 ]  # fmt: skip
-LONG = ("test_demo", "test_rig", "test_faults")
+LONG = (
+    "test_demo",
+    "test_rig",
+    "test_bad_days",
+    "test_killed_restores",
+    "test_killed_runs",
+    "test_recovery",
+    "test_faults",
+)
 """Modules that take minutes begin early, so that no process works on while others are done."""
 
 

@@ -21,6 +21,8 @@ from tests.rig.tools.cache import locked
 from tests.rig.tools.debian import ToolError
 
 KEEP_ARCHIVES = 3
+KEEP_SECONDS = 3600.0
+"""What was used since then may be in use by another process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ def _forget_old() -> None:
     """Keep the archives used last; the layers they share stay in the storage as build cache."""
     archives = sorted(storage().glob("backstay-*.tar"), key=lambda path: -path.stat().st_mtime)
     for path in archives[KEEP_ARCHIVES:]:
+        if time.time() - path.stat().st_mtime < KEEP_SECONDS:
+            continue
         path.unlink()
         with contextlib.suppress(ToolError):  # in use by a container, or gone already
             buildah("rmi", path.stem.replace("backstay-", "localhost/backstay:"))
