@@ -21,7 +21,7 @@ from tests.rig.tools.cache import locked
 from tests.rig.tools.debian import ToolError
 
 KEEP_ARCHIVES = 3
-KEEP_SECONDS = 3600.0
+KEEP_SECONDS = 900.0
 """What was used since then may be in use by another process."""
 
 
