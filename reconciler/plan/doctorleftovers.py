@@ -227,6 +227,8 @@ def _movers(scene: Scene, restoring: str, policy: str) -> Iterator[Finding]:
 
 
 def _state(job: Raw) -> str:
+    if why := moverstatus.ended_because(job):
+        return f"ended before its time ({_sentence(why)})"
     end = moverstatus.end_of(job)
     if end is not None:
         return "ended well" if end.complete else "failed"

@@ -11,6 +11,7 @@ import pytest
 from reconciler.model import naming
 from reconciler.model.cluster import Claim, Namespace
 from reconciler.model.doctor import Finding, Level
+from reconciler.plan import moverstatus
 from reconciler.plan.doctor import IDS
 from reconciler.plan.doctorleftovers import Scene, find_leftovers, policy_of_run
 
@@ -101,6 +102,13 @@ def test_a_mover_whose_run_waits_for_its_next_pod_is_no_leftover_yet() -> None:
     assert (found.id, found.level) == ("leftovers/mover", Level.INFO)
     assert found.message.endswith(f"run {RUN} has lost its pod")
     assert "next pod goes on with it" in found.hint
+
+
+def test_a_mover_that_a_run_ended_says_why() -> None:
+    job = mover(spec={"suspend": True})
+    job["metadata"]["annotations"][moverstatus.ENDED_BECAUSE] = "its pod never started"
+    (found,) = tell(replace(EMPTY, movers=[job]))
+    assert "ended before its time (its pod never started); run" in found.message
 
 
 def test_without_a_schedule_only_a_person_removes_a_mover() -> None:
