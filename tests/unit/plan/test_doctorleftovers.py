@@ -11,7 +11,7 @@ import pytest
 from reconciler.model import naming
 from reconciler.model.cluster import Claim, Namespace
 from reconciler.model.doctor import Finding, Level
-from reconciler.plan import moverstatus
+from reconciler.plan import moverjob
 from reconciler.plan.doctor import IDS
 from reconciler.plan.doctorleftovers import Scene, find_leftovers, policy_of_run
 
@@ -106,7 +106,7 @@ def test_a_mover_whose_run_waits_for_its_next_pod_is_no_leftover_yet() -> None:
 
 def test_a_mover_that_a_run_ended_says_why() -> None:
     job = mover(spec={"suspend": True})
-    job["metadata"]["annotations"][moverstatus.ENDED_BECAUSE] = "its pod never started"
+    job["metadata"]["annotations"][moverjob.ENDED_BECAUSE] = "its pod never started"
     (found,) = tell(replace(EMPTY, movers=[job]))
     assert "ended before its time (its pod never started); run" in found.message
 
