@@ -98,16 +98,27 @@ class Started:
         )
 
 
-def start_run(stage: Stage, *, deadline: int = 0) -> Started:
+def start_run(stage: Stage, policy: str = "shop", *, deadline: int = 0) -> Started:
     """A Job as `kubectl create job --from` makes it; ``deadline`` in seconds shortens its life."""
-    name = f"fault-{secrets.token_hex(3)}"
-    text = stage.kubectl(
-        "-n", NAMESPACE, "create", "job", "--from=cronjob/backstay-shop", name,
-        "--dry-run=client", "-o", "json",
-    )  # fmt: skip
-    job = json.loads(text)
+    job = make_job(stage, policy)
     if deadline:
         job["spec"]["activeDeadlineSeconds"] = deadline
+    return create_run(stage, job)
+
+
+def make_job(stage: Stage, policy: str = "shop") -> dict[str, Any]:
+    """The Job that a policy's CronJob would make now, not created yet."""
+    text = stage.kubectl(
+        "-n", NAMESPACE, "create", "job", f"--from=cronjob/backstay-{policy}",
+        f"fault-{secrets.token_hex(3)}", "--dry-run=client", "-o", "json",
+    )  # fmt: skip
+    made: dict[str, Any] = json.loads(text)
+    return made
+
+
+def create_run(stage: Stage, job: dict[str, Any]) -> Started:
+    """Starts a Job that `make_job` made, changed or not."""
+    name = str(job["metadata"]["name"])
     stage.kubectl("create", "-f", "-", stdin=json.dumps(job))
     return Started(stage, name)
 

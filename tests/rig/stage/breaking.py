@@ -1,0 +1,157 @@
+"""Parts of a stage's own cluster broken on purpose: the API server, a network, a disk, a node.
+
+Each is whole again at the end of its block. What a run says meanwhile is read from the node's disk:
+the API server that would tell may be the part that is away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from tests.rig.cluster import cgroups, images, network, shell
+from tests.rig.cluster.api import wait_until
+from tests.rig.cluster.certs import Authority
+from tests.rig.cluster.control import ControlPlane
+from tests.rig.cluster.errors import RigError
+from tests.rig.cluster.instance import Instance
+from tests.rig.cluster.lifecycle import READY_SECONDS, api_of
+from tests.rig.cluster.machine import Machine
+from tests.rig.cluster.node import Node
+from tests.rig.cluster.processes import Process, processes_with
+from tests.rig.cluster.providers import Built
+from tests.rig.stage.stage import Stage
+
+_APISERVER = "kube-apiserver"
+# mount(2) from inside: the program `mount` is not in the image, and nsenter takes programs there.
+_MOUNT_SMALL = """
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+where = os.open(f"/proc/{sys.argv[1]}/ns/mnt", os.O_RDONLY)
+if libc.setns(where, 0) or libc.mount(b"tmpfs", sys.argv[2].encode(), b"tmpfs", 0, b"size=8k"):
+    raise OSError(ctypes.get_errno(), sys.argv[2])
+"""
+
+
+def instance_of(stage: Stage) -> Instance:
+    """The rig's own cluster below the stage."""
+    if not isinstance(stage.cluster.provider, Built):
+        raise RigError("only the rig's own cluster can be broken")
+    return stage.cluster.provider.instance
+
+
+def said(stage: Stage, pod: str) -> str:
+    """What a pod wrote so far, from the nodes' log files."""
+    texts = []
+    for node in instance_of(stage).members():
+        for path in sorted((node.machine.state / "log" / "pods").glob(f"*_{pod}_*/*/*.log")):
+            lines = path.read_text(errors="replace").splitlines()
+            # Each line of the CRI's format: time, stream, F or P, text.
+            texts += [line.split(" ", 3)[3] for line in lines if line.count(" ") >= 3]
+    return "\n".join(texts)
+
+
+@contextlib.contextmanager
+def api_away(stage: Stage) -> Iterator[None]:
+    """The API server is down for the block, killed as by a power cut."""
+    known = instance_of(stage)
+    machine, api = known.control, api_of(known)
+    spec = json.loads((machine.state / "services" / f"{_APISERVER}.json").read_text())
+    machine.stop(_APISERVER)
+    try:
+        stage.wait("the API server is down", lambda: not api.ready(), seconds=20)
+        yield
+    finally:
+        machine.start(_APISERVER, spec["argv"], env=spec["env"])
+        wait_until(api.ready, "apiserver ready", READY_SECONDS, lambda: machine.log(_APISERVER))
+
+
+def process_of(pod: str) -> Process:
+    """The first process of a pod on this machine."""
+    found = processes_with("HOSTNAME", pod)
+    if not found:
+        raise RigError(f"no process of pod {pod} on this machine")
+    return min(found, key=lambda process: (process.started, process.pid))
+
+
+@contextlib.contextmanager
+def network_cut(stage: Stage, pod: str, node: str = "node-1") -> Iterator[None]:
+    """The pod's cable is pulled: what it sends is lost, and nobody tells it so."""
+    inside = ["nsenter", "--target", str(process_of(pod).pid), "--net", "--"]
+    (link,) = json.loads(shell.run([*inside, "ip", "-json", "link", "show", "dev", "eth0"]))
+    machine = next(n.machine for n in instance_of(stage).members() if n.name == node)
+    links = json.loads(machine.enter(["ip", "-json", "link", "show"]))
+    name = next(one["ifname"] for one in links if one["ifindex"] == link["link_index"])
+    machine.enter(["ip", "link", "set", "dev", name, "down"])
+    try:
+        yield
+    finally:
+        with contextlib.suppress(RigError):  # the pod is gone, its cable with it
+            machine.enter(["ip", "link", "set", "dev", name, "up"])
+
+
+def unanswered(pod: str) -> bool:
+    """Whether a process of the pod has sent something that nobody has acknowledged: it is felt."""
+    inside = ["nsenter", "--target", str(process_of(pod).pid), "--net", "--"]
+    return "backoff:" in shell.run([*inside, "ss", "-tin"])
+
+
+def fill_disk(pod: str, folder: str = "/tmp") -> None:
+    """A folder of a running pod becomes a file system without room, until the pod ends."""
+    pid = str(process_of(pod).pid)
+    shell.run([sys.executable, "-c", _MOUNT_SMALL, pid, folder])
+    room = Path(f"/proc/{pid}/root{folder}/full")
+    with contextlib.suppress(OSError):
+        room.write_bytes(b"x" * (1 << 16))
+
+
+@contextlib.contextmanager
+def second_node(stage: Stage) -> Iterator[Node]:
+    """One node more, with the stage's image; killed and forgotten at the end of the block."""
+    known = instance_of(stage)
+    (first,) = known.members()
+    node = replace(known, nodes=2).members()[1]
+    routed = [known.control, first.machine]
+    node.machine.boot(tied=True)
+    try:
+        network.plug(node.machine, known.network)
+        node.prepare(2)
+        pods, gate = known.network.pods_of(2), known.network.node(2)
+        network.batch(f"route add {pods} via {gate} dev {known.network.bridge}")
+        for machine in routed:
+            network.batch(f"route add {pods} via {gate} dev eth0", inside=machine)
+        node.wait_for_containerd()
+        for image in images.ensure():
+            node.load(image.archive, image.name)
+        if stage.image is not None:
+            node.load(stage.image.archive, stage.image.name)
+        authority = Authority.load(known.control.state / "etc")
+        node.join(ControlPlane(known.name, known.control, known.network, authority))
+        stage.wait(f"{node.name} is ready", lambda: _is_ready(stage, node.name), seconds=300)
+        yield node
+    finally:
+        node.machine.kill()
+        stage.kubectl("delete", "node", node.name, "--ignore-not-found")
+        _unroute(known, routed)
+        cgroups.remove(node.cgroup)
+        shutil.rmtree(node.machine.state)
+
+
+def _is_ready(stage: Stage, node: str) -> bool:
+    path = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
+    return stage.kubectl("get", "node", node, "--ignore-not-found", "-o", path) == "True"
+
+
+def _unroute(known: Instance, routed: list[Machine]) -> None:
+    pods = str(known.network.pods_of(2))
+    name = network.port(known.network, "node-2")
+    shell.run(["ip", "link", "delete", "dev", name], check=False)
+    shell.run(["ip", "route", "del", pods], check=False)
+    for machine in routed:
+        with contextlib.suppress(RigError):
+            machine.enter(["ip", "route", "del", pods])
