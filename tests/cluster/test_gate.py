@@ -62,12 +62,12 @@ def test_each_pod_is_one_backstay(told: Told) -> None:
 def test_the_number_of_processes_stays_small(told: Told) -> None:
     # Each is some milliseconds of a pod with little CPU, and most are a round trip to a server.
     by_program = Counter(call.program for call in told.run)
-    assert by_program["git"] <= 26, [call.argv for call in told.run]
-    assert by_program["restic"] <= 10, [call.argv for call in told.run]
+    assert by_program["git"] <= 30, [call.argv for call in told.run]
+    assert by_program["restic"] <= 12, [call.argv for call in told.run]
     assert len([call for call in told.run if call.has("push")]) == 1
     assert len([call for call in told.run if call.has("backup")]) == 1  # the Secrets
     by_pod = Counter(call.host for call in told.movers if call.program == "restic")
-    assert set(by_pod.values()) == {3}  # version, is the repository there, backup
+    assert max(by_pod.values()) <= 3  # version, is the repository there, backup
     assert [call.code for call in told.run + told.movers if call.code != 0] == []
 
 
