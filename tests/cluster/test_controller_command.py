@@ -64,7 +64,7 @@ class Installation:
 def home(cluster: Cluster, tmp_path: Path) -> Iterator[Installation]:
     """Return an installation without policies."""
     cluster.kubectl("create", "namespace", NAMESPACE)
-    with Sshd(tmp_path / "sshd") as server:
+    with Sshd(tmp_path / "sshd", tied=True) as server:
         policies = PolicyRepository(server.create("policies"))
         keys = tmp_path / "keys"
         keys.mkdir(mode=0o700)
