@@ -77,6 +77,12 @@ def _is_dead(run: RunPorts, namespace: str, holder: str, *, proven: bool) -> boo
     return found.get("status", {}).get("phase") in ("Succeeded", "Failed")
 
 
+def _holder(request: RunRequest, run: RunPorts, name: str) -> str:
+    """Who took the Lease last and did not give it back, also if its time is over."""
+    found = run.reader.get(kinds.LEASES, name, namespace=request.namespace) or {}
+    return str(found.get("spec", {}).get("holderIdentity") or "")
+
+
 def _wait_for(request: RunRequest, run: RunPorts, stopped: Callable[[], bool]) -> str:
     """Returns the dead holder that the policy's Lease was taken from, if it was."""
     name = lease_name(request.policy.name)
@@ -88,8 +94,13 @@ def _wait_for(request: RunRequest, run: RunPorts, stopped: Callable[[], bool]) -
         stopped=stopped,
     )
     while True:
+        before = insist(lambda: _holder(request, run, name), patience)
         held_by, dead = insist(lambda: acquire(request, run, name, seconds=DURATION), patience)
         if held_by == holder_of(request):
+            if before and not dead and before != held_by:
+                # Nobody renewed it, and nobody gave it back: its holder is as dead.
+                dead = before
+                run.reporter.event("taking over the lease of a dead run", lease=name, holder=dead)
             return dead
         other, _, _ = held_by.rpartition("/")
         if other != request.run_id:

@@ -502,3 +502,16 @@ def test_a_lease_is_ours_and_named_after_the_policy() -> None:
         "update",
         ObjectRef(group="coordination.k8s.io", kind="Lease", namespace=SYSTEM, name=LEASE),
     ) in world.cluster.writes
+
+
+def test_a_run_that_died_before_it_did_anything_is_named_a_day_later() -> None:
+    world = RunWorld()
+    kill(world, mover=CrashingMover(world.mover, 0))
+    world.storage.repositories.clear()
+    world.remote.heads.pop(HOME, None)
+    world.clock.advance(24 * 3600)
+    record = world.run(2).record
+    assert len(world.log.of("taking over the lease of a dead run")) == 1
+    (told,) = record.warnings
+    assert told.startswith(f"run {RUN_IDS[0]} is not on the branch")
+    assert world.run(3).record.warnings == ()
