@@ -26,30 +26,6 @@ MOVER = "backstay-"
 """How the name of a mover's pod begins; a run's Job is called otherwise here."""
 PLACES = {"deploy/web": "/files", "db-0": "/data", "db-1": "/data"}
 """Where the volumes of the application are."""
-FAR = """\
-apiVersion: v1
-kind: Namespace
-metadata: {name: far}
----
-apiVersion: v1
-kind: PersistentVolumeClaim
-metadata: {name: data, namespace: far}
-spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: user, namespace: far}
-spec:
-  nodeSelector: {kubernetes.io/hostname: node-2}
-  terminationGracePeriodSeconds: 0
-  securityContext: {runAsUser: 1000, runAsGroup: 1000}
-  containers:
-    - name: user
-      image: localhost/backstay-rig/busybox:1
-      command: [/bin/sh, -c, "echo far > /data/file; while true; do sleep 3600; done"]
-      volumeMounts: [{name: data, mountPath: /data}]
-  volumes: [{name: data, persistentVolumeClaim: {claimName: data}}]
-"""
 
 
 @pytest.fixture
@@ -191,41 +167,6 @@ def test_a_job_of_an_old_template_whose_config_map_is_gone(gated_stage: Stage, b
     assert "this Job is of a version of policy shop whose ConfigMap was removed" in ended.said
     assert len(started.pods()) == 1, "trying again could not help"
     assert Run(gated_stage).commit == before.commit
-
-
-def test_a_node_is_gone_with_the_run_and_its_mover_on_it(
-    gated_stage: Stage, gate: Gate, before: Run
-) -> None:
-    stage = gated_stage
-    try:
-        with breaking.second_node(stage) as node:
-            stage.kubectl("apply", "-f", "-", stdin=FAR)
-            stage.kubectl("-n", "far", "wait", "--for=condition=Ready", "pod/user")
-            _, far = other_policy(stage, "far").split("---\n")
-            stage.push_policies({"shop.yaml": shop.policy(stage), "far.yaml": far})
-            there = partial(stage.exists, "cronjob", "backstay-far")
-            stage.wait("its CronJob is there", there, seconds=LONG)
-            stage.kubectl("cordon", "node-1")
-            with gate.held("restic", "backup", pod=MOVER) as hold:
-                started = faults.start_run(stage, "far")
-                hold.wait(LONG)
-                (lost,) = started.pods()
-                assert lost["spec"]["nodeName"] == node.name
-                stage.kubectl("uncordon", "node-1")
-                node.machine.kill()
-                stage.kubectl("delete", "node", node.name)
-            starts = started.wait_for("mover waits")
-            assert "Unschedulable: 0/1 nodes are available" in starts["why"]
-            # The volume was a disk of that node. Its owner gives it up, and the run knows at once.
-            stage.kubectl("-n", "far", "delete", "pvc", "data", "--wait=false")
-            stage.kubectl("-n", "far", "delete", "pod", "user", "--force", "--grace-period=0")
-            ended = started.finish()
-        assert ended.code == 3
-        assert 'persistentvolumeclaim \\"data\\" not found' in ended.said
-    finally:
-        stage.kubectl("uncordon", "node-1")
-        push_shop(stage)
-        stage.kubectl("delete", "namespace", "far", "--ignore-not-found")
 
 
 def test_backstays_own_namespace_is_deleted_while_a_run_is_at_work(

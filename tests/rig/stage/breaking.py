@@ -1,4 +1,4 @@
-"""Parts of a stage's own cluster broken on purpose: the API server, a network, a disk, a node.
+"""Parts of a stage's own cluster broken on purpose: the API server, a network, a disk.
 
 Each is whole again at the end of its block. What a run says meanwhile is read from the node's disk:
 the API server that would tell may be the part that is away.
@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
-from tests.rig.cluster import cgroups, images, network, shell
+from tests.rig.cluster import shell
 from tests.rig.cluster.api import wait_until
-from tests.rig.cluster.certs import Authority
-from tests.rig.cluster.control import ControlPlane
 from tests.rig.cluster.errors import RigError
 from tests.rig.cluster.instance import Instance
 from tests.rig.cluster.lifecycle import READY_SECONDS, api_of
-from tests.rig.cluster.machine import Machine
-from tests.rig.cluster.node import Node
 from tests.rig.cluster.processes import Process, processes_with
 from tests.rig.cluster.providers import Built
 from tests.rig.stage.stage import Stage
@@ -108,50 +102,3 @@ def fill_disk(pod: str, folder: str = "/tmp") -> None:
     room = Path(f"/proc/{pid}/root{folder}/full")
     with contextlib.suppress(OSError):
         room.write_bytes(b"x" * (1 << 16))
-
-
-@contextlib.contextmanager
-def second_node(stage: Stage) -> Iterator[Node]:
-    """One node more, with the stage's image; killed and forgotten at the end of the block."""
-    known = instance_of(stage)
-    (first,) = known.members()
-    node = replace(known, nodes=2).members()[1]
-    routed = [known.control, first.machine]
-    node.machine.boot(tied=True)
-    try:
-        network.plug(node.machine, known.network)
-        node.prepare(2)
-        pods, gate = known.network.pods_of(2), known.network.node(2)
-        network.batch(f"route add {pods} via {gate} dev {known.network.bridge}")
-        for machine in routed:
-            network.batch(f"route add {pods} via {gate} dev eth0", inside=machine)
-        node.wait_for_containerd()
-        for image in images.ensure():
-            node.load(image.archive, image.name)
-        if stage.image is not None:
-            node.load(stage.image.archive, stage.image.name)
-        authority = Authority.load(known.control.state / "etc")
-        node.join(ControlPlane(known.name, known.control, known.network, authority))
-        stage.wait(f"{node.name} is ready", lambda: _is_ready(stage, node.name), seconds=300)
-        yield node
-    finally:
-        node.machine.kill()
-        stage.kubectl("delete", "node", node.name, "--ignore-not-found")
-        _unroute(known, routed)
-        cgroups.remove(node.cgroup)
-        shutil.rmtree(node.machine.state)
-
-
-def _is_ready(stage: Stage, node: str) -> bool:
-    path = 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'
-    return stage.kubectl("get", "node", node, "--ignore-not-found", "-o", path) == "True"
-
-
-def _unroute(known: Instance, routed: list[Machine]) -> None:
-    pods = str(known.network.pods_of(2))
-    name = network.port(known.network, "node-2")
-    shell.run(["ip", "link", "delete", "dev", name], check=False)
-    shell.run(["ip", "route", "del", pods], check=False)
-    for machine in routed:
-        with contextlib.suppress(RigError):
-            machine.enter(["ip", "route", "del", pods])
