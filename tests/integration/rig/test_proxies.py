@@ -292,6 +292,22 @@ def test_the_clusters_authority_verifies_the_proxy(
         _ask_api(Authority.new("another"), proxy, "/api")
 
 
+def test_nothing_that_a_client_holds_open_keeps_it(
+    authority: Authority, server: Server, tmp_path: Path
+) -> None:
+    proxy = ApiProxy(f"http://{HOST}:{server.server_port}", authority, tmp_path / "proxy")
+    proxy.start()
+    with socket.create_connection((HOST, proxy.port)):  # no word of TLS
+        trust = ssl.create_default_context(cadata=authority.pem.decode())
+        watching = http.client.HTTPSConnection(HOST, proxy.port, timeout=30, context=trust)
+        watching.request("GET", "/watch")
+        assert watching.getresponse().readline() == b"first\n"
+        begin = time.monotonic()
+        proxy.stop()
+        assert time.monotonic() - begin < 25
+        watching.close()
+
+
 def test_a_status_is_one_of_kubernetes(authority: Authority, api: tuple[Server, ApiProxy]) -> None:
     _, proxy = api
     with proxy.rule("GET", "/pods", proxy.status(429, retry_after=3)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import re
 import socket
@@ -22,6 +23,7 @@ from tests.rig.proxies.rules import Answer, Cut, Held, Reset, Rule, Seen, Slow
 _HOP = {"connection", "keep-alive", "transfer-encoding", "te", "upgrade", "expect", "trailer"}
 _LARGEST = 1 << 30
 _LOOK_SECONDS = 0.02
+_CLEANUP_SECONDS = 1.0
 
 
 class HttpProxy(Looped):
@@ -137,8 +139,11 @@ class HttpProxy(Looped):
             for rule in self._rules:
                 if isinstance(rule.does, Held):
                     rule.does.release()
-        await self._runner.cleanup()
-        await self._session.close()
+        try:  # a stream that goes on would keep it for a minute
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._runner.cleanup(), _CLEANUP_SECONDS)
+        finally:
+            await self._session.close()
 
     async def _relay(self, request: web.Request) -> web.StreamResponse:
         seen = Seen(request.method, request.raw_path, request.headers.get("User-Agent", ""))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
 _SECONDS = 30.0
+_STEP_SECONDS = 5.0
 
 
 class Looped:
@@ -48,12 +50,20 @@ class Looped:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(_SECONDS)
 
     async def _end(self) -> None:
-        await self._down()
+        """Nothing that a client holds open may keep us: each step has its time."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._down(), _STEP_SECONDS)
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in others:
             task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-        await asyncio.sleep(0)
+        if others:
+            await asyncio.wait(others, timeout=_STEP_SECONDS)
+        # Also connections whose TLS has only begun: no server object knows of them.
+        transports: Mapping[int, asyncio.Transport] = getattr(self._loop, "_transports", {})
+        for transport in list(transports.values()):
+            transport.abort()
+        for _ in range(5):
+            await asyncio.sleep(0)
 
     async def _up(self) -> None:
         raise RuntimeError("a subclass says how")
