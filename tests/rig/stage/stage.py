@@ -127,11 +127,13 @@ class Stage:
 
     def stop(self) -> None:
         """Ends the servers; the folder stays."""
-        if self.detours is not None:
-            self.detours.stop()
-        self.sshd.stop()
-        if self.s3 is not None:
-            self.s3.stop()
+        try:
+            if self.detours is not None:
+                self.detours.stop()
+        finally:
+            self.sshd.stop()
+            if self.s3 is not None:
+                self.s3.stop()
 
     @staticmethod
     def stop_servers_in(folder: Path) -> None:
