@@ -12,13 +12,12 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tests.rig.cluster.errors import RigError
 from tests.rig.cluster.processes import kill, processes_with
 from tests.rig.servers import seaweedfs
-from tests.rig.stage.stage import CAPTURES, NAMESPACE, Stage
+from tests.rig.stage.stage import NAMESPACE, Stage
 
 TENANT = "shop"
 OURS = "backstay.dev/component"
@@ -193,27 +192,6 @@ def git_away(stage: Stage) -> Iterator[None]:
         yield
     finally:
         stage.sshd.start()
-
-
-@contextlib.contextmanager
-def held_pushes(stage: Stage) -> Iterator[Path]:
-    """The Git server takes pushes of captures, and answers only at the end of the block.
-
-    Yields a file that exists once a push waits so: its commit is on the branch by then.
-    """
-    hook = stage.sshd.path(CAPTURES) / "hooks" / "post-receive"
-    hold, there = hook.with_name("hold"), hook.with_name("there")
-    hold.touch()
-    hook.parent.mkdir(exist_ok=True)
-    wait = f"while [ -e '{hold}' ]; do sleep 0.1; done"
-    hook.write_text(f"#!/bin/sh\ncat >'{there}.new'\nmv '{there}.new' '{there}'\n{wait}\n")
-    hook.chmod(0o755)
-    try:
-        yield there
-    finally:
-        hook.unlink()
-        hold.unlink()
-        there.unlink(missing_ok=True)
 
 
 def _s3(stage: Stage) -> seaweedfs.SeaweedFS:
