@@ -21,7 +21,10 @@ from reconciler.model.plan import Action, Change, Plan
 from reconciler.plan.compare import differences
 
 LEASE = "backstay-controller"
-LEASE_SECONDS = 60
+LEASE_SECONDS = 180
+"""Longer than one step of a cycle takes on a machine with far too much to do: planning again is
+done under the Lease, and a Lease that runs out meanwhile would end each cycle before it writes."""
+_ASK_AGAIN = 30.0
 STATE = "backstay-state"
 _RENEW_AFTER = timedelta(seconds=20)
 Hold = Callable[[], None]
@@ -118,7 +121,7 @@ class Applier:
                 # Free again, maybe, and ours for the asking. But the plan is from before.
                 raise Waiting(
                     "the Lease ran out before everything was written",
-                    hint="the next cycle goes on; this one was held up for a minute",
+                    hint="the next cycle goes on; this one was held up for minutes",
                     retry_after=1,
                 )
             owner = self.writer.acquire_lease(namespace, LEASE, self.holder, seconds=LEASE_SECONDS)
@@ -126,7 +129,7 @@ class Applier:
                 raise Waiting(
                     f"another controller, {owner}, is writing",
                     hint=f"one controller per namespace is enough; see Lease {namespace}/{LEASE}",
-                    retry_after=LEASE_SECONDS / 2,
+                    retry_after=_ASK_AGAIN,
                 )
             renewed = now
 
@@ -137,7 +140,7 @@ class Applier:
             try:
                 self.writer.release_lease(namespace, LEASE, self.holder)
             except BackstayError as error:
-                # It ends by itself in a minute.
+                # It ends by itself in three minutes.
                 self.reporter.warning("lease not released", lease=LEASE, why=error.message)
 
 

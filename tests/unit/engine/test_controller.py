@@ -228,7 +228,7 @@ def test_one_controller_writes_at_a_time(world: ControllerWorld) -> None:
     assert isinstance(cycle.error, Waiting)
     assert "other/uid" in cycle.error.message
     assert writes(world) == []
-    world.clock.sleep(61)
+    world.clock.sleep(181)
     assert world.cycle().exit_code == 0
     lease = world.cluster.all("Lease")[0]
     assert "holderIdentity" not in lease["spec"]

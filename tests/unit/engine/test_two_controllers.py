@@ -72,7 +72,7 @@ def assert_one_waited_at_most(one: Cycle, two: Cycle) -> None:
         assert isinstance(error, Waiting)
         other = TWO if one.error else ONE
         assert error.message == f"another controller, {other}, is writing"
-        assert error.retry_after == LEASE_SECONDS / 2
+        assert error.retry_after == 30
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
