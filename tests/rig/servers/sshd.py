@@ -173,7 +173,8 @@ class Sshd:
             "DisableForwarding": "yes",
             "MaxStartups": "100",
             "AcceptEnv": "GIT_PROTOCOL" if self._modern else "NONE",
-            "SetEnv": "GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null",
+            # SHLVL: a bash below sshd would read ~/.bashrc of whoever runs the tests, each time.
+            "SetEnv": "GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null SHLVL=1",
             "ForceCommand": f'{shell} -c "$SSH_ORIGINAL_COMMAND"',
         }
         path.write_text("".join(f"{key} {value}\n" for key, value in lines.items()))
