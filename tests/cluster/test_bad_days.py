@@ -167,23 +167,3 @@ def test_a_job_of_an_old_template_whose_config_map_is_gone(gated_stage: Stage, b
     assert "this Job is of a version of policy shop whose ConfigMap was removed" in ended.said
     assert len(started.pods()) == 1, "trying again could not help"
     assert Run(gated_stage).commit == before.commit
-
-
-def test_backstays_own_namespace_is_deleted_while_a_run_is_at_work(
-    gated_stage: Stage, gate: Gate, before: Run
-) -> None:
-    with gate.held("restic", "backup", pod=MOVER) as hold:
-        started = faults.start_run(gated_stage)
-        hold.wait(LONG)
-        run_id = started.run_id
-        gated_stage.kubectl("delete", "namespace", NAMESPACE, "--timeout=170s")
-        left = faults.leftovers(gated_stage)
-        assert {name.partition("/")[0] for name in left} == {"Job", "Pod", "Secret"}
-        gated_stage.install()
-        gated_stage.wait("its CronJob is back", lambda: digest(gated_stage), seconds=LONG)
-        again = faults.start_run(gated_stage)
-        removed = again.wait_for("mover of a dead run removed")
-        assert removed["run"] == run_id
-    assert again.finish().code == 0
-    assert_whole(gated_stage, Run(gated_stage), again.run_id)
-    assert run_id not in Run(gated_stage).recorded()
