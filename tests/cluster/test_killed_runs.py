@@ -96,7 +96,8 @@ POINTS = (
     Point(
         name="after the movers",
         held=lambda s: s.gate.held("restic", "snapshots", pod=RUN, nth=3),
-        volumes=(ALL, ALL), secrets=(1, 1), says="Secrets are stored already",
+        volumes=(ALL, ALL), secrets=(1, 1), ready=lambda s: s.copied() == ALL,
+        says="Secrets are stored already",
     ),
     Point(
         name="after the commit",

@@ -90,12 +90,11 @@ def all_that_could_spill(stage: Stage) -> tuple[Run, dict[str, bytes]]:
 
     with faults.changed_password(stage):
         keep("a wrong password", "run", "shop", code=12)
-    with faults.s3_away(stage):
-        keep("no storage", "run", "shop", code=1)
-    with faults.git_away(stage):
-        started = faults.start_run(stage)
-        started.wait_for("trying again")
-    outputs["no Git for a while"] = started.finish().said.encode()
+    for name, away in ("storage", faults.s3_away), ("Git", faults.git_away):
+        with away(stage):
+            started = faults.start_run(stage)
+            started.wait_for("trying again")
+        outputs[f"no {name} for a while"] = started.finish().said.encode()
     keep("a good run", "run", "shop")
     run = Run(stage)
     keep("log", "log", "shop", "-o", "json")
