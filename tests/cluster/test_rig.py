@@ -74,6 +74,18 @@ def test_service_address_and_environment_reach_their_pods(workloads: Cluster) ->
     assert shell_in(workloads, "client", api).strip() == "there"
 
 
+def test_pods_that_come_and_go_do_not_move_the_others_gateway(workloads: Cluster) -> None:
+    """Else what a pod sends is lost until it asks for its gateway's hardware address anew."""
+    if not isinstance(workloads.provider, Built):
+        return  # a given cluster's network is its own
+    there = workloads.provider.instance
+    (node,) = (member for member in there.members() if member.name == "node-1")
+    (bridge,) = json.loads(node.machine.enter(["ip", "-json", "link", "show", "dev", "cni0"]))
+    assert bridge["address"] == network.hardware(there.network.pods_of(1)[1])
+    (switch,) = (one for one in network.links() if one["ifname"] == there.network.bridge)
+    assert switch["address"] == network.hardware(there.network.host)
+
+
 def test_cron_job_makes_jobs_that_complete(workloads: Cluster) -> None:
     workloads.kubectl("-n", NAMESPACE, "create", "job", "once", "--from=cronjob/tick")
     workloads.kubectl(

@@ -94,10 +94,19 @@ def links() -> list[dict[str, str]]:
     return found
 
 
+def hardware(address: IPv4Address) -> str:
+    """A bridge's own hardware address, made from its address as container networks do (0a:58).
+
+    Left to itself a bridge takes the lowest of its ports', which come and go with pods: the others
+    would send to the one before until they ask anew, most of a minute later.
+    """
+    return ":".join(f"{byte:02x}" for byte in (0x0A, 0x58, *address.packed))
+
+
 def raise_bridge(network: Network, owner: str) -> None:
     """Make the bridge, with the host's address on it; `owner` is written on it for people."""
     batch(
-        f"link add name {network.bridge} type bridge",
+        f"link add name {network.bridge} address {hardware(network.host)} type bridge",
         f'link set dev {network.bridge} alias "{ALIAS}{owner}"',
         f"addr add {network.host}/24 dev {network.bridge}",
         f"link set dev {network.bridge} up",
@@ -135,7 +144,7 @@ def open_node(machine: Machine, network: Network, index: int) -> None:
     """
     own = network.pods_of(index)
     batch(
-        "link add name cni0 type bridge",
+        f"link add name cni0 address {hardware(own[1])} type bridge",
         f"addr add {own[1]}/24 dev cni0",
         "link set dev cni0 up",
         "link add name services type bridge",
