@@ -183,6 +183,15 @@ def test_the_admission_policy_has_no_type_errors(deployed: Cluster) -> None:
     pytest.fail("the policy was never type-checked")
 
 
+CLAIM = {
+    "apiVersion": "v1",
+    "kind": "PersistentVolumeClaim",
+    "metadata": {"name": "data"},
+    "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}},
+}
+"""What a mover needs to be more than a failure."""
+
+
 def task(namespace: str, *, privileged: bool = False) -> MoveTask:
     """A mover's task of a made-up run."""
     access = RepositoryAccess(
@@ -207,9 +216,14 @@ def task(namespace: str, *, privileged: bool = False) -> MoveTask:
 
 @pytest.mark.parametrize("privileged", [False, True])
 def test_a_run_may_start_and_remove_its_movers(
-    connect: Callable[[str], KubeClient], tenant: str, root_tenant: str, privileged: bool
+    deployed: Cluster,
+    connect: Callable[[str], KubeClient],
+    tenant: str,
+    root_tenant: str,
+    privileged: bool,
 ) -> None:
     tenant = root_tenant if privileged else tenant
+    deployed.kubectl("-n", tenant, "create", "-f", "-", input=json.dumps(CLAIM))
     client = connect("backstay-run")
     mover = JobMover(client, client)
     wanted = task(tenant, privileged=privileged)
