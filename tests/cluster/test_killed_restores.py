@@ -126,6 +126,11 @@ def test_a_restore_that_is_killed_again_and_again_brings_everything_back(
 
     late = versions(stage)
     assert {key: late.get(key) for key in early} == early
+    and_to_the_end(stage, files, late, marker)
+
+
+def and_to_the_end(stage: Stage, files: dict[str, str], late: dict[str, str], marker: str) -> None:
+    """The last restore is not killed: all is there, nothing was made twice, nothing is left."""
     done = stage.backstay("restore", "shop", "--yes")
     shop.wait_ready(stage)
     assert shop.listing(stage) == files
