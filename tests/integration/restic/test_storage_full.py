@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -39,14 +38,13 @@ def test_a_full_storage_ends_a_copy_at_once(
         url = proxy.repository(f"full-{len(how)}")
         repository = restic.open(url, keys=s3.writer)
         repository.initialise()
-        begin = time.monotonic()
         with (
             proxy.rule("PUT|POST", r"/data/", FULL[how], times=0) as rule,
             pytest.raises(Refused) as failed,
         ):
             repository.backup_folder(volume, host="h/n", tags=("run:1",))
-        assert rule.hits >= 1
-        assert time.monotonic() - begin < 60
+        # restic alone would go on for a quarter of an hour, with one more after each pause.
+        assert 1 <= rule.hits <= 5
         assert "give the storage, the volume or the cache more room" in failed.value.hint
         result = repository.backup_folder(volume, host="h/n", tags=("run:2",))
         assert result.files == 1
