@@ -1,27 +1,34 @@
 """``backstay validate``: policies and Config from files, every problem, exit 0 or 4.
 
-Needs no cluster, no Git and no network. Reads what the controller would read: ``*.yaml`` and
-``*.yml`` that are not hidden; links and submodules are never followed.
+Needs no cluster, no Git and no network. What is read, and what is refused, stands in
+`reconciler.cli.policyfiles`.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from reconciler import policy
+from reconciler.cli import policyfiles
 from reconciler.model.config import DEFAULT_FILE, Config
-from reconciler.model.errors import InvalidInput, Problem, Refused, UsageError
-from reconciler.policy.nodes import MAX_BYTES
+from reconciler.model.errors import InvalidInput, Problem, UsageError, one_line
 
-MAX_FILES = 20_000
-_NAMES = {"BackupPolicy": "policy", "Repository": "repository"}
+_NAMES = {
+    "BackupPolicy": "policy",
+    "Repository": "repository",
+    "Profile": "profile",
+    "Exemption": "exemption",
+    "Restore": "restore",
+}
+_ALWAYS = ("policy", "repository")
 
 
 @click.command("validate")
-@click.argument("paths", nargs=-1, type=click.Path(exists=True))
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, allow_dash=True))
 @click.option(
     "--config",
     "config_file",
@@ -29,46 +36,74 @@ _NAMES = {"BackupPolicy": "policy", "Repository": "repository"}
     help="Check this Config too, and the policies against what it allows.",
 )
 @click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True
+    "-o",
+    "--output",
+    type=click.Choice(["text", "json", "github", "sarif"]),
+    default="text",
+    show_default=True,
+    help="For people, for programs, as annotations of GitHub Actions, or for code scanning.",
 )
-def command(paths: tuple[str, ...], config_file: str | None, output: str) -> int:
+@click.option(
+    "--stdin-name",
+    default="stdin.yaml",
+    show_default=True,
+    help="What to call the file that - stands for.",
+)
+def command(paths: tuple[str, ...], config_file: str | None, output: str, stdin_name: str) -> int:
     """Check policies and Config, and name every problem.
 
-    PATHS are files or folders, by default the current folder. A file named backstay.yaml is
-    taken for a Config. Exits 4 if there is any problem.
+    PATHS are files, folders, or - for standard input; by default the current folder. A file named
+    backstay.yaml is taken for a Config. Exits 4 if there is any problem.
     """
-    files, problems = _collect(paths or (".",))
-    if not files and not problems and config_file is None:
+    found = policyfiles.collect(paths or (".",), stdin_name=stdin_name)
+    files = found.files
+    if not files and not found.problems and config_file is None:
+        shown = one_line(", ".join(paths or (".",)))
         raise UsageError(
-            f"there is no *.yaml or *.yml file in {', '.join(paths or ('.',))}",
+            f"there is no *.yaml or *.yml file in {shown}",
             hint="nothing was checked: name the folder with the policies",
         )
     configs = {name for name in files if Path(name).name == DEFAULT_FILE}
-    if config_file is not None:
-        files[config_file] = _read(Path(config_file))
-        configs.add(config_file)
-    config, of_configs = _parse_configs(files, configs, config_file)
+    chosen = found.add_config(Path(config_file)) if config_file is not None else None
+    configs |= {chosen} if chosen else set()
+    config, of_configs = _parse_configs(files, configs, chosen)
     parsed = policy.parse_files({n: files[n] for n in files if n not in configs}, config)
     problems = sorted(
-        [*problems, *of_configs, *parsed.problems], key=lambda p: (p.file, p.line, p.column)
+        [*found.problems, *of_configs, *parsed.problems], key=lambda p: (p.file, p.line, p.column)
     )
     kinds = [document.kind for document in parsed.documents if document.value is not None]
-    counts = {_NAMES[kind]: kinds.count(kind) for kind in _NAMES}
+    counts = {name: kinds.count(kind) for kind, name in _NAMES.items()}
+    counts = {name: number for name, number in counts.items() if number or name in _ALWAYS}
     if configs:
         counts["config"] = len(configs) - len({problem.file for problem in of_configs})
-    _show(files, problems, counts, output)
+    click.echo(_render(files, problems, counts, output), nl=False)
     return InvalidInput.exit_code if problems else 0
 
 
-def _show(
-    files: dict[str, bytes], problems: list[Problem], counts: dict[str, int], output: str
-) -> None:
+def _render(
+    files: dict[str, bytes], problems: Sequence[Problem], counts: dict[str, int], output: str
+) -> str:
+    summary = policy.render_valid((number, name) for name, number in counts.items())
+    if problems:
+        summary = policy.render_count(problems)
     if output == "json":
-        click.echo(policy.render_json(problems, counts), nl=False)
-    elif problems:
-        click.echo(policy.render_problems(problems, files), nl=False)
-    else:
-        click.echo(policy.render_valid((number, name) for name, number in counts.items()))
+        return policy.render_json(problems, counts)
+    if output == "text":
+        return policy.render_problems(problems, files) if problems else f"{summary}\n"
+    from reconciler.report import annotations
+
+    if output == "sarif":
+        from importlib.metadata import version
+
+        return annotations.sarif_problems(problems, _in_repository, version("backstay"))
+    return f"{annotations.github_problems(problems, _in_repository)}{summary}\n"
+
+
+def _in_repository(file: str) -> str:
+    """A file's path from the root of the checkout, which is what CI systems know it by."""
+    root = Path(os.environ.get("GITHUB_WORKSPACE") or ".").resolve()
+    path = Path(file).parent.resolve() / Path(file).name
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else file
 
 
 def _parse_configs(
@@ -85,52 +120,3 @@ def _parse_configs(
         else:
             value = config if name == chosen else value
     return value, problems
-
-
-def _collect(paths: tuple[str, ...]) -> tuple[dict[str, bytes], list[Problem]]:
-    """Name as it is shown → bytes; a link among them is a problem."""
-    files: dict[str, bytes] = {}
-    problems: list[Problem] = []
-    for path in map(Path, paths):
-        if path.is_dir():
-            _collect_folder(path, files, problems)
-        elif policy.is_policy_file(path.name):
-            files[str(path)] = _read(path)
-        else:
-            raise UsageError(f"{path} is no policy file", hint="give *.yaml, *.yml or a folder")
-    return files, problems
-
-
-def _collect_folder(folder: Path, files: dict[str, bytes], problems: list[Problem]) -> None:
-    for parent, folders, names in os.walk(folder, followlinks=False):
-        here = Path(parent)
-        folders[:] = sorted(
-            name
-            for name in folders
-            if not name.startswith(".") and not (here / name / ".git").exists()
-        )
-        for name in sorted(filter(policy.is_policy_file, names)):
-            path = here / name
-            if path.is_symlink() or not path.is_file():
-                problems.append(_not_followed(str(path)))
-            else:
-                files[str(path)] = _read(path)
-            if len(files) > MAX_FILES:
-                raise Refused(
-                    f"{folder} has more than {MAX_FILES} YAML files",
-                    hint="give a folder of policies",
-                )
-
-
-def _not_followed(file: str) -> Problem:
-    message = "links and special files are not followed"
-    return Problem(file=file, line=1, column=1, message=message, hint="put the file itself there")
-
-
-def _read(path: Path) -> bytes:
-    """At most one byte more than is parsed, which is enough to say that it is too large."""
-    try:
-        with path.open("rb") as stream:
-            return stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise Refused(f"{path} can't be read: {error.strerror}") from error

@@ -58,9 +58,28 @@ class UsageError(Stalled):
     reason = "Usage"
 
 
+LONGEST_TEXT = 1024
+
+
+def one_line(text: str) -> str:
+    """What is not printable in a text as ``\\n``, ``\\x1b``, ``\\u202e``; cut where it is long."""
+    if len(text) > LONGEST_TEXT:
+        text = text[: LONGEST_TEXT - 1] + "…"
+    if text.isprintable():
+        return text
+    shown = (
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+    return "".join(shown)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing that is wrong in a file a person wrote; lines and columns count from 1."""
+    """One thing that is wrong in a file a person wrote; lines and columns count from 1.
+
+    Its texts are one printable line each, whatever they were made from.
+    """
 
     file: str
     line: int
@@ -71,6 +90,11 @@ class Problem:
     """Dotted path in the document, such as ``spec.retention.keepDaily``."""
     document: int = 0
     """Index of the YAML document in its file."""
+
+    def __post_init__(self) -> None:
+        """Makes every text one line that no terminal acts on: anybody may name a file."""
+        for name in ("file", "message", "hint", "path"):
+            object.__setattr__(self, name, one_line(getattr(self, name)))
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}:{self.column}: error: {self.message}"

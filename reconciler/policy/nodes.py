@@ -68,6 +68,8 @@ class YamlDocument:
     complete: bool = False
     """Whether the tree reaches the document's end; if not, what is missing proves nothing."""
     problems: list[Problem] = field(default_factory=list)
+    count: int = 0
+    """How many nodes the tree has."""
 
 
 @dataclass(frozen=True, slots=True)

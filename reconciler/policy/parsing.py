@@ -16,7 +16,7 @@ from reconciler.model import capabilities, jsonform
 from reconciler.model.capabilities import Support
 from reconciler.model.config import KIND as CONFIG_KIND
 from reconciler.model.config import Config
-from reconciler.model.errors import InvalidInput, Problem
+from reconciler.model.errors import LONGEST_TEXT, InvalidInput, Problem, one_line
 from reconciler.model.policy import (
     API_VERSION,
     CopyMethod,
@@ -31,7 +31,11 @@ from reconciler.policy.nodes import Path, Scalar, YamlDocument
 from reconciler.policy.reading import read_file
 
 MAX_DOCUMENTS = 20_000
-"""Over all files."""
+MAX_BYTES = 16 << 20
+MAX_VALUES = 500_000
+"""Over all files; the file that goes over one of them is the last that is read."""
+MAX_PROBLEMS = 10_000
+"""Over all files; beyond, each broken document tells its first problem only."""
 
 
 @dataclass(slots=True)
@@ -95,14 +99,11 @@ def parse_files(files: Mapping[str, bytes], config: Config | None = None) -> Par
     Files that `is_policy_file` does not name are left out. With ``config``, what it must allow
     is checked too. Never raises.
     """
-    drafts: list[_Draft] = []
-    for file in sorted(filter(is_policy_file, files)):
-        if len(drafts) > MAX_DOCUMENTS:
-            drafts.append(_too_many(file))
-            break
-        drafts.extend(_Draft(file, document) for document in read_file(file, files[file]))
+    drafts = _read_all(files)
+    told = 0
     for draft in drafts:
         _check(draft)
+        told += _shorten(draft.found, told)
     _refuse_duplicates(drafts)
     repositories = _Repositories.among(drafts)
     for draft in drafts:
@@ -113,10 +114,44 @@ def parse_files(files: Mapping[str, bytes], config: Config | None = None) -> Par
     )
 
 
+def _read_all(files: Mapping[str, bytes]) -> list[_Draft]:
+    drafts: list[_Draft] = []
+    size = values = told = 0
+    for file in sorted(filter(is_policy_file, files)):
+        if len(drafts) > MAX_DOCUMENTS or size > MAX_BYTES or values > MAX_VALUES:
+            drafts.append(_too_many(file))
+            break
+        size += len(files[file])
+        for document in _read_named(file, files[file]):
+            values += document.count
+            told += _shorten(document.problems, told)
+            drafts.append(_Draft(one_line(file), document))
+    return drafts
+
+
+def _shorten(found: list[Problem], told: int) -> int:
+    """Cuts a document's problems where very many were told before; how many are left."""
+    if told >= MAX_PROBLEMS:
+        del found[1:]
+    return len(found)
+
+
+def _read_named(file: str, data: bytes) -> list[YamlDocument]:
+    """As `read_file`; a file with a name that could pass for something else is not read."""
+    if file.isprintable() and len(file) < LONGEST_TEXT:
+        return read_file(file, data)
+    message = "the file's name has characters that are not printable, or too many"
+    problem = Problem(file=file, line=1, column=1, message=message, hint="rename it")
+    return [YamlDocument(0, 1, problems=[problem])]
+
+
 def _too_many(file: str) -> _Draft:
-    message = f"more than {MAX_DOCUMENTS} documents; this file and those after it were not read"
-    problem = Problem(file=file, line=1, column=1, message=message)
-    return _Draft(file, YamlDocument(0, 1, problems=[problem]))
+    message = (
+        f"more than {MAX_DOCUMENTS} documents, {MAX_VALUES} values or {MAX_BYTES >> 20} MiB;"
+        " this file and those after it were not read"
+    )
+    problem = Problem(file=file, line=1, column=1, message=message, hint="remove what is no policy")
+    return _Draft(one_line(file), YamlDocument(0, 1, problems=[problem]))
 
 
 def _check(draft: _Draft) -> None:

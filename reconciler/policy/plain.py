@@ -26,6 +26,8 @@ _TIMESTAMP = re.compile(
     r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}"
     r"(?:(?:[Tt]|[ \t]+)[0-9]{1,2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]*)?(?:[ \t]*(?:Z|[-+][0-9:]+))?)?"
 )
+_LONG_NUMBER = re.compile(r"[-+]?(?:[0-9.][-+0-9_.:eE]*|0[xXoObB][0-9a-fA-F_]*)")
+_LONGEST = 100
 # Looks like a number to one reader, and not, or like another number, to the next.
 _TWO_NUMBERS = re.compile(
     r"""[-+]?(?:
@@ -48,6 +50,8 @@ def read_plain(text: str, *, timestamps: bool = False) -> Plain:
 
     ``timestamps`` takes times for text, for fields where text and time come to the same.
     """
+    if len(text) > _LONGEST:
+        return _read_long(text)
     if text in _NULL:
         return None
     if text in _TRUE:
@@ -72,6 +76,13 @@ def read_plain(text: str, *, timestamps: bool = False) -> Plain:
         raise Ambiguous(f"`{text}` is read as different values by YAML 1.1 and YAML 1.2")
     if not timestamps and _TIMESTAMP.fullmatch(text):
         raise Ambiguous(f"`{text}` is read as a string by YAML 1.2 and as a time by YAML 1.1")
+    return text
+
+
+def _read_long(text: str) -> str:
+    """For what the other patterns would take quadratic time to find that it is not theirs."""
+    if _LONG_NUMBER.fullmatch(text):
+        raise Ambiguous("what looks like a number is too long to be read as one")
     return text
 
 

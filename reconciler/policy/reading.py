@@ -65,13 +65,13 @@ class _ShallowScanner(Scanner):
 def read_file(file: str, data: bytes) -> list[YamlDocument]:
     """All documents; a file that can't be read at all is one document without a root."""
     if len(data) > nodes.MAX_BYTES:
-        message = f"file has {len(data)} bytes; at most {nodes.MAX_BYTES} are read"
-        return [_unreadable(file, 1, 1, message, "split it")]
+        message = f"larger than {nodes.MAX_BYTES >> 10} KiB and not read"
+        return [_unreadable(file, 1, 1, message, "split the file")]
     try:
         content = text.decode(data)
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        column = error.start - data.rfind(b"\n", 0, error.start)
+        before = data[: error.start].rpartition(b"\n")
+        line, column = before[0].count(b"\n") + bool(before[1]) + 1, len(before[2].decode()) + 1
         return [_unreadable(file, line, column, "not UTF-8 text", "save the file as UTF-8")]
     return _read_documents(file, content)
 
@@ -93,8 +93,18 @@ def _read_documents(file: str, content: str) -> list[YamlDocument]:
             break
         builder = _Builder(file, len(documents), chunk, budget)
         documents.append(builder.read())
-        budget -= builder.count
+        budget -= documents[-1].count
     return documents
+
+
+def parse_events(chunk: str) -> Iterator[Event]:
+    """The parser's events of one document, places counted from 0.
+
+    Raises YAMLError or, where nesting is too deep, an exception of this module.
+    """
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Scanner = _ShallowScanner
+    yield from yaml.parse(chunk)
 
 
 class _Builder:
@@ -104,7 +114,6 @@ class _Builder:
         self.file = file
         self.chunk = chunk
         self.budget = budget
-        self.count = 0
         self.document = YamlDocument(index, chunk.before + 1)
         self.open: list[Sequence | Mapping] = []
         self.pending: list[Scalar | None] = []
@@ -116,7 +125,7 @@ class _Builder:
             return self.document
         try:
             self._refuse_directive()
-            for event in self._events():
+            for event in parse_events(self.chunk.text):
                 self._take(event)
             self.document.complete = True
         except _Stop as stop:
@@ -128,11 +137,6 @@ class _Builder:
         except RecursionError:
             self._problem(0, 0, _TOO_DEEP)
         return self.document
-
-    def _events(self) -> Iterator[Event]:
-        yaml = YAML(typ="safe", pure=True)
-        yaml.Scanner = _ShallowScanner
-        yield from yaml.parse(self.chunk.text)
 
     def _take(self, event: Event) -> None:
         mark = event.start_mark
@@ -158,6 +162,8 @@ class _Builder:
         for line, column, name in islice(found, nodes.MAX_PROBLEMS):
             message = f"character {name} is not allowed"
             hint = "remove it; it hides what the file says"
+            if (line, column) == (1, 1) and name.startswith("U+FEFF"):
+                hint = "save the file as UTF-8 without a byte order mark"
             self._problem(line - 1, column - 1, message, hint)
         return bool(self.document.problems)
 
@@ -179,9 +185,9 @@ class _Builder:
             self._problem(mark.line, mark.column, "YAML tags are not allowed", "remove it")
 
     def _node(self, event: _Opening) -> Node:
-        self.count += 1
+        self.document.count += 1
         mark = event.start_mark
-        if self.count > self.budget:
+        if self.document.count > self.budget:
             raise _Stop(mark.line, mark.column, "file has too many values", "split it")
         line, column = self.chunk.before + mark.line + 1, mark.column + 1
         if isinstance(event, ScalarEvent):
@@ -201,7 +207,10 @@ class _Builder:
         try:
             value = read_plain(written, timestamps=timestamps)
         except Ambiguous as error:
-            self._problem_at(line, column, str(error), f'quote it: "{text.clip(written)}"')
+            message, hint = str(error), f'quote it: "{text.clip(written)}"'
+            if written == "<<" and waiting is None:
+                message, hint = "merge keys are not allowed", "write the values out"
+            self._problem_at(line, column, message, hint)
             value = written
         return Scalar(line, column, written, value)
 

@@ -1,13 +1,16 @@
-"""Problems → text with the line and a caret, or JSON. Never decides.
+"""Problems → text with the line and a caret below the place, or JSON. Never decides.
 
-What a file says is shown without characters that a terminal would act on, and long lines are cut
-around the place.
+What a file says is shown without characters that a terminal would act on, or the log of a CI
+system: whoever opens a pull request writes these lines. A long line is cut around the place, a
+tab is one blank, and the caret counts columns of a terminal, in which some characters have two.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+
+from rich.cells import cell_len
 
 from reconciler.model import jsonform
 from reconciler.model.errors import Problem
@@ -17,6 +20,7 @@ WIDTH = 100
 _CONTEXT = 500
 FORMAT_VERSION = 1
 _WORD = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:''|[^'])*'|[^\s,\[\]{}:#\"']+")
+_CUT = "…"
 
 
 def render_problems(problems: Sequence[Problem], sources: Mapping[str, bytes]) -> str:
@@ -61,38 +65,46 @@ def _lines(data: bytes) -> list[str]:
 
 
 def _render(problem: Problem, lines: list[str] | None) -> str:
-    file = text.clip(problem.file, 4096)
-    message = text.clip(problem.message, 1000)
-    hint = text.clip(problem.hint, 1000)
-    head = f"{file}:{problem.line}:{problem.column}: error: {message}\n"
+    place = f"{problem.line}:{problem.column}"
+    head = f"{text.for_log(problem.file)}:{place}: error: {text.for_log(problem.message)}\n"
+    hint = text.for_log(problem.hint)
     if lines is None or problem.line > len(lines):
         return head + (f"     hint: {hint}\n" if hint else "")
-    shown, offset = _window(lines[problem.line - 1], problem.column - 1)
-    caret = "^" * _span(shown, offset)
+    before, marked, after = _cut(*_parts(lines[problem.line - 1], problem.column - 1))
+    caret = "^" * max(1, cell_len(marked))
     return (
-        f"{head}{problem.line:5} | {shown}\n"
-        f"      | {' ' * offset}{caret}{' ' if hint else ''}{hint}\n"
+        f"{head}{problem.line:5} | {text.for_log(before + marked + after).rstrip()}\n"
+        f"      | {' ' * cell_len(before)}{caret}{' ' if hint else ''}{hint}\n"
     )
 
 
-def _window(line: str, column: int) -> tuple[str, int]:
-    """The part of a line around a column that fits, and the column in it."""
+def _parts(line: str, column: int) -> tuple[str, str, str]:
+    """What stands before the place, the word at it, and what follows, as far as it may be shown."""
     column = min(column, len(line))
-    start = 0 if len(line) <= WIDTH else max(0, min(column - WIDTH // 2, len(line) - WIDTH))
-    shown = "".join(
-        " " if character == "\t" else text.clip(character) for character in _masked(line, start)
-    )
+    start = max(0, column - _CONTEXT)
+    shown = text.mask(line[start : column + 2 * _CONTEXT])
+    shown = "".join(" " if character == "\t" else text.clip(character) for character in shown)
     column -= start
-    return (shown.rstrip() if column < len(shown.rstrip()) else shown), column
+    found = _WORD.match(shown, column)
+    end = found.end() if found else column + 1
+    return shown[:column], shown[column:end], shown[end:]
 
 
-def _masked(line: str, start: int) -> str:
-    """The window that begins at ``start``, masked with what stands around it."""
-    before = max(0, start - _CONTEXT)
-    return text.mask(line[before : start + WIDTH + _CONTEXT])[start - before :][:WIDTH]
+def _cut(before: str, marked: str, after: str) -> tuple[str, str, str]:
+    """The three parts, together not wider than `WIDTH`; what had to go is a ``…``."""
+    if cell_len(before + marked + after) <= WIDTH:
+        return before, marked, after
+    marked = _shorten(marked, WIDTH // 2)
+    room = WIDTH - cell_len(marked)
+    left = max(room // 2, room - cell_len(after))
+    before = _shorten(before[::-1], left)[::-1]
+    return before, marked, _shorten(after, room - cell_len(before))
 
 
-def _span(line: str, column: int) -> int:
-    """How many characters the word at a column has; at least one."""
-    found = _WORD.match(line, column)
-    return len(found.group()) if found else 1
+def _shorten(shown: str, width: int) -> str:
+    if cell_len(shown) <= width:
+        return shown
+    shown = shown[:width]
+    while shown and cell_len(shown) > width - 1:
+        shown = shown[:-1]
+    return shown + _CUT

@@ -65,6 +65,15 @@ def test_times_are_text_where_a_field_takes_them() -> None:
         read_plain("12:30", timestamps=True)
 
 
+def test_long_texts_are_read_in_linear_time() -> None:
+    """A quadratic pattern would need minutes for these."""
+    for text in ("1" * 200_000 + "x", "1_" * 100_000 + "!", "12:" * 60_000 + "x"):
+        assert read_plain(text) == text
+    for text in ("1" * 200_000, "1_" * 100_000, "12:30" * 40_000, "0x" + "f" * 200_000):
+        with pytest.raises(Ambiguous, match="too long"):
+            read_plain(text)
+
+
 WORDS = st.text(st.sampled_from("0123456789_.:eExoObB+-yYnNTZ"), min_size=1, max_size=12)
 
 

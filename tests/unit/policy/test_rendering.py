@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from rich.cells import cell_len
+
 from reconciler.model.errors import Problem
 from reconciler.policy import render_count, render_json, render_problems, render_valid
 
@@ -46,8 +48,51 @@ def test_nothing_that_a_terminal_would_act_on() -> None:
 def test_long_lines_are_cut_around_the_place() -> None:
     text = render_problems([problem(1, 5001)], {"a.yaml": b"x" * 5000 + b"!" + b"y" * 5000})
     line, caret = text.splitlines()[1:3]
-    assert len(line) < 120
+    assert len(line) <= 108
     assert line[caret.index("^")] == "!"
+
+
+def shown(line: str, column: int) -> tuple[str, str]:
+    """The line as it is shown and what stands below it, from the same column on."""
+    text = render_problems([problem(1, column, hint="")], {"a.yaml": line.encode()})
+    return text.splitlines()[1][8:], text.splitlines()[2][8:]
+
+
+def test_a_tab_is_one_blank() -> None:
+    assert shown("a:\tb:\tword", 7) == ("a: b: word", "      ^^^^")
+
+
+def test_wide_and_combining_characters_take_the_columns_of_a_terminal() -> None:
+    assert shown("名前: shop", 5) == ("名前: shop", "      ^^^^")
+    assert shown("a: 名前", 4) == ("a: 名前", "   ^^^^")
+    assert shown("e\u0301te\u0301: x", 8) == ("e\u0301te\u0301: x", "     ^")
+    assert shown("🙂: [x]", 5) == ("🙂: [x]", "     ^")
+
+
+def test_a_long_line_of_wide_characters_is_cut_to_the_same_width() -> None:
+    line, caret = shown("名" * 3000 + " x " + "前" * 3000, 3002)
+    assert (line[0], line[-1]) == ("…", "…")
+    assert cell_len(line) <= 100
+    before = line[: line.index("x")]
+    assert caret == " " * cell_len(before) + "^"
+
+
+def test_a_long_word_is_cut_as_well() -> None:
+    line, caret = shown(f"a: [{'x' * 5000}]", 5)
+    assert line.startswith("a: [xxx")
+    assert cell_len(line) <= 100
+    assert caret.strip() == "^" * 50
+
+
+def test_no_text_is_a_command_of_a_ci_system() -> None:
+    text = render_problems(
+        [problem(1, 1, file="::stop-commands::x.yaml", hint="##[error]x")],
+        {"::stop-commands::x.yaml": b"##[add-matcher]/x\n"},
+    )
+    assert "##[" not in text
+    assert not any(line.lstrip().startswith("::") for line in text.splitlines())
+    lead = render_problems([problem(1, 1, file="  ::debug::x.yaml")], {})
+    assert not lead.lstrip().startswith("::")
 
 
 def test_credentials_are_masked_in_the_shown_line() -> None:

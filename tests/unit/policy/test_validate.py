@@ -83,9 +83,13 @@ def test_links_and_submodules_are_not_followed(folder: Path) -> None:
     code, output = run(folder)
     assert code == 4
     assert output == (
-        f"{folder}/link.yaml:1:1: error: links and special files are not followed\n"
+        f"{folder}/link.yaml:1:1: error: a symbolic link is not followed\n"
         "     hint: put the file itself there\n"
-        "1 problem in 1 file\n"
+        f"{folder}/module:1:1: error: a submodule is not followed\n"
+        "     hint: it is a repository of its own: put the files themselves there\n"
+        f"{folder}/up:1:1: error: a symbolic link is not followed\n"
+        "     hint: put the file itself there\n"
+        "3 problems in 3 files\n"
     )
 
 
