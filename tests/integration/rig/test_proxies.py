@@ -8,6 +8,7 @@ import http.client
 import json
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -27,11 +28,14 @@ HOST = "127.0.0.1"
 
 
 class Server(ThreadingHTTPServer):
-    """Says what it was asked; streams below /watch."""
+    """Says what it was asked; streams below /watch, says much below /big and /huge."""
 
     daemon_threads = True
     asked: list[tuple[str, str, dict[str, str], bytes]]
     more: threading.Event
+
+    def handle_error(self, *_: object) -> None:
+        """Quiet: who asks may go away."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -46,7 +50,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.path.startswith("/watch"):
             self._stream()
             return
-        text = b"x" * 100_000 if self.path.startswith("/big") else b"hello " + body
+        size = {"/big": 100_000, "/huge": 1 << 25}.get(self.path, 0)
+        text = b"x" * size or b"hello " + body
         self.send_response(201 if self.command == "POST" else 200)
         self.send_header("Content-Length", str(len(text)))
         self.send_header("X-Own", "kept")
@@ -225,6 +230,23 @@ def test_a_server_that_is_away_is_a_broken_connection(proxy: HttpProxy, server: 
     proxy.upstream = f"http://{HOST}:1"
     with pytest.raises((ConnectionError, http.client.HTTPException)):
         ask(proxy, "GET", "/")
+
+
+@pytest.mark.parametrize("said", ["PUT /it HTTP/1.1\r\nContent-Length: 9", "GET /huge HTTP/1.1"])
+@pytest.mark.parametrize("reset", [False, True])
+def test_a_client_that_goes_away_is_no_error(
+    proxy: HttpProxy, caplog: pytest.LogCaptureFixture, said: str, reset: bool
+) -> None:
+    with socket.create_connection((HOST, proxy.port), timeout=30) as client:
+        client.sendall(f"{said}\r\nHost: x\r\n\r\n".encode())
+        while not proxy.seen():
+            time.sleep(0.01)
+        if said.startswith("GET"):
+            assert client.recv(1) == b"H"
+        if reset:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert ask(proxy, "GET", "/")[0] == 200
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 def test_to_switch_protocols_is_refused(proxy: HttpProxy) -> None:

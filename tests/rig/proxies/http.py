@@ -12,6 +12,7 @@ import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 import aiohttp
 from aiohttp import web
@@ -150,7 +151,12 @@ class HttpProxy(Looped):
         with self._lock:
             self._seen.append(seen)
             rule = next((rule for rule in self._rules if rule.takes(seen)), None)
-        return await self._answer(request, seen, None if rule is None else rule.does)
+        try:
+            return await self._answer(request, seen, None if rule is None else rule.does)
+        except OSError:
+            if request.transport is not None and not request.transport.is_closing():
+                raise
+            _abort(request)  # the client went away: killed, most likely
 
     async def _answer(self, request: web.Request, seen: Seen, does: object) -> web.StreamResponse:
         match does:
@@ -190,7 +196,6 @@ class HttpProxy(Looped):
                 return await self._pass_on(request, answer, cut)
         except aiohttp.ClientError:  # the server is away, or broke off
             _abort(request, reset=True)
-            raise
 
     async def _pass_on(
         self, request: web.Request, answer: aiohttp.ClientResponse, cut: int | None
@@ -216,7 +221,7 @@ class HttpProxy(Looped):
         return given
 
 
-def _abort(request: web.Request, *, reset: bool = False) -> None:
+def _abort(request: web.Request, *, reset: bool = False) -> NoReturn:
     """End the client's connection, without a goodbye, and the work on its request."""
     transport = request.transport
     if transport is not None:
