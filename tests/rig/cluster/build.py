@@ -80,7 +80,7 @@ def ensure() -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     with locks.held(paths.cache() / "programs" / ".lock"):
         wanted = [program for program in PROGRAMS if not (folder / program.name).exists()]
-        go = _go()
+        go = go_program()
         say(f"{len(wanted)} programs to build with {go}; about 6 minutes on two cores, once")
         for program in wanted:
             with step(f"building {program.name}"):
@@ -101,7 +101,7 @@ def _build(go: Path, program: Program, folder: Path) -> None:
     aside.rename(folder / program.name)
 
 
-def _go() -> Path:
+def go_program() -> Path:
     """A Go that is new enough: the machine's own, or PyPI's in a venv of the cache."""
     for candidate in (shutil.which("go"), "/usr/local/go/bin/go"):
         if candidate and Path(candidate).exists() and _new_enough(Path(candidate)):

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 from cronsim import CronSim
 
-from reconciler.policy.cron import MACROS, parse_cron, uses_hash
+from reconciler.policy.cron import MACROS, CronError, parse_cron, uses_hash
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,9 @@ from reconciler.policy.cron import MACROS, parse_cron, uses_hash
         ("0 0 31 2 1", "0 0 31 2 1"),
         ("H 4 * * *", "H 4 * * *"),
         ("H h * * *", "H H * * *"),
+        ("h(0-29)/10 H(1-4) * * *", "H(0-29)/10 H(1-4) * * *"),
+        ("H/15 H/6 * * *", "H/15 H/6 * * *"),
+        ("H(0-4),H(30-34) * * * THU", "H(0-4),H(30-34) * * * THU"),
         *MACROS.items(),
     ],
 )
@@ -36,49 +39,65 @@ def test_schedules(text: str, cron: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"),
+    ("text", "reason", "hint"),
     [
-        ("", "has 0 fields, not five"),
-        ("0 4 * *", "has 4 fields"),
-        ("0 0 4 * * *", "has 6 fields"),
-        ("@every 5m", "knows no macro `@every 5m`"),
-        ("@Daily", "knows no macro"),
-        ("CRON_TZ=UTC 0 4 * * *", "has 6 fields"),
-        ("0 4 ? * *", "write `*`"),
-        ("0 4 L * *", "has `L` for the day of month"),
-        ("0 4 15W * *", "has `15W` for the day of month"),
-        ("0 4 * * 1#2", "has `1#2` for the day of week"),
-        ("0 4 * * 5L", "has `5L` for the day of week"),
-        ("0 4 * * 7", "has 7 for the day of week, which CronJob refuses: write 0"),
-        ("0 22-2 * * *", "wraps for the hour"),
-        ("0 4 * * FRI-MON", "wraps for the day of week"),
-        ("5/15 * * * *", "`5-59/15`"),
-        ("5-5/15 * * * *", "range of one for the minute"),
-        ("60 * * * *", "has 60 for the minute, which goes from 0 to 59"),
-        ("0 24 * * *", "has 24 for the hour"),
-        ("0 0 0 * *", "has 0 for the day of month"),
-        ("0 0 * 13 *", "has 13 for the month"),
-        ("0 0 * FOO *", "has `FOO` for the month"),
-        ("0 JAN * * *", "has `JAN` for the hour"),
-        ("*/0 * * * *", "step of 0"),
-        ("*/60 * * * *", "step of 60"),
-        ("*,5 * * * *", "has `*` in a list"),
-        ("1,,2 * * * *", "has `` for the minute"),
-        ("-1 * * * *", "has `-1` for the minute"),
-        ("0 0 */2 * 1", "CronJob runs when either matches"),
-        ("0 0 1 * */2", "CronJob runs when either matches"),
-        ("0 0 31 2 *", "never runs: no such month has a day 31"),
-        ("0 0 31 4,6,9,11 *", "never runs"),
-        ("0 0 30 FEB *", "never runs"),
-        ("H/5 * * * *", "`H` stands alone"),
-        ("0 0 H * *", "has `H` for the day of month"),
-        ("٣ 4 * * *", "has `٣` for the minute"),
-        ("0" * 5000 + " 4 * * *", "for the minute"),
+        ("", "has 0 fields, not five", "such as 17 4 * * *"),
+        ("0 4 * *", "has 4 fields", "minute hour day month weekday"),
+        ("0 0 4 * * *", "has 6 fields", "CronJob has no seconds"),
+        ("@every 5m", "has @every", "such as */15 * * * *"),
+        ("@Daily", "knows no macro `@Daily`", "did you mean @daily?"),
+        ("@reboot", "knows no macro", "there are @yearly"),
+        ("CRON_TZ=UTC 0 4 * * *", "names a time zone", "timeZone"),
+        ("TZ=UTC 0 4 * * *", "names a time zone", "timeZone"),
+        ("0 4 ? * *", "has `?` for the day of month", "write `*`"),
+        ("0 4 L * *", "has `L` for the day of month", "no L, W and #"),
+        ("0 4 15W * *", "has `15W` for the day of month", "no L, W and #"),
+        ("0 4 * * 1#2", "has `1#2` for the day of week", "1-7 for the first week"),
+        ("0 4 * * 5L", "has `5L` for the day of week", "no L, W and #"),
+        ("0 4 * * 7", "has 7 for the day of week, which CronJob refuses", "write 0 or SUN"),
+        ("0 22-2 * * *", "wraps for the hour", "22-23,0-2"),
+        ("0 22-0 * * *", "wraps for the hour", "22-23,0"),
+        ("0 4 * * FRI-MON", "wraps for the day of week", "5-6,0-1"),
+        ("5/15 * * * *", "has `5/15` for the minute", "5-59/15"),
+        ("5-5/15 * * * *", "range of one for the minute", "write 5"),
+        ("60 * * * *", "has 60 for the minute, which goes from 0 to 59", ""),
+        ("0 24 * * *", "has 24 for the hour", ""),
+        ("0 0 0 * *", "has 0 for the day of month", ""),
+        ("0 0 * 13 *", "has 13 for the month", ""),
+        ("0 0 * FOO *", "has `FOO` for the month", "there are JAN, FEB"),
+        ("0 JAN * * *", "has `JAN` for the hour", "write its number"),
+        ("*/0 * * * *", "step of 0", "from 1 to 59"),
+        ("*/60 * * * *", "step of 60", "from 1 to 59"),
+        ("*,5 * * * *", "has `*` in a list", "write the numbers"),
+        ("1,,2 * * * *", "has `` for the minute", "a comma too many"),
+        ("-1 * * * *", "has `-1` for the minute", "there are numbers"),
+        ("0 0 */2 * 1", "CronJob runs when either matches", "such as 1-31/2"),
+        ("0 0 1 * */2", "CronJob runs when either matches", "or 0-6/2"),
+        ("0 0 31 2 *", "never runs: no such month has a day 31", "such as 28"),
+        ("0 0 31 4,6,9,11 *", "never runs", ""),
+        ("0 0 30 FEB *", "never runs", ""),
+        ("0 0 H * *", "has `H` for the day of month", "in minute and hour only"),
+        ("0 0 * H *", "has `H` for the month", "in minute and hour only"),
+        ("0 0 * * H", "has `H` for the day of week", "in minute and hour only"),
+        ("H/1 * * * *", "whose step does not fit into 0-59", "from 2 to 59"),
+        ("H/60 * * * *", "whose step does not fit into 0-59", "from 2 to 59"),
+        ("0 H/24 * * *", "whose step does not fit into 0-23", "from 2 to 23"),
+        ("H(0-9)/10 * * * *", "whose step does not fit into 0-9", "from 2 to 9"),
+        ("H(5-5) * * * *", "has `H(5-5)`, which is always 5", "write 5"),
+        ("H(9-5) * * * *", "wraps for the minute, `H(9-5)`", ""),
+        ("H(0-60) * * * *", "has 60 for the minute", ""),
+        ("0 H(0-24) * * *", "has 24 for the hour", ""),
+        ("H5 * * * *", "has `H5` for the minute", "there are H, H(0-15)"),
+        ("H-30 * * * *", "has `H-30` for the minute", "there are H, H(0-15)"),
+        ("H( 0-29) * * * *", "has 6 fields", ""),
+        ("٣ 4 * * *", "has `٣` for the minute", ""),
+        ("0" * 5000 + " 4 * * *", "for the minute", ""),
     ],
 )
-def test_refused_schedules(text: str, reason: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(reason)):
+def test_refused_schedules(text: str, reason: str, hint: str) -> None:
+    with pytest.raises(CronError, match=re.escape(reason)) as caught:
         parse_cron(text)
+    assert hint in caught.value.hint
 
 
 def test_hash_is_noticed() -> None:
