@@ -94,7 +94,7 @@ def command(
         if not plan.empty:
             _ask(yes)
             result = execute(restore, plan, only=only)
-    _tell(plan, result, output)
+    tell(plan, result, output)
     return PartialFailure.exit_code if plan.lacking else 0
 
 
@@ -155,18 +155,20 @@ def restore_document(plan: RestorePlan, result: RestoreResult | None) -> dict[st
     }
 
 
-def _tell(plan: RestorePlan, result: RestoreResult | None, output: str) -> None:
+def tell(plan: RestorePlan, result: RestoreResult | None, output: str) -> None:
+    """What came of it; one document, or text."""
     if output == "json":
         click.echo(json.dumps(restore_document(plan, result)))
         return
     if result is None:
         click.echo("Nothing to do.")
-        return
-    click.echo(
-        f"Restored: {result.created} objects created, {result.filled} volumes filled,"
-        f" {result.kept} kept, {result.skipped} skipped."
-    )
-    for name in result.differing:
-        click.echo(f"  {name} is there, and a controller changed it meanwhile")
-    for name in plan.lacking:
-        click.echo(f"  {name} did not come back: this recovery point has no data for it")
+    else:
+        click.echo(
+            f"Restored: {result.created} objects created, {result.filled} volumes filled,"
+            f" {result.kept} kept, {result.skipped} skipped."
+        )
+        for name in result.differing:
+            click.echo(f"  {name} is there, and a controller changed it meanwhile")
+    for fill in plan.fills:
+        if fill.action is RestoreAction.SKIP:
+            click.echo(f"  {fill.namespace}/{fill.claim} did not come back: {fill.why}")

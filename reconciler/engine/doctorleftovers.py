@@ -14,6 +14,7 @@ from reconciler import ports
 from reconciler.capture.message import make_run_id
 from reconciler.engine.observe import observe_claims, observe_namespaces, read_all
 from reconciler.model import kinds, naming
+from reconciler.model.errors import BackstayError
 from reconciler.plan import moverjob, moverstatus
 from reconciler.plan.cronjob import COMPONENT_RUN
 from reconciler.plan.doctorleftovers import Scene, holders, living_holders
@@ -53,6 +54,7 @@ def observe_scene(
         )
     jobs = read_all(reader, kinds.JOBS, dict, namespace=namespace)
     pods = read_all(reader, kinds.PODS, dict, namespace=namespace)
+    events = _events(reader, namespace, jobs)
     alive = frozenset((*before, *_at_work(jobs), *living_holders(leases, pods, now)))
     return Scene(
         namespace=namespace,
@@ -72,7 +74,22 @@ def observe_scene(
         credentials=credentials,
         claims=claims,
         namespaces=namespaces,
+        events=events,
     )
+
+
+def _events(
+    reader: ports.ClusterReader, namespace: str, jobs: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Warnings, where a run is under way; they only explain what is known without them."""
+    if not any(_at_work(jobs)):
+        return []
+    try:
+        return read_all(
+            reader, kinds.EVENTS, dict, namespace=namespace, field_selector="type=Warning"
+        )
+    except BackstayError:
+        return []
 
 
 def runs_at_work(reader: ports.ClusterReader, namespace: str, now: datetime) -> frozenset[str]:

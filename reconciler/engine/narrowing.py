@@ -6,7 +6,7 @@ What a namespace needs is decided by the very rules by which a run captured it
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 
 from reconciler.capture.references import References
@@ -17,8 +17,13 @@ from reconciler.plan.mappingnames import captured_namespaces
 from reconciler.plan.restore import CRD, Stored
 
 
-def narrow_point(content: PointContent, wanted: Collection[str]) -> PointContent:
-    """The part of these namespaces; all of it without any. Raises UsageError for unknown ones."""
+def narrow_point(
+    content: PointContent, wanted: Collection[str], newest: Callable[[str], str]
+) -> PointContent:
+    """The part of these namespaces; all of it without any. Raises UsageError for unknown ones.
+
+    ``newest`` says in which other point such a namespace is, or gives an empty text.
+    """
     if not wanted:
         return content
     captured = captured_namespaces(content.stored)
@@ -26,8 +31,8 @@ def narrow_point(content: PointContent, wanted: Collection[str]) -> PointContent
     if unknown:
         raise UsageError(
             f"--namespace {unknown[0]}: the recovery point has no namespace {unknown[0]}",
-            hint=f"this recovery point has: {', '.join(sorted(captured)) or 'none'};"
-            " another one may have it: --at",
+            hint=newest(unknown[0])
+            or f"this recovery point has: {', '.join(sorted(captured)) or 'none'}",
         )
     needed = _needed(content.stored, wanted)
     stored = tuple(

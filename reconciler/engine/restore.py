@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from reconciler.engine.context import policy_branch
 from reconciler.engine.mappedpoint import rename_point
@@ -17,9 +18,9 @@ from reconciler.engine.restorecontext import RestorePorts, RestoreRequest, Resto
 from reconciler.engine.restorecreate import Creator
 from reconciler.engine.restorefill import Filler, make_tasks
 from reconciler.engine.restoreground import Ground
-from reconciler.engine.restoreguards import find_waiting
+from reconciler.engine.restoreguards import find_obstacles
 from reconciler.engine.restorelease import hold_restore
-from reconciler.engine.restorepartial import with_missing
+from reconciler.engine.restorepartial import find_newest_with, with_missing
 from reconciler.engine.restoresecrets import prove_secrets
 from reconciler.engine.restoresource import (
     PointContent,
@@ -62,8 +63,8 @@ class Restore:
         prove_password(world.keyring, content.record)
         content = self._renamed(content)
         made = with_missing(world.store, content, self._plan(content))
-        warnings = (*made.warnings, *find_waiting(world.reader, made))
-        return replace(made, warnings=warnings, notes=content.notes)
+        blocked = find_obstacles(world.reader, made).told
+        return replace(made, blocked=blocked, notes=content.notes)
 
     def _content(self, at: str, *, allow_partial: bool) -> PointContent:
         if self._read is None or self._read.point.commit != at:
@@ -78,8 +79,9 @@ class Restore:
 
     def _renamed(self, content: PointContent) -> PointContent:
         request = self._request
+        newest = partial(find_newest_with, self._world.store, content)
         return rename_point(
-            narrow_point(content, request.only_namespaces),
+            narrow_point(content, request.only_namespaces, newest),
             request.map_namespaces,
             self._world.reader,
             served_kinds(self._discover().resources) if request.map_namespaces else {},
@@ -134,10 +136,10 @@ class Restore:
         wanted = [step for step in plan.steps if step.action is RestoreAction.CREATE]
         values, lacking = prove_secrets(world.keyring, content, wanted)
         tasks = self._tasks(plan)
-        if waiting := find_waiting(world.reader, plan):
+        obstacles = find_obstacles(world.reader, plan)
+        if obstacles.told:
             raise Refused(
-                f"{'; '.join(waiting[:5])}; nothing was changed",
-                hint="scale what makes these pods to 0, restore, and scale it up again",
+                f"{'; '.join(obstacles.told[:5])}; nothing was changed", hint=obstacles.hint
             )
         creator = Creator(world, check=check, workers=self._request.workers, values=values)
         creator.refused.update(lacking)

@@ -13,7 +13,7 @@ from typing import Any
 from reconciler.engine.restorecontext import RestorePorts, RestoreRequest
 from reconciler.engine.restorecreate import Creator
 from reconciler.engine.restoreguards import Held, WhileMarked
-from reconciler.engine.restoremarks import bare, is_shared, marked
+from reconciler.engine.restoremarks import bare, is_shared, mark_for, marked
 from reconciler.engine.restoresource import open_repository
 from reconciler.engine.volumes import move_volumes
 from reconciler.model import kinds
@@ -120,7 +120,7 @@ class Filler:
             # What an earlier restore's mover did was to a claim that is gone since.
             world.mover.cleanup(task)
         # Applied, not created: taking the mark away again is then one more apply.
-        manifest = marked(step.manifest, self._plan.run_id) if task else step.manifest
+        manifest = marked(step.manifest, mark_for(task)) if task else step.manifest
         if is_shared(world.writer.apply(manifest)) and self._gave_back(manifest):
             return self._keep(step, by_place)
         return True

@@ -12,8 +12,8 @@ from functools import partial
 
 from reconciler.engine.restorecontext import RestorePorts
 from reconciler.engine.restorecreate import Creator
-from reconciler.engine.restoremarks import is_marked, marked
-from reconciler.model import kinds
+from reconciler.engine.restoremarks import bare, is_marked, is_shared, marked
+from reconciler.model import kinds, naming
 from reconciler.model.errors import Refused
 from reconciler.model.objects import folder_of
 from reconciler.model.restore import Phase, RestoreAction, RestorePlan, RestoreStep
@@ -86,9 +86,19 @@ class Ground:
             self._creator.tell_kept(step)
             return False
         # Applied, not created: taking the mark away again is then one more apply.
-        self._world.writer.apply(marked(step.manifest, self._plan.run_id))
+        manifest = marked(step.manifest, self._mark_for(step))
+        if is_shared(self._world.writer.apply(manifest)) and found is None:
+            # Somebody made it in the very moment of our apply: it is theirs (I12).
+            self._world.writer.apply(bare(manifest))
+            self._creator.tell_kept(step)
+            return False
         made.append(step)
         return True
+
+    def _mark_for(self, step: RestoreStep) -> str:
+        name, mapping = step.ref.name, self._plan.mapping
+        source = next((old for old, new in mapping.items() if new == name), "")
+        return naming.restoring(self._plan.run_id, namespace=name, source=source)
 
     def _complete_account(self, step: RestoreStep) -> bool:
         self._world.writer.apply(step.manifest)

@@ -7,21 +7,51 @@ what this one is about to do, and a pod that waits for a claim starts as soon as
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from reconciler import ports
 from reconciler.engine.leases import LeaseLost
 from reconciler.engine.observe import read_all
+from reconciler.engine.restoremarks import mark_for
 from reconciler.model import kinds
 from reconciler.model.errors import Transient
-from reconciler.model.restore import RestoreAction, RestorePlan
+from reconciler.model.restore import Phase, RestoreAction, RestorePlan
 from reconciler.model.volumes import Leftover, MoveResult, MoveState, MoveTask
 from reconciler.plan import observe
+from reconciler.plan.begun import way_on
 
 _ASK_EVERY = timedelta(seconds=10)
 
 
-def find_waiting(reader: ports.ClusterReader, plan: RestorePlan) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True)
+class Obstacles:
+    """What is in a restore's way: a sentence each, and the way on."""
+
+    told: tuple[str, ...] = ()
+    hint: str = ""
+
+
+def find_obstacles(reader: ports.ClusterReader, plan: RestorePlan) -> Obstacles:
+    """Claims that another restore has half filled, and pods that wait for claims of this one.
+
+    A workload that mounts such a claim would start on half of its data.
+    """
+    begun = [step for step in plan.steps if step.phase is Phase.CLAIMS and step.begun]
+    if begun:
+        first = begun[0].ref
+        return Obstacles(
+            tuple(f"claim {step.ref.namespace}/{step.ref.name}: {step.why}" for step in begun),
+            f"{way_on(begun[0].begun, first.namespace)} ends it; where its data is not wanted:"
+            f" kubectl -n {first.namespace} delete pvc {first.name}",
+        )
+    return Obstacles(
+        _find_waiting(reader, plan),
+        "scale what makes these pods to 0, restore, and scale it up again",
+    )
+
+
+def _find_waiting(reader: ports.ClusterReader, plan: RestorePlan) -> tuple[str, ...]:
     """Pods that would start on a claim as soon as it is there, before its data is."""
     claims: dict[str, list[str]] = {}
     for fill in plan.fills:
@@ -109,7 +139,7 @@ class WhileMarked:
         if place not in self._begun and not self._held.trust():
             return MoveResult(state=MoveState.RUNNING, message="the Lease can't be asked for")
         found = self._reader.get(kinds.CLAIMS, task.claim, namespace=task.namespace)
-        if found is not None and observe.claim_of(found).restoring == task.run_id:
+        if found is not None and observe.claim_of(found).restoring == mark_for(task):
             result = self._mover.ensure(task)
             self._begun.add(place)
             return result

@@ -6,26 +6,28 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.model import naming
+from reconciler.model.volumes import MoveTask
 
 _MANAGER = "backstay"
 """`reconciler.ports.ClusterWriter` writes under this name."""
 
 
-def marked(manifest: Mapping[str, Any], run_id: str) -> dict[str, Any]:
+def mark_for(task: MoveTask) -> str:
+    """The mark of a claim that this task fills."""
+    source = task.host.rpartition("/")[2]
+    return naming.restoring(task.run_id, namespace=task.namespace, source=source)
+
+
+def marked(manifest: Mapping[str, Any], mark: str) -> dict[str, Any]:
     """The manifest with the mark; applying it without takes the mark away."""
     metadata = dict(manifest["metadata"])
-    metadata["annotations"] = {**(metadata.get("annotations") or {}), naming.RESTORING: run_id}
+    metadata["annotations"] = {**(metadata.get("annotations") or {}), naming.RESTORING: mark}
     return {**manifest, "metadata": metadata}
-
-
-def mark_of(raw: Mapping[str, Any]) -> str:
-    """The run whose restore has begun it; empty where none is under way."""
-    return str((raw["metadata"].get("annotations") or {}).get(naming.RESTORING, ""))
 
 
 def is_marked(raw: Mapping[str, Any]) -> bool:
     """Whether a restore has begun it and not ended."""
-    return bool(mark_of(raw))
+    return bool((raw["metadata"].get("annotations") or {}).get(naming.RESTORING))
 
 
 def is_shared(applied: Mapping[str, Any]) -> bool:

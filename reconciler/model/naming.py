@@ -16,7 +16,7 @@ REVISION = f"{GROUP}/revision"
 DIGEST = f"{GROUP}/digest"
 SOURCE = f"{GROUP}/source"
 RESTORING = f"{GROUP}/restoring"
-"""On a claim that a restore has made and not filled yet: the run whose data it gets."""
+"""On a claim or namespace that a restore has begun and not ended: see `restoring`."""
 CAPTURED_COMPLETED = f"{GROUP}/captured-completed"
 CAPTURED_PHASE = f"{GROUP}/captured-phase"
 PRIVILEGED_MOVERS = f"{GROUP}/privileged-movers"
@@ -62,6 +62,18 @@ def mover_name(run_id: str, namespace: str, claim: str, kind: str = "backup") ->
     """The Job (and Secret) of one mover: the same task always has the same name."""
     digest = hashlib.sha256(f"{kind}\0{run_id}\0{namespace}\0{claim}".encode()).hexdigest()
     return f"backstay-{digest[:12]}"
+
+
+def restoring(run_id: str, *, namespace: str, source: str = "") -> str:
+    """The value of `RESTORING`: the run whose data ``namespace`` gets; ``<run>/<source>`` where it
+    gets that of another namespace, so that nobody goes on with a third one's."""
+    return run_id if source in ("", namespace) else f"{run_id}/{source}"
+
+
+def restoring_of(mark: str) -> tuple[str, str]:
+    """(run, source) of such a value; no source where it is the namespace itself."""
+    run_id, _, source = mark.partition("/")
+    return run_id, source
 
 
 def labels(component: str, *, policy: str = "", run_id: str = "") -> dict[str, str]:

@@ -53,6 +53,8 @@ class RestoreStep:
     manifest: Mapping[str, Any] = field(repr=False, default_factory=dict)
     source: str = ""
     """Path of the manifest that this is a copy of, where it goes to another place than captured."""
+    begun: str = ""
+    """The mark (`naming.RESTORING`) of another restore, which made it and has not ended."""
     changes: tuple[str, ...] = ()
     """What the copy has otherwise than the original, a sentence each."""
     warnings: tuple[str, ...] = ()
@@ -96,6 +98,8 @@ class RestorePlan:
     """What to know about the choice of the recovery point."""
     mapping: Mapping[str, str] = field(default_factory=dict)
     """Captured namespace → the one that its copy goes to."""
+    blocked: tuple[str, ...] = ()
+    """What is in the way: as long as it is, nothing at all is done."""
 
     def count(self, action: RestoreAction) -> int:
         """How many objects."""
@@ -103,7 +107,7 @@ class RestorePlan:
 
     @property
     def lacking(self) -> tuple[str, ...]:
-        """``namespace/claim`` of what does not come back, because there is no data for it."""
+        """``namespace/claim`` of what does not come back; its `FillStep` says why."""
         return tuple(
             f"{fill.namespace}/{fill.claim}"
             for fill in self.fills

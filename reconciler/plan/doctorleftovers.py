@@ -6,7 +6,6 @@ whether a holder is dead can only be told for sure by who takes its Lease.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,17 +16,17 @@ from reconciler.model.cluster import Claim, Namespace
 from reconciler.model.doctor import Finding, Level
 from reconciler.model.volumes import MoveKind
 from reconciler.plan import moverjob, moverstatus
+from reconciler.plan.begun import policy_of_run, way_on
 from reconciler.plan.cronjob import COMPONENT_RUN
 from reconciler.plan.entries import annotations_of, labels_of
 
 Raw = Mapping[str, Any]
 RUN_LEASE = "backstay-run-"
 RESTORE_LEASE = "backstay-restore"
-_COPY = " (with the same --map-namespace, where it makes a copy)"
+_PARTIAL = " (with --allow-partial, if it had that)"
 PENDING = timedelta(minutes=10)
 """How long a pod may take to start before a run counts as stuck."""
 _ENDED = frozenset({"Succeeded", "Failed"})
-_RUN_ID = re.compile(r"(?P<policy>.+)-\d{8}-\d{6}-[0-9a-f]{5}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +80,8 @@ class Scene:
     """(namespace, name, run) of every Secret that says it holds a mover's keys."""
     claims: Sequence[Claim] = ()
     namespaces: Sequence[Namespace] = ()
+    events: Sequence[Raw] = ()
+    """Warnings of Backstay's namespace; they only explain, so none where they can't be read."""
 
 
 def find_leftovers(scene: Scene, *, policy: str = "") -> Iterator[Finding]:
@@ -213,8 +214,8 @@ def _movers(scene: Scene, restoring: str, policy: str) -> Iterator[Finding]:
                 " restore is at work"
             )
             hint = (
-                f"backstay restore {owner} --at {run_id} goes on with it{_COPY};"
-                f" to remove it: {delete}"
+                f"backstay restore {owner} --at {run_id} goes on with it, with the options that"
+                f" it had (--map-namespace, --allow-partial); to remove it: {delete}"
             )
         if message:
             yield Finding(
@@ -255,7 +256,8 @@ def _credentials(scene: Scene, restoring: str, policy: str) -> Iterator[Finding]
 
 def _restoring(scene: Scene, restoring: str, policy: str) -> Iterator[Finding]:
     for claim in scene.claims:
-        if not claim.restoring or policy not in ("", policy_of_run(claim.restoring)):
+        run_id, _ = naming.restoring_of(claim.restoring)
+        if not run_id or policy not in ("", policy_of_run(run_id)):
             continue
         name = f"{claim.namespace}/{claim.name}"
         if restoring:
@@ -263,7 +265,7 @@ def _restoring(scene: Scene, restoring: str, policy: str) -> Iterator[Finding]:
                 id="leftovers/restoring-claim",
                 level=Level.INFO,
                 where=f"PersistentVolumeClaim {name}",
-                message=f"a restore fills it from run {claim.restoring}",
+                message=f"a restore fills it from run {run_id}",
                 hint="wait for it",
             )
             continue
@@ -271,18 +273,19 @@ def _restoring(scene: Scene, restoring: str, policy: str) -> Iterator[Finding]:
             id="leftovers/restoring-claim",
             level=Level.WARNING,
             where=f"PersistentVolumeClaim {name}",
-            message=f"half filled from run {claim.restoring}, and no restore is at work; runs do"
-            " not back it up",
-            hint=f"backstay restore {policy_of_run(claim.restoring)} --at {claim.restoring} goes"
-            f" on{_COPY}; if its data is right as it is: kubectl -n {claim.namespace} annotate pvc"
-            f" {claim.name} {naming.RESTORING}-",
+            message=f"half filled from run {run_id}, and no restore is at work; runs do not back it"
+            " up",
+            hint=f"{way_on(claim.restoring, claim.namespace)} goes on{_PARTIAL}; if its data is"
+            f" right as it is: kubectl -n {claim.namespace} annotate pvc {claim.name}"
+            f" {naming.RESTORING}-",
         )
 
 
 def _begun(scene: Scene, restoring: str, policy: str) -> Iterator[Finding]:
     """Namespaces that a restore has begun to make."""
     for namespace in scene.namespaces:
-        run_id = namespace.annotations.get(naming.RESTORING, "")
+        mark = namespace.annotations.get(naming.RESTORING, "")
+        run_id, _ = naming.restoring_of(mark)
         if not run_id or policy not in ("", policy_of_run(run_id)):
             continue
         yield Finding(
@@ -294,8 +297,8 @@ def _begun(scene: Scene, restoring: str, policy: str) -> Iterator[Finding]:
             else f"begun from run {run_id}, and no restore is at work",
             hint="wait for it"
             if restoring
-            else f"backstay restore {policy_of_run(run_id)} --at {run_id} goes on{_COPY}; if it is"
-            f" right as it is: kubectl annotate namespace {namespace.name} {naming.RESTORING}-",
+            else f"{way_on(mark, namespace.name)} goes on{_PARTIAL}; if it is right as it is:"
+            f" kubectl annotate namespace {namespace.name} {naming.RESTORING}-",
         )
 
 
@@ -305,42 +308,47 @@ def _pending(scene: Scene, policy: str) -> Iterator[Finding]:
             continue
         if policy not in ("", annotations_of(job).get(naming.POLICY, "")):
             continue
-        created = moment_of(job["metadata"].get("creationTimestamp"))
         over = moverstatus.end_of(job) is not None or "deletionTimestamp" in job["metadata"]
-        if over or created is None or scene.now - created < PENDING:
-            continue
-        why = _why_waiting(job, scene.pods)
-        if not why:
+        since, why = ("", "") if over else _waiting(job, scene)
+        waits_since = moment_of(since)
+        if waits_since is None or scene.now - waits_since < PENDING:
             continue
         namespace, name = job["metadata"]["namespace"], job["metadata"]["name"]
         yield Finding(
             id="leftovers/pending-run",
             level=Level.PROBLEM,
             where=f"Job {namespace}/{name}",
-            message=f"has waited since {_text(created)} and keeps later runs of"
+            message=f"has waited since {_text(waits_since)} and keeps later runs of"
             f" {annotations_of(job).get(naming.POLICY, 'its policy')} from starting: {why}",
             hint=f"kubectl -n {namespace} describe job,pod -l batch.kubernetes.io/job-name={name}",
         )
 
 
-def _why_waiting(job: Raw, pods: Iterable[Raw]) -> str:
-    """Why none of its pods works, or empty where one does."""
+def _waiting(job: Raw, scene: Scene) -> tuple[str, str]:
+    """(since when, why) none of its pods works; two empty texts where one does.
+
+    A pod that took a lost one's place has its own time to start.
+    """
+    metadata = job["metadata"]
+    created, uid = str(metadata.get("creationTimestamp", "")), str(metadata.get("uid", ""))
     if (job.get("spec") or {}).get("suspend"):
-        return "somebody suspended it"
-    uid = job["metadata"].get("uid", "")
+        return created, "somebody suspended it"
     own = [
         pod
-        for pod in pods
+        for pod in scene.pods
         if any(o.get("uid") == uid for o in pod["metadata"].get("ownerReferences") or ())
     ]
+    told = moverstatus.events_about(scene.events, metadata["name"], uid)[-1:]
+    events = [_sentence(one.get("reason"), one.get("message")) for one in told]
     if not own:
-        return "it has no pod"
+        return created, next(iter(events), "it has no pod")
     phases = {(pod.get("status") or {}).get("phase") for pod in own}
-    if phases - {"Pending", *_ENDED}:
-        return ""
+    if phases - {"Pending", *_ENDED} or "Pending" not in phases:
+        return "", ""
     waiting = [pod for pod in own if (pod.get("status") or {}).get("phase") == "Pending"]
+    since = max(str(pod["metadata"].get("creationTimestamp") or created) for pod in waiting)
     reasons = [reason for pod in waiting for reason in _reasons(pod)]
-    return reasons[0] if reasons else "its pod does not start" if waiting else ""
+    return since, next(iter((*reasons, *events)), "its pod does not start")
 
 
 def _reasons(pod: Raw) -> Iterator[str]:
@@ -352,12 +360,6 @@ def _reasons(pod: Raw) -> Iterator[str]:
     for condition in status.get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             yield _sentence(condition.get("reason"), condition.get("message"))
-
-
-def policy_of_run(run_id: str) -> str:
-    """``shop-20261121-041703-7c1e9`` → ``shop``; what is no run id stays as it is."""
-    found = _RUN_ID.fullmatch(run_id)
-    return found["policy"] if found else run_id
 
 
 def _living(pods: Iterable[Raw]) -> frozenset[str]:

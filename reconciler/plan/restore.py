@@ -78,7 +78,7 @@ class Live:
 
     equal: bool
     restoring: str = ""
-    """Value of `naming.RESTORING`, on a claim."""
+    """Value of `naming.RESTORING`, on a claim or a namespace."""
 
 
 def phase_of(folder: str, ref: ObjectRef) -> Phase:
@@ -105,8 +105,19 @@ def plan_restore(
     """
     promised = _promised_kinds(stored)
     targets = mapping or {}
+    marks = {
+        target: naming.restoring(record.name, namespace=target, source=source)
+        for source, target in targets.items()
+    }
     steps = [
-        _plan_object(found, live.get(found.path), served, promised, record.name) for found in stored
+        _plan_object(
+            found,
+            live.get(found.path),
+            served,
+            promised,
+            marks.get(found.ref.namespace, record.name),
+        )
+        for found in stored
     ]
     steps.sort(key=lambda step: (step.phase, step.path))
     privileged = _privileged(stored)
@@ -119,7 +130,7 @@ def plan_restore(
             volume,
             by_claim.get((target, volume.claim)),
             live,
-            record.name,
+            marks.get(target, record.name),
             privileged=target in privileged,
             ids=ids.get((target, volume.claim), PodIds()),
         )
@@ -177,9 +188,9 @@ def _plan_object(
     live: Live | None,
     served: Mapping[str, Resource],
     promised: frozenset[str],
-    run_id: str,
+    mark: str,
 ) -> RestoreStep:
-    action, why, differs = _decide(found, live, served, promised, run_id)
+    action, why, differs = _decide(found, live, served, promised, mark)
     manifest = found.manifest
     pinned = (manifest.get("spec") or {}).get("volumeName") if found.folder == CLAIM else None
     if pinned:
@@ -198,6 +209,7 @@ def _plan_object(
         differs=differs,
         manifest=manifest,
         source=found.source,
+        begun=live.restoring if live is not None and action is RestoreAction.SKIP else "",
         changes=found.changes if action is RestoreAction.CREATE else (),
         warnings=found.warnings if action is RestoreAction.CREATE else (),
     )
@@ -208,11 +220,13 @@ def _decide(
     live: Live | None,
     served: Mapping[str, Resource],
     promised: frozenset[str],
-    run_id: str,
+    mark: str,
 ) -> tuple[RestoreAction, str, bool]:
     if live is not None:
-        if live.restoring and live.restoring != run_id:
-            why = f"an unfinished restore of {live.restoring} made it; end that one first"
+        if live.restoring and live.restoring != mark:
+            begun, source = naming.restoring_of(live.restoring)
+            whose = f"{begun}, of {source}," if source else begun
+            why = f"an unfinished restore of {whose} made it; end that one first"
             return RestoreAction.SKIP, why, True
         if live.equal:
             return RestoreAction.KEEP, "exists and is equal", False
@@ -261,14 +275,14 @@ def _plan_fill(
     volume: VolumeRecord,
     step: RestoreStep | None,
     live: Mapping[str, Live],
-    run_id: str,
+    mark: str,
     *,
     privileged: bool,
     ids: PodIds,
 ) -> FillStep:
     """``place``: the namespace that is filled, and the one that the data is of."""
     namespace, source = place
-    action, why = _decide_fill(volume, step, live, run_id)
+    action, why = _decide_fill(volume, step, live, mark)
     return FillStep(
         namespace=namespace,
         source=source,
@@ -287,7 +301,7 @@ def _plan_fill(
 
 
 def _decide_fill(
-    volume: VolumeRecord, step: RestoreStep | None, live: Mapping[str, Live], run_id: str
+    volume: VolumeRecord, step: RestoreStep | None, live: Mapping[str, Live], mark: str
 ) -> tuple[RestoreAction, str]:
     if volume.snapshot is None or volume.repository is None:
         if step is not None and step.action is RestoreAction.KEEP:
@@ -296,7 +310,7 @@ def _decide_fill(
     if step is None:
         return RestoreAction.SKIP, "its claim is not in this recovery point"
     there = live.get(step.path)
-    if there is not None and there.restoring == run_id:
+    if there is not None and there.restoring == mark:
         return RestoreAction.CREATE, "an earlier restore began to fill it"
     if step.action is RestoreAction.CREATE:
         return RestoreAction.CREATE, f"snapshot {volume.snapshot[:8]}"

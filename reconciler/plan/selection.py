@@ -10,6 +10,7 @@ import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from reconciler.model import naming
 from reconciler.model.cluster import Claim, ClaimUser, Namespace
 from reconciler.model.policy import CopyMethod, NamespaceSelector, VolumeRule, Volumes
 
@@ -141,7 +142,7 @@ def _wanted_method(volumes: Volumes, claim: Claim) -> tuple[CopyMethod, str]:
 def _obstacle(claim: Claim, user: ClaimUser | None) -> str:
     """Why a Direct mover can't read this claim, or an empty string."""
     if claim.restoring:
-        return f"a restore of {claim.restoring} has not filled it yet"
+        return f"a restore of {naming.restoring_of(claim.restoring)[0]} has not filled it yet"
     if claim.phase == "Lost":
         return "its volume is lost (phase Lost)"
     if claim.volume_mode == "Block":

@@ -50,6 +50,8 @@ def _lines(plan: RestorePlan) -> Iterator[str]:
     yield from _told("warning", plan, lambda step: step.warnings)
     for warning in plan.warnings:
         yield f"  missing  {warning}"
+    for obstacle in plan.blocked:
+        yield f"  blocked  {obstacle}"
 
 
 def _origin(fill: FillStep) -> str:
@@ -140,4 +142,5 @@ def plan_document(plan: RestorePlan) -> dict[str, Any]:
         ],
         "warnings": list(plan.warnings),
         "notes": list(plan.notes),
+        "blocked": list(plan.blocked),
     }

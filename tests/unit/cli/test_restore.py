@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.cli.restore import execute, restore_document
+from reconciler.cli.restore import execute, restore_document, tell
 from reconciler.model.errors import Interrupted
+from reconciler.model.restore import RestoreAction
 from tests.unit.engine.run_world import RUN_IDS, RunWorld, move_controllers
 
 
@@ -54,8 +55,7 @@ def test_an_interrupt_tells_the_mapping_too() -> None:
     world = RunWorld()
     world.run()
     world.mover._looks = 100
-    restore = world.restore()
-    restore._request = replace(restore._request, map_namespaces={"shop": "shop2"})
+    restore = world.restore(map_namespaces={"shop": "shop2"})
     plan = restore.plan()
 
     def interrupt() -> None:
@@ -67,3 +67,15 @@ def test_an_interrupt_tells_the_mapping_too() -> None:
     with pytest.raises(Interrupted, match="movers may still be at work in shop2") as caught:
         execute(restore, plan)
     assert caught.value.hint.endswith(f"--at {RUN_IDS[0]} --map-namespace shop=shop2")
+
+
+def test_what_did_not_come_back_says_why(capsys: pytest.CaptureFixture[str]) -> None:
+    world = RunWorld()
+    world.run()
+    plan = world.restore().plan()
+    (fill,) = plan.fills
+    lost = replace(fill, action=RestoreAction.SKIP, why="its claim is not in this recovery point")
+    tell(replace(plan, fills=(lost,)), None, "text")
+    assert capsys.readouterr().out == (
+        "Nothing to do.\n  shop/files did not come back: its claim is not in this recovery point\n"
+    )

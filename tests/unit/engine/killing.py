@@ -15,6 +15,7 @@ from typing import Any
 
 from reconciler.adapters.movers import JobMover
 from reconciler.engine.context import RunPorts
+from reconciler.engine.restore import RestoreResult
 from reconciler.model.objects import ObjectRef, Resource
 from tests.unit.engine.run_world import RunWorld
 
@@ -123,6 +124,24 @@ class Mortal:
             return made
 
         return call
+
+
+def live(world: RunWorld, life: Life, *, holder: str, **asked: Any) -> RestoreResult:
+    """One process of a restore, planned and executed; ``asked`` as in `RunWorld.restore`."""
+    given = world.ports()
+    reader, writer = Mortal(life, given.reader), Mortal(life, given.writer)
+    restore = world.restore(
+        holder=holder,
+        **asked,
+        reader=reader,
+        writer=writer,
+        store=Mortal(life, given.store),
+        mover=JobMover(reader, writer),
+        keyring=Mortal(life, given.keyring),
+        reporter=Mortal(life, given.reporter),
+        clock=Mortal(life, given.clock),
+    )
+    return restore.execute(restore.plan())
 
 
 def _name(method: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:

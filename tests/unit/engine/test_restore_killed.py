@@ -11,13 +11,11 @@ from typing import Any
 
 import pytest
 
-from reconciler.adapters.movers import JobMover
-from reconciler.engine.restore import RestoreResult
 from reconciler.engine.restorelease import LEASE
 from reconciler.model import naming
 from reconciler.model.errors import Waiting
 from tests.unit.engine.job_world import JobWorld
-from tests.unit.engine.killing import WRITES, Killed, Life, Mortal, Point
+from tests.unit.engine.killing import WRITES, Killed, Life, Point, live
 from tests.unit.engine.run_world import claim, deployment, manifest, put_shop
 
 DEFINITION = manifest(
@@ -60,24 +58,6 @@ def make_world() -> JobWorld:
     world.cluster.edit(settings, lambda raw: raw["data"].update(colour="red"))
     world.cluster.writes.clear()
     return world
-
-
-def live(world: JobWorld, life: Life, *, holder: str, **asked: Any) -> RestoreResult:
-    """One process of a restore, planned and executed."""
-    given = world.ports()
-    reader, writer = Mortal(life, given.reader), Mortal(life, given.writer)
-    restore = world.restore(
-        holder=holder,
-        **asked,
-        reader=reader,
-        writer=writer,
-        store=Mortal(life, given.store),
-        mover=JobMover(reader, writer),
-        keyring=Mortal(life, given.keyring),
-        reporter=Mortal(life, given.reporter),
-        clock=Mortal(life, given.clock),
-    )
-    return restore.execute(restore.plan())
 
 
 def find_points() -> list[Point]:

@@ -41,9 +41,7 @@ INGRESS = manifest("networking.k8s.io/v1/Ingress", "web", spec={"rules": RULES})
 
 
 def mapping(world: RunWorld, names: dict[str, str] | None = None) -> Restore:
-    restore = world.restore()
-    restore._request = replace(restore._request, map_namespaces=names or {"shop": "shop2"})
-    return restore
+    return world.restore(map_namespaces=names or {"shop": "shop2"})
 
 
 def mapped(world: RunWorld) -> RestorePlan:

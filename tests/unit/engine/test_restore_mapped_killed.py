@@ -10,12 +10,11 @@ from typing import Any
 
 import pytest
 
-from reconciler.adapters.movers import JobMover
 from reconciler.engine.restore import RestoreResult
 from reconciler.model import naming
 from reconciler.model.volumes import MoveTask
 from tests.unit.engine.job_world import JobWorld
-from tests.unit.engine.killing import WRITES, Killed, Life, Mortal, Point
+from tests.unit.engine.killing import WRITES, Killed, Life, Point, live
 from tests.unit.engine.run_world import manifest
 
 RBAC = "rbac.authorization.k8s.io/v1"
@@ -53,33 +52,22 @@ def make_world() -> CopyWorld:
     return world
 
 
-def live(world: JobWorld, life: Life, *, holder: str) -> RestoreResult:
-    """One process of a mapped restore, planned and executed."""
-    given = world.ports()
-    reader, writer = Mortal(life, given.reader), Mortal(life, given.writer)
-    restore = world.restore(
+def copied(world: JobWorld, life: Life, *, holder: str) -> RestoreResult:
+    """One process of a mapped restore."""
+    return live(
+        world,
+        life,
         holder=holder,
-        reader=reader,
-        writer=writer,
-        store=Mortal(life, given.store),
-        mover=JobMover(reader, writer),
-        keyring=Mortal(life, given.keyring),
-        reporter=Mortal(life, given.reporter),
-        clock=Mortal(life, given.clock),
-    )
-    restore._request = replace(
-        restore._request,
         map_namespaces={"shop": "shop2"},
         workers=1,
         is_dead=lambda name: name == "laptop/1",
     )
-    return restore.execute(restore.plan())
 
 
 def find_points() -> list[Point]:
     """Before and after each change of one whole restore."""
     life = Life()
-    live(make_world(), life, holder="laptop/1")
+    copied(make_world(), life, holder="laptop/1")
     changes = [point for point in life.calls if point.call.split()[0] in WRITES]
     return sorted({*changes, *(replace(point, after=True) for point in changes)})
 
@@ -107,7 +95,7 @@ def versions(world: JobWorld) -> dict[str, str]:
 
 def whole() -> dict[str, Any]:
     world = make_world()
-    live(world, Life(), holder="laptop/1")
+    copied(world, Life(), holder="laptop/1")
     return contents(world)
 
 
@@ -119,8 +107,8 @@ def test_a_copy_killed_anywhere_becomes_whole(point: Point) -> None:
     world = make_world()
     before = versions(world)
     with pytest.raises(Killed):
-        live(world, Life(point), holder="laptop/1")
-    live(world, Life(), holder="laptop/2")
+        copied(world, Life(point), holder="laptop/1")
+    copied(world, Life(), holder="laptop/2")
     assert contents(world) == WHOLE
     assert {uid: versions(world).get(uid) for uid in before} == before
     assert world.data["shop", "files"] == b"newer"

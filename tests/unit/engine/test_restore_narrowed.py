@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from reconciler.engine.restore import Restore
 from reconciler.model.errors import UsageError
 from reconciler.model.restore import RestoreAction
-from tests.unit.engine.run_world import RunWorld, manifest, put_shop
+from tests.unit.engine.run_world import RUN_IDS, RunWorld, manifest, put_shop
 
 RBAC = "rbac.authorization.k8s.io/v1"
 
@@ -36,9 +34,7 @@ def world_of_two() -> RunWorld:
 
 
 def narrowed(world: RunWorld, *only: str, **names: str) -> Restore:
-    restore = world.restore()
-    restore._request = replace(restore._request, only_namespaces=only, map_namespaces=names)
-    return restore
+    return world.restore(only_namespaces=only, map_namespaces=names)
 
 
 def test_only_what_is_asked_for_comes_back() -> None:
@@ -75,7 +71,21 @@ def test_a_part_can_be_copied() -> None:
 def test_a_namespace_that_is_not_there_is_refused_with_those_that_are() -> None:
     with pytest.raises(UsageError, match="no namespace shopp") as caught:
         narrowed(world_of_two(), "shopp").plan()
-    assert caught.value.hint.startswith("this recovery point has: shop, shop-two; another one")
+    assert caught.value.hint == "this recovery point has: shop, shop-two"
+
+
+def test_a_namespace_that_only_an_older_point_has_is_found_there() -> None:
+    world = RunWorld()
+    put_shop(world.cluster, "shop-two")
+    world.run()
+    world.run(2)
+    world.cluster.remove(manifest("Namespace", "shop-two", ""))
+    commit = world.run(3).commit
+    world.run(4)
+    for at in ("latest", commit[:10]):
+        with pytest.raises(UsageError, match="no namespace shop-two") as caught:
+            world.restore(at, only_namespaces=("shop-two",), allow_partial=True).plan()
+        assert caught.value.hint == f"newest that has it: --at {RUN_IDS[1]}"
 
 
 def test_definitions_come_with_the_kinds_that_need_them() -> None:

@@ -232,7 +232,8 @@ def test_a_claim_that_a_pod_waits_for_is_not_made_under_it() -> None:
     world.cluster.writes.clear()
     restore = world.restore()
     plan = restore.plan()
-    assert "pod shop/web-7c1e9 waits for claim files" in plan.warnings[-1]
+    assert "pod shop/web-7c1e9 waits for claim files" in plan.blocked[0]
+    assert not plan.warnings
     with pytest.raises(Refused, match="before its data is there; nothing was changed") as caught:
         restore.execute(plan)
     assert "scale" in caught.value.hint

@@ -12,8 +12,9 @@ from reconciler.model import naming
 from reconciler.model.cluster import Claim, Namespace
 from reconciler.model.doctor import Finding, Level
 from reconciler.plan import moverjob
+from reconciler.plan.begun import policy_of_run
 from reconciler.plan.doctor import IDS
-from reconciler.plan.doctorleftovers import Scene, find_leftovers, policy_of_run
+from reconciler.plan.doctorleftovers import Scene, find_leftovers
 
 OWN = "backstay-system"
 NOW = datetime(2026, 11, 21, 12, 0, 0, tzinfo=UTC)
@@ -212,6 +213,16 @@ def test_a_namespace_that_a_restore_has_only_begun_is_named() -> None:
     assert {one.level for one in tell(at_work)} == {Level.INFO}
 
 
+def test_a_half_made_copy_is_gone_on_with_by_the_mapping_that_made_it() -> None:
+    claim = Claim(namespace="shop2", name="files", restoring=f"{RUN}/shop")
+    begun = Namespace(name="shop2", annotations={naming.RESTORING: f"{RUN}/shop"})
+    found = tell(replace(EMPTY, claims=[claim], namespaces=[begun]), policy="shop")
+    for one in found:
+        assert f"backstay restore shop --at {RUN} --map-namespace shop=shop2 goes on" in one.hint
+        assert f"from run {RUN}, " in one.message
+    assert len(found) == 2
+
+
 def test_a_restore_at_work_is_no_leftover() -> None:
     claim = Claim(namespace="shop", name="files", restoring=RUN)
     for namespace in (OWN, "default"):
@@ -247,6 +258,50 @@ def test_a_run_that_does_not_start_is_a_problem(
     assert found.message.endswith(f"keeps later runs of shop from starting: {said}")
     young = run_job("backstay-shop-1", age=timedelta(minutes=9), **fields)
     assert tell(replace(EMPTY, jobs=[young], pods=pods)) == []
+
+
+def event(about: str, reason: str, message: str, *, at: int = 0) -> Object:
+    """A Warning about a pod of the Job ``u1``, or, by that uid, about the Job itself."""
+    involved = {"uid": about} if about == "u1" else {"kind": "Pod", "name": about}
+    when = (NOW + timedelta(seconds=at)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    metadata = {"name": f"e{at}", "namespace": OWN}
+    return {
+        "metadata": metadata, "involvedObject": involved, "reason": reason, "message": message,
+        "lastTimestamp": when,
+    }  # fmt: skip
+
+
+def test_what_events_say_of_a_pod_that_does_not_start_is_told() -> None:
+    job = run_job("backstay-shop-1", age=timedelta(minutes=11))
+    events = [
+        event("backstay-shop-1-x", "FailedMount", 'configmap "backstay-config" not found', at=2),
+        event("backstay-shop-1-x", "FailedMount", "an older one", at=1),
+        event("backstay-mail-1-x", "FailedMount", "somebody else's", at=3),
+    ]
+    pods = [pod("backstay-shop-1-x", "Pending", "u1")]
+    (found,) = tell(replace(EMPTY, jobs=[job], pods=pods, events=events))
+    assert found.message.endswith('starting: FailedMount: configmap "backstay-config" not found')
+    quota = [event("u1", "FailedCreate", "exceeded quota: pods")]
+    (found,) = tell(replace(EMPTY, jobs=[job], events=quota))
+    assert found.message.endswith("starting: FailedCreate: exceeded quota: pods")
+
+
+def test_what_the_pod_itself_says_comes_before_its_events() -> None:
+    job = run_job("backstay-shop-1", age=timedelta(minutes=11))
+    pods = [pod("backstay-shop-1-x", "Pending", "u1", containerStatuses=[WAITING])]
+    events = [event("backstay-shop-1-x", "BackOff", "Back-off pulling image")]
+    (found,) = tell(replace(EMPTY, jobs=[job], pods=pods, events=events))
+    assert found.message.endswith("ImagePullBackOff: no such image")
+
+
+def test_a_pod_that_took_a_lost_ones_place_has_its_own_time_to_start() -> None:
+    job = run_job("backstay-shop-1", age=timedelta(hours=3))
+    lost, young = pod("a", "Failed", "u1"), pod("b", "Pending", "u1")
+    young["metadata"]["creationTimestamp"] = "2026-11-21T11:55:00Z"
+    scene = replace(EMPTY, jobs=[job], pods=[lost, young])
+    assert tell(scene) == []
+    (found,) = tell(replace(scene, now=NOW + timedelta(minutes=6)))
+    assert found.message.startswith("has waited since 2026-11-21T11:55:00Z and keeps")
 
 
 def test_a_run_at_work_and_one_that_ended_are_not_pending() -> None:

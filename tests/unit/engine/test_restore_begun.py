@@ -1,0 +1,129 @@
+"""What another restore has begun and not ended is neither gone on with, nor built upon (I12)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from reconciler.model import naming
+from reconciler.model.errors import PartialFailure, Refused
+from reconciler.model.restore import RestoreAction
+from reconciler.model.volumes import MoveResult, MoveState
+from reconciler.report.restore import render_plan
+from tests.unit.engine.run_world import RUN_IDS, RunWorld, manifest, put_shop
+from tests.unit.engine.test_restore import PLACE, lost_world
+
+COPY = ("copy", "files")
+
+
+def fail(world: RunWorld, *args: Any, **asked: Any) -> None:
+    """A restore whose volume does not come back: its claim stays marked."""
+    world.mover._effect = lambda _: MoveResult(state=MoveState.FAILED, message="no space")
+    with pytest.raises(PartialFailure):
+        world.restored(*args, **asked)
+    world.mover._effect = world.move
+
+
+def test_i12_no_workload_starts_on_a_claim_that_another_restore_has_half_filled() -> None:
+    world = RunWorld()
+    world.run()
+    world.run(2)
+    world.lose_shop()
+    fail(world, RUN_IDS[0])
+    world.data[PLACE] = b"half of the first ru"
+    world.cluster.writes.clear()
+    restore = world.restore()
+    plan = restore.plan()
+    assert plan.blocked == (
+        f"claim shop/files: an unfinished restore of {RUN_IDS[0]} made it; end that one first",
+    )
+    assert f"  blocked  {plan.blocked[0]}\n" in render_plan(plan)
+    with pytest.raises(Refused, match=r"claim shop/files.*nothing was changed") as caught:
+        restore.execute(plan)
+    assert f"backstay restore shop --at {RUN_IDS[0]}" in caught.value.hint
+    assert "delete" in caught.value.hint
+    assert world.deeds() == []
+    # Either way on: end it, and go on from there; or without the claim.
+    assert world.restored(RUN_IDS[0]).filled == 1
+    assert not world.restore().plan().blocked
+
+
+def two_shops() -> RunWorld:
+    """Two namespaces in one recovery point, with claims of one name."""
+    world = RunWorld()
+    put_shop(world.cluster, "shop-two")
+    world.data["shop-two", "files"] = b"of the second shop"
+    world.run()
+    world.cluster.writes.clear()
+    return world
+
+
+def test_i12_a_half_filled_copy_is_not_gone_on_with_from_another_namespace() -> None:
+    world = two_shops()
+    fail(world, map_namespaces={"shop-two": "copy"})
+    world.data[COPY] = b"of the seco"
+    other = world.restore(map_namespaces={"shop": "copy"})
+    plan = other.plan()
+    (fill,) = (fill for fill in plan.fills if fill.namespace == "copy")
+    assert fill.action is RestoreAction.SKIP
+    with pytest.raises(Refused, match="nothing was changed") as caught:
+        other.execute(plan)
+    assert "--map-namespace shop-two=copy" in caught.value.hint
+    assert world.data[COPY] == b"of the seco"
+    assert world.restored(map_namespaces={"shop-two": "copy"}).filled == 1
+    assert world.data[COPY] == b"of the second shop"
+    assert not [raw for raw in world.cluster.all() if naming.RESTORING in str(raw["metadata"])]
+
+
+class Racing:
+    """Lets somebody else make the namespace between our look and our apply."""
+
+    def __init__(self, world: RunWorld) -> None:
+        self._world = world
+        self.theirs: dict[str, Any] = {}
+
+    def apply(self, obj: Any) -> Any:
+        """As the server answers where the object is another manager's, too."""
+        if obj["kind"] != "Namespace":
+            return self._world.cluster.apply(obj)
+        if not self.theirs:
+            metadata = {"labels": {"team": "theirs"}}
+            self.theirs = self._world.cluster.put(
+                manifest("Namespace", "shop", "", metadata=metadata)
+            )
+            account = manifest("ServiceAccount", "default")
+            self._world.cluster.put({**account, "imagePullSecrets": [{"name": "theirs"}]})
+        found = self._world.cluster.apply(obj)
+        managers = [{"manager": "backstay"}, {"manager": "kubectl"}]
+        return {**found, "metadata": {**found["metadata"], "managedFields": managers}}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._world.cluster, name)
+
+
+def test_i12_a_namespace_that_somebody_makes_in_the_very_moment_is_theirs() -> None:
+    world = RunWorld()
+    shop = manifest("Namespace", "shop", "")
+    world.cluster.edit(shop, lambda raw: raw["metadata"].update(labels={"tier": "gold"}))
+    world.run()
+    world.lose_shop()
+    writer = Racing(world)
+    world.restored(writer=writer)
+    (found,) = (raw for raw in world.cluster.all("Namespace") if raw["metadata"]["name"] == "shop")
+    assert found["metadata"].get("labels") == {"team": "theirs"}
+    assert not found["metadata"].get("annotations")
+    (account,) = (
+        raw for raw in world.cluster.all("ServiceAccount") if raw["metadata"]["namespace"] == "shop"
+    )
+    assert account["imagePullSecrets"] == [{"name": "theirs"}]
+    told = world.log.of("somebody else made it meanwhile, kept")
+    assert "shop" in str(told)
+    assert world.data[PLACE] == b"a thousand files"
+
+
+def test_a_plan_that_nothing_is_in_the_way_of_says_so() -> None:
+    world = lost_world()
+    plan = world.restore().plan()
+    assert plan.blocked == ()
+    assert "blocked" not in render_plan(plan)
