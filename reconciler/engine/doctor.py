@@ -174,8 +174,6 @@ def _trouble(one: _Running, limit: float) -> tuple[str, str] | None:
 def _unknown(step: Step, one: _Running, trouble: tuple[str, str], where: str) -> Iterator[Finding]:
     message, hint = trouble
     said = {found.id for found in one.found}
-    for identifier in step.ids:
-        if identifier not in said:
-            yield Finding(
-                id=identifier, level=Level.UNKNOWN, where=where, message=message, hint=hint
-            )
+    # Where it has said something of each check already, that was of another place than this.
+    for identifier in [name for name in step.ids if name not in said] or step.ids[:1]:
+        yield Finding(id=identifier, level=Level.UNKNOWN, where=where, message=message, hint=hint)

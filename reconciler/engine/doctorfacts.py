@@ -86,6 +86,8 @@ class Facts:
     found_scene: Scene | None = None
     points: dict[str, Sequence[RecoveryPoint]] = field(default_factory=dict)
     """Branch → its recovery points, of the branches that could be read."""
+    at_work: frozenset[str] = frozenset()
+    """Runs that were at work when branches began to be read: their records may have come later."""
     found_branches: Mapping[str, str] | None = None
     failed_branches: list[str] = field(default_factory=list)
     snapshots: dict[str, tuple[str, Sequence[ResticSnapshot]]] = field(default_factory=dict)

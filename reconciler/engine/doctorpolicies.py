@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from reconciler.engine.context import policy_branch
 from reconciler.engine.coverage import observe_coverage
@@ -15,12 +16,15 @@ from reconciler.model.doctor import Finding, Level
 from reconciler.model.errors import BackstayError
 from reconciler.model.plan import Action, Change, Coverage, History, Observed
 from reconciler.model.run import Outcome
+from reconciler.plan.begun import policy_of_run
 from reconciler.plan.cronjob import Place
 from reconciler.plan.doctorpolicies import Runs, judge_runs
 from reconciler.plan.schedules import plan_schedules
 
 _SHOWN = 10
 _DEFAULT = "storageclass.kubernetes.io/is-default-class"
+_DEFAULTS = (_DEFAULT, "storageclass.beta.kubernetes.io/is-default-class")
+"""The API server still takes the older one."""
 
 
 def ask_applied(facts: Facts) -> Iterator[Finding]:
@@ -102,22 +106,14 @@ def ask_runs(facts: Facts) -> Iterator[Finding]:
     now = facts.ports.clock.now()
     for policy in facts.policies:
         branch = policy_branch(facts.config.cluster.name, policy.name)
-        if branch in facts.failed_branches or facts.found_branches is None:
-            yield Finding(
-                id="policies/last-run",
-                level=Level.UNKNOWN,
-                where=f"policy {policy.name}",
-                message="its branch could not be read",
-                hint="see git/manifests and git/branches",
-            )
-            continue
+        known = branch not in facts.failed_branches and facts.found_branches is not None
         points = facts.points.get(branch, ())
         runs = Runs(
             policy=policy,
             namespace=facts.namespace,
             cron_job=cron_jobs.get(naming.cronjob_name(policy.name)),
-            points=points,
-            jobs=[one for one in jobs if one[0].startswith(f"{policy.name}-") and one[0]],
+            points=points if known else None,
+            jobs=[one for one in jobs if one[0] and policy_of_run(one[0]) == policy.name],
             pods=pods,
             reasons=_reasons(facts, points[0].commit)
             if points and points[0].outcome is not Outcome.COMPLETED
@@ -140,23 +136,28 @@ def ask_selection(facts: Facts) -> Iterator[Finding]:
     covered = observe_coverage(
         facts.cluster, facts.policies, facts.config, own_namespace=facts.namespace
     )
+    suspended = {policy.name for policy in facts.policies if policy.suspend}
     for coverage in covered:
-        where = f"policy {coverage.policy}"
-        count = len(coverage.namespaces)
-        if not count:
-            yield Finding(
-                id="policies/selection",
-                level=Level.PROBLEM,
-                where=where,
-                message="selects no namespace that is there: its runs fail",
-                hint="correct its selector, or suspend it",
-            )
-            continue
-        told = "1 namespace" if count == 1 else f"{count} namespaces"
+        for found in _selected(coverage):
+            bad = found.level is Level.PROBLEM and coverage.policy in suspended
+            rest = f"{found.message}; it is suspended"
+            yield replace(found, level=Level.INFO, message=rest) if bad else found
+
+
+def _selected(coverage: Coverage) -> Iterator[Finding]:
+    where, count = f"policy {coverage.policy}", len(coverage.namespaces)
+    if not count:
         yield Finding(
-            id="policies/selection", level=Level.OK, where=where, message=f"selects {told}"
+            id="policies/selection",
+            level=Level.PROBLEM,
+            where=where,
+            message="selects no namespace that is there: its runs fail",
+            hint="correct its selector, or suspend it",
         )
-        yield from _claims(coverage, where)
+        return
+    told = "1 namespace" if count == 1 else f"{count} namespaces"
+    yield Finding(id="policies/selection", level=Level.OK, where=where, message=f"selects {told}")
+    yield from _claims(coverage, where)
 
 
 def _claims(coverage: Coverage, where: str) -> Iterator[Finding]:
@@ -194,7 +195,7 @@ def ask_storage(facts: Facts) -> Iterator[Finding]:
     default = [
         raw["metadata"]["name"]
         for raw in classes
-        if (raw["metadata"].get("annotations") or {}).get(_DEFAULT) == "true"
+        if "true" in map((raw["metadata"].get("annotations") or {}).get, _DEFAULTS)
     ]
     if default:
         level = Level.OK if len(default) == 1 else Level.INFO

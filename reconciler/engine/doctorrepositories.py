@@ -245,7 +245,17 @@ def ask_named_snapshots(facts: Facts) -> Iterator[Finding]:
         if not good or facts.policy not in ("", branch.rpartition("/")[2]):
             continue
         asked = True
-        record = read_record(facts.store, good[0].commit)
+        try:
+            record = read_record(facts.store, good[0].commit)
+        except BackstayError as error:
+            yield Finding(
+                id="repositories/snapshots",
+                level=Level.UNKNOWN,
+                where=f"branch {branch}",
+                message=error.message,
+                hint=error.hint or "see git/branches",
+            )
+            continue
         named = _named(record)
         closed = sorted({key for key in named if key[0] not in facts.snapshots})
         lost = [
@@ -356,10 +366,10 @@ def _orphans(facts: Facts) -> Iterator[Finding]:
         )
         return
     known = {point.run_id for points in facts.points.values() for point in points}
-    known |= facts.scene.alive
+    known |= facts.scene.alive | facts.at_work
     seen = False
     for where, snapshots in sorted(facts.snapshots.values(), key=lambda one: one[0]):
-        lost = [one for one in snapshots if _run_of(one) and _run_of(one) not in known]
+        lost = [one for one in snapshots if _is_ours(one, facts) and _run_of(one) not in known]
         if facts.policy:
             lost = [one for one in lost if f"policy:{facts.policy}" in one.tags]
         if not lost:
@@ -379,6 +389,12 @@ def _orphans(facts: Facts) -> Iterator[Finding]:
         yield _not_opened(facts, "leftovers/snapshots")
     elif not seen:
         yield Finding(id="leftovers/snapshots", level=Level.OK, message="none")
+
+
+def _is_ours(snapshot: ResticSnapshot, facts: Facts) -> bool:
+    """Whether a run of this cluster made it; others may share the repository."""
+    own = snapshot.host.startswith(f"{facts.config.cluster.name}/")
+    return own and bool(_run_of(snapshot))
 
 
 def _run_of(snapshot: ResticSnapshot) -> str:

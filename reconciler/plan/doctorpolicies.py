@@ -38,12 +38,13 @@ _LEVELS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runs:
-    """What is known of a policy's runs. ``points`` newest first; ``jobs`` are (run id, Job)."""
+    """What is known of a policy's runs. ``points`` newest first, None where its branch could not be
+    read; ``jobs`` are (run id, Job)."""
 
     policy: BackupPolicy
     namespace: str
     cron_job: Raw | None
-    points: Sequence[RecoveryPoint]
+    points: Sequence[RecoveryPoint] | None
     jobs: Sequence[tuple[str, Raw]] = ()
     pods: Sequence[Raw] = ()
     reasons: tuple[str, ...] = ()
@@ -53,8 +54,15 @@ class Runs:
 def judge_runs(runs: Runs, now: datetime) -> Iterator[Finding]:
     """The schedule, the last run and what was missed."""
     yield _schedule(runs)
-    yield _last_run(runs)
-    yield _overdue(runs, now)
+    if runs.points is None:
+        for check in ("last-run", "overdue"):
+            yield _finding(
+                runs, check, Level.UNKNOWN, "its branch could not be read",
+                "see git/manifests and git/branches",
+            )  # fmt: skip
+        return
+    yield _last_run(runs, runs.points)
+    yield _overdue(runs, runs.points, now)
 
 
 def _finding(runs: Runs, check: str, level: Level, message: str, hint: str = "") -> Finding:
@@ -86,9 +94,9 @@ def _schedule(runs: Runs) -> Finding:
     return _finding(runs, "schedule", Level.OK, told)
 
 
-def _last_run(runs: Runs) -> Finding:
-    recorded = {point.run_id for point in runs.points}
-    newest = runs.points[0] if runs.points else None
+def _last_run(runs: Runs, points: Sequence[RecoveryPoint]) -> Finding:
+    recorded = {point.run_id for point in points}
+    newest = points[0] if points else None
     jobs = sorted(runs.jobs, key=lambda one: str(one[1]["metadata"]["creationTimestamp"]))
     for run_id, job in reversed(jobs[-1:]):
         end = moverstatus.end_of(job)
@@ -134,18 +142,14 @@ def _said(job: Raw, pods: Sequence[Raw]) -> str:
     return texts[-1] if texts else ""
 
 
-def _overdue(runs: Runs, now: datetime) -> Finding:
+def _overdue(runs: Runs, points: Sequence[RecoveryPoint], now: datetime) -> Finding:
     policy = runs.policy
-    good = next((p for p in runs.points if p.outcome is Outcome.COMPLETED), None)
-    rpo = policy.objectives.rpo
-    if rpo is not None and good is not None and (now - good.started).total_seconds() > rpo:
+    if broken := _broken_promise(runs, points, now):
         return _finding(
-            runs, "overdue", Level.PROBLEM,
-            f"the newest complete recovery point is {age_text(now - good.started)} old, and"
-            f" objectives.rpo promises {age_text(timedelta(seconds=rpo))}",
+            runs, "overdue", Level.PROBLEM, broken,
             f"look at policies/last-run; at once: backstay run {policy.name}",
         )  # fmt: skip
-    missed = missed_times(runs, now)
+    missed = missed_times(runs, points, now)
     if not missed:
         return _finding(runs, "overdue", Level.OK, "no run was missed")
     count = f"{len(missed)} runs were" if len(missed) > 1 else "1 run was"
@@ -157,19 +161,49 @@ def _overdue(runs: Runs, now: datetime) -> Finding:
     )  # fmt: skip
 
 
-def missed_times(runs: Runs, now: datetime) -> tuple[datetime, ...]:
-    """Due times since the newest run at which none began, oldest first, at most 100."""
+def _broken_promise(runs: Runs, points: Sequence[RecoveryPoint], now: datetime) -> str:
+    """What ``objectives.rpo`` promises and is not so, or an empty string."""
+    rpo = runs.policy.objectives.rpo
+    good = next((point for point in points if point.outcome is Outcome.COMPLETED), None)
+    made = moment_of(((runs.cron_job or {}).get("metadata") or {}).get("creationTimestamp"))
+    since = good.started if good else min((p.started for p in points), default=made)
+    if rpo is None or since is None or (now - since).total_seconds() <= rpo:
+        return ""
+    found = (
+        f"the newest complete recovery point is {age_text(now - since)} old"
+        if good
+        else "there is no complete recovery point"
+    )
+    return f"{found}, and objectives.rpo promises {age_text(timedelta(seconds=rpo))}"
+
+
+def missed_times(
+    runs: Runs, points: Sequence[RecoveryPoint], now: datetime
+) -> tuple[datetime, ...]:
+    """Due times since the newest run at which none began, oldest first, at most 100.
+
+    Before the CronJob was last written, runs were due by another schedule, or it was suspended.
+    """
     cron_job = runs.cron_job
     if cron_job is None or runs.policy.suspend or (cron_job.get("spec") or {}).get("suspend"):
         return ()
-    started = [point.started for point in runs.points[:1]]
+    started = [point.started for point in points[:1]]
     created = [moment_of(job["metadata"].get("creationTimestamp")) for _, job in runs.jobs]
     last = (cron_job.get("status") or {}).get("lastScheduleTime")
-    known = [*created, moment_of(cron_job["metadata"].get("creationTimestamp")), moment_of(last)]
+    known = [*created, *_written(cron_job), moment_of(last)]
     since = max((one for one in (*started, *known) if one is not None), default=None)
     if since is None:
         return ()
     return tuple(due_times(runs.policy.schedule, since + _EARLY, now - GRACE))
+
+
+def _written(cron_job: Raw) -> Iterator[datetime | None]:
+    """When it was made, and when somebody last wrote it; controllers write its status only."""
+    metadata = cron_job["metadata"]
+    yield moment_of(metadata.get("creationTimestamp"))
+    for entry in metadata.get("managedFields") or ():
+        if entry.get("subresource") != "status":
+            yield moment_of(entry.get("time"))
 
 
 def due_times(schedule: Schedule, since: datetime, until: datetime) -> Iterator[datetime]:

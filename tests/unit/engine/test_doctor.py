@@ -123,6 +123,21 @@ def test_a_check_that_raises_is_unknown_and_ends_no_other(
     assert made.exit_code == 3
 
 
+def test_a_check_that_raises_after_its_first_answer_is_not_taken_for_that(
+    world: DoctorWorld,
+) -> None:
+    def ask(_: Facts) -> Iterator[Finding]:
+        yield answer("repositories/snapshots")
+        raise Transient("the next one is away", hint="wait")
+
+    made = world.doctor(steps=(Step(name="x", ids=("repositories/snapshots",), ask=ask),))
+    assert [(one.level, one.message) for one in made.findings] == [
+        (Level.OK, "fine"),
+        (Level.UNKNOWN, "the next one is away"),
+    ]
+    assert made.exit_code == 3
+
+
 def test_a_check_that_takes_too_long_is_unknown(world: DoctorWorld) -> None:
     held = threading.Event()
 
