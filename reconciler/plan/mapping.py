@@ -35,6 +35,17 @@ _HOOKS = frozenset(
 )
 _ONLY_ONE = frozenset({CRD, "apiservice.apiregistration.k8s.io"})
 _LONGEST = 253
+# Kubernetes' own kinds without a namespace. Not Namespace: a selector selects it by its labels.
+_CLUSTER_SCOPED = frozenset({
+    "apiservices", "certificatesigningrequests", "clusterrolebindings", "clusterroles",
+    "csidrivers", "csinodes", "customresourcedefinitions", "deviceclasses", "flowschemas",
+    "ingressclasses", "ipaddresses", "mutatingadmissionpolicies",
+    "mutatingwebhookconfigurations", "nodes", "persistentvolumes", "priorityclasses",
+    "prioritylevelconfigurations", "resourceslices", "runtimeclasses", "servicecidrs",
+    "storageclasses", "validatingadmissionpolicies", "validatingadmissionpolicybindings",
+    "validatingwebhookconfigurations", "volumeattachments", "volumeattributesclasses",
+    "volumesnapshotclasses", "volumesnapshotcontents",
+})  # fmt: skip
 _RIGHTS = (
     "the copy's accounts get the original's rights in the whole cluster; an operator would act upon"
     " everything a second time"
@@ -61,6 +72,8 @@ class _Context:
     paths: Collection[str] = ()
     selected: Mapping[str, mappingtracking.Selected] = field(default_factory=dict)
     services: Mapping[str, Collection[str]] = field(default_factory=dict)
+    cluster_scoped: Collection[str] = ()
+    """Resources (plural) whose objects are in no namespace."""
 
 
 def map_stored(
@@ -91,9 +104,20 @@ def map_stored(
             source: {one.ref.name for one in of[source] if one.folder == "service"}
             for source in names
         },
+        cluster_scoped=_CLUSTER_SCOPED | _defined_cluster_scoped(stored),
     )
     made = [copy for found in stored for copy in _map_safely(found, context)]
     return tuple(sorted(made, key=lambda found: found.path))
+
+
+def _defined_cluster_scoped(stored: Iterable[Stored]) -> frozenset[str]:
+    """Of kinds that captured definitions define."""
+    specs = (found.manifest.get("spec") or {} for found in stored if found.folder == CRD)
+    return frozenset(
+        str((spec.get("names") or {}).get("plural", ""))
+        for spec in specs
+        if spec.get("scope") == "Cluster"
+    )
 
 
 def map_secret(secret: Mapping[str, Any], names: Names) -> dict[str, Any]:
@@ -126,8 +150,19 @@ def _map(found: Stored, context: _Context) -> Iterator[Stored]:
     elif found.folder in _ONLY_ONE:
         manifest, changes = refs.follow(found.manifest, found.folder, context.names)
         yield replace(found, manifest=manifest, changes=tuple(changes)) if changes else found
+    elif not found.ref.namespace:
+        yield _shared(found, context)
     else:
         yield found
+
+
+def _shared(found: Stored, context: _Context) -> Stored:
+    """As captured; where it is made anew, it is told what it names."""
+    try:
+        told = mappingwarnings.find_mentions(found.manifest, context.names, context.services)
+    except RecursionError:
+        return found
+    return replace(found, warnings=tuple(told))
 
 
 def _map_object(
@@ -186,7 +221,7 @@ def _map_hooks(found: Stored, context: _Context) -> Iterator[Stored]:
     ours = [hook for hook in hooks if refs.refers(hook.get("clientConfig"), context.names)]
     if not ours:
         yield found
-    elif not all(_is_limited(hook, context.names) for hook in ours):
+    elif not all(_is_limited(hook, context) for hook in ours):
         service = ours[0]["clientConfig"]["service"]
         yield replace(
             found,
@@ -199,14 +234,16 @@ def _map_hooks(found: Stored, context: _Context) -> Iterator[Stored]:
         yield _derive(found, {**found.manifest, "webhooks": ours}, context, "webhooks")
 
 
-def _is_limited(hook: Mapping[str, Any], names: Names) -> bool:
+def _is_limited(hook: Mapping[str, Any], context: _Context) -> bool:
     """Whether a webhook sees requests of mapped namespaces only.
 
     A selector of namespaces does not keep it from cluster-scoped objects.
     """
+    names = context.names
     for rule in hook.get("rules") or ():
-        wide = any(str(name).startswith("*") for name in rule.get("resources") or ())
-        if wide and rule.get("scope") != "Namespaced":
+        resources = {str(name).partition("/")[0] for name in rule.get("resources") or ()}
+        wide = "*" in resources or not resources.isdisjoint(context.cluster_scoped)
+        if rule.get("scope") == "Cluster" or (wide and rule.get("scope") != "Namespaced"):
             return False
     selector = hook.get("namespaceSelector") or {}
     label = "kubernetes.io/metadata.name"
@@ -257,9 +294,7 @@ def _stored(
     warnings: Sequence[str] = (),
 ) -> Stored:
     ref = replace(found.ref, namespace=namespace, name=name)
-    mentions = mappingwarnings.find_mentions(
-        manifest, found.folder, context.names, context.services
-    )
+    told = mappingwarnings.find_warnings(manifest, found.folder, context.names, context.services)
     return Stored(
         path=context.path_of(ref),
         folder=found.folder,
@@ -268,5 +303,5 @@ def _stored(
         source=found.path,
         obstacle=obstacle,
         changes=tuple(changes),
-        warnings=(*warnings, *mentions),
+        warnings=(*warnings, *told),
     )

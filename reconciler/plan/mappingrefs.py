@@ -43,6 +43,9 @@ _PRINCIPAL = re.compile(r"(.*/ns/)([a-z0-9-]+)(/sa/[^/]+)")
 _PRINCIPALS = frozenset({"principals", "notPrincipals"})
 _PEOPLE = ("User", "Group")
 _NAMESPACE_LISTS = frozenset({"namespaces", "notNamespaces"})
+_NAMED_BY = ("name", "kind", "serviceName", "secretName")
+_PLACED_LISTS = frozenset({"gateways", "hosts"})
+"""Istio's: ``<namespace>/<gateway>``, ``<namespace>/<host>``."""
 
 
 def follow(manifest: Object, folder: str, names: Names) -> tuple[dict[str, Any], list[str]]:
@@ -105,10 +108,9 @@ class _Walk:
         """Those that name an object by namespace and name, as ``shop/web``."""
         made = dict(found)
         for key in sorted(PLACED & found.keys()):
-            namespace, slash, name = str(found[key]).partition("/")
-            if slash and namespace in self._names:
-                new = f"{self._names[namespace]}/{name}"
-                made[key] = self._put(found[key], new, f"annotation {key}")
+            text = str(found[key])
+            if (new := self._placed(text)) != text:
+                made[key] = self._put(text, new, f"annotation {key}")
         return made
 
     def conversion(self, spec: Any) -> Any:
@@ -146,6 +148,8 @@ class _Walk:
             change = self._account
         elif key in _PRINCIPALS:
             change = self._principal
+        elif key in _PLACED_LISTS:
+            change = self._placed
         return [
             self._put(item, change(item), f"{path}[{index}]")
             if change is not None and isinstance(item, str)
@@ -159,12 +163,16 @@ class _Walk:
     def _account(self, name: str) -> str:
         return _follow_account(name, self._names)
 
+    def _placed(self, text: str) -> str:
+        namespace, slash, name = text.partition("/")
+        return f"{self._names[namespace]}/{name}" if slash and namespace in self._names else text
+
     @staticmethod
     def _is_namespace(parent: Object, above: str, key: str) -> bool:
         if key in NAME_LABELS:
             return above in _FREE
         # The form of every object reference; a grant's `from` has no name, and a kind.
-        named = isinstance(parent.get("name"), str) or isinstance(parent.get("kind"), str)
+        named = any(isinstance(parent.get(field), str) for field in _NAMED_BY)
         return key == "namespace" and named and above not in _FREE
 
     def _principal(self, item: str) -> str:
@@ -182,6 +190,8 @@ class _Walk:
 def _are_namespaces(parent: Object, above: str, key: str) -> bool:
     if key == "matchNames":
         return above == "namespaceSelector"
+    if key == "exportTo":
+        return True
     if key in _NAMESPACE_LISTS:
         # A pod affinity's term, and the source of an Istio rule.
         return "topologyKey" in parent or above == "source"

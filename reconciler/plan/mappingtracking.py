@@ -40,6 +40,11 @@ ACTORS: Mapping[str, str] = {
     "applicationset.argoproj.io": "Argo CD",
     "kustomization.kustomize.toolkit.fluxcd.io": "Flux",
     "helmrelease.helm.toolkit.fluxcd.io": "Flux",
+    "imageupdateautomation.image.toolkit.fluxcd.io": "Flux",
+    "app.kappctrl.k14s.io": "kapp",
+    "packageinstall.packaging.carvel.dev": "kapp",
+    "gitrepo.fleet.cattle.io": "Fleet",
+    "helmchart.helm.cattle.io": "K3s",
 }
 _MONITORS = frozenset(
     {"servicemonitor.monitoring.coreos.com", "vmservicescrape.operator.victoriametrics.com"}
@@ -144,7 +149,7 @@ def not_restored(manifest: Object, folder: str, target: str) -> str:
     """Why a copy of a tool's own object is not made, or an empty string."""
     if folder in ACTORS:
         return (
-            f"it would apply its source a second time, over the original's objects; make one for"
+            "it would apply its source a second time, over the original's objects; make one for"
             f" {target} in Git"
         )
     metadata = manifest.get("metadata") or {}

@@ -23,6 +23,11 @@ IDENTITIES = (
 EXTERNAL = "crossplane.io/external-name"
 """On an object that stands for something outside: copy and original would mean the same thing."""
 _FLAG = re.compile(r"--?[a-z-]*namespaces?=(.+)")
+_BARE_FLAG = re.compile(r"-n|--?[a-z-]*namespaces?")
+"""Its value is the next item of the list."""
+_OBJECT = r"[a-z0-9*][a-z0-9*-]*"
+_FILES = frozenset({"image", "path", "subPath", "mountPath"})
+"""Fields whose texts look like ``<namespace>/<name>`` and are none."""
 _WORKLOADS = frozenset(
     {
         "pod",
@@ -37,10 +42,20 @@ _WORKLOADS = frozenset(
 )
 
 
-def find_mentions(
+def find_warnings(
     manifest: Object, folder: str, names: Mapping[str, str], services: Mapping[str, Collection[str]]
 ) -> list[str]:
-    """What stands in an already mapped ``manifest``: ``<field>: <text> …``.
+    """What somebody should know of a copy: its mentions, and what it can't do beside the original.
+
+    ``manifest`` is the copy's.
+    """
+    return [*find_mentions(manifest, names, services), *_obstacles(manifest, folder)]
+
+
+def find_mentions(
+    manifest: Object, names: Mapping[str, str], services: Mapping[str, Collection[str]]
+) -> list[str]:
+    """Fields and texts that name a captured namespace: ``<field>: still <text>``.
 
     ``services`` is captured namespace → names of its Services, for DNS names such as ``db.shop``.
     """
@@ -50,15 +65,15 @@ def find_mentions(
         for source, pattern, known in patterns:
             if source not in text:
                 continue
-            mention = _find(pattern, text, known)
+            mention = _find(pattern, text, known) or _placed(key, text, source)
             if mention or _is_name(key, text, source):
                 found.append(f"{path}: still {mention or source}")
-    return [*dict.fromkeys(found), *_obstacles(manifest, folder)]
+    return list(dict.fromkeys(found))
 
 
 @lru_cache(maxsize=64)
 def _pattern(source: str) -> re.Pattern[str]:
-    """DNS names of the namespace, its accounts inside a longer text, and PromQL's matchers.
+    """DNS names of the namespace, its accounts inside a longer text, settings, and flags.
 
     The group ``service`` is of the short form ``db.shop``, which is only a name if there is such a
     Service.
@@ -67,7 +82,8 @@ def _pattern(source: str) -> re.Pattern[str]:
     forms = (
         rf"(?<![\w.-])(?:[\w-]+\.)+{name}\.svc(?:\.[\w-]+)*(?![\w-])",
         rf"system:serviceaccounts?:{name}(?![\w-])(?::[\w.-]+)?",
-        rf"\bnamespace\s*=~?\s*[\"']{name}[\"']",
+        rf"(?i:namespaces?)[\"']?(?:\s*(?:=~?|:)\s*|\s+)[\"']?{name}(?![\w.-])[\"']?",
+        rf"(?<![\w-])-n[ =]?{name}(?![\w.-])",
         rf"(?<![\w.-])(?:[\w-]+\.)?(?P<service>[\w-]+)\.{name}(?![\w.-])",
     )
     return re.compile("|".join(forms))
@@ -79,6 +95,14 @@ def _find(pattern: re.Pattern[str], text: str, services: Collection[str]) -> str
         if match["service"] is None or match["service"] in services:
             return match[0]
     return ""
+
+
+def _placed(key: str, text: str, source: str) -> str:
+    """``shop/web`` where that is all of the text, or an item of a list with commas."""
+    if key in _FILES:
+        return ""
+    items = (item.strip() for item in text.split(","))
+    return next((item for item in items if re.fullmatch(rf"{source}/{_OBJECT}", item)), "")
 
 
 def _is_name(key: str, text: str, source: str) -> bool:
@@ -101,8 +125,11 @@ def _texts(value: object, path: str, key: str) -> Iterator[tuple[str, str, str]]
                 called = value["name"]
             yield from _texts(item, at, called)
     elif isinstance(value, list):
+        before: object = ""
         for index, item in enumerate(value):
-            yield from _texts(item, f"{path}[{index}]", key)
+            flag = isinstance(before, str) and _BARE_FLAG.fullmatch(before)
+            yield from _texts(item, f"{path}[{index}]", "namespace" if flag else key)
+            before = item
     elif isinstance(value, str):
         yield path, key, value
 

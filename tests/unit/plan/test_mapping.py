@@ -210,6 +210,14 @@ def test_a_webhook_of_the_namespace_alone_is_copied(selector: dict[str, Any]) ->
             "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "shop"}},
             "rules": [{"resources": ["*"], "scope": "*"}],
         },
+        {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "shop"}},
+            "rules": [{"resources": ["pods", "nodes/status"]}],
+        },
+        {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "shop"}},
+            "rules": [{"resources": ["anything"], "scope": "Cluster"}],
+        },
     ],
 )
 def test_a_webhook_of_the_whole_cluster_is_not_copied(changed: dict[str, Any]) -> None:
@@ -218,6 +226,17 @@ def test_a_webhook_of_the_whole_cluster_is_not_copied(changed: dict[str, Any]) -
     (made,) = mapped(found)
     assert made.path == found.path
     assert "everybody's requests" in made.obstacle
+
+
+def test_a_webhook_for_a_captured_kind_of_the_whole_cluster_is_not_copied() -> None:
+    one = hook(matchLabels={"kubernetes.io/metadata.name": "shop"})
+    one["rules"] = [{"apiGroups": ["x.org"], "resources": ["issuers"]}]
+    found = captured(f"{HOOKS}/ValidatingWebhookConfiguration", "c", "", webhooks=[one])
+    spec = {"group": "x.org", "scope": "Cluster", "names": {"kind": "I", "plural": "issuers"}}
+    crd = captured("apiextensions.k8s.io/CustomResourceDefinition", "issuers.x.org", "", spec=spec)
+    made = {found.ref.kind: found for found in mapped(found, crd)}
+    assert "everybody's requests" in made["ValidatingWebhookConfiguration"].obstacle
+    assert copy_of(found).obstacle == ""
 
 
 def test_a_webhook_with_a_certificate_says_what_that_must_be_of() -> None:

@@ -112,6 +112,36 @@ FOLLOWED: list[tuple[str, dict[str, Any], str]] = [
         {"passwordRef": {"name": "db", "namespace": "shop"}},
         "spec.passwordRef.namespace",
     ),
+    (
+        "cilium.io/CiliumNetworkPolicy",
+        {"egress": [{"toServices": [{"k8sService": {"serviceName": "db", "namespace": "shop"}}]}]},
+        "spec.egress[0].toServices[0].k8sService.namespace",
+    ),
+    (
+        "x.org/Thing",
+        {"tls": {"secretName": "web", "namespace": "shop"}},
+        "spec.tls.namespace",
+    ),
+    (
+        "networking.istio.io/VirtualService",
+        {"gateways": ["mesh", "shop/public"]},
+        "spec.gateways[1]",
+    ),
+    (
+        "networking.istio.io/Sidecar",
+        {"egress": [{"hosts": ["istio-system/*", "shop/*"]}]},
+        "spec.egress[0].hosts[1]",
+    ),
+    (
+        "networking.istio.io/Gateway",
+        {"servers": [{"hosts": ["shop/shop.example.org"]}]},
+        "spec.servers[0].hosts[0]",
+    ),
+    (
+        "networking.istio.io/DestinationRule",
+        {"exportTo": [".", "shop"]},
+        "spec.exportTo[1]",
+    ),
 ]
 
 
@@ -148,6 +178,9 @@ def test_another_namespaces_references_are_left_alone() -> None:
         {"name": "system:serviceaccount:shop:web"},
         {"kind": "Group", "name": "system:serviceaccount:shop"},
         {"command": ["system:serviceaccount:shop:web"]},
+        {"hosts": ["shop", "shop.example.org", "shop-two/*"]},
+        {"gateways": ["shop", "other/shop"]},
+        {"serviceNames": ["db"], "namespace": "shop"},
     ],
 )
 def test_what_only_looks_like_a_reference_is_left_alone(spec: dict[str, Any]) -> None:

@@ -121,6 +121,11 @@ def test_a_service_keeps_the_label_that_a_monitor_selects_it_by() -> None:
         "argoproj.io/ApplicationSet",
         "kustomize.toolkit.fluxcd.io/Kustomization",
         "helm.toolkit.fluxcd.io/HelmRelease",
+        "image.toolkit.fluxcd.io/ImageUpdateAutomation",
+        "kappctrl.k14s.io/App",
+        "packaging.carvel.dev/PackageInstall",
+        "fleet.cattle.io/GitRepo",
+        "helm.cattle.io/HelmChart",
     ],
 )
 def test_what_applies_git_by_itself_is_not_copied(kind: str) -> None:

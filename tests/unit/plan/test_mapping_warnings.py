@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.plan.mappingwarnings import EXTERNAL, IDENTITIES
-from tests.unit.plan.mapping_world import captured, copy_of
+from tests.unit.plan.mapping_world import captured, copy_of, mapped
 
 DB = captured("Service", "db")
 
@@ -32,8 +32,14 @@ def warnings_of(kind: str, *others: Any, **fields: Any) -> tuple[str, ...]:
         ("is system:serviceaccount:shop:web allowed", "system:serviceaccount:shop:web"),
         ('sum(up{namespace="shop"})', 'namespace="shop"'),
         ('{namespace=~"shop", pod="x"}', 'namespace=~"shop"'),
-        ("--watch-namespace=shop", "shop"),
-        ("--namespaces=a,shop", "shop"),
+        ("--watch-namespace=shop", "namespace=shop"),
+        ("kubectl get pods --namespace shop", "namespace shop"),
+        ("kubectl -n shop get pods", "-n shop"),
+        ("POD_NAMESPACE=shop", "NAMESPACE=shop"),
+        ("namespace: shop", "namespace: shop"),
+        ('{"namespace":"shop"}', 'namespace":"shop"'),
+        ("shop/web", "shop/web"),
+        ("other/net, shop/net", "shop/net"),
     ],
 )
 def test_a_text_that_names_the_original_is_told(text: str, said: str) -> None:
@@ -42,7 +48,7 @@ def test_a_text_that_names_the_original_is_told(text: str, said: str) -> None:
     assert made.warnings == (f"{where}: still {said}",)
     assert made.manifest["spec"] == env("URL", text)
     told = warnings_of("ConfigMap", DB, data={"config": f"first line\n{text}\n"})
-    assert len(told) == (0 if text.startswith("--") else 1)
+    assert len(told) == (0 if text == "shop/web" else 1)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +57,8 @@ def test_a_text_that_names_the_original_is_told(text: str, said: str) -> None:
         "shop", "my-shop.svc", "db.shop-two.svc", "db.shop.svcs", "web.shop:80", "shop.svc.example",
         "xdb.shop:1", "registry.shop/web:1", "a.db.shop.example.org", "https://db.shop.example.org",
         "system:serviceaccount:shop-two:web", 'namespace="shop-two"', "--name=shop", "workshop",
+        "namespace: shop-two", "namespaces: workshop", "-n shop-two", "main -nshopping",
+        "shop-two/web", "shop/index.html", "/shop/web", "workshop/web",
     ],
 )  # fmt: skip
 def test_what_is_no_name_of_the_original_is_not_told(text: str) -> None:
@@ -66,6 +74,29 @@ def test_a_field_or_variable_for_a_namespace_is_told_by_its_name() -> None:
     assert warnings_of("x.org/Thing", spec={"watchNamespaces": ["a", "shop"]}) == (
         "spec.watchNamespaces[1]: still shop",
     )
+
+
+@pytest.mark.parametrize("flag", ["--namespace", "--watch-namespaces", "-n"])
+def test_a_flag_and_its_value_are_read_together(flag: str) -> None:
+    container = {"name": "web", "args": ["get", flag, "shop", "shop"]}
+    made = copy_of(captured("Pod", "a", spec={"containers": [container]}))
+    assert made.warnings == ("spec.containers[0].args[2]: still shop",)
+
+
+def test_an_image_is_no_reference_and_a_list_of_namespaces_is_one() -> None:
+    assert warnings_of("Pod", spec={"containers": [{"image": "shop/web"}]}) == ()
+    told = warnings_of("apps/Deployment", spec=env("ARGS", "--namespaces=a,shop"))
+    assert told == ("spec.template.spec.containers[0].env[0].value: still shop",)
+
+
+def test_what_the_cluster_shares_is_told_where_it_names_the_original() -> None:
+    spec = {"parameters": {"kind": "Settings", "name": "web", "namespace": "shop"}}
+    shared = captured("networking.k8s.io/IngressClass", "web", "", spec=spec)
+    plain = captured("networking.k8s.io/IngressClass", "plain", "", spec={})
+    made = {one.ref.name: one for one in mapped(shared, plain)}
+    assert made["web"].warnings == ("spec.parameters.namespace: still shop",)
+    assert (made["web"].manifest, made["web"].source) == (shared.manifest, "")
+    assert made["plain"] == plain
 
 
 def test_a_password_beside_a_name_is_not_told() -> None:
