@@ -1,18 +1,23 @@
-"""``backstay show``: one run's record."""
+"""``backstay show``: one run's record, one policy with all that it comes to."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import click
 import yaml
 
 from reconciler.capture import message, record
-from reconciler.cli import history, wiring
+from reconciler.cli import history, policyfiles, wiring
 from reconciler.engine.history import read_points, read_record
-from reconciler.model.errors import UsageError
+from reconciler.model.config import DEFAULT_FILE, Config
+from reconciler.model.errors import InvalidInput, UsageError
+from reconciler.model.store import Descends, PolicyFiles
 from reconciler.plan.recoverypoints import find_point
+from reconciler.policy.effective import effective_policy
+from reconciler.report import effective
 from reconciler.report import history as report
 
 
@@ -26,14 +31,15 @@ class _ShowGroup(click.Group):
         if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             raise UsageError(
                 f"backstay show has no command {args[0]}",
-                hint=f"a run's record: backstay show run {args[0]}",
+                hint=f"a run's record: backstay show run {args[0]};"
+                f" a policy: backstay show policy {args[0]}",
             )
         return super().resolve_command(ctx, args)
 
 
-@click.group(name="show", cls=_ShowGroup, short_help="Show a run's record.")
+@click.group(name="show", cls=_ShowGroup, short_help="Show a run's record, or a whole policy.")
 def command() -> None:
-    """Show what was recorded."""
+    """Show what was recorded, and what a policy comes to."""
 
 
 @command.command(name="run")
@@ -71,3 +77,66 @@ def _policy_of(run_id: str) -> str:
             f"{run_id} is not a run's name",
             hint="a name looks like shop-20261121-041703-7c1e9; a commit needs --policy",
         ) from error
+
+
+@command.command(name="policy")
+@click.argument("name")
+@click.argument("paths", nargs=-1, type=click.Path(exists=True))
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path), default=None,
+    help=f"The installation's file; default {DEFAULT_FILE} where no PATHS are given.",
+)  # fmt: skip
+@click.option(
+    "--cluster", default="", help="The cluster that H is worked out for; default Config's."
+)
+@click.option(
+    "-o", "--output", type=click.Choice(["text", "json", "yaml"]), default="text",
+    show_default=True, help="For people, one JSON document, or the policy written out in full.",
+)  # fmt: skip
+def show_policy(
+    name: str, paths: tuple[str, ...], config_file: Path | None, cluster: str, output: str
+) -> None:
+    """Show the policy NAME with what its profile and the defaults add, and where each is from.
+
+    Policies are read from PATHS, files or folders, or without any from the Git repository that
+    Config names. No cluster is asked, unless Config keeps the repository's keys in a Secret.
+    """
+    config = None
+    if config_file is not None or not paths:
+        config = wiring.load_config(config_file or Path(DEFAULT_FILE))
+    read = _read(paths) if config is None or paths else _fetch(config)
+    try:
+        found = effective_policy(read.files, name, config, cluster=cluster)
+    except InvalidInput as error:
+        raise InvalidInput([*read.problems, *error.problems], hint=error.hint) from error
+    found = replace(found, revision=read.revision)
+    if output == "json":
+        click.echo(json.dumps(effective.to_json(found), indent=2, ensure_ascii=False))
+    elif output == "yaml":
+        click.echo(effective.render_yaml(found), nl=False)
+    else:
+        click.echo(effective.render_text(found), nl=False)
+
+
+def _read(paths: tuple[str, ...]) -> PolicyFiles:
+    """Files of this disk, but for a Config that lies among them."""
+    found = policyfiles.collect(paths, stdin_name="stdin.yaml")
+    files = {n: data for n, data in found.files.items() if Path(n).name != DEFAULT_FILE}
+    return PolicyFiles(
+        revision="", descends=Descends.UNKNOWN, files=files, problems=tuple(found.problems)
+    )
+
+
+def _fetch(config: Config) -> PolicyFiles:
+    """The newest revision of the repository that Config names."""
+    where = config.policy_source
+    needs_cluster = bool(where.credentials and where.credentials.secret_ref)
+    client = wiring.cluster(None) if needs_cluster else None
+    with wiring.policy_source(config, wiring.resolver(client)) as source:
+        found = source.fetch(None)
+    if not found.path_found:
+        raise UsageError(
+            f"the folder {where.path or '/'} is not in {found.revision}",
+            hint="correct policySource.path in Config",
+        )
+    return found

@@ -29,7 +29,7 @@ KINDS: Mapping[str, Support] = MappingProxyType(
         "BackupPolicy": _X,
         "Repository": _X,
         "Config": _X,
-        "Profile": _P,
+        "Profile": _X,
         "Exemption": _P,
         "Restore": _P,
     }
@@ -43,12 +43,11 @@ _RETENTION = (
 )
 _HOOK_COMMAND = ("", ".command", ".timeout", ".onError")
 
-BACKUP_POLICY = {
+_SELECTED = ("", ".names", ".matchLabels", ".exclude")
+
+PROFILE = {
     **_DOCUMENT,
-    "spec.profile": _P,
-    "spec.clusters": _P,
-    "spec.clusters.matchLabels": _P,
-    "spec.renamedFrom": _P,
+    **{f"spec.clusters{part}": _X for part in _SELECTED},
     "spec.suspend": _X,
     "spec.schedule": _X,
     "spec.schedule.cron": _X,
@@ -92,6 +91,35 @@ BACKUP_POLICY = {
     "spec.guards.maxShrink": _P,
 }
 
+BACKUP_POLICY = {**PROFILE, "spec.profile": _X, "spec.renamedFrom": _P}
+
+EXEMPTION = {
+    **dict.fromkeys(_DOCUMENT, _P),
+    **{f"spec.clusters{part}": _P for part in _SELECTED},
+    "spec.match": _P,
+    **{f"spec.match.namespaces{part}": _P for part in _SELECTED},
+    "spec.match.claims": _P,
+    "spec.reason": _P,
+    "spec.owner": _P,
+    "spec.expires": _P,
+}
+
+_FROM = ("", ".policy", ".at", ".run", ".commit", ".cluster")
+
+RESTORE = {
+    **dict.fromkeys(_DOCUMENT, _P),
+    "spec.cluster": _P,
+    **{f"spec.from{part}": _P for part in _FROM},
+    "spec.selector": _P,
+    "spec.selector.namespaces": _P,
+    "spec.selector.matchLabels": _P,
+    "spec.selector.claims": _P,
+    "spec.selector.paths": _P,
+    "spec.mapNamespaces": _P,
+    "spec.volumes": _P,
+    "spec.existingResourcePolicy": _P,
+}
+
 REPOSITORY = {
     **_DOCUMENT,
     "spec.url": _X,
@@ -114,7 +142,7 @@ CONFIG = {
     "kind": _X,
     "cluster": _X,
     "cluster.name": _X,
-    "cluster.labels": _R,
+    "cluster.labels": _X,
     "policySource": _X,
     "policySource.url": _X,
     "policySource.ref": _X,
@@ -151,21 +179,32 @@ CONFIG = {
 }
 
 FIELDS: Mapping[str, Mapping[str, Support]] = MappingProxyType(
-    {"BackupPolicy": BACKUP_POLICY, "Repository": REPOSITORY, "Config": CONFIG}
+    {
+        "BackupPolicy": BACKUP_POLICY,
+        "Repository": REPOSITORY,
+        "Profile": PROFILE,
+        "Exemption": EXEMPTION,
+        "Restore": RESTORE,
+        "Config": CONFIG,
+    }
 )
 """Kind → dotted path (``[]`` any item of a list, ``{}`` any key of a mapping) → support."""
 
 _COPY_METHODS = {"Auto": _P, "Snapshot": _P, "Clone": _P, "Direct": _X, "Skip": _X}
 
+_POLICY_VALUES = {
+    "spec.volumes.copyMethod": _COPY_METHODS,
+    "spec.volumes.rules[].copyMethod": _COPY_METHODS,
+    "spec.manifests.secrets": {"Restic": _X, "Sops": _P, "Omit": _P},
+    "spec.selector.objects.clusterScoped": {"Referenced": _X, "All": _P, "None": _P},
+}
+
 VALUES: Mapping[tuple[str, str], Mapping[str, Support]] = MappingProxyType(
     {
-        ("BackupPolicy", "spec.volumes.copyMethod"): _COPY_METHODS,
-        ("BackupPolicy", "spec.volumes.rules[].copyMethod"): _COPY_METHODS,
-        ("BackupPolicy", "spec.manifests.secrets"): {"Restic": _X, "Sops": _P, "Omit": _P},
-        ("BackupPolicy", "spec.selector.objects.clusterScoped"): {
-            "Referenced": _X,
-            "All": _P,
-            "None": _P,
+        **{
+            (kind, path): values
+            for kind in ("BackupPolicy", "Profile")
+            for path, values in _POLICY_VALUES.items()
         },
         ("Repository", "spec.scope"): {"Namespace": _X, "Cluster": _P},
     }

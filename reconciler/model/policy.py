@@ -8,6 +8,7 @@ same bytes. Seconds are integers. Shapes and words are those of docs/policies.md
 from __future__ import annotations
 
 import enum
+import fnmatch
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -91,6 +92,31 @@ class NamespaceSelector:
     names: tuple[str, ...] = ()
     match_labels: Mapping[str, str] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSelector:
+    """Which clusters of a fleet take a policy; as `NamespaceSelector`."""
+
+    names: tuple[str, ...] = ()
+    match_labels: Mapping[str, str] = field(default_factory=dict)
+    exclude: tuple[str, ...] = ()
+
+    def why_not(self, name: str, labels: Mapping[str, str]) -> str:
+        """Why a cluster is not meant; empty for one that is."""
+        if self.names and not _any_match(name, self.names):
+            return f"it is for clusters named {' or '.join(self.names)}, and this one is {name}"
+        for key, value in sorted(self.match_labels.items()):
+            if labels.get(key) != value:
+                has = f"{key}={labels[key]}" if key in labels else f"no label {key}"
+                return f"it is for clusters with {key}={value}, and {name} has {has}"
+        if _any_match(name, self.exclude):
+            return f"it leaves out cluster {name}"
+        return ""
+
+
+def _any_match(name: str, globs: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, glob) for glob in globs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,7 +241,31 @@ class Repository:
         return jsonform.from_json(cls, data)
 
 
-Value = BackupPolicy | Repository
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Defaults of policies. They are in the policies' values already; this is for who looks."""
+
+    name: str
+    gives: Mapping[str, str] = field(default_factory=dict)
+    """Dotted path below ``spec`` → value as JSON."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exemption:
+    """What is not backed up on purpose. ``claims`` are globs, none means all that is there."""
+
+    name: str
+    namespaces: NamespaceSelector
+    reason: str
+    owner: str
+    expires: str
+    """``2027-03-31T23:59:59Z``: from then on it is unprotected again."""
+    claims: tuple[str, ...] = ()
+    clusters: ClusterSelector = field(default_factory=ClusterSelector)
+    """Empty: every cluster."""
+
+
+Value = BackupPolicy | Repository | Profile | Exemption
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +286,8 @@ class Document:
     digest: str = ""
     """``sha256:…`` of the value's JSON form; empty without a value."""
     held: str = ""
+    elsewhere: str = ""
+    """Why this cluster does not take the policy; it may have a value all the same."""
     line: int = 1
 
     @property
@@ -253,8 +305,8 @@ class ParsedFiles:
 
     @property
     def policies(self) -> tuple[BackupPolicy, ...]:
-        """The good policies, by name."""
-        values = (document.value for document in self.documents)
+        """The good policies that this cluster takes, by name."""
+        values = (document.value for document in self.documents if not document.elsewhere)
         found = (value for value in values if isinstance(value, BackupPolicy))
         return tuple(sorted(found, key=lambda policy: policy.name))
 
@@ -264,6 +316,13 @@ class ParsedFiles:
         values = (document.value for document in self.documents)
         found = (value for value in values if isinstance(value, Repository))
         return tuple(sorted(found, key=lambda repository: repository.name))
+
+    @property
+    def exemptions(self) -> tuple[Exemption, ...]:
+        """The good exemptions, by name."""
+        values = (document.value for document in self.documents)
+        found = (value for value in values if isinstance(value, Exemption))
+        return tuple(sorted(found, key=lambda exemption: exemption.name))
 
     @property
     def broken(self) -> tuple[Document, ...]:

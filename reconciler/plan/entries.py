@@ -71,7 +71,7 @@ def find_entries(desired: Desired, observed: Observed, history: History) -> dict
     repositories = {repository.name: repository for repository in parsed.repositories}
     entries: dict[str, Entry] = {}
     for document in parsed.documents:
-        if isinstance(document.value, BackupPolicy):
+        if isinstance(document.value, BackupPolicy) and not document.elsewhere:
             policy = document.value
             text = compiled_text(policy, [repositories[policy.volumes.repository]])
             digest = compiled_digest(text)
@@ -127,7 +127,7 @@ class _Keeper:
         if cron_job is not None:
             wanted = last_good(cron_job, self._config_maps)
             return Entry(name=policy_of(cron_job), source=document.source, wanted=wanted, held=held)
-        if not document.name or document.kind != Kind.BACKUP_POLICY:
+        if not document.name or document.kind != Kind.BACKUP_POLICY or document.elsewhere:
             return None
         return Entry(name=document.name, source=document.source, wanted=None, held=held)
 

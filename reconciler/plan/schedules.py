@@ -59,7 +59,8 @@ def plan_schedules(
     expected = {naming.cronjob_name(name) for name in entries}
     gone = [raw for name, raw in sorted(ours.items()) if name not in expected]
     stops = brakes.find(desired, history, config, policies=len(entries), have=len(ours), gone=gone)
-    changes += [_deletion(raw, history, stops) for raw in gone]
+    left = {found.name: found.elsewhere for found in desired.parsed.documents if found.elsewhere}
+    changes += [_deletion(raw, history, stops, left.get(policy_of(raw), "")) for raw in gone]
     changes += collection.collect(
         observed, changes, blocked=bool(stops) or bool(desired.problems), now=now
     )
@@ -223,9 +224,11 @@ class _Scene:
         return "it was changed in the cluster"
 
 
-def _deletion(raw: Raw, history: History, stops: Sequence[str]) -> Change:
+def _deletion(raw: Raw, history: History, stops: Sequence[str], elsewhere: str) -> Change:
     name = policy_of(raw)
     gone = f"policy {name} is not in {history.revision}"
+    if elsewhere:
+        gone = f"policy {name} does not choose this cluster any more: {elsewhere}"
     common: dict[str, Any] = {
         "object": ref_of(raw),
         "policy": name,

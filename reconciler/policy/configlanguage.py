@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 from reconciler.model import durations
 from reconciler.policy import fields
 from reconciler.policy.fields import Wrong
-from reconciler.policy.language import NameRef, Part
+from reconciler.policy.parts import NameRef, Need, Part, Rule
 
 _SOURCES = "secretRef, file and env"
 
@@ -77,20 +77,30 @@ Quantities = dict[
 class LocalCredentials(Part):
     """Where the keys of a Secret are on a machine that can't read Secrets: one of the two."""
 
+    needs = (
+        Need(
+            rule=Rule.ONE,
+            fields=("file", "env"),
+            message="needs exactly one of file and env",
+        ),
+    )
+
     file: fields.Text | None = None
     """A folder with one file per key."""
     env: Annotated[str, AfterValidator(check_prefix)] | None = None
     """Prefix of environment variables: key `ca.crt` with prefix `GIT_` is `GIT_CA_CRT`."""
 
-    @model_validator(mode="after")
-    def _exactly_one(self) -> LocalCredentials:
-        if (self.file is None) == (self.env is None):
-            raise Wrong("needs exactly one of file and env")
-        return self
-
 
 class CredentialsPart(Part):
     """Where credentials are: at most one of the three."""
+
+    needs = (
+        Need(
+            rule=Rule.MOST_ONE,
+            fields=("secretRef", "file", "env"),
+            message=f"has more than one of {_SOURCES}",
+        ),
+    )
 
     secret_ref: NameRef | None = None
     """A Secret in Backstay's own namespace, with Flux's keys."""
@@ -100,10 +110,8 @@ class CredentialsPart(Part):
     """Prefix of environment variables: key `identity` with prefix `GIT_` is `GIT_IDENTITY`."""
 
     @model_validator(mode="after")
-    def _at_most_one(self) -> CredentialsPart:
+    def _not_in_clear(self) -> CredentialsPart:
         given = [item for item in (self.secret_ref, self.file, self.env) if item is not None]
-        if len(given) > 1:
-            raise Wrong(f"has more than one of {_SOURCES}")
         if given and getattr(self, "url", "").startswith("http://"):
             raise Wrong("would send credentials over plain http", "use https:// or ssh://")
         return self

@@ -2,58 +2,42 @@
 
 Strict: no unknown field, no value of another type. Short forms (``schedule: "…"``, a list for
 ``namespaces``) become the long form before they are checked. What a field may hold stands here;
-what this version executes of it stands in `reconciler.model.capabilities`.
+what this version executes of it stands in `reconciler.model.capabilities`. The docstrings are
+what the reference and the schemas say.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from reconciler.model.policy import ClusterScoped, CopyMethod, Scope, SecretsMode
 from reconciler.policy import fields
-from reconciler.policy.fields import Wrong
-
-
-class Part(BaseModel):
-    """Base of every mapping in the language."""
-
-    model_config = ConfigDict(
-        strict=True,
-        extra="forbid",
-        frozen=True,
-        alias_generator=to_camel,
-        use_attribute_docstrings=True,
-    )
-
-
-class Metadata(Part):
-    """What the document is called."""
-
-    name: fields.LabelName
-    """DNS-1123 label, unique per kind in the whole policy repository."""
-
-
-class LabelSelector(Part):
-    """Label selector; all labels must match."""
-
-    match_labels: fields.Labels = Field(default_factory=dict)
+from reconciler.policy.exemptionlanguage import ExemptionDocument
+from reconciler.policy.parts import (
+    ClustersPart,
+    LabelSelector,
+    Metadata,
+    NameRef,
+    NamespacesPart,
+    Need,
+    Part,
+    Rule,
+    ShortForm,
+)
+from reconciler.policy.restorelanguage import RestoreDocument
 
 
 class SchedulePart(Part):
     """When a policy runs."""
 
+    short_form = ShortForm("cron", str)
+
     cron: fields.Cron
     """Five fields, or a macro such as `@daily`."""
     time_zone: fields.TimeZone = "Etc/UTC"
     """IANA name."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, value: Any) -> Any:
-        return {"cron": value} if isinstance(value, str) else value
 
 
 class ObjectivesPart(Part):
@@ -63,28 +47,6 @@ class ObjectivesPart(Part):
     """The longest time between two recovery points."""
     rto: fields.Duration | None = None
     """The longest time that a restore may take."""
-
-
-class NamespacesPart(Part):
-    """Which namespaces. Names are OR, names and labels are AND, `exclude` wins."""
-
-    names: fields.Globs = Field(default_factory=list)
-    """Names or globs; empty means any name, if there are labels."""
-    match_labels: fields.Labels = Field(default_factory=dict)
-    """Labels that the namespace must carry."""
-    exclude: fields.Globs = Field(default_factory=list)
-    """Names or globs that are left out."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, value: Any) -> Any:
-        return {"names": value} if isinstance(value, list) else value
-
-    @model_validator(mode="after")
-    def _selects_something(self) -> NamespacesPart:
-        if not self.names and not self.match_labels:
-            raise Wrong("selects nothing", "give names or matchLabels")
-        return self
 
 
 class ObjectsPart(Part):
@@ -119,23 +81,20 @@ class ManifestsPart(Part):
 class MatchPart(Part):
     """Which claims a rule is for; what is not given matches every claim."""
 
+    needs = (
+        Need(
+            rule=Rule.ANY,
+            fields=("claims", "storageClass"),
+            message="has no condition",
+            hint="give claims or storageClass",
+        ),
+    )
+
     claims: fields.Globs = Field(default_factory=list)
     """Names or globs of claims."""
-    storage_class: fields.Globs = Field(default_factory=list)
-    """Names or globs of storage classes; one text stands for a list of it."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _short_form(cls, value: Any) -> Any:
-        if isinstance(value, dict) and isinstance(value.get("storageClass"), str):
-            return value | {"storageClass": [value["storageClass"]]}
-        return value
-
-    @model_validator(mode="after")
-    def _matches_something(self) -> MatchPart:
-        if not self.claims and not self.storage_class:
-            raise Wrong("has no condition", "give claims or storageClass")
-        return self
+    storage_class: fields.OneOrMoreGlobs = Field(default_factory=list)
+    """Names or globs of storage classes; one text stands for a list of it. Together with `claims`:
+    both must match."""
 
 
 class VolumeRulePart(Part):
@@ -178,6 +137,15 @@ class PreHookPart(Part):
 class HookPart(Part):
     """A command before and one after the data of a namespace is copied."""
 
+    needs = (
+        Need(
+            rule=Rule.ANY,
+            fields=("pre", "post"),
+            message="does nothing",
+            hint="give pre, post or both",
+        ),
+    )
+
     name: fields.LabelName
     """Unique in its policy."""
     pods: LabelSelector
@@ -190,8 +158,26 @@ class HookPart(Part):
     """After it, whenever `pre` was started."""
 
 
+KEEP_FIELDS = tuple(
+    f"keep{within}{unit}"
+    for within in ("", "Within")
+    for unit in ("Last" if not within else "", "Hourly", "Daily", "Weekly", "Monthly", "Yearly")
+)
+"""restic's words."""
+
+
 class RetentionPart(Part):
-    """How long recovery points are kept, in restic's words."""
+    """How long recovery points are kept, in restic's words. A policy's replaces its profile's."""
+
+    whole = True
+    needs = (
+        Need(
+            rule=Rule.ANY,
+            fields=KEEP_FIELDS,
+            message="is empty, which would keep nothing",
+            hint="such as {keepDaily: 7}",
+        ),
+    )
 
     keep_last: fields.Keep | None = None
     """The newest so many."""
@@ -218,12 +204,6 @@ class RetentionPart(Part):
     keep_within_yearly: fields.KeepDuration | None = None
     """Yearly ones that are not older."""
 
-    @model_validator(mode="after")
-    def _keeps_something(self) -> RetentionPart:
-        if not self.model_fields_set:
-            raise Wrong("is empty, which would keep nothing", "such as {keepDaily: 7}")
-        return self
-
 
 class GuardsPart(Part):
     """What makes a run look twice."""
@@ -232,15 +212,11 @@ class GuardsPart(Part):
     """How much smaller than its last good copy a namespace may be."""
 
 
-class BackupPolicySpec(Part):
-    """What is backed up, when, and for how long it is kept."""
+class ProfileSpec(Part):
+    """Fields of policies; a profile gives any of them, a policy that names it adds the rest."""
 
-    profile: fields.LabelName | None = None
-    """A Profile that gives what is left out here."""
-    clusters: LabelSelector | None = None
-    """Which clusters of the fleet; by default all."""
-    renamed_from: fields.LabelName | None = None
-    """The policy's former name."""
+    clusters: ClustersPart | None = None
+    """Which clusters of the fleet; by default all that read this repository."""
     suspend: bool = False
     """No new runs; nothing is deleted."""
     schedule: SchedulePart
@@ -256,16 +232,19 @@ class BackupPolicySpec(Part):
     hooks: list[HookPart] = Field(default_factory=list, max_length=100)
     """Commands around the copy."""
     retention: RetentionPart
-    """How long recovery points are kept."""
+    """How long recovery points are kept; at least one of its fields."""
     guards: GuardsPart = Field(default_factory=GuardsPart)
     """What makes a run look twice."""
 
 
-class NameRef(Part):
-    """A Secret in Backstay's own namespace."""
+class BackupPolicySpec(ProfileSpec):
+    """What is backed up, when, and for how long it is kept."""
 
-    name: fields.ObjectName
-    """Its name."""
+    profile: fields.LabelName | None = None
+    """A Profile that gives what is left out here. What stands here replaces it: lists, labels,
+    `retention` and `hooks` as a whole, everything else field by field."""
+    renamed_from: fields.LabelName | None = None
+    """The policy's former name; its recovery points stay reachable."""
 
 
 class TenantRef(Part):
@@ -307,24 +286,40 @@ class RepositorySpec(Part):
 
 
 class BackupPolicyDocument(Part):
-    """A declared backup intent."""
+    """What is backed up, when, and for how long it is kept."""
 
     api_version: str
     kind: str
     metadata: Metadata
     spec: BackupPolicySpec
+    """What is asked for."""
+
+
+class ProfileDocument(Part):
+    """Defaults that a platform team offers to policies: gold, silver, bronze."""
+
+    api_version: str
+    kind: str
+    metadata: Metadata
+    spec: ProfileSpec
+    """What policies that name it get."""
 
 
 class RepositoryDocument(Part):
-    """A place for restic repositories."""
+    """A place for restic repositories: one per cluster and namespace, below one URL."""
 
     api_version: str
     kind: str
     metadata: Metadata
     spec: RepositorySpec
+    """Where it is, and what opens it."""
 
 
 KINDS: dict[str, type[Part]] = {
     "BackupPolicy": BackupPolicyDocument,
     "Repository": RepositoryDocument,
+    "Profile": ProfileDocument,
+    "Exemption": ExemptionDocument,
+    "Restore": RestoreDocument,
 }
+"""What a policy file may hold."""

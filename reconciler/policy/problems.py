@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,8 +13,8 @@ from pydantic_core import ErrorDetails
 from reconciler.model.errors import Problem
 from reconciler.policy import nodes, schema, text
 from reconciler.policy.fields import Wrong
-from reconciler.policy.language import Part
-from reconciler.policy.nodes import Node, Path, Scalar
+from reconciler.policy.nodes import Mapping, Node, Path, Scalar, Sequence
+from reconciler.policy.parts import Incomplete, Part
 
 Words = tuple[str, str]
 """Message and hint."""
@@ -37,41 +38,56 @@ _LIMITS = {
 }
 
 
-def make_problem(
-    file: str,
-    document: int,
-    root: Node,
-    path: Path,
-    message: str,
-    hint: str = "",
-    key: bool = False,
-) -> Problem:
-    """A problem at a path: at its value, at its key, or at the nearest that exists."""
-    line, column = nodes.place(root, nodes.written(root, path), key=key)
-    return Problem(
-        file=file,
-        line=line,
-        column=column,
-        message=message,
-        hint=hint,
-        path=nodes.render_path(path),
-        document=document,
-    )
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong at a path of a tree; who knows the tree's file makes a `Problem` of it."""
+
+    path: Path
+    message: str
+    hint: str = ""
+    at_key: bool = False
 
 
-def from_validation(
-    error: ValidationError, *, file: str, document: int, root: Node, part: type[Part]
-) -> list[Problem]:
-    """All of a document's errors, at most `nodes.MAX_PROBLEMS`."""
-    problems = []
-    for detail in error.errors(include_url=False)[: nodes.MAX_PROBLEMS]:
+def find_wrong(
+    error: ValidationError, root: Node, part: type[Part], *, partial: bool = False
+) -> list[Finding]:
+    """All of a document's errors, at most `nodes.MAX_PROBLEMS`.
+
+    ``partial``: what is missing may come from elsewhere, as in a profile, and is no error.
+    """
+    found = []
+    for detail in error.errors(include_url=False):
         path: Path = detail["loc"]
+        if partial and _may_come(detail, path):
+            continue
         at_key = detail["type"] == "extra_forbidden" or path[-1:] == ("[key]",)
         path = path[:-1] if path[-1:] == ("[key]",) else path
         node = None if at_key else nodes.find(root, nodes.written(root, path))
-        message, hint = _words(detail, path, node, part)
-        problems.append(make_problem(file, document, root, path, message, hint, key=at_key))
-    return problems
+        found.append(Finding(path, *_words(detail, path, node, part), at_key))
+        if len(found) == nodes.MAX_PROBLEMS:
+            break
+    return found
+
+
+def _may_come(detail: ErrorDetails, path: Path) -> bool:
+    """Whether another document may add what is missing; an item of a list is never completed."""
+    below_spec = path[:1] == ("spec",) and not any(isinstance(step, int) for step in path)
+    if detail["type"] == "missing":
+        return below_spec and len(path) > 1
+    return below_spec and isinstance(detail.get("ctx", {}).get("error"), Incomplete)
+
+
+def find_empty(root: Node, path: Path = ()) -> Iterator[Finding]:
+    """Every field without a value: `keepDaily:` and nothing after it."""
+    match root:
+        case Scalar() if root.value is None:
+            yield Finding(path, f"`{_name(path)}` is empty", "give a value, or leave it out")
+        case Sequence():
+            for number, item in enumerate(root.items):
+                yield from find_empty(item, (*path, number))
+        case Mapping():
+            for key, value in root.values.items():
+                yield from find_empty(value, (*path, key))
 
 
 def _words(detail: ErrorDetails, path: Path, node: Node | None, part: type[Part]) -> Words:

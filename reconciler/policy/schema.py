@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from reconciler.policy.language import Part
+from reconciler.policy.parts import Part
 
 
 @dataclass(frozen=True, slots=True)

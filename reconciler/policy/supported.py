@@ -10,34 +10,34 @@ from collections.abc import Iterator
 
 from reconciler.model import capabilities
 from reconciler.model.capabilities import Support
-from reconciler.model.errors import Problem
 from reconciler.policy import nodes, schema
 from reconciler.policy.cron import uses_hash
-from reconciler.policy.language import Part
 from reconciler.policy.nodes import Mapping, Node, Path, Scalar, Sequence
-from reconciler.policy.problems import make_problem
+from reconciler.policy.parts import Part
+from reconciler.policy.problems import Finding
 
 _LATER = "leave it out; a later version executes it"
 
 
-def refusals(kind: str, part: type[Part], root: Node, *, file: str, index: int) -> list[Problem]:
-    """One problem for each topmost field, and each value, that is parsed only."""
-    problems = []
-    for path, generic, node in _written(root, part):
-        support = capabilities.FIELDS[kind].get(generic)
+def find_refused(kind: str, part: type[Part], root: Node) -> list[Finding]:
+    """One for each topmost field, and each value, that is parsed only.
+
+    None for a kind that is refused as a whole.
+    """
+    found: list[Finding] = []
+    if capabilities.KINDS[kind] is Support.PARSED:
+        return found
+    for path, generic, node in _written(kind, root, part):
         name = generic.rpartition(".")[2].removesuffix("[]")
-        if support is Support.PARSED:
-            message = f"`{name}` is not supported yet"
-            problems.append(make_problem(file, index, root, path, message, _LATER, key=True))
+        if capabilities.support_of(kind, generic) is Support.PARSED:
+            found.append(Finding(path, f"`{name}` is not supported yet", _LATER, at_key=True))
         elif message := _refused_value(kind, generic, node):
-            hint = _instead(kind, generic)
-            problems.append(make_problem(file, index, root, path, message, hint))
-    return problems + _refused_defaults(kind, part, root, file=file, index=index)
+            found.append(Finding(path, message, _instead(kind, generic)))
+    return found
 
 
-def _written(root: Node, part: type[Part]) -> Iterator[tuple[Path, str, Node]]:
+def _written(kind: str, root: Node, part: type[Part]) -> Iterator[tuple[Path, str, Node]]:
     """Every field of the language that a document has; not below one that is refused whole."""
-    kind = _kind(root)
     waiting: list[tuple[Path, str, Node, type[Part]]] = [((), "", root, part)]
     while waiting:
         path, prefix, node, definition = waiting.pop()
@@ -49,7 +49,7 @@ def _written(root: Node, part: type[Part]) -> Iterator[tuple[Path, str, Node]]:
                 continue
             generic = f"{prefix}{key}"
             yield (*path, key), generic, value
-            if capabilities.FIELDS[kind].get(generic) is Support.PARSED:
+            if capabilities.support_of(kind, generic) is Support.PARSED:
                 continue
             marks, below = schema.part_of(info.annotation)
             if below is not None:
@@ -66,11 +66,6 @@ def _items(path: Path, node: Node, marks: str) -> Iterator[tuple[Path, Node]]:
     elif isinstance(node, Mapping):
         for key, item in node.values.items():
             yield (*path, key), item
-
-
-def _kind(root: Node) -> str:
-    kind = nodes.find(root, ("kind",))
-    return kind.text if isinstance(kind, Scalar) else ""
 
 
 def _refused_value(kind: str, generic: str, node: Node) -> str:
@@ -93,11 +88,9 @@ def _instead(kind: str, generic: str) -> str:
     return f"this version has {' and '.join(words)}"
 
 
-def _refused_defaults(
-    kind: str, part: type[Part], root: Node, *, file: str, index: int
-) -> list[Problem]:
+def find_refused_defaults(kind: str, part: type[Part], root: Node) -> list[Finding]:
     """A default that is not executed must be replaced in so many words."""
-    problems = []
+    found = []
     for known_kind, generic in capabilities.VALUES:
         path = tuple(generic.split("."))
         if known_kind != kind or "[]" in generic or nodes.find(root, path) is not None:
@@ -108,5 +101,5 @@ def _refused_defaults(
         if default in capabilities.refused_values(kind, generic):
             name = ".".join(path[1:])
             message = f"`{name}` must be given: its default, {default}, is not supported yet"
-            problems.append(make_problem(file, index, root, path, message, _instead(kind, generic)))
-    return problems
+            found.append(Finding(path, message, _instead(kind, generic)))
+    return found

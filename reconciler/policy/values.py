@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from datetime import UTC, date, datetime, time
+
 from reconciler.model import config, policy
 from reconciler.model.durations import parse_duration, parse_percent
 from reconciler.policy.configlanguage import (
@@ -13,13 +16,18 @@ from reconciler.policy.configlanguage import (
     PolicySourcePart,
 )
 from reconciler.policy.cron import parse_cron
+from reconciler.policy.exemptionlanguage import ExemptionDocument
 from reconciler.policy.language import (
     BackupPolicyDocument,
     ObjectivesPart,
+    ProfileSpec,
     RepositoryDocument,
     SelectorPart,
     VolumesPart,
 )
+from reconciler.policy.nodes import Node, child, plain_value
+from reconciler.policy.parts import ClustersPart, NamespacesPart
+from reconciler.policy.profiles import leaves
 
 
 def make_policy(document: BackupPolicyDocument, repository: str) -> policy.BackupPolicy:
@@ -45,19 +53,34 @@ def _objectives(part: ObjectivesPart) -> policy.Objectives:
 
 
 def _selector(part: SelectorPart) -> policy.Selector:
-    namespaces, objects = part.namespaces, part.objects
+    objects = part.objects
     return policy.Selector(
-        namespaces=policy.NamespaceSelector(
-            names=tuple(namespaces.names),
-            match_labels=dict(namespaces.match_labels),
-            exclude=tuple(namespaces.exclude),
-        ),
+        namespaces=_namespaces(part.namespaces),
         objects=policy.ObjectSelector(
             match_labels=dict(objects.match_labels),
             include=tuple(objects.include),
             exclude=tuple(objects.exclude),
             cluster_scoped=objects.cluster_scoped,
         ),
+    )
+
+
+def _namespaces(part: NamespacesPart) -> policy.NamespaceSelector:
+    return policy.NamespaceSelector(
+        names=tuple(part.names),
+        match_labels=dict(part.match_labels),
+        exclude=tuple(part.exclude),
+    )
+
+
+def make_clusters(part: ClustersPart | None) -> policy.ClusterSelector:
+    """None means every cluster."""
+    if part is None:
+        return policy.ClusterSelector()
+    return policy.ClusterSelector(
+        names=tuple(part.names),
+        match_labels=dict(part.match_labels),
+        exclude=tuple(part.exclude),
     )
 
 
@@ -89,6 +112,35 @@ def make_repository(document: RepositoryDocument) -> policy.Repository:
         tenant_secret_ref=spec.tenant_secret_ref.name if spec.tenant_secret_ref else "",
         scope=spec.scope,
     )
+
+
+def make_profile(name: str, root: Node) -> policy.Profile:
+    """``root`` is the whole document, which may lack what policies add."""
+    spec = child(root, "spec")
+    found = leaves(spec, ProfileSpec) if spec is not None else ()
+    gives = {".".join(path): json.dumps(plain_value(node), sort_keys=True) for path, node in found}
+    return policy.Profile(name=name, gives=gives)
+
+
+def make_exemption(document: ExemptionDocument) -> policy.Exemption:
+    """The value of an Exemption."""
+    spec = document.spec
+    return policy.Exemption(
+        name=document.metadata.name,
+        namespaces=_namespaces(spec.match.namespaces),
+        claims=tuple(spec.match.claims),
+        reason=spec.reason,
+        owner=spec.owner,
+        expires=_end(spec.expires).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        clusters=make_clusters(spec.clusters),
+    )
+
+
+def _end(moment: str) -> datetime:
+    """A time in UTC; a date means its last second."""
+    if "T" not in moment:
+        return datetime.combine(date.fromisoformat(moment), time(23, 59, 59), UTC)
+    return datetime.fromisoformat(moment).astimezone(UTC)
 
 
 def make_config(document: ConfigDocument) -> config.Config:

@@ -14,11 +14,19 @@ from reconciler.model.errors import InvalidInput, Problem
 from reconciler.model.policy import Kind
 from reconciler.policy import parse_config, schema
 from reconciler.policy.configlanguage import ConfigDocument
-from reconciler.policy.language import KINDS, Part
-from tests.unit.policy.yamltexts import CONFIG, HEAD, MAIN, SHOP, parse
+from reconciler.policy.language import KINDS
+from reconciler.policy.parts import Part
+from tests.unit.policy.yamltexts import CONFIG, EXEMPT, GOLD, MAIN, RESTORE, SHOP, parse
 
 LANGUAGE: dict[str, type[Part]] = {**KINDS, "Config": ConfigDocument}
-VALID = {"BackupPolicy": SHOP, "Repository": MAIN, "Config": CONFIG}
+VALID = {
+    "BackupPolicy": SHOP,
+    "Repository": MAIN,
+    "Profile": GOLD,
+    "Exemption": EXEMPT,
+    "Restore": RESTORE,
+    "Config": CONFIG,
+}
 
 
 def problems_of(kind: str, text: str) -> tuple[Problem, ...]:
@@ -74,7 +82,7 @@ PARSED = [
     (kind, path)
     for kind, fields in capabilities.FIELDS.items()
     for path, support in fields.items()
-    if support is Support.PARSED
+    if support is Support.PARSED and capabilities.KINDS[kind] is not Support.PARSED
 ]
 
 
@@ -120,10 +128,13 @@ def test_every_value_has_a_line(kind: str, path: str) -> None:
 @pytest.mark.parametrize(
     "kind", [kind for kind, support in capabilities.KINDS.items() if support is Support.PARSED]
 )
-def test_every_kind_that_is_not_executed_is_refused(kind: str) -> None:
-    (problem,) = parse(f"{HEAD}kind: {kind}\nmetadata: {{name: x}}\nspec: {{a: b}}\n").problems
+def test_every_kind_that_is_not_executed_is_refused_and_checked(kind: str) -> None:
+    (problem,) = parse(VALID[kind]).problems
     assert problem.message == f"kind {kind} is not supported yet"
     assert (problem.line, problem.column) == (2, 7)
+    assert set(capabilities.FIELDS[kind].values()) == {Support.PARSED}
+    found = parse(VALID[kind] + "  a: b\n").problems
+    assert [p.message for p in found] == [problem.message, "unknown field `a` in spec"]
 
 
 def test_a_default_that_is_not_executed_must_be_replaced() -> None:

@@ -290,7 +290,7 @@ def test_what_refers_to_a_broken_document_is_held_without_a_problem_of_its_own()
     policy = parsed.document("BackupPolicy", "shop")
     assert policy is not None
     assert policy.value is None
-    assert policy.held == "its Repository main has a problem, a.yaml:3"
+    assert policy.held == "its Repository main has a problem, a.yaml:4"
 
 
 def test_a_document_that_nobody_can_read_may_be_the_missing_repository() -> None:

@@ -29,6 +29,39 @@ spec:
   retention: {keepDaily: 7}
 """
 )
+GOLD = (
+    HEAD
+    + """\
+kind: Profile
+metadata: {name: gold}
+spec:
+  schedule: {cron: "17 4 * * *", timeZone: Europe/Berlin}
+  volumes: {copyMethod: Direct, concurrency: 2}
+  retention: {keepDaily: 30, keepMonthly: 12}
+"""
+)
+EXEMPT = (
+    HEAD
+    + """\
+kind: Exemption
+metadata: {name: scratch}
+spec:
+  match: {namespaces: ["scratch-*"]}
+  reason: rebuilt every night
+  owner: team-ci
+  expires: 2027-03-31
+"""
+)
+RESTORE = (
+    HEAD
+    + """\
+kind: Restore
+metadata: {name: shop-after-incident-42}
+spec:
+  cluster: prod-eu
+  from: {policy: shop, at: 2026-11-21T02:00:00Z}
+"""
+)
 CONFIG = (
     HEAD
     + """\

@@ -1,0 +1,154 @@
+"""What documents need of each other and of Config: profiles, Repositories, clusters, permissions.
+
+A document that refers to a broken one is held, not wrong: its last good version stays in force,
+and the problem is told once, where it is. One that refers to nothing is wrong itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from reconciler.model.config import Config
+from reconciler.model.policy import CopyMethod, Kind, Value
+from reconciler.policy import nodes, problems, values
+from reconciler.policy.drafts import PROFILE, Draft
+from reconciler.policy.exemptionlanguage import ExemptionDocument
+from reconciler.policy.language import BackupPolicyDocument, RepositoryDocument
+from reconciler.policy.nodes import Path
+from reconciler.policy.parts import ClustersPart
+from reconciler.policy.profiles import merge
+
+_VOLUMES: Path = ("spec", "volumes")
+_CLUSTERS: Path = ("spec", "clusters")
+
+
+@dataclass(frozen=True, slots=True)
+class Referred:
+    """Documents of one kind that others may name."""
+
+    kind: str
+    by_name: Mapping[str, Draft]
+    unknown: Draft | None
+    """A document too broken to tell what it is: it may be the one that is missing."""
+
+    @classmethod
+    def among(cls, kind: str, drafts: list[Draft]) -> Referred:
+        """All of a kind; of two with one name the first."""
+        named = {draft.name: draft for draft in reversed(drafts) if draft.kind == kind}
+        named.pop("", None)
+        nameless = (draft for draft in drafts if draft.found and not (draft.kind and draft.name))
+        return cls(kind, named, next(nameless, None))
+
+    def find(self, name: str, draft: Draft, path: Path) -> Draft | None:
+        """What ``draft`` names at a path; None, with ``draft`` held or wrong, if there is none."""
+        found = self.by_name.get(name)
+        if found is not None:
+            if found.found:
+                draft.held = f"its {self.kind} {found.name} has a problem, {_first(found)}"
+                return None
+            return found
+        if self.unknown is not None:
+            where = self.unknown.where
+            draft.held = f"its {self.kind} may be in {where}, which has a problem"
+            return None
+        what = f"{self.kind} `{name}` does not exist" if name else f"there is no {self.kind}"
+        near = problems.did_you_mean(name, sorted(self.by_name)) if name and self.by_name else ""
+        draft.problem(path, what, near or f"add a document of kind {self.kind}")
+        return None
+
+
+def _first(draft: Draft) -> str:
+    problem = draft.found[0]
+    return f"{problem.file}:{problem.line}"
+
+
+def resolve(drafts: Iterable[Draft], config: Config | None) -> None:
+    """Gives every document its value, or says what keeps it from one."""
+    drafts = list(drafts)
+    profiles = Referred.among("Profile", drafts)
+    repositories = Referred.among("Repository", drafts)
+    for draft in drafts:
+        before = draft.found
+        if draft.kind == Kind.BACKUP_POLICY and draft.judged:
+            draft.found = list(before)
+            _resolve_policy(draft, profiles, repositories, config)
+            draft.found = problems.merge(before, draft.found[len(before) :])
+        if not draft.found and not draft.held:
+            draft.value = _make_value(draft)
+
+
+def _make_value(draft: Draft) -> Value | None:
+    match draft.part:
+        case BackupPolicyDocument():
+            return values.make_policy(draft.part, draft.repository)
+        case RepositoryDocument():
+            return values.make_repository(draft.part)
+        case ExemptionDocument():
+            return values.make_exemption(draft.part)
+    return values.make_profile(draft.name, draft.root) if draft.kind == Kind.PROFILE else None
+
+
+def _resolve_policy(
+    draft: Draft, profiles: Referred, repositories: Referred, config: Config | None
+) -> None:
+    profile = None
+    if name := draft.text_at(PROFILE):
+        profile = profiles.find(name, draft, PROFILE)
+        if profile is not None:
+            _inherit(draft, profile)
+    draft.elsewhere = _elsewhere(draft, config)
+    if name and profile is None:
+        return  # what it would give is unknown
+    draft.repository = _repository(draft, repositories)
+    if config is not None and not config.shared_key_in_tenants and not draft.elsewhere:
+        _refuse_shared_key(draft)
+
+
+def _inherit(draft: Draft, profile: Draft) -> None:
+    if isinstance(draft.root, nodes.Mapping) and isinstance(profile.root, nodes.Mapping):
+        draft.profile = profile
+        draft.merged = merge(draft.root, profile.root)
+        draft.judge_merged(BackupPolicyDocument)
+
+
+def _elsewhere(draft: Draft, config: Config | None) -> str:
+    """Why this cluster does not take the policy; empty where it does, or where nobody can tell."""
+    node = nodes.find(draft.tree, _CLUSTERS)
+    if config is None or node is None:
+        return ""
+    try:
+        part = ClustersPart.model_validate(nodes.plain_value(node))
+    except ValidationError:
+        return ""
+    return values.make_clusters(part).why_not(config.cluster.name, config.cluster.labels)
+
+
+def _repository(draft: Draft, repositories: Referred) -> str:
+    """The Repository's name; empty, with a problem or held, where there is none to use."""
+    path: Path = (*_VOLUMES, "repository")
+    wanted = draft.text_at(path)
+    names = [wanted] if wanted else [*repositories.by_name]
+    if len(names) > 1:
+        shown = ", ".join(sorted(names)[:8])
+        draft.problem(path, "`volumes.repository` must be given", f"there are {shown}")
+        return ""
+    found = repositories.find(names[0] if names else "", draft, path)
+    return found.name if found else ""
+
+
+def _refuse_shared_key(draft: Draft) -> None:
+    """Direct is refused where only the Repository's own key could be used, and may not."""
+    paths: list[Path] = [(*_VOLUMES, "copyMethod")]
+    rules = nodes.find(draft.tree, (*_VOLUMES, "rules"))
+    if isinstance(rules, nodes.Sequence):
+        paths += [(*_VOLUMES, "rules", n, "copyMethod") for n in range(len(rules.items))]
+    for path in paths:
+        if draft.text_at(path) == CopyMethod.DIRECT:
+            draft.problem(
+                path,
+                "Direct would bring the Repository's own storage key into the tenant's namespace",
+                "Config allows it with sharedKeyInTenants: true",
+            )
