@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "reconciler.cli.doctor",
         "Check everything that a run needs; list leftovers.",
     ),
+    "fmt": ("reconciler.cli.fmt", "Bring policies and Config into their usual form."),
     "log": ("reconciler.cli.log", "List a policy's recovery points, newest first."),
     "mover": ("reconciler.cli.mover", "Copy one volume (runs inside a Job)."),
     "password": ("reconciler.cli.password", "Print a restic repository's own password."),

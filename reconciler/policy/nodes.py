@@ -83,6 +83,11 @@ class Chunk:
 _MARKER = re.compile(r"(?:---|\.\.\.)(?=[ \t\n]|$)")
 
 
+def is_marker(line: str) -> bool:
+    """Whether a line separates documents."""
+    return _MARKER.match(line) is not None
+
+
 def split_documents(text: str) -> Iterator[Chunk]:
     """The documents of a text; pieces of blanks and comments are left out.
 
