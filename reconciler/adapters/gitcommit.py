@@ -23,8 +23,9 @@ from reconciler.model.errors import BackstayError, Bug, Refused
 _SCRATCH = b"refs/backstay/scratch"
 _NOWHERE = b"0" * 40
 _COMMIT_MARK = 1
-OPEN_SECONDS = 6 * 3600.0
-"""How long a commit may stay open: as long as the longest capture."""
+OPEN_SECONDS = 24 * 3600.0
+"""How long a commit may stay open: longer than any run. A run's record comes into it last, after
+its movers, and they may take all the time that the run has."""
 
 
 class FastImport:
