@@ -193,13 +193,11 @@ class Child:
                 resource.prlimit(self._process.pid, kind, (value, value))
 
     def _expire(self) -> None:
-        if self._process.poll() is not None:
-            return
+        # Whoever is still waiting then waits for a child of it that holds our pipes open.
         self._expired = True
         self._signal(signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(GRACE)
-        # Also when the process itself went away: a child of it may hold our pipes open.
         self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:

@@ -44,8 +44,13 @@ def test_a_program_that_reads_nothing_does_not_hang_us() -> None:
 
 @pytest.mark.parametrize(
     "script",
-    ["sleep 600", "trap '' TERM; sleep 600 & wait; sleep 600", "sleep 600 & echo $!; sleep 600"],
-    ids=["simple", "deaf to SIGTERM", "with a child"],
+    [
+        "sleep 600",
+        "trap '' TERM; sleep 600 & wait; sleep 600",
+        "sleep 600 & echo $!; sleep 600",
+        "sleep 600 & exit 0",
+    ],
+    ids=["simple", "deaf to SIGTERM", "with a child", "outlived by a child"],
 )
 def test_a_deadline_ends_the_process_and_its_children(script: str, tmp_path: Path) -> None:
     started = time.monotonic()
