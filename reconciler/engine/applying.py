@@ -22,8 +22,8 @@ from reconciler.plan.compare import differences
 
 LEASE = "backstay-controller"
 LEASE_SECONDS = 180
-"""Longer than one step of a cycle takes on a machine with far too much to do: planning again is
-done under the Lease, and a Lease that runs out meanwhile would end each cycle before it writes."""
+"""Longer than a list or a write takes on a machine with far too much to do: a Lease that runs out
+meanwhile ends the cycle before its next write. Git may be slower, and is never asked under it."""
 _ASK_AGAIN = 30.0
 STATE = "backstay-state"
 _RENEW_AFTER = timedelta(seconds=20)

@@ -7,7 +7,6 @@ happens next (`reconciler.model.errors`) decides when the next cycle begins.
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -15,13 +14,14 @@ from typing import TypeVar
 from reconciler import policy, ports
 from reconciler.engine import observe
 from reconciler.engine.applying import STATE, Applier, Done
+from reconciler.engine.unexpected import explain_unexpected
 from reconciler.model import kinds
 from reconciler.model.config import Config
 from reconciler.model.errors import BackstayError, Bug, Interrupted, Problem, Transient, Waiting
 from reconciler.model.plan import Desired, History, Observed, Plan
 from reconciler.model.policy import BackupPolicy
 from reconciler.model.store import PolicyFiles, parse_revision
-from reconciler.plan.cronjob import Place
+from reconciler.plan.cronjob import APPLIED, Place
 from reconciler.plan.schedules import plan_schedules
 
 _FIRST_BACKOFF = 5.0
@@ -81,13 +81,18 @@ Step = Callable[[Setting, Cycle], Cycle]
 
 def fetch(setting: Setting, cycle: Cycle) -> Cycle:
     """Reads what is remembered, and the newest revision against it."""
+    last = _remembered(setting)
+    return replace(cycle, last=last, files=setting.source.fetch(last or None))
+
+
+def _remembered(setting: Setting) -> str:
     state = setting.reader.get(kinds.CONFIG_MAPS, STATE, namespace=setting.place.namespace)
     last = str(((state or {}).get("data") or {}).get("revision", ""))
     try:
         parse_revision(last)
     except ValueError:
-        last = ""
-    return replace(cycle, last=last, files=setting.source.fetch(last or None))
+        return ""
+    return last
 
 
 def parse(setting: Setting, cycle: Cycle) -> Cycle:
@@ -159,7 +164,9 @@ def apply(setting: Setting, cycle: Cycle) -> Cycle:
     """Writes what the plan says, and nothing, not even the Lease, where it says nothing.
 
     The plan only says that there is something to write. What is written is planned again under
-    the Lease: until then another controller may have written, what a newer revision says even.
+    the Lease, from the same revision: Git may be slow, and nobody waits for it under the Lease.
+    Raises Waiting where another has changed schedules since this cycle looked: that controller may
+    know a newer revision, which is for the next cycle to fetch.
     """
     planned = _known(cycle.plan)
     if planned.empty and not planned.remember:
@@ -172,11 +179,26 @@ def apply(setting: Setting, cycle: Cycle) -> Cycle:
         stopped=setting.stopped,
     )
     with applier.lease(setting.place.namespace) as hold:
-        cycle = Cycle()
-        for _, step in PLANNING:
-            cycle = step(setting, cycle)
-            hold()
-        return replace(cycle, done=applier.apply(_known(cycle.plan), hold))
+        again = observe_own(setting, cycle)
+        hold()
+        if _written(_known(again.observed)) != _written(_known(cycle.observed)) or (
+            _remembered(setting) != cycle.last
+        ):
+            raise Waiting(
+                "the schedules were changed by another since this cycle looked",
+                hint="the next cycle begins at once, with the newest revision",
+                retry_after=1,
+            )
+        again = plan(setting, again)
+        return replace(again, done=applier.apply(_known(again.plan), hold))
+
+
+def _written(observed: Observed) -> frozenset[tuple[str, str]]:
+    """The schedules that are there, each with the hash of all that a controller has set in it."""
+    return frozenset(
+        (raw["metadata"]["name"], (raw["metadata"].get("annotations") or {}).get(APPLIED, ""))
+        for raw in observed.cron_jobs
+    )
 
 
 STEPS = (*PLANNING, ("apply", apply))
@@ -194,21 +216,11 @@ def run_cycle(setting: Setting, tell: Callable[[Cycle], None]) -> Cycle:
             cycle = replace(cycle, failed_step=name, error=error)
             break
         except Exception as error:  # noqa: BLE001 - told as a bug; the schedules stay, the loop too
-            cycle = replace(cycle, failed_step=name, error=_bug(error))
+            bug = explain_unexpected(error, setting.reporter, ended="the cycle")
+            cycle = replace(cycle, failed_step=name, error=bug)
             break
     tell(cycle)
     return cycle
-
-
-def _bug(error: Exception) -> Bug:
-    """Type and place; not the text, which nobody has masked."""
-    frames = "".join(traceback.format_tb(error.__traceback__)).strip()
-    bug = Bug(
-        f"{type(error).__name__} in Backstay itself:\n{frames}",
-        hint="the schedules stay as they are; please report this",
-    )
-    bug.__cause__ = error
-    return bug
 
 
 def run_controller(

@@ -15,15 +15,20 @@ from reconciler.model.errors import Bug
 _PACKAGE = "reconciler"
 
 
-def explain_unexpected(error: Exception, reporter: ports.Reporter) -> Bug:
-    """The error to end with; logs where ``error`` came from, innermost place last."""
+def explain_unexpected(
+    error: Exception, reporter: ports.Reporter, *, ended: str = "the run"
+) -> Bug:
+    """The error to end with; logs where ``error`` came from, innermost place last.
+
+    It has no cause: whoever prints one prints its text.
+    """
     frames = traceback.extract_tb(error.__traceback__)
     kind = type(error).__name__
     places = [f"{_shown(frame.filename)}:{frame.lineno} {frame.name}" for frame in frames]
     reporter.warning("unexpected error", kind=kind, places=places)
     where = f" in {places[-1]}" if places else ""
     return Bug(
-        f"an unexpected error ended the run: {kind}{where}",
+        f"an unexpected error ended {ended}: {kind}{where}",
         hint="this is a fault of Backstay: report it with the line 'unexpected error' of the log",
     )
 

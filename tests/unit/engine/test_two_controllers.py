@@ -71,8 +71,10 @@ def assert_one_waited_at_most(one: Cycle, two: Cycle) -> None:
     for error in failed:
         assert isinstance(error, Waiting)
         other = TWO if one.error else ONE
-        assert error.message == f"another controller, {other}, is writing"
-        assert error.retry_after == 30
+        assert (error.message, error.retry_after) in (
+            (f"another controller, {other}, is writing", 30),
+            ("the schedules were changed by another since this cycle looked", 1),
+        )
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
