@@ -6,7 +6,7 @@ lost pod adopts what its predecessor began.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,6 +17,10 @@ from reconciler.model.volumes import MoveResult, MoveState, MoveTask
 _POLL = 1.0
 """Seconds between two looks at the running movers."""
 
+_NO_TURN = (
+    "not begun: the run's deadline came before its turn; let more movers work at a time"
+    " (volumes.concurrency), or give the policy fewer volumes"
+)
 Key = tuple[str, str]
 """(namespace, claim)."""
 
@@ -41,23 +45,35 @@ def move_volumes(
     reporter: ports.Reporter,
     concurrency: int,
     deadline: datetime,
+    begun: Collection[Key] = (),
     stopped: Callable[[], bool] = lambda: False,
 ) -> Moves:
     """Runs at most ``concurrency`` movers at a time; every task has a result in the end.
 
-    A task that is not done at the deadline is FAILED and says so. Raises Interrupted when
-    ``stopped`` turns true; the movers go on, and whoever continues the run adopts them.
+    A task that is not done at the deadline is FAILED and says so. None is begun from then on:
+    those in ``begun`` are looked at all the same, they may have ended long ago. Raises Interrupted
+    when ``stopped`` turns true; the movers go on, and whoever continues the run adopts them.
     """
     waiting = list(tasks)
     active: list[MoveTask] = []
     results: dict[Key, MoveResult] = {}
     told: dict[Key, str] = {}
+
+    def end(task: MoveTask, result: MoveResult) -> None:
+        results[key_of(task)] = result
+        _tell(task, result, reporter)
+        reporter.progress("volumes", len(results), len(tasks))
+
     while waiting or active:
         if stopped():
             raise Interrupted("stopped while movers were running")
-        while waiting and len(active) < concurrency:
-            active.append(waiting.pop(0))
         late = clock.now() >= deadline
+        while waiting and len(active) < concurrency:
+            task = waiting.pop(0)
+            if late and key_of(task) not in begun:
+                end(task, _failed(_NO_TURN, 1))
+            else:
+                active.append(task)
         for task in tuple(active):
             result = _look(task, mover, late=late)
             if result.state is MoveState.RUNNING:
@@ -66,9 +82,7 @@ def move_volumes(
                     _tell(task, result, reporter, "mover waits")
                 continue
             active.remove(task)
-            results[key_of(task)] = result
-            _tell(task, result, reporter)
-            reporter.progress("volumes", len(results), len(tasks))
+            end(task, result)
         if active:
             clock.sleep(_POLL)
     return Moves(results)

@@ -109,6 +109,34 @@ def test_what_is_not_done_at_the_deadline_has_failed() -> None:
     assert movers.clock.slept < 610
 
 
+def test_none_is_begun_after_the_deadline() -> None:
+    movers, mover = Movers(), FakeMover(looks=10_000)
+    results = movers.move(mover, 8).results
+    assert set(mover.begun) == {("shop", "a"), ("shop", "b")}
+    assert len(results) == 8
+    for claim in "cdefgh":
+        assert results["shop", claim].message.startswith("not begun: the run's deadline came")
+    assert len(movers.log.of("volume ended")) == 8
+
+
+def test_what_a_pod_before_this_one_has_copied_is_taken_after_the_deadline() -> None:
+    mover = FakeMover(looks=1)
+    Movers().move(mover, 3)
+    movers = Movers()
+    late = move_volumes(
+        [task(claim) for claim in "cd"],
+        mover=mover,
+        clock=movers.clock,
+        reporter=movers.log,
+        concurrency=1,
+        deadline=movers.clock.now(),
+        begun={("shop", "c")},
+    )
+    assert late.results["shop", "c"].state is MoveState.COMPLETED
+    assert late.results["shop", "d"].state is MoveState.FAILED
+    assert mover.begun["shop", "d"] == 0
+
+
 def test_to_stop_is_not_to_end_the_movers() -> None:
     movers, mover = Movers(), FakeMover(looks=100)
     with pytest.raises(Interrupted):
