@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from reconciler.capture import message
 from reconciler.cli import wiring
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.follow import follow_job, start_job
+from reconciler.engine.patience import Patience, insist
 from reconciler.engine.run import RunResult, execute_run
 from reconciler.engine.runlease import Busy
 from reconciler.model import kinds, naming
@@ -90,24 +92,35 @@ def _execute(policy: str, compiled_file: Path, config_file: Path) -> int:
     config = wiring.load_config(config_file)
     reporter = wiring.reporter()
     client = wiring.cluster(None)
-    request = _make_request(client, config, compiled, compiled_digest(text))
-    resolve = wiring.resolver(client)
-    reporter.event("run starts", run=request.run_id, policy=policy, trigger=str(request.trigger))
-    with wiring.manifest_store(config, resolve) as store, wiring.stop_on_signals() as stopped:
-        world = RunPorts(
-            reader=client,
-            writer=client,
-            store=store,
-            mover=JobMover(client, client, MoverSettings.of(config)),
-            keyring=wiring.keyring(config, resolve),
-            reporter=reporter,
-            clock=wiring.clock(),
+    clock = wiring.clock()
+    with wiring.stop_on_signals() as stopped:
+        patience = functools.partial(
+            Patience, clock=clock, reporter=reporter, stopped=stopped.is_set
         )
-        try:
-            result = execute_run(request, world, stopped=stopped.is_set)
-        except Busy as busy:
-            reporter.event("run ends", run=request.run_id, outcome="Skipped", why=busy.message)
-            return 0
+        request = await_request(client, config, compiled, compiled_digest(text), patience, clock)
+        reporter.event(
+            "run starts", run=request.run_id, policy=policy, trigger=str(request.trigger)
+        )
+        resolve = wiring.resolver(client)
+        opened = insist(
+            lambda: wiring.manifest_store(config, resolve),
+            patience(what="reading the keys of the manifest store", deadline=request.deadline),
+        )
+        with opened as store:
+            world = RunPorts(
+                reader=client,
+                writer=client,
+                store=store,
+                mover=JobMover(client, client, MoverSettings.of(config)),
+                keyring=wiring.keyring(config, resolve),
+                reporter=reporter,
+                clock=clock,
+            )
+            try:
+                result = execute_run(request, world, stopped=stopped.is_set)
+            except Busy as busy:
+                reporter.event("run ends", run=request.run_id, outcome="Skipped", why=busy.message)
+                return 0
     return _conclude(result, reporter)
 
 
@@ -127,6 +140,25 @@ def _conclude(result: RunResult, reporter: ports.Reporter) -> int:
     if made.failure is not None:  # told by the pod before this one
         return made.failure.exit_code
     return _EXIT.get(made.outcome, 1)
+
+
+def await_request(
+    reader: ports.ClusterReader,
+    config: Config,
+    compiled: Compiled,
+    digest: str,
+    patience: Callable[..., Patience],
+    clock: ports.Clock,
+) -> RunRequest:
+    """What the Job of this pod asks for, also where the API server is away as the pod starts.
+
+    An error would be this run's end, and it has no record yet. Only the Job says how long it has.
+    """
+    until = clock.now() + timedelta(seconds=_DEFAULT_LIFE - _MARGIN)
+    return insist(
+        lambda: _make_request(reader, config, compiled, digest),
+        patience(what="reading the Job of this run", deadline=until),
+    )
 
 
 def _make_request(
@@ -163,6 +195,7 @@ def _make_request(
         namespace=namespace,
         pod=pod,
         writer=wiring.program(),
+        job=name,
     )
 
 

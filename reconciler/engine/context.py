@@ -28,6 +28,8 @@ class RunRequest:
     """The pod that executes; a run that goes on after a lost pod has another one."""
     writer: str
     """Program and version."""
+    job: str = ""
+    """The Job that this run is, so that it can tell whether another pod may come."""
 
     @property
     def cluster(self) -> str:

@@ -22,9 +22,11 @@ def tell_unpublished(
         objects=made.objects.captured,
         why=error.message,
     )
+    stored = False
     for part in made.namespaces:
         for volume in part.volumes:
             if volume.snapshot and volume.repository:
+                stored = True
                 reporter.warning(
                     "volume stored and not recorded",
                     namespace=part.name,
@@ -34,6 +36,7 @@ def tell_unpublished(
                 )
     held = made.secrets
     if held is not None and held.snapshot and held.repository:
+        stored = True
         reporter.warning(
             "Secrets stored and not recorded",
             count=held.count,
@@ -42,8 +45,9 @@ def tell_unpublished(
         )
     if not isinstance(error, Transient):
         return error
+    what = "its snapshots are named above and stay in restic; " if stored else ""
     return type(error)(
         f"run {made.name} is not on its branch, so it is no recovery point: {error.message}",
-        hint=f"{error.hint + '; ' if error.hint else ''}its snapshots are named above and stay in"
-        " restic; the next run captures everything again and stores what changed since",
+        hint=f"{error.hint + '; ' if error.hint else ''}{what}"
+        "the next run captures everything again and stores what changed since",
     )

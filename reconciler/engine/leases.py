@@ -15,9 +15,13 @@ _RENEW_EVERY = 15.0
 
 
 class LeaseLost(BackstayError):
-    """Somebody else took the Lease while this one was at work."""
+    """Somebody else, ``holder``, took the Lease while this one was at work."""
 
     reason = "LeaseLost"
+
+    def __init__(self, message: str, *, hint: str = "", holder: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.holder = holder
 
 
 @contextmanager
@@ -29,22 +33,23 @@ def keep_lease(
     name: str,
     holder: str,
     lost_hint: str,
+    leave_on: tuple[type[BaseException], ...] = (),
 ) -> Iterator[Callable[[], None]]:
     """Renews a Lease that ``holder`` has, and frees it in the end.
 
     Yields a check that asks the cluster and raises LeaseLost once somebody else has it: a Lease
-    that could not be renewed for a while is not trusted.
+    that could not be renewed for a while is not trusted. After an exception of ``leave_on`` it is
+    not freed, and tells who had it last.
     """
     ended = threading.Event()
-    lost = threading.Event()
+    others: list[str] = []
 
     def is_ours() -> bool:
-        if lost.is_set():
-            return False
-        now = writer.acquire_lease(namespace, name, holder, seconds=DURATION)
-        if now != holder:
-            lost.set()
-        return now == holder
+        if not others:
+            now = writer.acquire_lease(namespace, name, holder, seconds=DURATION)
+            if now != holder:
+                others.append(now)
+        return not others
 
     def renew() -> None:
         while not ended.wait(_RENEW_EVERY):
@@ -56,16 +61,28 @@ def keep_lease(
 
     def check() -> None:
         if not is_ours():
-            raise LeaseLost(f"the Lease {namespace}/{name} was taken by another", hint=lost_hint)
+            what = f"the Lease {namespace}/{name} was taken by another: {others[0]}"
+            raise LeaseLost(what, hint=lost_hint, holder=others[0])
 
     thread = threading.Thread(target=renew, name="lease", daemon=True)
     thread.start()
+    left = False
     try:
         yield check
+    except leave_on:
+        left = True
+        raise
     finally:
         ended.set()
         thread.join()
-        try:
-            writer.release_lease(namespace, name, holder)
-        except BackstayError as error:
-            reporter.warning("lease not released", lease=name, why=error.message)
+        if not left:
+            _release(writer, reporter, namespace, name, holder)
+
+
+def _release(
+    writer: ports.ClusterWriter, reporter: ports.Reporter, namespace: str, name: str, holder: str
+) -> None:
+    try:
+        writer.release_lease(namespace, name, holder)
+    except BackstayError as error:
+        reporter.warning("lease not released", lease=name, why=error.message)

@@ -6,16 +6,17 @@ or tag, is not a backup. A snapshot of this run that no mover names is told, and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from reconciler.engine.context import RunPorts, RunRequest
-from reconciler.engine.repositories import OpenRepository, Repositories
+from reconciler.engine.patience import Patience, insist
+from reconciler.engine.repositories import ENOUGH, PATIENCE, OpenRepository, Repositories
 from reconciler.engine.runplan import RunPlan, is_copied
 from reconciler.engine.unrecorded import Stored, merge, stored_by_run
 from reconciler.engine.volumes import Moves
-from reconciler.model.errors import BackstayError
+from reconciler.model.errors import BackstayError, Interrupted, Transient
 from reconciler.model.policy import CopyMethod
 from reconciler.model.run import Outcome, VolumeRecord
 from reconciler.model.volumes import MoveResult, MoveState, ResticSnapshot
@@ -36,6 +37,8 @@ class ProvenVolumes:
     warnings: tuple[str, ...]
     by_run: Stored
     """What the repositories hold of which run of the policy."""
+    unasked: tuple[str, ...]
+    """Namespaces of the plan whose repository could not be asked."""
 
 
 def volume_tags(policy: str, run_id: str, claim: str) -> tuple[str, ...]:
@@ -44,16 +47,29 @@ def volume_tags(policy: str, run_id: str, claim: str) -> tuple[str, ...]:
 
 
 def prove_volumes(
-    request: RunRequest, run: RunPorts, plan: RunPlan, opened: Repositories, moves: Moves
+    request: RunRequest,
+    run: RunPorts,
+    plan: RunPlan,
+    opened: Repositories,
+    moves: Moves,
+    *,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> ProvenVolumes:
-    """One record per claim of the plan; one question to each restic repository."""
+    """One record per claim of the plan; one question to each restic repository.
+
+    A storage that is away is waited for: what was copied is there, and only not proven yet. Raises
+    Interrupted when ``stopped`` turns true meanwhile.
+    """
+    ask = _Asking(request, run, stopped)
     records: dict[str, tuple[VolumeRecord, ...]] = {}
     warnings: list[str] = []
     stored: list[Stored] = []
+    unasked = list(opened.failed)
     for namespace, decisions in plan.decisions.items():
         repository = opened.opened.get(namespace)
-        every, problem = _listed(request, run, namespace, repository)
+        every, problem = ask.listed(namespace, repository)
         stored.append(stored_by_run(namespace, every))
+        unasked += [namespace] if problem else []
         own = f"run:{request.run_id}"
         listed = {snapshot.id: snapshot for snapshot in every if own in snapshot.tags}
         made = []
@@ -65,25 +81,56 @@ def prove_volumes(
                 else _prove(request, decision, repository, result, listed, problem)
             )
         records[namespace] = tuple(made)
-        named = {found.snapshot for found in made}
+        reported = {result.snapshot for result in moves.results.values()}
         warnings += [
-            f"restic lists snapshot {found} of this run in {namespace}, and no mover reported it"
-            for found in sorted(set(listed) - named)
+            f"restic lists snapshot {found} of this run in {namespace}, and it is no backup: "
+            + ("its copy failed, or is not proven" if found in reported else "no mover reported it")
+            for found in sorted(set(listed) - {one.snapshot for one in made})
         ]
-    return ProvenVolumes(records, tuple(warnings), merge(stored))
+    return ProvenVolumes(records, tuple(warnings), merge(stored), tuple(unasked))
 
 
-def _listed(
-    request: RunRequest, run: RunPorts, namespace: str, repository: OpenRepository | None
-) -> tuple[tuple[ResticSnapshot, ...], str]:
-    """All that the repository holds of the policy, and why it could not be asked."""
-    if repository is None:
-        return (), ""
-    try:
-        return repository.backend.snapshots(tags=(f"policy:{request.policy.name}",)), ""
-    except BackstayError as error:
-        run.reporter.warning("snapshots not proven", namespace=namespace, why=error.message)
-        return (), error.message
+class _Asking:
+    """Asks repositories what they hold of the policy; for a while, if their storage is away."""
+
+    def __init__(self, request: RunRequest, run: RunPorts, stopped: Callable[[], bool]) -> None:
+        self._policy = request.policy.name
+        self._run = run
+        self._stopped = stopped
+        self._until = min(request.deadline, run.clock.now() + PATIENCE)
+        self._away: list[Transient] = []
+
+    def listed(
+        self, namespace: str, repository: OpenRepository | None
+    ) -> tuple[tuple[ResticSnapshot, ...], str]:
+        """All that the repository holds of the policy, and why it could not be asked."""
+        if repository is None:
+            return (), ""
+        try:
+            return self._ask(namespace, repository), ""
+        except Interrupted:
+            raise
+        except BackstayError as error:
+            self._away = [*self._away, error] if isinstance(error, Transient) else []
+            self._run.reporter.warning(
+                "snapshots not proven", namespace=namespace, why=error.message
+            )
+            return (), error.message
+
+    def _ask(self, namespace: str, repository: OpenRepository) -> tuple[ResticSnapshot, ...]:
+        if len(self._away) >= ENOUGH:
+            raise self._away[-1]
+        patience = Patience(
+            what=f"proving the snapshots of {namespace}",
+            clock=self._run.clock,
+            reporter=self._run.reporter,
+            deadline=self._until,
+            stopped=self._stopped,
+        )
+        tags = (f"policy:{self._policy}",)
+        found = insist(lambda: repository.backend.snapshots(tags=tags), patience)
+        self._away = []
+        return found
 
 
 def _prove(

@@ -39,12 +39,13 @@ from reconciler.model.run import RepositoryEntry, RepositoryRef
 from reconciler.model.volumes import RepositoryAccess
 
 LEASE = "backstay-repositories"
-_LEASE_SECONDS = 300
-"""Longer than restic may take to make a repository."""
+_LEASE_SECONDS = 420
+"""Longer than restic may take to look for a repository and to make it: 195 s each."""
 _POLL = 2.0
-_PATIENCE = timedelta(minutes=10)
-"""How long all repositories but `_cluster` are waited for together: the other volumes wait, too."""
-_ENOUGH = 2
+PATIENCE = timedelta(minutes=10)
+"""How long all repositories but `_cluster` are waited for together: the other volumes wait, too.
+As long again once the copies are there, and are to be proven."""
+ENOUGH = 2
 """Repositories in a row that do not answer mean the storage, not one of them."""
 
 Stopped = Callable[[], bool]
@@ -89,7 +90,7 @@ def open_repositories(
     until = request.deadline
     for namespace in namespaces:
         try:
-            if len(away) >= _ENOUGH:
+            if len(away) >= ENOUGH:
                 raise away[-1]
             patience = Patience(
                 what=f"opening the repository of {namespace}",
@@ -98,7 +99,9 @@ def open_repositories(
                 deadline=until,
                 stopped=stopped,
             )
-            found = insist(functools.partial(_open, request, run, branch, namespace), patience)
+            found = insist(
+                functools.partial(_open, request, run, branch, namespace, stopped), patience
+            )
         except Interrupted:
             raise
         except BackstayError as error:
@@ -113,7 +116,7 @@ def open_repositories(
             opened[namespace] = found
             away = []
         if namespace == CLUSTER_NAMESPACE:
-            until = min(request.deadline, run.clock.now() + _PATIENCE)
+            until = min(request.deadline, run.clock.now() + PATIENCE)
     entries = tuple(_entry(request, namespace, found) for namespace, found in opened.items())
     return Repositories(opened, failed, entries)
 
@@ -130,7 +133,7 @@ def _entry(request: RunRequest, namespace: str, found: OpenRepository) -> Reposi
 
 
 def _open(
-    request: RunRequest, run: RunPorts, branch: ClusterBranch, namespace: str
+    request: RunRequest, run: RunPorts, branch: ClusterBranch, namespace: str, stopped: Stopped
 ) -> OpenRepository:
     repository = request.compiled.repository
     url = repository.url_for(request.cluster, namespace)
@@ -139,7 +142,7 @@ def _open(
     )
     backend = run.keyring.backend(access)
     known = branch.entry(repository.name, namespace)
-    identifier = _identify(request, run, backend, access, known)
+    identifier = _identify(request, run, backend, access, known, stopped)
     ref = RepositoryRef(name=repository.name, url=url, id=identifier, secret=repository.secret_ref)
     return OpenRepository(ref, access, backend)
 
@@ -150,6 +153,7 @@ def _identify(
     backend: ports.VolumeBackend,
     access: RepositoryAccess,
     known: RepositoryEntry | None,
+    stopped: Stopped,
 ) -> str:
     try:
         identifier = backend.open()
@@ -161,7 +165,7 @@ def _identify(
                 hint="bring it back, or point the Repository to where it is now; Backstay does not"
                 " make a new one in its place",
             ) from error
-        return _initialise_once(request, run, backend, access)
+        return _initialise_once(request, run, backend, access, stopped)
     if known is not None and known.id != identifier:
         raise RepositoryLost(
             f"repository {access.name} at {access.url} has id {identifier}, and"
@@ -172,10 +176,14 @@ def _identify(
 
 
 def _initialise_once(
-    request: RunRequest, run: RunPorts, backend: ports.VolumeBackend, access: RepositoryAccess
+    request: RunRequest,
+    run: RunPorts,
+    backend: ports.VolumeBackend,
+    access: RepositoryAccess,
+    stopped: Stopped,
 ) -> str:
     """Makes the repository, unless another run has done so while this one waited for its turn."""
-    with _alone(request, run):
+    with _alone(request, run, stopped):
         try:
             return backend.open()
         except RepositoryMissing:
@@ -184,7 +192,7 @@ def _initialise_once(
 
 
 @contextmanager
-def _alone(request: RunRequest, run: RunPorts) -> Iterator[None]:
+def _alone(request: RunRequest, run: RunPorts, stopped: Stopped) -> Iterator[None]:
     """While no other run of this cluster makes a repository; raises Waiting at the deadline."""
     holder = holder_of(request)
     while True:
@@ -196,10 +204,13 @@ def _alone(request: RunRequest, run: RunPorts) -> Iterator[None]:
                 clock=run.clock,
                 reporter=run.reporter,
                 deadline=request.deadline,
+                stopped=stopped,
             ),
         )
         if held_by == holder:
             break
+        if stopped():
+            raise Interrupted(f"stopped while {held_by} holds the Lease {LEASE}")
         if run.clock.now() >= request.deadline:
             raise Waiting(
                 f"{held_by} holds the Lease {LEASE} until now: it makes a restic repository",

@@ -21,12 +21,13 @@ from reconciler.engine.clusterbranch import ClusterBranch
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.history import read_record
 from reconciler.engine.lastwords import tell_unpublished
+from reconciler.engine.leases import LeaseLost
 from reconciler.engine.leftovers import Traces, remove_leftovers, remove_own
 from reconciler.engine.patience import Patience, insist
 from reconciler.engine.publishing import publish
 from reconciler.engine.rebasing import put_on_tip
 from reconciler.engine.recording import make_failed_record, make_record
-from reconciler.engine.runlease import HeldLease, hold_lease
+from reconciler.engine.runlease import HeldLease, hold_lease, is_of_run, job_is_over
 from reconciler.engine.runplan import (
     NO_PLAN,
     NothingSelected,
@@ -105,13 +106,20 @@ class _Run:
         self._marked = False
         """Whether the cluster's branch says already that it is this cluster's."""
         self._newest = ""
-        """The run on the tip of the branch when this one began."""
+        """The run on the tip of the branch when this one began, unless it has Failed."""
 
     def execute(self) -> RunResult:
         try:
             return self._do()
         except Interrupted:
-            raise  # the same run goes on in another pod, and adopts its movers
+            # The same run goes on in another pod and adopts its movers, unless its Job is over.
+            if job_is_over(self._request, self._run):
+                remove_own(self._request, self._run)
+            raise
+        except LeaseLost as lost:
+            if not is_of_run(lost.holder, self._request.run_id):
+                remove_own(self._request, self._run)
+            raise  # they are another pod's of this very run
         except Exception:
             # Nobody goes on with this run: its movers and their keys must not stay.
             remove_own(self._request, self._run)
@@ -180,7 +188,7 @@ class _Run:
         if tip is None:
             return None
         last = self._read_or_warn(tip)
-        self._newest = last.name if last is not None else ""
+        self._newest = last.name if last and last.outcome is not Outcome.FAILED else ""
         if last is not None and last.finished < request.started - _SKEW:
             return None
         # Somebody's commit on top of ours would still hold our record: the trailers tell.
@@ -244,6 +252,7 @@ class _Run:
             reporter=run.reporter,
             concurrency=self._request.compiled.policy.volumes.concurrency,
             deadline=self._request.deadline,
+            begun={(left.namespace, left.claim) for left in self._traces.own},
             stopped=lambda: abandoned.is_set() or self._stopped(),
         )
 
@@ -258,13 +267,23 @@ class _Run:
         """Captures while the movers work, then records both in one commit, still local."""
         request, run = self._request, self._run
         cluster = opened.opened[CLUSTER_NAMESPACE]
-        key = run.keyring.fingerprint_key(secret=cluster.ref.secret, url=cluster.ref.url)
+        key = self._insist(
+            "reading the key of the fingerprints",
+            lambda: run.keyring.fingerprint_key(secret=cluster.ref.secret, url=cluster.ref.url),
+        )
         commit = run.store.begin(request.branch, parent)
         try:
             captured = capturing.capture(request, run, plan, commit, parent, key)
-            secrets = secretstore.store_secrets(request, run, cluster, captured.secrets)
-            proven = proving.prove_volumes(request, run, plan, opened, moves.result())
-            lost = self._tell_unrecorded(merge((secrets.by_run, proven.by_run)))
+            secrets = self._insist(
+                "storing the Secrets",
+                lambda: secretstore.store_secrets(request, run, cluster, captured.secrets),
+            )
+            proven = proving.prove_volumes(
+                request, run, plan, opened, moves.result(), stopped=self._stopped
+            )
+            lost = self._tell_unrecorded(
+                merge((secrets.by_run, proven.by_run)), (*secrets.unasked, *proven.unasked)
+            )
             made = make_record(request, run, identity, plan, captured, secrets.record, proven, lost)
             self._stop_if_asked()
             commit.write(paths.RECORD_PATH, record.render_record(made))
@@ -281,8 +300,11 @@ class _Run:
 
         return _Committed(made, made_as, put_on)
 
-    def _tell_unrecorded(self, stored: Stored) -> tuple[str, ...]:
-        return tell_unrecorded(self._request, self._run, self._newest, self._traces.dead, stored)
+    def _tell_unrecorded(
+        self, stored: Stored | None, unasked: Sequence[str] = ()
+    ) -> tuple[str, ...]:
+        dead = self._traces.dead
+        return tell_unrecorded(self._request, self._run, self._newest, dead, stored, unasked)
 
     def _fail(
         self, identity: ClusterIdentity, parent: str | None, error: BackstayError
@@ -290,13 +312,13 @@ class _Run:
         """Records that the run failed; the tree below stays the last good one."""
         request, run = self._request, self._run
         run.reporter.warning("run failed", why=error.message, hint=error.hint)
+        self._stop_if_overtaken()
         # Nothing of it is going to be used: no mover need go on meanwhile.
         remove_own(request, run)
         if not self._marked:
             self._remember(identity, ())
-        made = make_failed_record(
-            request, run, identity, self._plan, error, self._tell_unrecorded({})
-        )
+        lost = self._tell_unrecorded(None)
+        made = make_failed_record(request, run, identity, self._plan, error, lost)
 
         def put_on(tip: str | None) -> str:
             return run.store.commit(
@@ -308,6 +330,16 @@ class _Run:
             )
 
         return self._publish(_Committed(made, put_on(parent), put_on), error)
+
+    def _stop_if_overtaken(self) -> None:
+        """Another pod of this very run may have taken over, with the movers."""
+        try:
+            self._lease.check()
+        except LeaseLost:
+            raise
+        except BackstayError as error:
+            # It is asked again before the push.
+            self._run.reporter.warning("lease not asked for", why=error.message)
 
     def _publish(self, committed: _Committed, error: BackstayError | None = None) -> RunResult:
         request, run = self._request, self._run

@@ -19,6 +19,8 @@ from reconciler.model.errors import BackstayError, Interrupted, Waiting
 from reconciler.model.naming import lease_name
 
 _WAIT_FOR_PREDECESSOR = 5.0
+_OVER = frozenset({"FailureTarget", "Failed"})
+"""Conditions of a Job that starts no other pod: it fails once its last one has ended, or has."""
 
 
 class Busy(BackstayError):
@@ -67,6 +69,28 @@ def release_of_dead(request: RunRequest, run: RunPorts, name: str, holder: str) 
         run.writer.release_lease(request.namespace, name, holder)
 
 
+def is_of_run(holder: str, run_id: str) -> bool:
+    """Whether a holder is a pod of this run."""
+    return holder.rpartition("/")[0] == run_id
+
+
+def job_is_over(request: RunRequest, run: RunPorts) -> bool:
+    """Whether no other pod can go on with this run; False where nobody says."""
+    if not request.job:
+        return False
+    try:
+        job = run.reader.get(kinds.JOBS, request.job, namespace=request.namespace)
+    except BackstayError as error:
+        run.reporter.warning("job not asked for", job=request.job, why=error.message)
+        return False
+    if job is None or "deletionTimestamp" in job["metadata"]:
+        return True
+    return any(
+        condition.get("type") in _OVER and condition.get("status") == "True"
+        for condition in (job.get("status") or {}).get("conditions") or ()
+    )
+
+
 def _is_dead(run: RunPorts, namespace: str, holder: str, *, proven: bool) -> bool:
     _, _, pod = holder.rpartition("/")
     if not pod:
@@ -93,6 +117,7 @@ def _wait_for(request: RunRequest, run: RunPorts, stopped: Callable[[], bool]) -
         deadline=request.deadline,
         stopped=stopped,
     )
+    told = False
     while True:
         before = insist(lambda: _holder(request, run, name), patience)
         held_by, dead = insist(lambda: acquire(request, run, name, seconds=DURATION), patience)
@@ -109,6 +134,9 @@ def _wait_for(request: RunRequest, run: RunPorts, stopped: Callable[[], bool]) -
                 hint="it is left alone; the next run comes by schedule",
             )
         # Our predecessor's pod still ends: this very run goes on as soon as it is gone.
+        if not told:
+            told = True
+            run.reporter.event("waiting for the pod before this one", lease=name, holder=held_by)
         if run.clock.now() >= request.deadline:
             raise Waiting(
                 f"pod {held_by.rpartition('/')[2]} of this very run still holds the Lease {name}",
@@ -136,5 +164,7 @@ def hold_lease(
         name=lease_name(request.policy.name),
         holder=holder,
         lost_hint="nothing is pushed; the other run's record tells what happened",
+        # A run that was told to end leaves its name: should nobody go on, the next run tells of it.
+        leave_on=(Interrupted,),
     ) as check:
         yield HeldLease(check, dead)

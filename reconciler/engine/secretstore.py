@@ -26,6 +26,8 @@ class StoredSecrets:
 
     record: SecretsRecord
     by_run: Stored
+    unasked: tuple[str, ...] = ()
+    """`_cluster` where there was nothing to store, and restic was not asked."""
 
 
 def secret_tags(policy: str, run_id: str) -> tuple[str, ...]:
@@ -46,7 +48,8 @@ def store_secrets(
     lines = sorted(secrets)
     if not lines:
         # restic has no way to store an empty file from a stream, and there is nothing to keep.
-        return StoredSecrets(SecretsRecord(mode=mode, repository=repository.ref), {})
+        nothing = SecretsRecord(mode=mode, repository=repository.ref)
+        return StoredSecrets(nothing, {}, (CLUSTER_NAMESPACE,))
     backend = repository.backend
     before = backend.snapshots(tags=tags[:1], host=host)
     found = ""

@@ -2,17 +2,20 @@
 
 Nobody else would ever tell: a run that died for good says nothing, and a branch that was rewound
 looks like a younger one. What they stored stays in restic until its time is over, and can be read
-there; it is no recovery point. The next run names each once, in its log and in its record.
+there; it is no recovery point. The next run names each once, in its log and in its record; where
+that one fails, the next that does not names it again, because only then restic is asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from reconciler.capture import message
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.model.errors import BackstayError
+from reconciler.model.run import Outcome
+from reconciler.model.store import Commit
 from reconciler.model.volumes import ResticSnapshot
 
 Stored = Mapping[str, tuple[str, ...]]
@@ -47,14 +50,22 @@ def merge(parts: Iterable[Stored]) -> Stored:
 
 
 def tell_unrecorded(
-    request: RunRequest, run: RunPorts, newest: str, dead: Iterable[str], stored: Stored
+    request: RunRequest,
+    run: RunPorts,
+    newest: str,
+    dead: Iterable[str],
+    stored: Stored | None,
+    unasked: Sequence[str] = (),
 ) -> tuple[str, ...]:
     """One sentence per run without a record, for the record of this one; logs each.
 
-    ``newest`` is the run on the branch's tip, ``dead`` are runs that this one took over from. The
-    branch's history is read only where something is suspicious. Never raises: it only explains.
+    ``newest`` is the run on the branch's tip, empty where that has Failed; ``dead`` are runs that
+    this one took over from. ``stored`` is None where restic was not asked, ``unasked`` are
+    namespaces whose repository was not. The branch's history is read only where something is
+    suspicious. Never raises: it only explains.
     """
-    suspects = {*dead, *_newer(stored, request.policy.name, _started(newest))} - {request.run_id}
+    known = stored or {}
+    suspects = {*dead, *_newer(known, request.policy.name, _started(newest))} - {request.run_id}
     if not suspects:
         return ()
     try:
@@ -63,25 +74,43 @@ def tell_unrecorded(
         run.reporter.warning("runs without a record can't be told", why=error.message)
         return ()
     recorded = {commit.trailers.get(message.RUN, "") for commit in commits}
-    last = max(map(_started, recorded), default=_NEVER)
-    lost = {*dead, *_newer(stored, request.policy.name, last)} - recorded - {request.run_id}
+    last = _last_asked(commits)
+    lost = {*dead, *_newer(known, request.policy.name, last)} - recorded - {request.run_id}
     for run_id in sorted(lost):
         run.reporter.warning(
-            "run without a record", run=run_id, snapshots=list(stored.get(run_id, ()))
+            "run without a record", run=run_id, snapshots=list(known.get(run_id, ()))
         )
-    return tuple(_sentences(sorted(lost), stored))
+    return tuple(_sentences(sorted(lost), stored, unasked))
 
 
-def _sentences(lost: list[str], stored: Stored) -> Iterator[str]:
+def _last_asked(commits: Sequence[Commit]) -> datetime:
+    """When the last run began that asked restic; one that Failed did not, or not for all."""
+    runs = [commit.trailers for commit in commits if message.RUN in commit.trailers]
+    failed = str(Outcome.FAILED)
+    asked = [_started(one[message.RUN]) for one in runs if one.get(message.OUTCOME) != failed]
+    if not asked and len(commits) == _LOOK_BACK:
+        # Many have Failed in a row. What is older than all of them was told, or is not known here.
+        asked = [min(_started(one[message.RUN]) for one in runs)] if runs else []
+    return max(asked, default=_NEVER)
+
+
+def _sentences(lost: list[str], stored: Stored | None, unasked: Sequence[str]) -> Iterator[str]:
     for run_id in lost[-_NAMED:]:
-        names = stored.get(run_id, ())
-        kept = _listed(names) if names else "nothing"
         yield (
             f"run {run_id} is not on the branch: it died before it could record, or the branch"
-            f" was rewound; restic holds of it: {kept}"
+            f" was rewound; {_held(run_id, stored, unasked)}"
         )
     if len(lost) > _NAMED:
         yield f"{len(lost) - _NAMED} more runs are not on the branch, the oldest is {lost[0]}"
+
+
+def _held(run_id: str, stored: Stored | None, unasked: Sequence[str]) -> str:
+    """What restic has of a run, as far as it was asked: nothing is said that nobody knows."""
+    if stored is None:
+        return "restic was not asked what it holds of it: the next run that does not fail tells"
+    names = stored.get(run_id, ())
+    text = f"restic holds of it: {_listed(names) if names else 'nothing'}"
+    return f"{text}; not asked: the repository of {_listed(tuple(unasked))}" if unasked else text
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -284,7 +284,7 @@ def test_a_run_that_is_stopped_leaves_its_movers_to_its_successor() -> None:
     world.clock.on_sleep = stop.set
     with pytest.raises(Interrupted):
         execute_run(world.request(), world.ports(), stopped=stop.is_set)
-    assert holder(world) == ""
+    assert holder(world) == f"{RUN_IDS[0]}/run-1-a", "if none comes, the next run tells of it"
     assert BRANCH not in world.remote.heads
     assert world.mover.cleaned == []
     assert world.run(pod="run-1-b").record.outcome is Outcome.COMPLETED

@@ -24,7 +24,7 @@ from reconciler.model.run import FailureRecord, Outcome
 from tests.fakes.faults import FaultyReader
 from tests.fakes.gitstore import FakeManifestStore
 from tests.unit.engine.job_world import JobWorld
-from tests.unit.engine.run_world import BRANCH, MARKER, RUN_IDS, RunWorld
+from tests.unit.engine.run_world import BRANCH, MARKER, RUN_IDS, RunWorld, manifest
 
 
 class Odd(FaultyReader):
@@ -188,3 +188,46 @@ def test_i11_a_run_that_was_overtaken_and_goes_on_has_its_record_all_the_same() 
     assert world.traces() == []
     world.run(3)
     assert world.record().warnings == ()
+
+
+def test_what_is_left_of_a_dead_run_is_named_once_a_run_has_asked_restic() -> None:
+    world = JobWorld()
+    world.working = 3
+    with pytest.raises(BackstayError):
+        execute_run(world.request(), world.ports(), stopped=lambda: world.clock.slept > 2)
+    world.storage.failure = WrongPassword("wrong password")
+    assert world.run(2).record.outcome is Outcome.FAILED
+    (told,) = [text for text in world.record().warnings if RUN_IDS[0] in text]
+    assert told.endswith(
+        "restic was not asked what it holds of it: the next run that does not fail tells"
+    )
+    world.storage.failure = None
+    (told,) = world.run(3).record.warnings
+    (kept, _) = world.repository("_cluster").snapshots
+    assert told.startswith(f"run {RUN_IDS[0]} is not on the branch")
+    assert told.endswith(f"restic holds of it: _cluster/{kept.id[:8]}")
+    assert world.run(4).record.warnings == ()
+
+
+def test_a_repository_that_could_not_be_asked_is_not_said_to_hold_nothing() -> None:
+    world = JobWorld()
+    world.run(2)
+    world.cluster.remove(manifest("Secret", "db"))
+    world.working = 3
+    with pytest.raises(BackstayError):
+        execute_run(world.request(3), world.ports(), stopped=lambda: world.clock.slept > 3)
+    (told,) = world.run(4).record.warnings
+    assert told.startswith(f"run {RUN_IDS[2]} is not on the branch")
+    assert told.endswith("restic holds of it: nothing; not asked: the repository of _cluster")
+
+
+def test_many_failed_runs_in_a_row_make_no_older_one_a_lost_one() -> None:
+    world = RunWorld()
+    world.run(1)
+    world.storage.failure = WrongPassword("wrong password")
+    for minute in range(55):
+        request = world.request(2)
+        run_id = f"shop-20261121-03{minute:02}00-{minute:05x}"
+        execute_run(replace(request, run_id=run_id), world.ports())
+    world.storage.failure = None
+    assert world.run(4).record.warnings == ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -19,7 +20,7 @@ from reconciler.model.errors import (
     WrongPassword,
 )
 from reconciler.model.run import Outcome
-from reconciler.model.volumes import RepositoryAccess
+from reconciler.model.volumes import RepositoryAccess, ResticSnapshot
 from tests.fakes.keyring import FakeKeyring
 from tests.fakes.volumebackend import FakeVolumeBackend
 from tests.unit.engine.run_world import CLUSTER, RunWorld, put_shop
@@ -140,3 +141,81 @@ def test_one_repository_that_is_away_holds_up_the_others_for_a_while_only() -> N
     }
     (volume,) = record.namespaces[1].volumes
     assert (volume.outcome, volume.reason) == (Outcome.FAILED, AWAY.message)
+
+
+class Flaky(FakeVolumeBackend):
+    """A repository whose storage goes away once the copies are there, for so many questions."""
+
+    def __init__(self, access: RepositoryAccess, keyring: FlakyKeyring) -> None:
+        super().__init__(access, keyring._storage)
+        self._keyring = keyring
+
+    def snapshots(self, *, tags: Sequence[str] = (), host: str = "") -> tuple[ResticSnapshot, ...]:
+        """As the port says, in the end."""
+        place = self._access.namespace
+        if self._keyring.failures.get(place, 0) > 0:
+            self._keyring.failures[place] -= 1
+            raise AWAY
+        return super().snapshots(tags=tags, host=host)
+
+
+class FlakyKeyring(FakeKeyring):
+    """``failures``: by namespace, how often its snapshots can't be listed."""
+
+    def __init__(self, world: RunWorld, **failures: int) -> None:
+        super().__init__(world.storage, CLUSTER)
+        self.failures = failures
+
+    def backend(self, access: RepositoryAccess) -> ports.VolumeBackend:
+        """As the port says."""
+        return Flaky(access, self)
+
+
+@pytest.mark.parametrize("place", ["_cluster", "shop"])
+def test_a_storage_that_goes_away_behind_the_copies_is_waited_for(place: str) -> None:
+    world = RunWorld()
+    world.keyring = FlakyKeyring(world, **{place: 4})
+    record = world.run().record
+    assert record.outcome is Outcome.COMPLETED
+    what = "storing the Secrets" if place == "_cluster" else "proving the snapshots of shop"
+    assert [line["what"] for line in world.log.of("trying again")] == [what] * 4
+    assert len(world.repository("_cluster").snapshots) == 1
+
+
+def test_a_storage_that_stays_away_behind_the_copies_is_asked_no_more_than_needed() -> None:
+    world = RunWorld()
+    spaces = ["shop", *(f"shop-{number}" for number in range(5))]
+    for name in spaces[1:]:
+        put_shop(world.cluster, name)
+    world.keyring = keyring = FlakyKeyring(world, **dict.fromkeys(spaces, 10**6))
+    before = world.clock.now()
+    record = world.run().record
+    assert record.outcome is Outcome.PARTIALLY_FAILED
+    assert timedelta(minutes=9) < world.clock.now() - before < timedelta(minutes=12)
+    asked = {name for name, left in keyring.failures.items() if left < 10**6}
+    assert asked == {"shop", "shop-0"}, "the others would be away, too"
+    reasons = [volume.reason for part in record.namespaces for volume in part.volumes]
+    assert len([why for why in reasons if "is not proven: connection refused" in why]) == 6
+
+
+def test_a_run_that_is_to_stop_does_not_wait_for_proof() -> None:
+    world = RunWorld()
+    world.keyring = FlakyKeyring(world, shop=10**6)
+    with pytest.raises(Interrupted):
+        execute_run(world.request(), world.ports(), stopped=lambda: world.clock.slept > 20)
+    assert world.clock.slept < 25
+
+
+def test_keys_that_cannot_be_read_for_a_moment_are_read_again() -> None:
+    class Away(FakeKeyring):
+        left = 2
+
+        def fingerprint_key(self, *, secret: str, url: str) -> bytes:
+            if self.left:
+                self.left -= 1
+                raise Transient("get Secret: HTTP 503")
+            return super().fingerprint_key(secret=secret, url=url)
+
+    world = RunWorld()
+    world.keyring = Away(world.storage, CLUSTER)
+    assert world.run().record.outcome is Outcome.COMPLETED
