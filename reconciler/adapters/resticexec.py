@@ -36,11 +36,15 @@ _NOISE = (b"repo already locked", b"using parent snapshot", b"no parent snapshot
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
-    """How one restic is run. ``deadline`` and ``patience`` in seconds."""
+    """How one restic is run; ``deadline`` and ``patience`` in seconds.
+
+    ``opening_patience`` stands in for ``patience`` until restic has opened the repository.
+    """
 
     env: Mapping[str, str] = field(repr=False)
     deadline: float
     patience: float
+    opening_patience: float | None = None
     cwd: Path | None = None
     stdin: Iterable[bytes] | None = None
     progress: Callable[[int, int], None] | None = None
@@ -119,7 +123,7 @@ def stream(
 
     Fills ``outcome`` and raises ResticFailed at the end.
     """
-    watch = _Watch(outcome, invocation.patience)
+    watch = _Watch(outcome, invocation)
     child = process.Child(
         argv,
         env=invocation.env,
@@ -165,11 +169,13 @@ def _feed(child: process.Child, chunks: Iterable[bytes]) -> None:
 class _Watch:
     """Reads stderr while restic runs: counts errors, ends what can't succeed."""
 
-    def __init__(self, outcome: Outcome, patience: float) -> None:
+    def __init__(self, outcome: Outcome, invocation: Invocation) -> None:
         self.pid = 0
         self.last_retry = ""
         self._outcome = outcome
-        self._patience = patience
+        self._patience = invocation.patience
+        first = invocation.opening_patience
+        self._opening_patience = self._patience if first is None else first
         self._rest = b""
         self._retrying: dict[str, float] = {}
         self._ended = ""
@@ -222,7 +228,8 @@ class _Watch:
         since = self._retrying.setdefault(retry.what, now)
         self.last_retry = retry.why
         permanent = resticerrors.find_cause(retry.why) in resticerrors.PERMANENT
-        if permanent or now + retry.delay - since > self._patience:
+        patience = self._opening_patience if retry.is_opening else self._patience
+        if permanent or now + retry.delay - since > patience:
             self._end(retry.why)
 
     def _end(self, why: str) -> None:

@@ -20,6 +20,7 @@ _RETRY = re.compile(
     r"^(?P<what>\S.*?) returned error, retrying after (?P<delay>[0-9hmsµnu.]+): (?P<why>.*)$"
 )
 _RECOVERED = re.compile(r"^(?P<what>\S.*?) operation successful after \d+ retries")
+_OPENING = re.compile(r"<(config|key)/|List\(key\)")
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "µs": 1e-6, "us": 1e-6, "ns": 1e-9}
 
 
@@ -30,6 +31,11 @@ class Retry:
     what: str
     delay: float
     why: str
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether the repository is not open yet: restic reads its config and keys first of all."""
+        return _OPENING.search(self.what) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -58,7 +59,8 @@ class ResticRepository:
 
     ``cache_dir`` is made if it is not there. ``retry_lock`` is restic's duration for a lock in
     the way. ``patience`` is how many seconds a storage may be away before a question (open,
-    list, make) fails; copies are given ``copy_patience``, because they are worth waiting for.
+    list, make) fails, or a folder's copy that has not opened the repository yet; what has begun to
+    copy is given ``copy_patience``, because it is worth waiting for.
     ``read_only`` reads without a lock, so that nothing at all is written to the storage.
     """
 
@@ -84,7 +86,6 @@ class ResticRepository:
         self._timeout = timeout
         self._read_only = read_only
         self._binary = binary
-        self._id = ""
 
     def open(self) -> str:
         """The repository's id, from its configuration."""
@@ -92,14 +93,12 @@ class ResticRepository:
         config = self._ask(cat.config)
         if not isinstance(config, dict) or not config.get("id"):
             raise BackstayError(f"restic repository {self._where}: its configuration has no id")
-        self._id = str(config["id"])
-        return self._id
+        return str(config["id"])
 
     def initialise(self) -> str:
         """Makes the repository, format version 2; restic makes a bucket that is not there."""
         run = functools.partial(restic_init.run, self._base(), repository_version=2)
-        self._id = str(self._ask(run))
-        return self._id
+        return str(self._ask(run))
 
     def backup_stream(
         self, chunks: Iterable[bytes], *, host: str, path: str, tags: Sequence[str]
@@ -151,7 +150,10 @@ class ResticRepository:
             host=host,
             group_by=_GROUPS,
         )
-        _, outcome = self._run(run, self._copying(folder.parent, progress=progress))
+        call = replace(
+            self._copying(folder.parent, progress=progress), opening_patience=self._patience
+        )
+        outcome = self._run(run, call)[1]
         if outcome.summary is None or not outcome.summary.snapshot:
             raise self._error(outcome)
         return self._result(outcome, started, begin, snapshot=outcome.summary.snapshot)
@@ -313,7 +315,6 @@ class ResticRepository:
         return MoveResult(
             state=MoveState.PARTIALLY_FAILED if partial else MoveState.COMPLETED,
             snapshot=snapshot,
-            repository_id=self._id,
             files=figures.files if figures else 0,
             size=figures.size if figures else 0,
             added=figures.added if figures else 0,

@@ -1,12 +1,14 @@
-"""What a mover does with its one volume: open the repository, copy, say what came of it.
+"""What a mover does with its one volume: copy, say what came of it.
 
-It never makes a repository: only a run may, and only where no record ever named one. Every end
-is a `MoveResult`: an error becomes one that has FAILED, with the exit code of its class.
+It never makes a repository: only a run may, and only where no record ever named one. Nor does it
+open one before the copy does: that would derive restic's key once more, and tell nothing that the
+copy doesn't. Every end is a `MoveResult`: an error becomes one that has FAILED, with the exit code
+of its class.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -42,9 +44,7 @@ def run_move(
     begin = clock.now()
     reporter.event(f"{order.kind.value} starts", claim=order.claim, root=str(order.root))
     try:
-        identity = backend.open()
-        reporter.event("repository open", repository=identity)
-        result = replace(_copy(order, backend, reporter), repository_id=identity)
+        result = _copy(order, backend, reporter)
     except BackstayError as error:
         result = failed(error, begin, clock.now())
     for text in result.errors:

@@ -125,7 +125,6 @@ class MoveResult:
 
     state: MoveState
     snapshot: str = ""
-    repository_id: str = ""
     files: int = 0
     size: int = 0
     added: int = 0

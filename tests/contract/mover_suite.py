@@ -11,7 +11,6 @@ from reconciler.ports import VolumeMover
 GOOD = MoveResult(
     state=MoveState.COMPLETED,
     snapshot="4bba301e" * 8,
-    repository_id="f1d2d2f9" * 8,
     files=1003,
     size=104857600,
     added=2048,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,10 @@ from restic.internal import command_executor
 
 from reconciler.adapters import resticexec
 from reconciler.adapters.resticrepo import ResticRepository
-from reconciler.model.volumes import MoveState, RepositoryAccess
+from reconciler.engine.mover import MoveOrder, run_move
+from reconciler.model.volumes import MoveKind, MoveState, RepositoryAccess
+from tests.fakes.clock import FakeClock
+from tests.fakes.reporter import FakeReporter
 
 ID = "f21910fde5321828575b086c193eb4dd8028604114b77ef352562de7978541e3"
 PASSWORD = "marker-password-4bd1f0"
@@ -140,6 +145,21 @@ def test_restore(recorder: Recorder, volume: Path) -> None:
         ["ls", ID, "/"],
         ["--sparse=true", "restore", f"{ID}:/web", "--target", str(volume)],
     ]
+
+
+def test_a_mover_opens_the_repository_no_more_often_than_the_copy_does(
+    recorder: Recorder, volume: Path
+) -> None:
+    order = MoveOrder(
+        kind=MoveKind.BACKUP, claim="web", root=volume, host="h", policy="p", run_id="r"
+    )
+    back = replace(order, kind=MoveKind.RESTORE, snapshot=ID)
+    for each in (order, back):
+        run_move(each, recorder.repository, FakeReporter(), FakeClock())
+    words = [word for call in recorder.calls() for word in call]
+    # A plain user asks once more in the end, for the owners.
+    asked = ["ls"] if os.geteuid() else []
+    assert [word for word in words if word in ANSWERS] == ["backup", "ls", "restore", *asked]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ def default_result(task: MoveTask) -> MoveResult:
     return MoveResult(
         state=MoveState.COMPLETED,
         snapshot=(name.encode().hex() + "0" * 64)[:64],
-        repository_id="a" * 64,
         files=3,
         size=1024,
         added=512,

@@ -119,7 +119,6 @@ class FakeVolumeBackend:
         return MoveResult(
             state=MoveState.COMPLETED,
             snapshot=made.id,
-            repository_id=repository.id,
             files=made.files,
             size=made.size,
             added=made.added,
@@ -153,7 +152,6 @@ class FakeVolumeBackend:
         return MoveResult(
             state=MoveState.COMPLETED,
             snapshot=snapshot,
-            repository_id=repository.id,
             files=len(files),
             size=size,
             started=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -83,7 +83,7 @@ def test_keys_that_may_only_read_are_refused(restic: Restic, s3: SeaweedFS, volu
 
 
 def test_a_server_that_is_away_is_transient_within_the_patience(
-    restic: Restic, own_s3: Start
+    restic: Restic, own_s3: Start, volume: Path
 ) -> None:
     server = own_s3()
     url = server.repository("bucket")
@@ -93,6 +93,8 @@ def test_a_server_that_is_away_is_transient_within_the_patience(
         restic.open(url, keys=server.writer).open,
         restic.open(url, keys=server.writer).initialise,
         restic.open(url, keys=server.writer).snapshots,
+        # A copy is patient only with a storage that it began on.
+        lambda: restic.open(url, keys=server.writer).backup_folder(volume, host=HOST, tags=TAGS),
     ):
         with pytest.raises(Transient, match="connection refused") as caught:
             call()

@@ -177,7 +177,6 @@ class RunWorld:
         return MoveResult(
             state=MoveState.COMPLETED,
             snapshot=made.id,
-            repository_id=backend.open(),
             files=1,
             size=len(content),
             added=len(content),

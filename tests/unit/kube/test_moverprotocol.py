@@ -15,7 +15,6 @@ ENDS = [state for state in MoveState if state is not MoveState.RUNNING]
 RESULT = MoveResult(
     state=MoveState.PARTIALLY_FAILED,
     snapshot="a" * 64,
-    repository_id="b" * 64,
     files=12,
     size=2**50,
     added=17,

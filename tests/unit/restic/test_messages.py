@@ -55,7 +55,25 @@ def test_a_retry_says_what_how_long_and_why() -> None:
         "Stat: The specified bucket does not exist",
     )
     assert found.delay == pytest.approx(0.846903258)
+    assert found.is_opening
     assert resticjson.parse_retry("Fatal: something else") is None
+
+
+@pytest.mark.parametrize(
+    ("what", "opening"),
+    [
+        ("Stat(<config/>)", True),
+        ("Load(<config/0000000000>, 0, 0)", True),
+        ("List(key)", True),
+        ("Load(<key/1c2a3b4d5e>, 0, 0)", True),
+        ("Save(<lock/1c2a3b4d5e>)", False),
+        ("Load(<index/1c2a3b4d5e>, 0, 0)", False),
+        ("Save(<data/1c2a3b4d5e>)", False),
+        ("List(snapshot)", False),
+    ],
+)
+def test_opening_a_repository_is_told_from_working_in_it(what: str, opening: bool) -> None:
+    assert resticjson.Retry(what, 1.0, "connection refused").is_opening is opening
 
 
 def test_what_works_again_is_named() -> None:

@@ -47,7 +47,6 @@ def test_a_backup_is_found_by_the_runs_tags(order: MoveOrder, storage: FakeStora
     lines = FakeReporter()
     result = run_move(order, backend(storage), lines, FakeClock())
     assert result.state is MoveState.COMPLETED
-    assert result.repository_id == backend(storage).open()
     (listed,) = backend(storage).snapshots(tags=volume_tags("shop", "r", "web"), host="prod/shop")
     assert listed.id == result.snapshot
     assert lines.lines[-1] == ("progress", "web", {"done": 5, "total": 5})
