@@ -23,6 +23,7 @@ from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.loglines import JsonLines
 from reconciler.adapters.resticrepo import ResticRepository
 from reconciler.engine.mover import MoveOrder, failed, run_move
+from reconciler.engine.unexpected import explain_unexpected
 from reconciler.model import moverprotocol
 from reconciler.model.errors import BackstayError, Bug, Interrupted, UsageError
 from reconciler.model.volumes import MoveKind, MoveResult, RepositoryAccess
@@ -103,6 +104,9 @@ def _execute(order: MoveOrder, cache_dir: Path | None, result_file: Path) -> int
             result = run_move(order, backend, reporter, clock)
     except BackstayError as error:
         result = failed(error, begin, clock.now())
+    except Exception as error:  # noqa: BLE001 - told without its text, which may hold a secret
+        bug = explain_unexpected(error, reporter, ended="the mover")
+        result = failed(bug, begin, clock.now())
     finally:
         _deliver(result, result_file, reporter)
     return result.exit_code
