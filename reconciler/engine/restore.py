@@ -18,7 +18,7 @@ from reconciler.engine.restorecontext import RestorePorts, RestoreRequest, Resto
 from reconciler.engine.restorecreate import Creator
 from reconciler.engine.restorefill import Filler, make_tasks
 from reconciler.engine.restoreground import Ground
-from reconciler.engine.restoreguards import find_obstacles
+from reconciler.engine.restoreguards import find_obstacles, find_timed
 from reconciler.engine.restorelease import hold_restore
 from reconciler.engine.restorepartial import find_newest_with, with_missing
 from reconciler.engine.restoresecrets import prove_secrets
@@ -64,7 +64,8 @@ class Restore:
         content = self._renamed(content)
         made = with_missing(world.store, content, self._plan(content))
         blocked = find_obstacles(world.reader, made).told
-        return replace(made, blocked=blocked, notes=content.notes)
+        notes = (*content.notes, *find_timed(world.reader, made))
+        return replace(made, blocked=blocked, notes=notes)
 
     def _content(self, at: str, *, allow_partial: bool) -> PointContent:
         if self._read is None or self._read.point.commit != at:

@@ -6,9 +6,10 @@ what this one is about to do, and a pod that waits for a claim starts as soon as
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from reconciler import ports
 from reconciler.engine.leases import LeaseLost
@@ -51,14 +52,42 @@ def find_obstacles(reader: ports.ClusterReader, plan: RestorePlan) -> Obstacles:
     )
 
 
-def _find_waiting(reader: ports.ClusterReader, plan: RestorePlan) -> tuple[str, ...]:
-    """Pods that would start on a claim as soon as it is there, before its data is."""
+def find_timed(reader: ports.ClusterReader, plan: RestorePlan) -> tuple[str, ...]:
+    """CronJobs that are there and may start on a claim while it is filled."""
+    found = []
+    for namespace, names in _filled(plan).items():
+        jobs = read_all(reader, kinds.CRON_JOBS, dict, namespace=namespace)
+        awake = [job for job in jobs if not job["spec"].get("suspend")]
+        mounting = observe.waiting_pods(map(_pod_of, awake))
+        found += [
+            f"CronJob {namespace}/{mounting[name]} mounts claim {name}, and could start on half of"
+            f" it: kubectl -n {namespace} patch cronjob {mounting[name]}"
+            ' -p \'{"spec":{"suspend":true}}\' until it is filled'
+            for name in names
+            if name in mounting
+        ]
+    return tuple(found)
+
+
+def _pod_of(cron_job: Mapping[str, Any]) -> dict[str, Any]:
+    """A pod as it would make it, with its own name."""
+    template = cron_job["spec"]["jobTemplate"]["spec"]["template"]
+    return {"metadata": {"name": cron_job["metadata"]["name"]}, "spec": template["spec"]}
+
+
+def _filled(plan: RestorePlan) -> Mapping[str, list[str]]:
+    """namespace → claims that are filled."""
     claims: dict[str, list[str]] = {}
     for fill in plan.fills:
         if fill.action is RestoreAction.CREATE:
             claims.setdefault(fill.namespace, []).append(fill.claim)
+    return claims
+
+
+def _find_waiting(reader: ports.ClusterReader, plan: RestorePlan) -> tuple[str, ...]:
+    """Pods that would start on a claim as soon as it is there, before its data is."""
     found = []
-    for namespace, names in claims.items():
+    for namespace, names in _filled(plan).items():
         waiting = observe.waiting_pods(read_all(reader, kinds.PODS, dict, namespace=namespace))
         found += [
             f"pod {namespace}/{waiting[name]} waits for claim {name}, and would start on it"

@@ -11,7 +11,7 @@ from reconciler.model.errors import PartialFailure, Refused
 from reconciler.model.restore import RestoreAction
 from reconciler.model.volumes import MoveResult, MoveState
 from reconciler.report.restore import render_plan
-from tests.unit.engine.run_world import RUN_IDS, RunWorld, manifest, put_shop
+from tests.unit.engine.run_world import RUN_IDS, RunWorld, claim, manifest, put_shop
 from tests.unit.engine.test_restore import PLACE, lost_world
 
 COPY = ("copy", "files")
@@ -127,3 +127,26 @@ def test_a_plan_that_nothing_is_in_the_way_of_says_so() -> None:
     plan = world.restore().plan()
     assert plan.blocked == ()
     assert "blocked" not in render_plan(plan)
+
+
+def cron_job(name: str, volume: str, **spec: Any) -> dict[str, Any]:
+    """One that mounts a claim whenever it is due."""
+    volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": volume}}]
+    template = {"spec": {"template": {"spec": {"volumes": volumes}}}}
+    return manifest("batch/v1/CronJob", name, spec={"jobTemplate": template, **spec})
+
+
+def test_a_cron_job_that_could_start_on_half_of_the_data_is_named() -> None:
+    world = RunWorld()
+    world.run()
+    world.cluster.remove(claim("files"))
+    world.cluster.put(cron_job("report", "files"))
+    world.cluster.put(cron_job("resting", "files", suspend=True))
+    world.cluster.put(cron_job("other", "more"))
+    restore = world.restore()
+    plan = restore.plan()
+    (told,) = plan.notes
+    assert told.startswith("CronJob shop/report mounts claim files, and could start on half of it")
+    assert "kubectl -n shop patch cronjob report" in told
+    assert restore.execute(plan).filled == 1
+    assert world.restore().plan().notes == ()
