@@ -201,5 +201,8 @@ def ask_restore_account(facts: Facts) -> Iterator[Finding]:
         )
     else:
         yield Finding(
-            id="rights/restore-account", level=Level.OK, where=where, message="has no rights"
+            id="rights/restore-account",
+            level=Level.OK,
+            where=where,
+            message="may not write everything: it is not bound, or to less",
         )

@@ -12,6 +12,7 @@ from reconciler.engine.doctorleftovers import run_of_job
 from reconciler.engine.history import read_record
 from reconciler.engine.observe import read_all
 from reconciler.model import kinds, naming
+from reconciler.model.cronhash import compile_policy
 from reconciler.model.doctor import Finding, Level
 from reconciler.model.errors import BackstayError
 from reconciler.model.plan import Action, Change, Coverage, History, Observed
@@ -109,7 +110,7 @@ def ask_runs(facts: Facts) -> Iterator[Finding]:
         known = branch not in facts.failed_branches and facts.found_branches is not None
         points = facts.points.get(branch, ())
         runs = Runs(
-            policy=policy,
+            policy=compile_policy(policy, facts.config.cluster.name),
             namespace=facts.namespace,
             cron_job=cron_jobs.get(naming.cronjob_name(policy.name)),
             points=points if known else None,
@@ -165,15 +166,17 @@ def _claims(coverage: Coverage, where: str) -> Iterator[Finding]:
     for line in stuck[:_SHOWN]:
         yield Finding(
             id="storage/claims",
-            level=Level.PROBLEM,
+            level=Level.INFO if line.restoring else Level.PROBLEM,
             where=f"{where}, claim {line.namespace}/{line.claim}",
             message=f"can't be copied: {line.why}",
-            hint="give it a rule with copyMethod: Skip and a reason, or change what is in the way",
+            hint="see leftovers/restoring-claim"
+            if line.restoring
+            else "give it a rule with copyMethod: Skip and a reason, or change what is in the way",
         )
     if len(stuck) > _SHOWN:
         yield Finding(
             id="storage/claims",
-            level=Level.PROBLEM,
+            level=Level.INFO if all(one.restoring for one in stuck[_SHOWN:]) else Level.PROBLEM,
             where=where,
             message=f"{len(stuck) - _SHOWN} more claims can't be copied",
             hint="backstay plan lists them all",

@@ -92,6 +92,8 @@ class ClaimLine:
     method: str
     why: str
     possible: bool = True
+    restoring: bool = False
+    """Not possible, because a restore has not filled it yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

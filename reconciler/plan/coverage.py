@@ -48,6 +48,7 @@ def cover(
                     method=str(one.method),
                     why=f"{one.why}; {NEEDS_SHARED_KEY}" if refused else one.why,
                     possible=not (one.impossible or refused),
+                    restoring=one.impossible and bool(one.claim.restoring),
                 )
             )
     return Coverage(

@@ -144,7 +144,8 @@ def _missing(role: Role, denied: Denied, namespace: str, who: str, level: Level)
         message=f"may not {right.verb} {what}{where}: {denied.need.why}{reason}",
         hint="ask somebody with these rights to restore, or for them"
         if yours
-        else f"kubectl apply deploy/base again (rbac-{role}.yaml), or find out what denies it",
+        else f"kubectl apply -f deploy/base/rbac-{role}.yaml (or your overlay of it); else find out"
+        " what denies it",
     )
 
 

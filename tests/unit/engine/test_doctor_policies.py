@@ -12,7 +12,7 @@ import pytest
 from reconciler.engine.doctor import choose
 from reconciler.engine.doctorleftovers import run_of_job
 from reconciler.engine.doctorsteps import STEPS
-from reconciler.model import kinds
+from reconciler.model import kinds, naming
 from reconciler.model.doctor import Finding, Level
 from reconciler.model.objects import Resource
 from reconciler.model.volumes import MoveResult, MoveState
@@ -207,3 +207,16 @@ def test_events_that_cannot_be_read_leave_the_rest_known(world: DoctorWorld) -> 
         if one.id == "leftovers/pending-run"
     )  # fmt: skip
     assert found.message.endswith("its pod does not start")
+
+
+def test_a_claim_that_a_restore_fills_is_told_once(world: DoctorWorld) -> None:
+    (claim,) = world.cluster.all("PersistentVolumeClaim")
+    mark = {naming.RESTORING: RUN_IDS[0]}
+    world.cluster.edit(claim, lambda raw: raw["metadata"].update(annotations=mark))
+    found = only(world)
+    assert (found.id, found.level) == ("leftovers/restoring-claim", Level.WARNING)
+    (said,) = answers(world, "storage/claims").values()
+    assert (said.level, said.hint) == (Level.INFO, "see leftovers/restoring-claim")
+    assert "a restore of" in said.message
+    world.cluster.acquire_lease(SYSTEM, "backstay-restore", "laptop/1", seconds=60)
+    assert world.wrong() == []
