@@ -167,7 +167,20 @@ def run(arguments: list[str]) -> int:
         # The reader of our output left (`| head`): what it wanted, it got.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:  # noqa: BLE001 - told without its text, which may hold a secret
+        return error_code(_show_unexpected(error, as_json=as_json), arguments)
     return result if isinstance(result, int) else 0
+
+
+def _show_unexpected(error: Exception, *, as_json: bool) -> int:
+    """A fault of ours: its class and places, and not what it quotes; returns the exit code."""
+    # Rarely needed, and a mover must start in a fraction of a second.
+    from reconciler.adapters.loglines import JsonLines
+    from reconciler.engine.unexpected import explain_unexpected
+
+    bug = explain_unexpected(error, JsonLines(), ended="the command")
+    show_error(bug, as_json=as_json)
+    return bug.exit_code
 
 
 def main() -> None:

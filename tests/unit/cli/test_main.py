@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
 import pytest
 
 from reconciler.cli import main, wiring
@@ -113,3 +114,26 @@ def test_a_file_that_is_no_compiled_policy_is_told(
         (tmp_path / "policy.json").write_bytes(data)
         assert main.run(["run", "shop", "--compiled", str(tmp_path / "policy.json")]) == 2
         assert "can't be read as a compiled policy" in capsys.readouterr().err
+
+
+@click.command(name="boom")
+def command() -> None:
+    """Fails as nobody foresaw, and quotes what it works on."""
+    raise KeyError("S3cret-Marker-4711")
+
+
+@pytest.mark.parametrize(("options", "code"), [([], 1), (["--detailed-exitcode"], 1)])
+def test_i3_an_unexpected_error_is_told_without_its_text(
+    options: list[str],
+    code: int,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(main.VERBS, "boom", (__name__, "Fails."))
+    command.params = [click.Option(["--detailed-exitcode"], is_flag=True, expose_value=False)]
+    assert main.run(["boom", *options]) == code
+    said = capsys.readouterr()
+    assert "an unexpected error ended the command: KeyError in " in said.err
+    assert "hint: this is a fault of Backstay" in said.err
+    assert "test_main.py:" in said.err
+    assert "S3cret-Marker" not in said.out + said.err
