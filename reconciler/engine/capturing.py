@@ -90,10 +90,15 @@ def capture(
     commit: ports.OpenCommit,
     parent: str | None,
     key: bytes,
+    *,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> CapturedTree:
-    """Writes the difference between the cluster and ``parent``'s tree into ``commit``."""
+    """Writes the difference between the cluster and ``parent``'s tree into ``commit``.
+
+    Raises Interrupted when ``stopped`` turns true while the API server is away.
+    """
     with _no_collector():
-        return _Capture(request, run, plan, commit, parent, key).capture()
+        return _Capture(request, run, plan, commit, parent, key, stopped).capture()
 
 
 class _Capture:
@@ -105,6 +110,7 @@ class _Capture:
         commit: ports.OpenCommit,
         parent: str | None,
         key: bytes,
+        stopped: Callable[[], bool],
     ) -> None:
         self._request = request
         self._run = run
@@ -112,6 +118,7 @@ class _Capture:
         self._commit = commit
         self._parent = parent
         self._key = key
+        self._stopped = stopped
         self._tree: dict[str, str] = dict(run.store.tree(parent)) if parent else {}
         self._selected = frozenset(plan.selection.names)
         self._seen: set[str] = set()
@@ -126,7 +133,9 @@ class _Capture:
 
     def capture(self) -> CapturedTree:
         at = self._run.clock.now().replace(microsecond=0)
-        resources, failed = discovered(self._run.reader)
+        resources, failed = insist(
+            lambda: discovered(self._run.reader), self._patience("discovering kinds")
+        )
         self._gaps.extend(failed)
         wanted = [found for found in resources if quiet.kind_left_out(found) is None]
         self._capture_namespaced([found for found in wanted if found.namespaced])
@@ -149,7 +158,9 @@ class _Capture:
 
     def _look_at_namespaces_again(self) -> None:
         """A namespace deleted meanwhile gives empty lists, not errors: that proves nothing (I2)."""
-        now = {found.name: found for found in observe_namespaces(self._run.reader)}
+        patience = self._patience("looking at the namespaces again")
+        found_now = insist(lambda: observe_namespaces(self._run.reader), patience)
+        now = {found.name: found for found in found_now}
         for chosen in self._plan.selection.namespaces:
             found = now.get(chosen.name)
             if found is None:
@@ -194,16 +205,19 @@ class _Capture:
         try:
             reader.identity()
         except Transient:
-            patience = Patience(
-                what="listing",
-                clock=self._run.clock,
-                reporter=self._run.reporter,
-                deadline=self._request.deadline,
-                stopped=unwanted,
-            )
+            patience = self._patience("listing", lambda: unwanted() or self._stopped())
             insist(reader.identity, patience)
             return True
         return False
+
+    def _patience(self, what: str, stopped: Callable[[], bool] | None = None) -> Patience:
+        return Patience(
+            what=what,
+            clock=self._run.clock,
+            reporter=self._run.reporter,
+            deadline=self._request.deadline,
+            stopped=stopped or self._stopped,
+        )
 
     def _capture_referenced(self, resources: list[Resource]) -> list[Reference]:
         """Cluster-scoped objects that something selected needs, each with its reason."""

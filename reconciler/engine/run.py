@@ -273,7 +273,9 @@ class _Run:
         )
         commit = run.store.begin(request.branch, parent)
         try:
-            captured = capturing.capture(request, run, plan, commit, parent, key)
+            captured = capturing.capture(
+                request, run, plan, commit, parent, key, stopped=self._stopped
+            )
             secrets = self._insist(
                 "storing the Secrets",
                 lambda: secretstore.store_secrets(request, run, cluster, captured.secrets),
