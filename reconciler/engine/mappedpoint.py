@@ -17,7 +17,6 @@ from reconciler.engine.renaming import Renaming
 from reconciler.engine.restoresource import PointContent
 from reconciler.model.objects import ObjectRef, Resource
 from reconciler.plan import mapping
-from reconciler.plan.mappingnames import captured_namespaces, check_mapping
 from reconciler.plan.mappingtaken import ROUTES, Taken, find_taken
 from reconciler.plan.restore import Stored
 
@@ -30,14 +29,13 @@ def rename_point(
     *,
     guarded: str,
 ) -> PointContent:
-    """The content as copies; unchanged without ``names``. Raises UsageError where they don't fit.
+    """The content as copies; unchanged without ``names``, which fit (`check_mapping`).
 
     Reads all Services and routes of the cluster where there are copies of such, and Backstay's
     schedules. ``guarded`` is Backstay's own namespace.
     """
     if not names:
         return content
-    check_mapping(names, captured_namespaces(content.stored), guarded=guarded)
     taken = _observe_taken(reader, served, content.stored, names)
     stored = mapping.map_stored(content.stored, names, taken, path_of=_path_of)
     return replace(

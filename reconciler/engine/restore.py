@@ -35,6 +35,7 @@ from reconciler.model.errors import Incomplete, NotSupported, PartialFailure, Re
 from reconciler.model.restore import Phase, RestoreAction, RestorePlan, RestoreStep
 from reconciler.model.volumes import MoveTask
 from reconciler.plan import restore as planning
+from reconciler.plan.mappingnames import captured_namespaces, check_mapping
 from reconciler.plan.podids import ids_by_claim
 from reconciler.plan.restoreversions import served_as_captured, with_obstacles
 
@@ -81,6 +82,13 @@ class Restore:
     def _renamed(self, content: PointContent) -> PointContent:
         request = self._request
         newest = partial(find_newest_with, self._world.store, content)
+        check_mapping(
+            request.map_namespaces,
+            captured_namespaces(content.stored),
+            guarded=request.namespace,
+            only=request.only_namespaces,
+            newest=newest,
+        )
         return rename_point(
             narrow_point(content, request.only_namespaces, newest),
             request.map_namespaces,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from reconciler.model.errors import UsageError
 from reconciler.plan.restore import Stored
@@ -40,14 +40,30 @@ def parse_mapping(given: Iterable[str]) -> dict[str, str]:
     return names
 
 
-def check_mapping(names: Names, captured: Collection[str], *, guarded: str) -> None:
-    """Raises UsageError unless it fits the recovery point; ``guarded`` is Backstay's namespace."""
+def check_mapping(
+    names: Names,
+    captured: Collection[str],
+    *,
+    guarded: str,
+    only: Collection[str] = (),
+    newest: Callable[[str], str] = lambda _: "",
+) -> None:
+    """Raises UsageError unless it fits the recovery point.
+
+    ``guarded`` is Backstay's namespace; ``only`` those that are restored, empty for all; ``newest``
+    says in which other point a namespace is, or gives an empty text.
+    """
     known = f"this recovery point has: {', '.join(sorted(captured)) or 'none'}"
     for source, target in names.items():
         if source not in captured:
             raise UsageError(
                 f"--map-namespace {source}={target}: the recovery point has no namespace {source}",
-                hint=f"{known}; another one may have it: --at",
+                hint=newest(source) or known,
+            )
+        if only and source not in only:
+            raise UsageError(
+                f"--map-namespace {source}={target}: {source} is not among those of --namespace",
+                hint=f"add --namespace {source}, or leave --namespace out",
             )
         if target in captured:
             raise UsageError(

@@ -64,8 +64,12 @@ def test_a_part_can_be_copied() -> None:
     world = world_of_two()
     plan = narrowed(world, "shop", shop="shop3").plan()
     assert {step.ref.namespace for step in plan.steps} == {"", "shop3"}
-    with pytest.raises(UsageError, match="no namespace shop-two"):
+    with pytest.raises(UsageError, match="shop-two is not among those of --namespace") as caught:
         narrowed(world, "shop", **{"shop-two": "x"}).plan()
+    assert caught.value.hint.startswith("add --namespace shop-two")
+    # Left out of the restore, it is in the recovery point all the same.
+    with pytest.raises(UsageError, match="shop-two is in the recovery point itself"):
+        narrowed(world, "shop", shop="shop-two").plan()
 
 
 def test_a_namespace_that_is_not_there_is_refused_with_those_that_are() -> None:
@@ -85,6 +89,9 @@ def test_a_namespace_that_only_an_older_point_has_is_found_there() -> None:
     for at in ("latest", commit[:10]):
         with pytest.raises(UsageError, match="no namespace shop-two") as caught:
             world.restore(at, only_namespaces=("shop-two",), allow_partial=True).plan()
+        assert caught.value.hint == f"newest that has it: --at {RUN_IDS[1]}"
+        with pytest.raises(UsageError, match="no namespace shop-two") as caught:
+            world.restore(at, map_namespaces={"shop-two": "x"}, allow_partial=True).plan()
         assert caught.value.hint == f"newest that has it: --at {RUN_IDS[1]}"
 
 
