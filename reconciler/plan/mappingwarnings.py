@@ -12,6 +12,8 @@ from collections.abc import Collection, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
+from reconciler.plan.mappingrefs import NAME_LABELS
+
 Object = Mapping[str, Any]
 
 IDENTITIES = (
@@ -82,7 +84,7 @@ def _pattern(source: str) -> re.Pattern[str]:
     forms = (
         rf"(?<![\w.-])(?:[\w-]+\.)+{name}\.svc(?:\.[\w-]+)*(?![\w-])",
         rf"system:serviceaccounts?:{name}(?![\w-])(?::[\w.-]+)?",
-        rf"(?i:namespaces?)[\"']?(?:\s*(?:=~?|:)\s*|\s+)[\"']?{name}(?![\w.-])[\"']?",
+        rf"(?i:namespaces?)[\"']?(?:\s*(?:[=!]?=~?|:)\s*|\s+)[\"']?{name}(?![\w.-])[\"']?",
         rf"(?<![\w-])-n[ =]?{name}(?![\w.-])",
         rf"(?<![\w.-])(?:[\w-]+\.)?(?P<service>[\w-]+)\.{name}(?![\w.-])",
     )
@@ -110,7 +112,8 @@ def _is_name(key: str, text: str, source: str) -> bool:
     flag = _FLAG.fullmatch(text)
     if flag is not None:
         return source in flag[1].split(",")
-    return text == source and key.lower().endswith(("namespace", "namespaces"))
+    named = key in NAME_LABELS or key.lower().endswith(("namespace", "namespaces"))
+    return text == source and named
 
 
 def _texts(value: object, path: str, key: str) -> Iterator[tuple[str, str, str]]:

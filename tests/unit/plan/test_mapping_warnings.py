@@ -38,6 +38,8 @@ def warnings_of(kind: str, *others: Any, **fields: Any) -> tuple[str, ...]:
         ("POD_NAMESPACE=shop", "NAMESPACE=shop"),
         ("namespace: shop", "namespace: shop"),
         ('{"namespace":"shop"}', 'namespace":"shop"'),
+        ("object.metadata.namespace == 'shop'", "namespace == 'shop'"),
+        ('request.namespace != "shop" || x', 'namespace != "shop"'),
         ("shop/web", "shop/web"),
         ("other/net, shop/net", "shop/net"),
     ],
@@ -97,6 +99,11 @@ def test_what_the_cluster_shares_is_told_where_it_names_the_original() -> None:
     assert made["web"].warnings == ("spec.parameters.namespace: still shop",)
     assert (made["web"].manifest, made["web"].source) == (shared.manifest, "")
     assert made["plain"] == plain
+    selector = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "shop"}}}
+    rule = captured("admissionregistration.k8s.io/ValidatingAdmissionPolicyBinding", "a", "",
+                    spec={"matchResources": selector})  # fmt: skip
+    (told,) = mapped(rule)[0].warnings
+    assert told.endswith("matchLabels.kubernetes.io/metadata.name: still shop")
 
 
 def test_a_password_beside_a_name_is_not_told() -> None:
