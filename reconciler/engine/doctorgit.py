@@ -9,7 +9,6 @@ from reconciler.engine.applying import STATE
 from reconciler.engine.clusterbranch import load_cluster_branch
 from reconciler.engine.doctor import Task
 from reconciler.engine.doctorfacts import Facts, failed, failed_with
-from reconciler.engine.doctorleftovers import runs_at_work
 from reconciler.engine.history import doubt_newest, read_points
 from reconciler.engine.observe import read_all
 from reconciler.model import kinds
@@ -197,20 +196,9 @@ def _unmarked(facts: Facts, where: str) -> Finding:
 
 def split_branches(facts: Facts) -> Sequence[tuple[str, Task]]:
     """One task for each branch of a policy, also of one that is no longer in Git."""
-    facts.at_work = _at_work(facts)
     if not facts.branches:
         return [("", _no_branch)]
     return [(f"branch {name}", _branch_task(name)) for name in sorted(facts.branches)]
-
-
-def _at_work(facts: Facts) -> frozenset[str]:
-    """Runs of this moment; none where the cluster can't be asked, which others tell."""
-    if facts.found_cluster is None:
-        return frozenset()
-    try:
-        return runs_at_work(facts.found_cluster, facts.namespace, facts.ports.clock.now())
-    except BackstayError:
-        return frozenset()
 
 
 def _no_branch(_: Facts) -> Iterator[Finding]:

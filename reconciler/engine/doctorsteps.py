@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from reconciler.engine import (
     doctorcluster,
@@ -13,8 +14,9 @@ from reconciler.engine import (
 )
 from reconciler.engine.doctor import Step
 from reconciler.engine.doctorfacts import Facts
-from reconciler.engine.doctorleftovers import observe_scene
+from reconciler.engine.doctorleftovers import observe_scene, runs_at_work
 from reconciler.model.doctor import Finding
+from reconciler.model.errors import BackstayError
 from reconciler.plan.doctor import with_silence
 from reconciler.plan.doctorleftovers import find_leftovers
 
@@ -32,6 +34,14 @@ def ask_leftovers(facts: Facts) -> Iterator[Finding]:
     )
     facts.found_scene = scene
     yield from with_silence(_IN_CLUSTER, tuple(find_leftovers(scene, policy=facts.policy)))
+
+
+def ask_at_work(facts: Facts) -> Iterator[Finding]:
+    """Before any branch is read; what can't be asked is told by the leftovers."""
+    with suppress(BackstayError):
+        now = facts.ports.clock.now()
+        facts.at_work = runs_at_work(facts.cluster, facts.namespace, now)
+    yield from ()
 
 
 STEPS: tuple[Step, ...] = (
@@ -91,6 +101,7 @@ STEPS: tuple[Step, ...] = (
         ask=doctorgit.ask_branch,
         needs=("cluster", "manifests"),
     ),
+    Step(name="at work", ids=(), ask=ask_at_work, needs=("cluster",)),
     Step(
         name="branches",
         ids=("git/branches",),
@@ -151,6 +162,6 @@ STEPS: tuple[Step, ...] = (
         name="stale",
         ids=("leftovers/restic-lock", "leftovers/snapshots"),
         ask=doctorrepositories.ask_stale,
-        needs=("leftovers", "branches", "repositories"),
+        needs=("at work", "leftovers", "branches", "repositories"),
     ),
 )
