@@ -32,7 +32,8 @@ VERBS: dict[str, tuple[str, str]] = {
     "plan": ("reconciler.cli.plan", "Show what the controller would change, and why."),
     "restore": ("reconciler.cli.restore", "Bring back objects and volumes from a recovery point."),
     "run": ("reconciler.cli.run", "Run a policy now."),
-    "show": ("reconciler.cli.show", "Show a run's record."),
+    "show": ("reconciler.cli.show", "Show a run's record, or a whole policy."),
+    "simulate": ("reconciler.cli.simulate", "Show when policies would run, and what piles up."),
     "validate": ("reconciler.cli.validate", "Check policies and Config, and name every problem."),
 }
 

@@ -211,9 +211,6 @@ VALUES: Mapping[tuple[str, str], Mapping[str, Support]] = MappingProxyType(
 )
 """(kind, path) → support of each value, where it matters; the field itself is executed."""
 
-CRON_HASH = _P
-"""``H`` in minute or hour of a schedule."""
-
 PLANNED_NOTE = "recorded, not enforced yet"
 
 

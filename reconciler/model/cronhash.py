@@ -45,6 +45,11 @@ def compile_schedule(policy: BackupPolicy, cluster: str) -> Schedule:
     return replace(policy.schedule, cron=cron)
 
 
+def compile_policy(policy: BackupPolicy, cluster: str) -> BackupPolicy:
+    """The policy with the schedule that its CronJob has in a cluster of this name."""
+    return replace(policy, schedule=compile_schedule(policy, cluster))
+
+
 def _compile_term(term: str, field: str, cluster: str, policy: str) -> str:
     found = TERM.fullmatch(term)
     if found is None:

@@ -7,6 +7,7 @@ Compares the wall times that the five fields ask for with the runs that CronJob 
 from __future__ import annotations
 
 import enum
+import functools
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -28,7 +29,8 @@ from reconciler.plan.crontimes import (
     read_fields,
     seconds_of,
 )
-from reconciler.plan.runtimes import Change, Gap, changes_of, day_times, matching_days
+from reconciler.plan.runtimes import Gap, day_times, matching_days
+from reconciler.plan.zonechanges import Change, changes_of
 
 _ALL_HOURS = 24
 _LOOK_BACK = (3, 10, 40, 400, 9 * 366)
@@ -95,7 +97,11 @@ def irregular_times(
 
     A schedule of every hour goes on every hour, and is not told of.
     """
-    begin, end = seconds_of(since), seconds_of(since + span)
+    return _irregular_times(schedule, seconds_of(since), seconds_of(since + span))
+
+
+@functools.lru_cache(maxsize=4096)
+def _irregular_times(schedule: Schedule, begin: int, end: int) -> tuple[Irregular, ...]:
     changes = changes_of(schedule.time_zone, day_of(begin - DAY), day_of(end + DAY))
     found: list[Irregular] = []
     for change in changes:

@@ -14,6 +14,7 @@ from typing import Any
 
 from reconciler.model import jsonform, naming
 from reconciler.model.config import Config, Resources
+from reconciler.model.cronhash import compile_schedule
 from reconciler.model.errors import (
     BackstayError,
     InvalidInput,
@@ -109,6 +110,7 @@ def make_cron_job(wanted: WantedPolicy, config: Config, place: Place) -> dict[st
     The hash tells fields that we no longer want from fields that others have added.
     """
     policy = wanted.policy
+    schedule = compile_schedule(policy, config.cluster.name)
     manifest: dict[str, Any] = {
         "apiVersion": "batch/v1",
         "kind": "CronJob",
@@ -119,8 +121,8 @@ def make_cron_job(wanted: WantedPolicy, config: Config, place: Place) -> dict[st
             "annotations": wanted.annotations,
         },
         "spec": {
-            "schedule": policy.schedule.cron,
-            "timeZone": policy.schedule.time_zone,
+            "schedule": schedule.cron,
+            "timeZone": schedule.time_zone,
             "suspend": policy.suspend,
             # A run that is not over when the next is due: the next is left out, by Kubernetes.
             "concurrencyPolicy": "Forbid",
@@ -129,7 +131,7 @@ def make_cron_job(wanted: WantedPolicy, config: Config, place: Place) -> dict[st
             "jobTemplate": _job_template(wanted, config, place),
         },
     }
-    interval = shortest_interval(policy.schedule.cron)
+    interval = shortest_interval(schedule.cron)
     if interval is not None:
         # Later than that, the next run is nearer than the missed one.
         manifest["spec"]["startingDeadlineSeconds"] = interval // 2

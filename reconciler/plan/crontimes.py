@@ -25,6 +25,7 @@ MINUTE, HOUR, DAY = 60, 3600, 86400
 _EPOCH = date(1970, 1, 1).toordinal()
 _ANY = datetime(2000, 1, 1)  # noqa: DTZ001 - to read the fields only
 _YEARS = 5
+_QUARTER = 15 * MINUTE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +119,8 @@ class _Search:
         self._now = after + 1
         self._cut = False
         """Whether what is smaller than the field in question was set to its beginning."""
+        self._quarter = -1
+        self._offset = 0
 
     def find(self) -> int | None:
         last_year = self._day().year + _YEARS
@@ -130,7 +133,11 @@ class _Search:
         return None
 
     def _wall(self) -> int:
-        return self._now + offset_at(self._zone, self._now)
+        # Clocks change at full quarters of an hour only, everywhere since 1972.
+        if self._now // _QUARTER != self._quarter:
+            self._quarter = self._now // _QUARTER
+            self._offset = offset_at(self._zone, self._now)
+        return self._now + self._offset
 
     def _day(self) -> date:
         return day_of(self._wall())

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any
-from zoneinfo import ZoneInfo
-
-from cronsim import CronSim, CronSimError
 
 from reconciler.model import naming
 from reconciler.model.doctor import Finding, Level
@@ -21,6 +19,7 @@ from reconciler.model.run import Outcome
 from reconciler.plan import moverstatus
 from reconciler.plan.doctorleftovers import moment_of
 from reconciler.plan.recoverypoints import RecoveryPoint
+from reconciler.plan.runtimes import runs_between
 
 Raw = Mapping[str, Any]
 GRACE = timedelta(minutes=15)
@@ -207,15 +206,8 @@ def _written(cron_job: Raw) -> Iterator[datetime | None]:
 
 
 def due_times(schedule: Schedule, since: datetime, until: datetime) -> Iterator[datetime]:
-    """Times of a schedule in (since, until], UTC, at most 100."""
-    try:
-        times = CronSim(schedule.cron, since.astimezone(ZoneInfo(schedule.time_zone)))
-    except CronSimError:
-        return
-    for count, moment in enumerate(times):
-        if moment > until or count >= _MOST_MISSED:
-            return
-        yield moment.astimezone(UTC)
+    """Times of a compiled schedule in (since, until], UTC, as CronJob has them; at most 100."""
+    return islice(runs_between(schedule, since, until), _MOST_MISSED)
 
 
 def age_text(length: timedelta) -> str:

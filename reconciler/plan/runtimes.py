@@ -4,16 +4,19 @@ The same times as asking `crontimes.next_time` again and again, a thousand times
 which no clock changes is arithmetic, and so is one on which clocks change by whole hours away from
 midnight. Only around other changes the search itself is walked. A property test compares both.
 
-A day's runs are kept as one `_Block`, so that a year of "every minute" costs 366 of them.
+A day's runs are kept as one `_Block`; where only gaps matter, days alike are one `_Span`. So a year
+of "every minute" costs little, and a thousand policies that differ by the minute little more.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from dataclasses import dataclass
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import pairwise
+from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from reconciler.model.policy import Schedule
@@ -32,8 +35,10 @@ from reconciler.plan.crontimes import (
     read_fields,
     seconds_of,
 )
+from reconciler.plan.zonechanges import Change, changes_of
 
 YEAR = timedelta(days=366)
+_Piece = TypeVar("_Piece", "_Block", "_Span")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,66 +52,6 @@ class Gap:
     def seconds(self) -> int:
         """How long no run starts."""
         return int((self.end - self.begin).total_seconds())
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A moment at which a zone's clocks are put forward (``by`` > 0) or back; seconds."""
-
-    at: int
-    before: int
-    """Offset from UTC until then."""
-    after: int
-
-    @property
-    def by(self) -> int:
-        """Seconds that are left out, or come again."""
-        return self.after - self.before
-
-    @property
-    def first_day(self) -> date:
-        """The earlier of the dates that clocks show on both sides."""
-        return day_of(min(self.at + self.before - 1, self.at + self.after))
-
-    @property
-    def plain(self) -> bool:
-        """By whole hours and away from midnight: nothing but the clock's hands moves."""
-        before, after = self.at + self.before, self.at + self.after
-        same = before // DAY == after // DAY
-        return same and self.by % HOUR == 0 and before % DAY > 0 and after % DAY > 0
-
-
-def changes_of(zone: str, since: date, until: date) -> tuple[Change, ...]:
-    """The changes of a zone's clocks from one date to another."""
-    years = range(since.year, until.year + 1)
-    found = (change for year in years for change in _changes_in(zone, year))
-    return tuple(change for change in found if since <= change.first_day <= until)
-
-
-@functools.lru_cache(maxsize=2048)
-def _changes_in(name: str, year: int) -> tuple[Change, ...]:
-    zone = ZoneInfo(name)
-    days = range(midnight_of(date(year, 1, 1)), midnight_of(date(year + 1, 1, 1)) + 1, DAY)
-    found = []
-    before = offset_at(zone, days[0])
-    for begin, end in pairwise(days):
-        after = offset_at(zone, end)
-        if after != before:
-            found.append(Change(_moment_of_change(zone, begin, end), before, after))
-        before = after
-    return tuple(found)
-
-
-def _moment_of_change(zone: ZoneInfo, begin: int, end: int) -> int:
-    """The first second of the new offset; the old one is in force at ``begin``."""
-    before = offset_at(zone, begin)
-    while end - begin > 1:
-        middle = (begin + end) // 2
-        if offset_at(zone, middle) == before:
-            begin = middle
-        else:
-            end = middle
-    return end
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +70,39 @@ class _Block:
         return self.base + self.times[-1]
 
 
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Some runs of which only the ends are known, and the longest wait in between."""
+
+    first: int
+    last: int
+    longest: int
+    begin: int
+    """Where the longest wait begins; 0 and its own ``first`` for a single run."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """A schedule's days of one offset, or a single day on which clocks change plainly.
+
+    ``first``, ``last`` and ``begin`` are midnights on the wall; ``longest`` is the longest distance
+    of two neighbours, ``begin`` the earlier one.
+    """
+
+    first: int
+    last: int
+    longest: int
+    begin: int
+    offset: int
+    change: Change | None = None
+
+
 class _Runs:
-    """All runs of a schedule in (since, until], in order; see `blocks`."""
+    """All runs of a schedule in (since, until], in order; see `blocks` and `spans`."""
 
     def __init__(self, schedule: Schedule, since: int, until: int) -> None:
         self._fields = read_fields(schedule.cron)
+        self._name = schedule.time_zone
         self._zone = ZoneInfo(schedule.time_zone)
         self._since = since
         self._until = until
@@ -142,20 +115,28 @@ class _Runs:
 
     def blocks(self) -> Iterator[_Block]:
         """Never empty ones; each day's runs together where it is arithmetic."""
+        return self._pieces(self._calm, lambda run: _Block(run, (0,)))
+
+    def spans(self) -> Iterator[_Span]:
+        """The same runs in few pieces."""
+        return self._pieces(self._calm_spans, lambda run: _Span(run, run, 0, run))
+
+    def _pieces(
+        self, calm: Callable[[int, int], Iterator[_Piece]], single: Callable[[int], _Piece]
+    ) -> Iterator[_Piece]:
         here = self._since
         for begin, end in self._odd_windows():
             if here < end and here < self._until:
-                for block in self._calm(here, min(begin, self._until)):
-                    yield block
-                    here = block.last
+                for piece in calm(here, min(begin, self._until)):
+                    yield piece
+                    here = piece.last
                 if begin >= self._until:
                     return
-                for block in self._walked(here, end):
-                    yield block
-                    here = block.last
+                for here in self._walked(here, end):  # noqa: B020 - the last one found
+                    yield single(here)
                 if here <= end:
                     return
-        yield from self._calm(here, self._until)
+        yield from calm(here, self._until)
 
     def _odd_windows(self) -> Iterator[tuple[int, int]]:
         """Times around changes that are not plain, in order, apart from each other."""
@@ -176,11 +157,11 @@ class _Runs:
         if last is not None:
             yield last
 
-    def _walked(self, here: int, end: int) -> Iterator[_Block]:
+    def _walked(self, here: int, end: int) -> Iterator[int]:
         """Runs from the one after ``here`` on, until the first one past ``end``."""
         found = next_second(self._fields, self._zone, here)
         while found is not None and found <= self._until:
-            yield _Block(found, (0,))
+            yield found
             if found > end:
                 return
             found = next_second(self._fields, self._zone, found)
@@ -201,6 +182,68 @@ class _Runs:
             if waiting and waiting[0] < midnight + DAY - offset:
                 block = _changed(midnight, self._times, changes[waiting[0]])
             yield from _within(block, since, until)
+
+    def _calm_spans(self, since: int, until: int) -> Iterator[_Span]:
+        """The same in few pieces: whole days together, and what is left at both ends."""
+        if since >= until:
+            return
+        first = day_of(since + offset_at(self._zone, since)) + timedelta(days=1)
+        last = day_of(until + offset_at(self._zone, until)) - timedelta(days=1)
+        if first > last:
+            yield from map(_span_of, self._calm(since, until))
+            return
+        begin = from_wall(self._zone, midnight_of(first)) - 1
+        end = from_wall(self._zone, midnight_of(last) + DAY) - 1
+        yield from map(_span_of, self._calm(since, begin))
+        for stretch in _stretches(*day_key(self._fields), self._name, first, last):
+            if stretch.change is not None:
+                block = _changed(stretch.first, self._times, stretch.change)
+                yield from map(_span_of, _within(block, since, until))
+            else:
+                yield _stretched(stretch, self._times)
+        yield from map(_span_of, self._calm(end, until))
+
+
+def _span_of(block: _Block) -> _Span:
+    length, at = _widest(block.times)
+    return _Span(block.first, block.last, length, block.base + at)
+
+
+def _stretched(stretch: _Stretch, times: tuple[int, ...]) -> _Span:
+    """The runs of some days alike: the longest wait is by day, or over the longest night."""
+    length, at = _widest(times)
+    by_day = (length, -(stretch.first + at))
+    by_night = (stretch.longest + times[0] - times[-1], -(stretch.begin + times[-1]))
+    longest, begin = max(by_day, by_night) if stretch.longest else by_day
+    offset = stretch.offset
+    first, last = stretch.first + times[0], stretch.last + times[-1]
+    return _Span(first - offset, last - offset, longest, -begin - offset)
+
+
+@functools.lru_cache(maxsize=1024)
+def _stretches(
+    days: frozenset[int],
+    months: frozenset[int],
+    weekdays: frozenset[int],
+    either: bool,
+    name: str,
+    first: date,
+    last: date,
+) -> tuple[_Stretch, ...]:
+    """The days from first to last, whose changes of clocks are all plain."""
+    zone = ZoneInfo(name)
+    changes = {change.first_day: change for change in changes_of(name, first, last)}
+    found: list[_Stretch] = []
+    for day in days_between((days, months, weekdays, either), first, last):
+        midnight = midnight_of(day)
+        offset = midnight - from_wall(zone, midnight)
+        if day in changes or not found or found[-1].change or found[-1].offset != offset:
+            found.append(_Stretch(midnight, midnight, 0, 0, offset, changes.get(day)))
+            continue
+        before = found[-1]
+        longest = max((before.longest, -before.begin), (midnight - before.last, -before.last))
+        found[-1] = replace(before, last=midnight, longest=longest[0], begin=-longest[1])
+    return tuple(found)
 
 
 def _changed(midnight: int, times: tuple[int, ...], change: Change) -> _Block:
@@ -232,11 +275,22 @@ def day_times(fields: CronFields) -> tuple[int, ...]:
 
 def matching_days(fields: CronFields, since: date, until: date) -> Iterator[date]:
     """The schedule's days from one date to another, both included."""
-    key = (fields.days, fields.months, fields.weekdays, fields.either)
+    return days_between(day_key(fields), since, until)
+
+
+DayKey = tuple[frozenset[int], frozenset[int], frozenset[int], bool]
+
+
+def day_key(fields: CronFields) -> DayKey:
+    """What decides of days: policies that differ by the minute share it."""
+    return fields.days, fields.months, fields.weekdays, fields.either
+
+
+def days_between(key: DayKey, since: date, until: date) -> Iterator[date]:
+    """`matching_days` of all schedules with the same days."""
     for year in range(since.year, until.year + 1):
-        for day in _days_in(*key, year):
-            if since <= day <= until:
-                yield day
+        days = _days_in(*key, year)
+        yield from days[bisect_left(days, since) : bisect_right(days, until)]
 
 
 @functools.lru_cache(maxsize=2048)
@@ -281,16 +335,11 @@ def worst_gap(schedule: Schedule, since: datetime, span: timedelta = YEAR) -> Ga
 def _worst_gap(schedule: Schedule, since: int, span: int) -> Gap | None:
     worst = (0, 0)
     last: int | None = None
-    times: tuple[int, ...] = ()
-    length = at = 0
-    for block in _Runs(schedule, since, since + span).blocks():
+    for found in _Runs(schedule, since, since + span).spans():
         if last is not None:
-            worst = max(worst, (block.first - last, -last))
-        if block.times is not times:
-            times = block.times
-            length, at = _widest(times)
-        worst = max(worst, (length, -(block.base + at)))
-        last = block.last
+            worst = max(worst, (found.first - last, -last))
+        worst = max(worst, (found.longest, -found.begin))
+        last = found.last
     begin = moment_of(since) if last is None else moment_of(last)
     end = next_time(schedule, begin)
     if last is None and end is not None:
@@ -302,6 +351,7 @@ def _worst_gap(schedule: Schedule, since: int, span: int) -> Gap | None:
     return Gap(moment_of(-begun), moment_of(length - begun))
 
 
+@functools.lru_cache(maxsize=4096)
 def _widest(times: tuple[int, ...]) -> tuple[int, int]:
     """The longest distance of two neighbours, and the first of them."""
     if len(times) == 1:

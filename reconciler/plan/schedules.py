@@ -34,6 +34,7 @@ from reconciler.plan.entries import (
     ours_by_name,
     policy_of,
 )
+from reconciler.plan.schedulenotes import schedule_notes
 
 Raw = Mapping[str, Any]
 _OWN_ANNOTATIONS = frozenset({APPLIED, naming.DIGEST, naming.REVISION})
@@ -72,11 +73,20 @@ def plan_schedules(
         changes=tuple(changes),
         problems=desired.problems,
         brakes=stops if refused else (),
-        notes=(RETENTION_NOTE,) if entries else (),
+        notes=tuple(_notes(entries, config, now)),
         # As long as a deletion is refused the old revision is the one to descend from: else a
         # rewritten history would count as an honest one in the very next cycle.
         remember="" if refused or history.revision == history.last else history.revision,
     )
+
+
+def _notes(entries: Mapping[str, Entry], config: Config, now: datetime) -> Iterator[str]:
+    if entries:
+        yield RETENTION_NOTE
+    for name in sorted(entries):
+        wanted = entries[name].wanted
+        if wanted is not None:
+            yield from map(str, schedule_notes(wanted.policy, config.cluster.name, now))
 
 
 def ref_of(raw: Raw) -> ObjectRef:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from reconciler.model import capabilities
 from reconciler.model.capabilities import Support
 from reconciler.policy import nodes, schema
-from reconciler.policy.cron import uses_hash
 from reconciler.policy.nodes import Mapping, Node, Path, Scalar, Sequence
 from reconciler.policy.parts import Part
 from reconciler.policy.problems import Finding
@@ -74,15 +73,10 @@ def _refused_value(kind: str, generic: str, node: Node) -> str:
     name = generic.rpartition(".")[2]
     if node.text in capabilities.refused_values(kind, generic):
         return f"`{name}: {node.text}` is not supported yet"
-    schedule = generic in {"spec.schedule", "spec.schedule.cron"}
-    if schedule and uses_hash(node.text) and capabilities.CRON_HASH is Support.PARSED:
-        return "`H` in a schedule is not supported yet"
     return ""
 
 
 def _instead(kind: str, generic: str) -> str:
-    if generic.startswith("spec.schedule"):
-        return "write the minute and the hour"
     values = capabilities.VALUES[kind, generic].items()
     words = [value for value, support in values if support is Support.EXECUTED]
     return f"this version has {' and '.join(words)}"

@@ -50,6 +50,17 @@ def test_deadline_is_half_the_shortest_interval() -> None:
     assert deadline("* * * * *") == 30  # below 10 a CronJob would never start
 
 
+def test_a_hash_becomes_a_number_of_the_cluster_s() -> None:
+    def schedule(cluster: str) -> str:
+        config = replace(CONFIG, cluster=replace(CONFIG.cluster, name=cluster))
+        spec = make_cron_job(wanted(cron="H H * * *"), config, PLACE)["spec"]
+        assert spec["startingDeadlineSeconds"] == 12 * 3600
+        return str(spec["schedule"])
+
+    assert schedule("prod-eu") == "48 12 * * *"
+    assert schedule("prod-us") != schedule("prod-eu")
+
+
 def test_long_names_are_cut_and_kept_in_full() -> None:
     name = "a-very-long-policy-name-that-somebody-generated-from-a-path-in-git"
     body = make_cron_job(wanted(name), CONFIG, PLACE)

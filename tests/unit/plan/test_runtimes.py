@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from reconciler.model.policy import Schedule
 from reconciler.plan.crontimes import next_time
-from reconciler.plan.runtimes import changes_of, count_runs, runs_between, worst_gap
+from reconciler.plan.runtimes import count_runs, runs_between, worst_gap
+from reconciler.plan.zonechanges import changes_of
 from reconciler.policy.cron import CronError, parse_cron
 
 SINCE = datetime(2026, 11, 21, 18, 0, tzinfo=UTC)

@@ -143,13 +143,6 @@ def test_a_default_that_is_not_executed_must_be_replaced() -> None:
     assert problem.hint == "this version has Direct and Skip"
 
 
-@pytest.mark.parametrize("schedule", ['"H 4 * * *"', '{cron: "0 H * * *"}'])
-def test_a_hash_in_the_schedule_is_refused(schedule: str) -> None:
-    (problem,) = parse(MAIN, SHOP.replace('"17 4 * * *"', schedule)).problems
-    assert problem.message == "`H` in a schedule is not supported yet"
-    assert problem.path.startswith("spec.schedule")
-
-
 def test_what_is_recorded_only_can_be_told() -> None:
     assert capabilities.planned_notes("BackupPolicy") == {
         "objectives": "recorded, not enforced yet",

@@ -10,6 +10,7 @@ import pytest
 from cronsim import CronSim
 
 from reconciler.policy.cron import MACROS, CronError, parse_cron, uses_hash
+from tests.unit.policy.yamltexts import MAIN, SHOP, parse
 
 
 @pytest.mark.parametrize(
@@ -104,6 +105,27 @@ def test_hash_is_noticed() -> None:
     assert uses_hash("H 4 * * *")
     assert uses_hash("0 h * * *")
     assert not uses_hash("0 4 * * THU")
+
+
+@pytest.mark.parametrize("schedule", ['"H 4 * * *"', '{cron: "0 H(1-5) * * *"}'])
+def test_a_hash_is_taken_in_a_policy(schedule: str) -> None:
+    parsed = parse(MAIN, SHOP.replace('"17 4 * * *"', schedule))
+    assert not parsed.problems
+    assert uses_hash(parsed.policies[0].schedule.cron)
+
+
+def test_a_problem_says_where_and_what_to_write() -> None:
+    (problem,) = parse(MAIN, SHOP.replace('"17 4 * * *"', '"5/15 4 * * *"')).problems
+    assert (problem.line, problem.column) == (12, 13)
+    assert problem.message.endswith("has `5/15` for the minute")
+    assert problem.hint == "a step needs a range, such as 5-59/15"
+
+
+@pytest.mark.parametrize("zone", ["Local", "local", "europe/berlin", "CET+1", "TZ=UTC", "../UTC"])
+def test_zones_that_the_api_server_refuses(zone: str) -> None:
+    text = SHOP.replace('"17 4 * * *"', f'{{cron: "17 4 * * *", timeZone: "{zone}"}}')
+    (problem,) = parse(MAIN, text).problems
+    assert "is not an IANA time zone" in problem.message
 
 
 def random_field(random: Random, low: int, high: int) -> str:
