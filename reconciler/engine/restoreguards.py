@@ -132,7 +132,8 @@ class Held:
 
 
 class WhileMarked:
-    """Fills a claim only while it carries the mark of this restore (I12), and this one its Lease.
+    """Fills a claim only while it carries the mark of this restore (I12), and this one its Lease,
+    and begins only where no pod uses it.
 
     Between the plan and now, or while this one waits, another restore of the same recovery point
     may have ended, and applications write to the claim already. ``finish`` is called once the data
@@ -169,11 +170,19 @@ class WhileMarked:
             return MoveResult(state=MoveState.RUNNING, message="the Lease can't be asked for")
         found = self._reader.get(kinds.CLAIMS, task.claim, namespace=task.namespace)
         if found is not None and observe.claim_of(found).restoring == mark_for(task):
+            if place not in self._begun and (pod := self._user_of(task)):
+                why = f"pod {task.namespace}/{pod} uses the claim; it is filled once that has ended"
+                return MoveResult(state=MoveState.RUNNING, message=why)
             result = self._mover.ensure(task)
             self._begun.add(place)
             return result
         why = "the claim is gone" if found is None else "another restore has filled it meanwhile"
         return MoveResult(state=MoveState.FAILED, message=f"{why}; nothing was written to it")
+
+    def _user_of(self, task: MoveTask) -> str:
+        """A pod that is there for the claim: hours may have gone by since the plan was made."""
+        pods = read_all(self._reader, kinds.PODS, dict, namespace=task.namespace)
+        return observe.waiting_pods(pods).get(task.claim, "")
 
     def cleanup(self, task: MoveTask) -> None:
         """As the port says."""

@@ -11,7 +11,14 @@ from reconciler.model.errors import PartialFailure, Refused
 from reconciler.model.restore import RestoreAction
 from reconciler.model.volumes import MoveResult, MoveState
 from reconciler.report.restore import render_plan
-from tests.unit.engine.run_world import RUN_IDS, RunWorld, claim, manifest, put_shop
+from tests.unit.engine.run_world import (
+    RUN_IDS,
+    RunWorld,
+    claim,
+    manifest,
+    move_controllers,
+    put_shop,
+)
 from tests.unit.engine.test_restore import PLACE, lost_world
 
 COPY = ("copy", "files")
@@ -150,3 +157,46 @@ def test_a_cron_job_that_could_start_on_half_of_the_data_is_named() -> None:
     assert "kubectl -n shop patch cronjob report" in told
     assert restore.execute(plan).filled == 1
     assert world.restore().plan().notes == ()
+
+
+class Starting:
+    """A pod starts on the claim as soon as it is there."""
+
+    def __init__(self, world: RunWorld) -> None:
+        self._world = world
+        volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "files"}}]
+        pod = manifest("Pod", "report-1", spec={"volumes": volumes})
+        self.pod = {**pod, "status": {"phase": "Running"}}
+
+    def apply(self, obj: Any) -> Any:
+        """And then there is the pod."""
+        made = self._world.cluster.apply(obj)
+        if obj["kind"] == "PersistentVolumeClaim" and not self._world.cluster.all("Pod"):
+            self._world.cluster.put(self.pod)
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._world.cluster, name)
+
+
+def test_i12_a_claim_that_somebody_uses_meanwhile_is_filled_once_they_have_ended() -> None:
+    world = lost_world()
+    writer = Starting(world)
+    slept = 0
+
+    def sleep() -> None:
+        nonlocal slept
+        move_controllers(world.cluster)
+        if not world.cluster.all("Pod"):
+            return
+        slept += 1
+        assert PLACE not in world.data
+        if slept == 5:
+            world.cluster.edit(writer.pod, lambda raw: raw.update(status={"phase": "Succeeded"}))
+
+    world.clock.on_sleep = sleep
+    assert world.restored(writer=writer).filled == 1
+    assert slept >= 5
+    assert world.data[PLACE] == b"a thousand files"
+    (told,) = world.log.of("mover waits")
+    assert told["why"] == "pod shop/report-1 uses the claim; it is filled once that has ended"
