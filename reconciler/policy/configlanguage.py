@@ -152,7 +152,9 @@ class AuthorPart(Part):
     """Who commits captures."""
 
     name: fields.Text = "Backstay"
+    """The author's name."""
     email: fields.Text = "backstay@localhost"
+    """The author's address."""
 
     @model_validator(mode="after")
     def _fits_a_commit(self) -> AuthorPart:

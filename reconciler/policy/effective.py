@@ -45,7 +45,7 @@ def effective_policy(
     return EffectivePolicy(
         name=name,
         source=draft.where,
-        fields=tuple(sorted(_fields(draft, repositories), key=lambda one: one.path != "profile")),
+        fields=tuple(_fields(draft, repositories)),
         profile=draft.profile.name if draft.profile else "",
         profile_source=draft.profile.where if draft.profile else "",
         cluster=cluster,

@@ -225,6 +225,10 @@ def check_commit_id(value: str) -> str:
     return value
 
 
+ONE_OR_MORE = "x-one-or-more"
+"""Marks, in a schema, a list for which one item may stand."""
+
+
 def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -248,6 +252,18 @@ _VALUE = _text(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?", longest=63, short
 _KEY = _text(rf"({_NAMES}/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?", longest=317)
 
 LabelName = Annotated[str, AfterValidator(check_label_name), _text(_NAME, longest=63)]
+NameMap = Annotated[
+    dict[LabelName, LabelName],
+    Field(max_length=1000),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": 1000,
+            "propertyNames": _text(_NAME, longest=63).json_schema,
+            "additionalProperties": _text(_NAME, longest=63).json_schema,
+        }
+    ),
+]
 ObjectName = Annotated[str, AfterValidator(check_object_name), _text(_NAMES, longest=253)]
 Glob = Annotated[
     str, AfterValidator(check_glob), _text(r"([a-z0-9.*?-]|\[[a-z0-9.-]+\])+", longest=253)
@@ -298,5 +314,10 @@ CommitId = Annotated[str, AfterValidator(check_commit_id), _text(r"[0-9a-f]{7,64
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
 Keep = Annotated[int, Field(ge=1, le=100_000)]
 Globs = Annotated[list[Glob], Field(max_length=1000)]
-OneOrMoreGlobs = Annotated[list[Glob], Field(max_length=1000), BeforeValidator(_as_list)]
+KindGlobs = Annotated[list[KindGlob], Field(max_length=1000)]
+OneOrMoreGlobs = Annotated[
+    list[Glob],
+    Field(max_length=1000, json_schema_extra={ONE_OR_MORE: True}),
+    BeforeValidator(_as_list),
+]
 """A text stands for a list of it."""

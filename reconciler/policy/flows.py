@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from reconciler.policy import schema
-from reconciler.policy.language import Part
 from reconciler.policy.layout import Mapping, Scalar, Sequence, Value
+from reconciler.policy.parts import Part
 
 
 class Kept(Exception):

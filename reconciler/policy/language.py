@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from reconciler.model.policy import ClusterScoped, CopyMethod, Scope, SecretsMode
 from reconciler.policy import fields
 from reconciler.policy.exemptionlanguage import ExemptionDocument
+from reconciler.policy.fields import Wrong
 from reconciler.policy.parts import (
     ClustersPart,
     LabelSelector,
@@ -35,7 +36,7 @@ class SchedulePart(Part):
     short_form = ShortForm("cron", str)
 
     cron: fields.Cron
-    """Five fields, or a macro such as `@daily`."""
+    """Five fields, or a macro such as `@daily`; `H` in minute or hour spreads policies."""
     time_zone: fields.TimeZone = "Etc/UTC"
     """IANA name."""
 
@@ -54,9 +55,9 @@ class ObjectsPart(Part):
 
     match_labels: fields.Labels = Field(default_factory=dict)
     """Labels that the object must carry."""
-    include: list[fields.KindGlob] = Field(default_factory=lambda: ["*"])
+    include: fields.KindGlobs = Field(default_factory=lambda: ["*"])
     """Kinds as `deployment.apps`, or globs."""
-    exclude: list[fields.KindGlob] = Field(default_factory=list)
+    exclude: fields.KindGlobs = Field(default_factory=list)
     """Kinds that are left out."""
     cluster_scoped: Annotated[ClusterScoped, Field(strict=False)] = ClusterScoped.REFERENCED
     """Cluster-scoped objects: those that something selected refers to, all, or none."""
@@ -158,6 +159,14 @@ class HookPart(Part):
     """After it, whenever `pre` was started."""
 
 
+def _check_names(hooks: list[HookPart]) -> list[HookPart]:
+    names = [hook.name for hook in hooks]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise Wrong(f"has two named {twice[0]}", "give each its own name")
+    return hooks
+
+
 KEEP_FIELDS = tuple(
     f"keep{within}{unit}"
     for within in ("", "Within")
@@ -229,7 +238,9 @@ class ProfileSpec(Part):
     """How manifests are kept."""
     volumes: VolumesPart = Field(default_factory=VolumesPart)
     """How the data of claims is kept."""
-    hooks: list[HookPart] = Field(default_factory=list, max_length=100)
+    hooks: Annotated[list[HookPart], AfterValidator(_check_names)] = Field(
+        default_factory=list, max_length=100
+    )
     """Commands around the copy."""
     retention: RetentionPart
     """How long recovery points are kept; at least one of its fields."""
@@ -237,14 +248,18 @@ class ProfileSpec(Part):
     """What makes a run look twice."""
 
 
-class BackupPolicySpec(ProfileSpec):
-    """What is backed up, when, and for how long it is kept."""
+class OwnPart(Part):
+    """What a policy has and a profile can't give. Bases that stand last come first in order."""
 
     profile: fields.LabelName | None = None
-    """A Profile that gives what is left out here. What stands here replaces it: lists, labels,
-    `retention` and `hooks` as a whole, everything else field by field."""
+    """A Profile that gives what is left out here. What stands here replaces it: lists, labels and
+    `retention` as a whole, everything else field by field."""
     renamed_from: fields.LabelName | None = None
     """The policy's former name; its recovery points stay reachable."""
+
+
+class BackupPolicySpec(ProfileSpec, OwnPart):
+    """What is backed up, when, and for how long it is kept."""
 
 
 class TenantRef(Part):

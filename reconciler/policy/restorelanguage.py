@@ -72,9 +72,7 @@ class RestoreSpec(Part):
     """Which recovery point is restored."""
     selector: RestoreSelectorPart = Field(default_factory=RestoreSelectorPart)
     """What of it; by default everything."""
-    map_namespaces: Annotated[dict[fields.LabelName, fields.LabelName], Field(max_length=1000)] = (
-        Field(default_factory=dict)
-    )
+    map_namespaces: fields.NameMap = Field(default_factory=dict)
     """Captured namespace → namespace that it is restored as, beside the original."""
     volumes: Literal["New", "InPlace", "Skip"] = "New"
     """`New` fills only claims that the restore creates. `InPlace` also those that exist, with their

@@ -18,17 +18,18 @@ from reconciler.policy.parts import Part
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A field of the language: its path and its definition."""
+    """A field of the language: its path, its definition, and the part that has it."""
 
     path: str
     info: FieldInfo
+    part: type[Part]
 
 
 def walk(part: type[Part], prefix: str = "") -> Iterator[Step]:
     """Every field below a part, parents first."""
     for info in part.model_fields.values():
         path = f"{prefix}{info.alias}"
-        yield Step(path, info)
+        yield Step(path, info, part)
         marks, below = part_of(info.annotation)
         if below is not None:
             yield from walk(below, f"{path}{marks}.")

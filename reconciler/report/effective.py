@@ -15,7 +15,7 @@ _WIDEST = 48
 
 def render_text(policy: EffectivePolicy) -> str:
     """A table: field, value, and the file and line that it comes from."""
-    rows = [("FIELD", "VALUE", "FROM"), *(_row(field) for field in policy.fields)]
+    rows = [("FIELD", "VALUE", "FROM"), *_rows(policy)]
     first = max(len(row[0]) for row in rows)
     second = min(max(len(row[1]) for row in rows), _WIDEST)
     lines = [f"{a:<{first}}  {b:<{second}}  {c}".rstrip() for a, b, c in rows]
@@ -40,9 +40,15 @@ def _notes(policy: EffectivePolicy) -> Iterator[str]:
         yield f"note: its schedule{where} is {policy.cron}"
 
 
-def _row(field: EffectiveField) -> tuple[str, str, str]:
-    text = field.value if isinstance(field.value, str) else _flow(field.value)
-    return field.path, text, _from(field)
+def _rows(policy: EffectivePolicy) -> Iterator[tuple[str, str, str]]:
+    """One row per field; rules and the like have one each."""
+    for field in policy.fields:
+        value = field.value
+        if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+            for number, item in enumerate(value):
+                yield f"{field.path}[{number}]", _flow(item), _from(field)
+        else:
+            yield field.path, value if isinstance(value, str) else _flow(value), _from(field)
 
 
 def _from(field: EffectiveField) -> str:

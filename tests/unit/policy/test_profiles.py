@@ -181,7 +181,11 @@ def test_a_profiles_value_changes_with_what_it_gives() -> None:
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("concurrency: 2", "concurrencyy: 2", "6:33 unknown field `concurrencyy` in volumes | did you"),
+        (
+            "concurrency: 2",
+            "concurrencyy: 2",
+            "6:33 unknown field `concurrencyy` in volumes | did",
+        ),
         ("concurrency: 2", "concurrency: 200", "6:46 `concurrency` must be at most 64"),
         ("30", '"30"', "7:26 `keepDaily` must be a whole number, not a text | remove the quotes"),
         ("17 4 * * *", "17 25 * * *", "5:20 `cron` `17 25 * * *` has 25 for the hour"),
