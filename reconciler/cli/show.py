@@ -10,11 +10,10 @@ import click
 import yaml
 
 from reconciler.capture import message, record
-from reconciler.cli import history, policyfiles, wiring
+from reconciler.cli import history, policyinput, wiring
 from reconciler.engine.history import read_points, read_record
-from reconciler.model.config import DEFAULT_FILE, Config
+from reconciler.model.config import DEFAULT_FILE
 from reconciler.model.errors import InvalidInput, UsageError
-from reconciler.model.store import Descends, PolicyFiles
 from reconciler.plan.recoverypoints import find_point
 from reconciler.policy.effective import effective_policy
 from reconciler.report import effective
@@ -101,10 +100,8 @@ def show_policy(
     Policies are read from PATHS, files or folders, or without any from the Git repository that
     Config names. No cluster is asked, unless Config keeps the repository's keys in a Secret.
     """
-    config = None
-    if config_file is not None or not paths:
-        config = wiring.load_config(config_file or Path(DEFAULT_FILE))
-    read = _read(paths) if config is None or paths else _fetch(config)
+    config = policyinput.load_config(config_file, paths)
+    read = policyinput.read_policies(paths, config)
     try:
         found = effective_policy(read.files, name, config, cluster=cluster)
     except InvalidInput as error:
@@ -116,27 +113,3 @@ def show_policy(
         click.echo(effective.render_yaml(found), nl=False)
     else:
         click.echo(effective.render_text(found), nl=False)
-
-
-def _read(paths: tuple[str, ...]) -> PolicyFiles:
-    """Files of this disk, but for a Config that lies among them."""
-    found = policyfiles.collect(paths, stdin_name="stdin.yaml")
-    files = {n: data for n, data in found.files.items() if Path(n).name != DEFAULT_FILE}
-    return PolicyFiles(
-        revision="", descends=Descends.UNKNOWN, files=files, problems=tuple(found.problems)
-    )
-
-
-def _fetch(config: Config) -> PolicyFiles:
-    """The newest revision of the repository that Config names."""
-    where = config.policy_source
-    needs_cluster = bool(where.credentials and where.credentials.secret_ref)
-    client = wiring.cluster(None) if needs_cluster else None
-    with wiring.policy_source(config, wiring.resolver(client)) as source:
-        found = source.fetch(None)
-    if not found.path_found:
-        raise UsageError(
-            f"the folder {where.path or '/'} is not in {found.revision}",
-            hint="correct policySource.path in Config",
-        )
-    return found

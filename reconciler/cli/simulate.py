@@ -11,11 +11,11 @@ from pathlib import Path
 import click
 
 from reconciler import policy
-from reconciler.cli import policyfiles, wiring
-from reconciler.model.config import DEFAULT_FILE, Config
+from reconciler.cli import policyinput, wiring
+from reconciler.model.config import DEFAULT_FILE
 from reconciler.model.cronhash import uses_hash
 from reconciler.model.durations import parse_duration
-from reconciler.model.errors import InvalidInput, Problem, UsageError, one_line
+from reconciler.model.errors import InvalidInput, UsageError, one_line
 from reconciler.model.policy import ParsedFiles
 from reconciler.plan.simulation import Simulation, simulate
 from reconciler.report import simulate as report
@@ -29,7 +29,7 @@ _MOST_DAYS = 3660
     "--config",
     "config_file",
     type=click.Path(path_type=Path),
-    help="The installation's file: names the cluster, and without PATHS the policy source.",
+    help=f"The installation's file; default {DEFAULT_FILE} where no PATHS are given.",
 )
 @click.option("--cluster", "cluster_name", help="The cluster's name, which `H` depends on.")
 @click.option(
@@ -54,7 +54,7 @@ def command(
     Each policy's runs on a time line, the longest time without one in a year (clock changes
     included) against its objectives.rpo, the load per repository and hour, and policies that start
     close to each other on one repository. Needs no cluster. PATHS are files or folders; without
-    them policies come from the policy source of --config, or else from the current folder.
+    any, policies are read from the Git repository that Config names.
 
     Exit codes: 0 done, 2 wrong usage, 4 the policies have problems (the good ones were shown).
     """
@@ -63,8 +63,15 @@ def command(
         seconds = parse_duration(within)
     except ValueError as error:
         raise UsageError(f"--within {within} {error}") from error
-    config = wiring.load_config(config_file) if config_file is not None else None
-    parsed, problems = _policies(paths, config)
+    config = policyinput.load_config(config_file, paths)
+    read = policyinput.read_policies(paths, config)
+    if paths and not read.files and not read.problems:
+        raise UsageError(
+            f"there is no *.yaml or *.yml file in {one_line(', '.join(paths))}",
+            hint="name the folder with the policies",
+        )
+    parsed = policy.parse_files(read.files, config)
+    problems = (*read.problems, *parsed.problems)
     name = cluster_name or (config.cluster.name if config is not None else "")
     _need_cluster(parsed, name)
     found = simulate(
@@ -78,26 +85,6 @@ def command(
     if problems:
         raise InvalidInput(problems)
     return 0
-
-
-def _policies(
-    paths: tuple[str, ...], config: Config | None
-) -> tuple[ParsedFiles, tuple[Problem, ...]]:
-    """The policies of the files, or of the policy source; and all problems."""
-    if config is not None and not paths:
-        with wiring.policy_source(config, wiring.resolver(None)) as source:
-            fetched = source.fetch(None)
-        parsed = policy.parse_files(fetched.files, config)
-        return parsed, (*fetched.problems, *parsed.problems)
-    found = policyfiles.collect(paths or (".",), stdin_name="stdin.yaml")
-    files = {n: data for n, data in found.files.items() if Path(n).name != DEFAULT_FILE}
-    if not files and not found.problems:
-        raise UsageError(
-            f"there is no *.yaml or *.yml file in {one_line(', '.join(paths or ('.',)))}",
-            hint="name the folder with the policies, or give --config",
-        )
-    parsed = policy.parse_files(files, config)
-    return parsed, (*found.problems, *parsed.problems)
 
 
 def _need_cluster(parsed: ParsedFiles, name: str) -> None:

@@ -1,0 +1,49 @@
+"""Policies for a command that needs no cluster: files that were named, or Config's repository."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reconciler.cli import policyfiles, wiring
+from reconciler.model.config import DEFAULT_FILE, Config
+from reconciler.model.errors import UsageError
+from reconciler.model.store import Descends, PolicyFiles
+
+
+def load_config(config_file: Path | None, paths: tuple[str, ...]) -> Config | None:
+    """The Config that was named; without files the one in the current folder; else None."""
+    if config_file is None and paths:
+        return None
+    return wiring.load_config(config_file or Path(DEFAULT_FILE))
+
+
+def read_policies(paths: tuple[str, ...], config: Config | None) -> PolicyFiles:
+    """The files that ``paths`` name, or without any the newest revision of Config's repository."""
+    return read_paths(paths) if config is None or paths else fetch(config)
+
+
+def read_paths(paths: tuple[str, ...]) -> PolicyFiles:
+    """Files of this disk, but for a Config that lies among them."""
+    found = policyfiles.collect(paths, stdin_name="stdin.yaml")
+    files = {n: data for n, data in found.files.items() if Path(n).name != DEFAULT_FILE}
+    return PolicyFiles(
+        revision="", descends=Descends.UNKNOWN, files=files, problems=tuple(found.problems)
+    )
+
+
+def fetch(config: Config) -> PolicyFiles:
+    """The newest revision of the repository that Config names.
+
+    A cluster is asked only where Config keeps the repository's keys in a Secret.
+    """
+    where = config.policy_source
+    needs_cluster = bool(where.credentials and where.credentials.secret_ref)
+    client = wiring.cluster(None) if needs_cluster else None
+    with wiring.policy_source(config, wiring.resolver(client)) as source:
+        found = source.fetch(None)
+    if not found.path_found:
+        raise UsageError(
+            f"the folder {where.path or '/'} is not in {found.revision}",
+            hint="correct policySource.path in Config",
+        )
+    return found
