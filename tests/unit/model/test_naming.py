@@ -34,3 +34,12 @@ def test_labels_make_it_ours() -> None:
     found = naming.labels("mover", policy="shop", run_id="r" * 70)
     assert found[naming.COMPONENT] == "mover"
     assert len(found[naming.RUN]) == 63
+
+
+def test_the_mark_of_a_restore_names_the_source_of_a_copy_only() -> None:
+    run_id = "shop-20261121-041703-7c1e9"
+    assert naming.restoring(run_id, namespace="shop") == run_id
+    assert naming.restoring(run_id, namespace="shop", source="shop") == run_id
+    copied = naming.restoring(run_id, namespace="shop2", source="shop")
+    assert naming.restoring_of(copied) == (run_id, "shop")
+    assert naming.restoring_of(run_id) == (run_id, "")
