@@ -37,9 +37,10 @@ def keep_lease(
 ) -> Iterator[Callable[[], None]]:
     """Renews a Lease that ``holder`` has, and frees it in the end.
 
-    Yields a check that asks the cluster and raises LeaseLost once somebody else has it: a Lease
-    that could not be renewed for a while is not trusted. After an exception of ``leave_on`` it is
-    not freed, and tells who had it last.
+    Yields a check that asks the cluster and raises LeaseLost once somebody else was seen to have
+    it. One that ran out unseen (the API server was away, or this machine slept) is taken again: who
+    had it meanwhile has given it back, and ended. After an exception of ``leave_on`` it is not
+    freed, and tells who had it last.
     """
     ended = threading.Event()
     others: list[str] = []

@@ -117,9 +117,10 @@ class _Run:
                 remove_own(self._request, self._run)
             raise
         except LeaseLost as lost:
+            # Where another pod of this very run has it, the movers are that one's.
             if not is_of_run(lost.holder, self._request.run_id):
                 remove_own(self._request, self._run)
-            raise  # they are another pod's of this very run
+            raise
         except Exception:
             # Nobody goes on with this run: its movers and their keys must not stay.
             remove_own(self._request, self._run)

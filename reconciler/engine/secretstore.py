@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.repositories import OpenRepository
 from reconciler.engine.unrecorded import Stored, stored_by_run
-from reconciler.model.errors import Incomplete
+from reconciler.model.errors import Stalled
 from reconciler.model.policy import CLUSTER_NAMESPACE
 from reconciler.model.run import SecretsRecord
 
@@ -63,7 +63,7 @@ def store_secrets(
         found = backend.backup_stream(iter(lines), host=host, path=SECRETS_PATH, tags=tags).id
         listed = {snapshot.id for snapshot in backend.snapshots(tags=tags, host=host)}
         if found not in listed:
-            raise Incomplete(
+            raise Stalled(
                 f"restic reported snapshot {found} of the Secrets and does not list it in"
                 f" {repository.ref.url}",
                 hint="look at the storage: something removes what restic writes",

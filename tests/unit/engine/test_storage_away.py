@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -219,3 +220,26 @@ def test_keys_that_cannot_be_read_for_a_moment_are_read_again() -> None:
     world = RunWorld()
     world.keyring = Away(world.storage, CLUSTER)
     assert world.run().record.outcome is Outcome.COMPLETED
+
+
+def test_i4_secrets_that_the_storage_loses_fail_the_run_at_once() -> None:
+    """Storing them again and again would lose them again and again."""
+
+    class Losing(FakeKeyring):
+        def backend(self, access: RepositoryAccess) -> ports.VolumeBackend:
+            return Lossy(access, self._storage)
+
+    class Lossy(FakeVolumeBackend):
+        def backup_stream(self, *given: Any, **more: Any) -> ResticSnapshot:
+            made = super().backup_stream(*given, **more)
+            self._opened().snapshots.remove(made)
+            return made
+
+    world = RunWorld()
+    world.run()
+    slept = world.clock.slept
+    world.keyring = Losing(world.storage, CLUSTER)
+    result = world.run(2)
+    assert result.record.outcome is Outcome.FAILED
+    assert "does not list it" in str(result.record.namespaces[0].reasons)
+    assert world.clock.slept - slept < 60
