@@ -7,6 +7,8 @@ step (`crontimes`) and the original must agree to the second.
 
 from __future__ import annotations
 
+import contextlib
+import re
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from random import Random
@@ -18,6 +20,7 @@ from reconciler.model.policy import Schedule
 from reconciler.plan.crontimes import moment_of, next_time, seconds_of
 from reconciler.plan.runtimes import runs_between, worst_gap
 from reconciler.policy.cron import MACROS, CronError, parse_cron
+from reconciler.policy.fields import check_time_zone
 from tests.rig import crontimes
 from tests.rig.crontimes import Answer, Question
 
@@ -142,6 +145,20 @@ def random_cron(random: Random) -> str:
         return parse_cron(f"{random.choice([0, 15, 30, 59])} {hours} {day} {month} {weekday}")
     except CronError:
         return ""
+
+
+def test_every_zone_that_we_take_is_taken() -> None:
+    zones = []
+    for zone in sorted(available_timezones()):
+        with contextlib.suppress(ValueError):
+            zones.append(check_time_zone(zone))
+    assert len(zones) > 500
+    questions = [Question("0 0 * * *", zone, 0, 0) for zone in zones]
+    assert not [answer.error for answer in crontimes.ask(questions) if answer.error]
+    # validateTimeZone in the API server
+    part = re.compile(r"[A-Za-z._0-9+][A-Za-z._0-9+-]{0,13}")
+    assert all(part.fullmatch(one) for zone in zones for one in zone.split("/"))
+    assert "local" not in [zone.lower() for zone in zones]
 
 
 def test_the_gap_of_spring_is_the_original_s() -> None:
