@@ -38,6 +38,7 @@ from reconciler.plan.schedulenotes import schedule_notes
 
 Raw = Mapping[str, Any]
 _OWN_ANNOTATIONS = frozenset({APPLIED, naming.DIGEST, naming.REVISION})
+_SHOWN = 8
 RETENTION_NOTE = "retention is recorded and not enforced yet"
 
 
@@ -73,7 +74,7 @@ def plan_schedules(
         changes=tuple(changes),
         problems=desired.problems,
         brakes=stops if refused else (),
-        notes=tuple(_notes(entries, config, now)),
+        notes=(*_notes(entries, config, now), *_elsewhere(left)),
         # As long as a deletion is refused the old revision is the one to descend from: else a
         # rewritten history would count as an honest one in the very next cycle.
         remember="" if refused or history.revision == history.last else history.revision,
@@ -87,6 +88,17 @@ def _notes(entries: Mapping[str, Entry], config: Config, now: datetime) -> Itera
         wanted = entries[name].wanted
         if wanted is not None:
             yield from map(str, schedule_notes(wanted.policy, config.cluster.name, now))
+
+
+def _elsewhere(left: Mapping[str, str]) -> tuple[str, ...]:
+    """What to say of policies for other clusters, by name: why not for this one."""
+    if not left:
+        return ()
+    names = sorted(left)
+    shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" * (len(names) > _SHOWN))
+    if len(names) == 1:
+        return (f"policy {shown} is not for this cluster: {left[names[0]]}",)
+    return (f"{len(names)} policies are not for this cluster: {shown}",)
 
 
 def ref_of(raw: Raw) -> ObjectRef:

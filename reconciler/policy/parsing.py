@@ -59,6 +59,9 @@ def draft_files(files: Mapping[str, bytes], config: Config | None = None) -> lis
         told += _shorten(draft.found, told)
     _refuse_duplicates(drafts)
     resolving.resolve(drafts, config)
+    told = 0
+    for draft in drafts:
+        told += _shorten(draft.found, told)
     return drafts
 
 

@@ -21,6 +21,8 @@ from reconciler.policy.nodes import Path
 from reconciler.policy.parts import ClustersPart
 from reconciler.policy.profiles import merge
 
+MAX_INHERITED = 500_000
+"""Values that profiles give policies, over all: a large one would cost as often as it is named."""
 _VOLUMES: Path = ("spec", "volumes")
 _CLUSTERS: Path = ("spec", "clusters")
 
@@ -60,6 +62,30 @@ class Referred:
         return None
 
 
+@dataclass(slots=True)
+class Profiles:
+    """Hands out profiles, as long as all together stay within `MAX_INHERITED`."""
+
+    known: Referred
+    limit: int = MAX_INHERITED
+    given: int = 0
+    """How many values policies got so far."""
+
+    def inherit(self, draft: Draft, name: str) -> None:
+        """Completes a policy with its profile; without, the policy is held or wrong."""
+        profile = self.known.find(name, draft, PROFILE)
+        if profile is None:
+            return
+        self.given += profile.yaml.count
+        if self.given > self.limit:
+            message = f"profiles give policies more than {self.limit} values in all"
+            draft.problem(PROFILE, message, f"make Profile {name} smaller")
+        elif isinstance(draft.root, nodes.Mapping) and isinstance(profile.root, nodes.Mapping):
+            draft.profile = profile
+            draft.merged = merge(draft.root, profile.root)
+            draft.judge_merged(BackupPolicyDocument)
+
+
 def _first(draft: Draft) -> str:
     problem = draft.found[0]
     return f"{problem.file}:{problem.line}"
@@ -68,7 +94,7 @@ def _first(draft: Draft) -> str:
 def resolve(drafts: Iterable[Draft], config: Config | None) -> None:
     """Gives every document its value, or says what keeps it from one."""
     drafts = list(drafts)
-    profiles = Referred.among("Profile", drafts)
+    profiles = Profiles(Referred.among("Profile", drafts))
     repositories = Referred.among("Repository", drafts)
     for draft in drafts:
         before = draft.found
@@ -92,26 +118,17 @@ def _make_value(draft: Draft) -> Value | None:
 
 
 def _resolve_policy(
-    draft: Draft, profiles: Referred, repositories: Referred, config: Config | None
+    draft: Draft, profiles: Profiles, repositories: Referred, config: Config | None
 ) -> None:
-    profile = None
-    if name := draft.text_at(PROFILE):
-        profile = profiles.find(name, draft, PROFILE)
-        if profile is not None:
-            _inherit(draft, profile)
+    name = draft.text_at(PROFILE)
+    if name:
+        profiles.inherit(draft, name)
     draft.elsewhere = _elsewhere(draft, config)
-    if name and profile is None:
+    if name and draft.profile is None:
         return  # what it would give is unknown
     draft.repository = _repository(draft, repositories)
     if config is not None and not config.shared_key_in_tenants and not draft.elsewhere:
         _refuse_shared_key(draft)
-
-
-def _inherit(draft: Draft, profile: Draft) -> None:
-    if isinstance(draft.root, nodes.Mapping) and isinstance(profile.root, nodes.Mapping):
-        draft.profile = profile
-        draft.merged = merge(draft.root, profile.root)
-        draft.judge_merged(BackupPolicyDocument)
 
 
 def _elsewhere(draft: Draft, config: Config | None) -> str:

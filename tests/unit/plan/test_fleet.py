@@ -24,6 +24,15 @@ def wanted(*documents: Document) -> Desired:
 def test_a_policy_for_another_cluster_is_not_planned() -> None:
     found = SmallCluster().plan(wanted(elsewhere(good(policy("shop")))))
     assert not [change for change in found.changes if change.policy == "shop"]
+    assert f"policy shop is not for this cluster: {WHY}" in found.notes
+
+
+def test_many_policies_for_other_clusters_are_one_note() -> None:
+    others = [elsewhere(good(policy(f"p{number:02}"))) for number in range(10)]
+    found = SmallCluster().plan(wanted(*others))
+    note = "10 policies are not for this cluster: p00, p01, p02, p03, p04, p05, p06, p07 and 2 more"
+    assert note in found.notes
+    assert not [note for note in SmallCluster().plan(wanted()).notes if "cluster" in note]
 
 
 def test_a_policy_that_chooses_other_clusters_now_loses_its_schedule() -> None:

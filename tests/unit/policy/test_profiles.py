@@ -10,8 +10,10 @@ from reconciler.model.policy import Profile, Retention, Schedule
 from reconciler.policy import parse_files
 from reconciler.policy.language import BackupPolicySpec
 from reconciler.policy.nodes import Mapping, Node, Scalar, Sequence, plain_value
+from reconciler.policy.parsing import draft_files
 from reconciler.policy.profiles import merge
 from reconciler.policy.reading import read_file
+from reconciler.policy.resolving import Profiles, Referred
 from tests.unit.policy.yamltexts import (
     CONFIG,
     GOLD,
@@ -324,3 +326,16 @@ def test_a_list_is_no_short_form_of_a_schedule() -> None:
     assert isinstance(tree("a: [b]\n").values["a"], Sequence)
     (problem,) = parse(MAIN, GOLD, f"{SMALL}  schedule: [x]\n").problems
     assert problem.message == "`schedule` must be a mapping"
+
+
+def test_a_large_profile_and_many_policies_do_not_cost_their_product() -> None:
+    small = [SMALL.replace("name: shop", f"name: shop-{number}") for number in range(4)]
+    drafts = draft_files({"a.yaml": "---\n".join([GOLD, MAIN, *small]).encode()})
+    profiles = Profiles(Referred.among("Profile", drafts), limit=2 * drafts[0].yaml.count)
+    for draft in drafts[2:]:
+        assert not draft.found
+        draft.profile = None
+        profiles.inherit(draft, "gold")
+    assert [draft.profile is not None for draft in drafts[2:]] == [True, True, False, False]
+    message = f"profiles give policies more than {profiles.limit} values in all"
+    assert [p.message for draft in drafts[4:] for p in draft.found] == [message, message]
