@@ -74,20 +74,26 @@ def plan_schedules(
         changes=tuple(changes),
         problems=desired.problems,
         brakes=stops if refused else (),
-        notes=(*_notes(entries, config, now), *_elsewhere(left)),
+        notes=(*_notes(entries, changes, config, now), *_elsewhere(left)),
         # As long as a deletion is refused the old revision is the one to descend from: else a
         # rewritten history would count as an honest one in the very next cycle.
         remember="" if refused or history.revision == history.last else history.revision,
     )
 
 
-def _notes(entries: Mapping[str, Entry], config: Config, now: datetime) -> Iterator[str]:
+def _notes(
+    entries: Mapping[str, Entry], changes: Sequence[Change], config: Config, now: datetime
+) -> Iterator[str]:
+    """Warnings of every schedule in force; what is no warning only of those that change."""
     if entries:
         yield RETENTION_NOTE
+    changing = {change.policy for change in changes if change.changes}
     for name in sorted(entries):
         wanted = entries[name].wanted
         if wanted is not None:
-            yield from map(str, schedule_notes(wanted.policy, config.cluster.name, now))
+            for note in schedule_notes(wanted.policy, config.cluster.name, now):
+                if note.warning or name in changing:
+                    yield str(note)
 
 
 def _elsewhere(left: Mapping[str, str]) -> tuple[str, ...]:

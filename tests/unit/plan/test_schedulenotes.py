@@ -67,9 +67,13 @@ def test_a_schedule_described() -> None:
 
 
 def test_the_controller_s_plan_says_it() -> None:
-    plan = SmallCluster().plan(desired(good(BERLIN), good(policy("mail", "H 4 * * *"))))
+    cluster = SmallCluster()
+    wanted = desired(good(BERLIN), good(policy("mail", "H 4 * * *")))
+    plan = cluster.plan(wanted)
     told = [note for note in plan.notes if note.startswith("policy ")]
     assert [note.split(":")[0] for note in told] == ["policy mail", *["policy shop"] * 3]
+    cluster.apply(plan)
+    assert [note for note in cluster.plan(wanted).notes if note.startswith("policy ")] == told[1:]
 
 
 def test_what_is_said_stays_the_same_all_day() -> None:
