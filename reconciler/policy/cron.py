@@ -13,9 +13,6 @@ import re
 from dataclasses import dataclass
 
 from reconciler.model import cronhash
-from reconciler.model.cronhash import uses_hash
-
-__all__ = ["MACROS", "CronError", "parse_cron", "uses_hash"]
 
 MACROS = {
     "@yearly": "0 0 1 1 *",

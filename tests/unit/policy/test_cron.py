@@ -9,7 +9,8 @@ from random import Random
 import pytest
 from cronsim import CronSim
 
-from reconciler.policy.cron import MACROS, CronError, parse_cron, uses_hash
+from reconciler.model.cronhash import uses_hash
+from reconciler.policy.cron import MACROS, CronError, parse_cron
 from tests.unit.policy.yamltexts import MAIN, SHOP, parse
 
 
