@@ -7,8 +7,10 @@ from reconciler.model.policy import API_VERSION, Kind
 from reconciler.policy.configlanguage import ConfigDocument
 from reconciler.policy.language import KINDS, BackupPolicySpec
 from reconciler.policy.parts import Part
+from reconciler.policy.runlanguage import RunDocument
 from reconciler.policy.shapes import Dialect, Schema, View, completed, describe, text_of
 
+RUN = "Run"
 DRAFT = "http://json-schema.org/draft-07/schema#"
 ALL: dict[str, type[Part]] = {**KINDS, CONFIG: ConfigDocument}
 """Kind → its language."""
@@ -38,6 +40,14 @@ def editor_schema(kind: str) -> Schema:
     return {"$schema": DRAFT, "title": kind, "description": text_of(document)} | found
 
 
+def record_schema() -> Schema:
+    """The schema of ``_run.yaml``."""
+    found = describe(RunDocument, View(dialect=Dialect.RECORD))
+    found["properties"]["apiVersion"] = {"const": API_VERSION}
+    found["properties"]["kind"] = {"const": RUN}
+    return {"$schema": DRAFT, "title": RUN, "description": text_of(RunDocument)} | found
+
+
 def mixed_schema() -> Schema:
     """The schema of a policy file with documents of any kind."""
     return {
@@ -61,5 +71,6 @@ def editor_schemas() -> dict[str, Schema]:
     """File name → schema."""
     return {
         **{file_name(kind): editor_schema(kind) for kind in ALL},
+        file_name(RUN): record_schema(),
         f"policies.{VERSION}.json": mixed_schema(),
     }
