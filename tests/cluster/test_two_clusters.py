@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -17,7 +20,7 @@ from reconciler.model.volumes import MoveKind
 from tests.rig.cluster import providers, session
 from tests.rig.cluster.errors import RigError
 from tests.rig.cluster.images import BUSYBOX
-from tests.rig.stage import Stage, faults
+from tests.rig.stage import Stage, breaking, faults
 from tests.rig.stage.runs import BRANCH, Run, run_again
 from tests.rig.stage.stage import CAPTURES
 
@@ -164,6 +167,68 @@ def test_a_node_is_drained_while_its_volume_is_copied(second: Stage) -> None:
     far = [found for found in faults.snapshots(second, "shop", started.run_id)
            if found["paths"] == ["/data/far"]]  # fmt: skip
     assert after.volumes()["far"].snapshot in {found["id"] for found in far}
+
+
+def test_a_node_goes_with_the_run_and_a_mover_on_it_and_comes_back(second: Stage) -> None:
+    started, lost = start_far(second)
+    run_id = started.run_id
+    mover = naming.mover_name(run_id, "shop", "far", MoveKind.BACKUP.value)
+    with ExitStack() as away:
+        with faults.s3_frozen(second):
+            second.wait("the mover copies", lambda: running(second, mover), seconds=300)
+            copying = pods_of(second, mover)
+            away.enter_context(breaking.node_cut(second, FAR))
+        second.kubectl("delete", "node", FAR)
+        # Kubernetes waits 40 to 60 s for a deleted node, then deletes its pods.
+        second.wait("a successor", lambda: lost not in names(started.pods()), seconds=300)
+        waits = started.wait_for("mover waits")
+        assert waits["claim"] == "far"
+        assert "Unschedulable: 0/1 nodes are available" in str(waits["why"])
+        assert breaking.processes_of(lost), "it can't be told, and goes on"
+        with faults.s3_frozen(second):
+            away.close()
+            for pod in (lost, *copying):
+                is_gone = partial(lacks_processes, pod)
+                second.wait(f"{pod} has ended, truly", is_gone, seconds=300)
+    ended = started.finish()
+    assert (ended.code, started.run_id) == (0, run_id), ended.said
+    (taken,) = started.events("taking over the lease of a dead run")
+    assert taken["holder"] == f"{run_id}/{lost}"
+    after = Run(second)
+    assert (after.record.name, after.record.outcome) == (run_id, Outcome.COMPLETED)
+    assert after.recorded().count(run_id) == 1
+    stored = faults.snapshots(second, "shop", run_id)
+    assert sorted(found["paths"][0] for found in stored) == ["/data/far", "/data/near"]
+    assert {v.snapshot for v in after.volumes().values()} == {found["id"] for found in stored}
+
+
+def start_far(stage: Stage) -> tuple[faults.Started, str]:
+    """A run whose pod is on the far node, as soon as it captures; and that pod's name."""
+    stage.kubectl("cordon", "node-1")
+    try:
+        started = faults.start_run(stage)
+        started.wait_for("capturing")
+    finally:
+        stage.kubectl("uncordon", "node-1")
+    (pod,) = started.pods()
+    assert pod["spec"]["nodeName"] == FAR
+    return started, str(pod["metadata"]["name"])
+
+
+def names(pods: list[dict[str, Any]]) -> list[str]:
+    """Of some pods."""
+    return [str(pod["metadata"]["name"]) for pod in pods]
+
+
+def lacks_processes(pod: str) -> bool:
+    """Whether nothing of a pod is left on this machine, whatever its cluster knows of it."""
+    return not breaking.processes_of(pod)
+
+
+def pods_of(stage: Stage, job: str) -> list[str]:
+    """The pods of a mover's Job."""
+    selector = f"batch.kubernetes.io/job-name={job}"
+    return names(stage.objects("-n", "shop", "pods", "-l", selector))
 
 
 def running(stage: Stage, job: str) -> bool:

@@ -1,4 +1,4 @@
-"""Parts of a stage's own cluster broken on purpose: the API server, a network, a disk.
+"""Parts of a stage's own cluster broken on purpose: the API server, a network, a disk, a node.
 
 Each is whole again at the end of its block. What a run says meanwhile is read from the node's disk:
 the API server that would tell may be the part that is away.
@@ -9,14 +9,15 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.rig.cluster import shell
+from tests.rig.cluster import network, shell
 from tests.rig.cluster.api import wait_until
 from tests.rig.cluster.errors import RigError
 from tests.rig.cluster.instance import Instance
 from tests.rig.cluster.lifecycle import READY_SECONDS, api_of
+from tests.rig.cluster.machine import Machine
 from tests.rig.cluster.processes import Process, processes_with
 from tests.rig.cluster.providers import Built
 from tests.rig.stage.stage import Stage
@@ -55,22 +56,53 @@ def api_away(stage: Stage) -> Iterator[None]:
     """The API server is down for the block, killed as by a power cut."""
     known = instance_of(stage)
     machine, api = known.control, api_of(known)
-    spec = json.loads((machine.state / "services" / f"{_APISERVER}.json").read_text())
-    machine.stop(_APISERVER)
+    start_again = _stop(machine, _APISERVER)
     try:
         stage.wait("the API server is down", lambda: not api.ready(), seconds=20)
         yield
     finally:
-        machine.start(_APISERVER, spec["argv"], env=spec["env"])
+        start_again()
         wait_until(api.ready, "apiserver ready", READY_SECONDS, lambda: machine.log(_APISERVER))
+
+
+def _stop(machine: Machine, service: str) -> Callable[[], None]:
+    """Kills a service; returns what starts it again, as it was started."""
+    spec = json.loads((machine.state / "services" / f"{service}.json").read_text())
+    machine.stop(service)
+    return lambda: machine.start(service, spec["argv"], env=spec["env"])
+
+
+@contextlib.contextmanager
+def node_cut(stage: Stage, node: str) -> Iterator[None]:
+    """A node's cable is pulled, its kubelet and containerd are dead; what its pods do goes on."""
+    known = instance_of(stage)
+    cable = network.port(known.network, node)
+    network.batch(f"link set dev {cable} down")
+    starting = [_stop(_machine(known, node), name) for name in ("containerd", "kubelet")]
+    try:
+        yield
+    finally:
+        network.batch(f"link set dev {cable} up")
+        for start_again in starting:
+            start_again()
+
+
+def _machine(known: Instance, node: str) -> Machine:
+    return next(member.machine for member in known.members() if member.name == node)
+
+
+def processes_of(pod: str) -> list[Process]:
+    """Those of a pod on this machine, whatever its cluster knows of it; itself the first."""
+    found = processes_with("HOSTNAME", pod)
+    return sorted(found, key=lambda process: (process.started, process.pid))
 
 
 def process_of(pod: str) -> Process:
     """The first process of a pod on this machine."""
-    found = processes_with("HOSTNAME", pod)
+    found = processes_of(pod)
     if not found:
         raise RigError(f"no process of pod {pod} on this machine")
-    return min(found, key=lambda process: (process.started, process.pid))
+    return found[0]
 
 
 @contextlib.contextmanager
@@ -78,7 +110,7 @@ def network_cut(stage: Stage, pod: str, node: str = "node-1") -> Iterator[None]:
     """The pod's cable is pulled: what it sends is lost, and nobody tells it so."""
     inside = ["nsenter", "--target", str(process_of(pod).pid), "--net", "--"]
     (link,) = json.loads(shell.run([*inside, "ip", "-json", "link", "show", "dev", "eth0"]))
-    machine = next(n.machine for n in instance_of(stage).members() if n.name == node)
+    machine = _machine(instance_of(stage), node)
     links = json.loads(machine.enter(["ip", "-json", "link", "show"]))
     name = next(one["ifname"] for one in links if one["ifindex"] == link["link_index"])
     machine.enter(["ip", "link", "set", "dev", name, "down"])
