@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from reconciler.model import cronhash
 from reconciler.model.config import Config
 from reconciler.model.effective import EffectivePolicy, Origin
 from reconciler.model.errors import InvalidInput, UsageError
@@ -119,6 +120,20 @@ def test_the_compiled_schedule_is_shown_where_it_is_another() -> None:
     assert found.cron == "0 0 * * 0"
     assert "note: its schedule is 0 0 * * 0\n" in report.render_text(found)
     assert "note: its schedule" not in report.render_text(show())
+
+
+def test_a_hash_is_worked_out_for_a_cluster_and_only_then() -> None:
+    files = FILES | {"team/shop.yaml": SMALL.replace("47 1 * * *", "H H(1-4) * * *").encode()}
+    without = show(files)
+    assert without.cron == ""
+    note = "note: H stands for another time in each cluster: name one with --cluster"
+    assert note in report.render_text(without).splitlines()
+    found = show(files, cluster="prod-eu")
+    assert found.cron == cronhash.compile_cron("H H(1-4) * * *", cluster="prod-eu", policy="shop")
+    lines = report.render_text(found).splitlines()
+    assert f"note: its schedule in cluster prod-eu is {found.cron}" in lines
+    named = show(files, config(f"{CONFIG}sharedKeyInTenants: true\n"))
+    assert named.cron == found.cron
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from reconciler.model.policy import Profile, Retention, Schedule
 from reconciler.policy import parse_files
@@ -339,3 +341,55 @@ def test_a_large_profile_and_many_policies_do_not_cost_their_product() -> None:
     assert [draft.profile is not None for draft in drafts[2:]] == [True, True, False, False]
     message = f"profiles give policies more than {profiles.limit} values in all"
     assert [p.message for draft in drafts[4:] for p in draft.found] == [message, message]
+
+
+FIELDS = {
+    "schedule.cron": ('"1 1 * * *"', '"2 2 * * *"'),
+    "schedule.timeZone": ("Europe/Berlin", "Asia/Tokyo"),
+    "objectives.rpo": ("26h", "2d"),
+    "selector.namespaces.names": ("[a]", "[b, c]"),
+    "selector.namespaces.exclude": ("[d]", '["e-*"]'),
+    "volumes.copyMethod": ("Direct", "Skip"),
+    "volumes.concurrency": ("1", "2"),
+    "retention": ("{keepDaily: 1}", "{keepLast: 2, keepYearly: 3}"),
+    "suspend": ("true", "false"),
+}
+"""Field → two values of it."""
+NEEDED = {"schedule.cron", "selector.namespaces.names", "volumes.copyMethod", "retention"}
+WHO = st.sampled_from(["nobody", "policy", "profile", "both"])
+
+
+def nested(given: dict[str, str]) -> str:
+    """Dotted fields as a flow mapping."""
+    below: dict[str, dict[str, str]] = {}
+    for path, value in given.items():
+        head, _, rest = path.partition(".")
+        below.setdefault(head, {})[rest] = value
+    inner = (f"{head}: {rest.get('') or nested(rest)}" for head, rest in below.items())
+    return f"{{{', '.join(inner)}}}"
+
+
+@settings(max_examples=25, derandomize=True)
+@given(st.fixed_dictionaries(dict.fromkeys(FIELDS, WHO)), st.booleans())
+def test_each_field_is_the_policys_or_else_the_profiles(who: dict[str, str], late: bool) -> None:
+    who |= {name: "profile" for name in NEEDED if who[name] == "nobody"}
+    mine = {n: FIELDS[n][0] for n in FIELDS if who[n] in {"policy", "both"}}
+    theirs = {n: FIELDS[n][1] for n in FIELDS if who[n] in {"profile", "both"}}
+    head = f"{HEAD}metadata: {{name: x}}\nkind: "
+    profile = f"{head}Profile\nspec: {nested(theirs)}\n"
+    policy = f"{head}BackupPolicy\nspec: {nested({'profile': 'x'} | mine)}\n"
+    whole = f"{head}BackupPolicy\nspec: {nested(theirs | mine)}\n"
+    order = [policy, MAIN, profile] if late else [profile, policy, MAIN]
+    assert parse(*order).policies == parse(MAIN, whole).policies
+    assert len(parse(*order).policies) == 1
+
+
+def test_the_order_of_files_and_other_policies_change_nothing() -> None:
+    other = SHOP.replace("name: shop", "name: other")
+    texts = [MAIN, GOLD, SMALL, f"{other}---\n{HEAD}kind: x\n"]
+    expected = parse(MAIN, GOLD, SMALL).policies[0]
+    for order in itertools.permutations(range(len(texts))):
+        files = {f"{place}.yaml": texts[number].encode() for place, number in enumerate(order)}
+        found = parse_files(files).document("BackupPolicy", "shop")
+        assert found is not None
+        assert found.value == expected
