@@ -201,3 +201,25 @@ def test_i11_a_run_is_killed_for_good_and_the_next_one_cleans_up(
     assert len(kept) == ALL - 1
     assert all(f"shop/{found['id'][:8]}" in told for found in kept)
     assert run_again(gated_stage).record.warnings == (), "said once"
+
+
+def test_a_run_whose_job_is_deleted_takes_its_movers_away(
+    gated_stage: Stage, servers: Servers, before: Run
+) -> None:
+    """It is told to end, and sees that no other pod can go on with it."""
+    with servers.gate.held("restic", "backup", pod=MOVER):
+        started = faults.start_run(gated_stage)
+        gated_stage.wait(
+            "its other movers are done", lambda: servers.copied() == ALL - 1, seconds=400
+        )
+        stopped = started.run_id
+        gated_stage.kubectl("-n", NAMESPACE, "delete", "job", started.job, "--wait=false")
+        gated_stage.wait(
+            "its movers and their keys are gone", lambda: not faults.leftovers(gated_stage)
+        )
+        gated_stage.wait("its pod is gone", lambda: not started.pods())
+    after = run_again(gated_stage)
+    assert_whole(gated_stage, after, after.record.name)
+    assert after.history()[1] == before.commit
+    (told,) = after.record.warnings
+    assert told.startswith(f"run {stopped} is not on the branch")
