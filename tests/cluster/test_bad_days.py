@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from reconciler.model.run import Outcome
-from tests.cluster.test_faults import assert_whole
+from tests.cluster.test_faults import assert_whole, latest
 from tests.rig.gate import Gate
 from tests.rig.stage import Stage, breaking, faults, shop
 from tests.rig.stage.runs import Run, run_again
@@ -167,3 +167,38 @@ def test_a_job_of_an_old_template_whose_config_map_is_gone(gated_stage: Stage, b
     assert "this Job is of a version of policy shop whose ConfigMap was removed" in ended.said
     assert len(started.pods()) == 1, "trying again could not help"
     assert Run(gated_stage).commit == before.commit
+
+
+def test_backstays_own_namespace_is_deleted_while_a_run_is_at_work(
+    gated_stage: Stage, gate: Gate, before: Run
+) -> None:
+    gate.forget()
+    others = len(PLACES) - 1
+    with gate.held("restic", "backup", pod=MOVER):
+        started = faults.start_run(gated_stage)
+        run_id = started.run_id
+        done = "its other movers are done"
+        gated_stage.wait(done, lambda: copied(gate) == others, seconds=LONG)
+        gated_stage.kubectl("delete", "namespace", NAMESPACE, "--timeout=300s")
+        left = {name.partition("/")[0] for name in faults.leftovers(gated_stage)}
+        assert left == {"Job", "Pod", "Secret"}
+        assert before.record.name in latest(gated_stage), "nobody needs it to restore"
+
+        gated_stage.install()
+        gated_stage.wait("its CronJob is back", lambda: digest(gated_stage), seconds=LONG)
+        again = faults.start_run(gated_stage)
+        removed = again.wait_for("mover of a dead run removed", len(PLACES))
+        assert removed["run"] == run_id
+    assert again.finish().code == 0
+    after = Run(gated_stage)
+    assert_whole(gated_stage, after, again.run_id)
+    (told,) = after.record.warnings
+    assert told.startswith(f"run {run_id} is not on the branch: it died before it could record")
+    kept = faults.snapshots(gated_stage, "shop", run_id)
+    assert len(kept) == others
+    assert all(f"shop/{found['id'][:8]}" in told for found in kept)
+
+
+def copied(gate: Gate) -> int:
+    """How many movers' restics have stored their volume, since `Gate.forget`."""
+    return sum(call.code == 0 for call in gate.calls("restic", "backup", pod=MOVER))
