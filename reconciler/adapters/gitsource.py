@@ -10,7 +10,7 @@ whether something may be deleted, is asked by `gitancestry`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -40,6 +40,8 @@ class Limits:
     """Address space of one git process."""
     entries: int = 100_000
     """Names below the folder, of any kind."""
+    listing: int = 32 << 20
+    """Bytes of those names: a few kilobytes of trees can stand for very many long ones."""
     files: int = 10_000
     file_size: int = 256 << 10
     total_size: int = 64 << 20
@@ -158,15 +160,18 @@ class GitPolicySource:
 
     def _read_files(self, sha: str) -> PolicyFiles:
         entries = self._list(sha)
-        problems = [_unread(entry) for entry in entries if entry.mode in {_SYMLINK, _SUBMODULE}]
-        wanted = [
-            entry
-            for entry in entries
-            if entry.mode not in {_SYMLINK, _SUBMODULE} and entry.path.endswith(_SUFFIXES)
-        ]
+        problems, wanted = list[Problem](), dict[str, _Entry]()
+        for entry in entries:
+            if self._is_hidden(entry.path):
+                continue
+            reason = _why_unread(entry, known=wanted)
+            if reason:
+                problems.append(_unread(entry, *reason))
+            elif entry.path.endswith(_SUFFIXES):
+                wanted[entry.path] = entry
         # The folder itself, in place of what is in it: it is a file or a link.
         found = not self._path or any(entry.path != self._path for entry in entries)
-        files, too_large = self._read_blobs(wanted) if found else ({}, [])
+        files, too_large = self._read_blobs([*wanted.values()]) if found else ({}, [])
         return PolicyFiles(
             revision=render_revision(self._name, sha),
             descends=Descends.UNKNOWN,
@@ -175,18 +180,25 @@ class GitPolicySource:
             path_found=found,
         )
 
+    def _is_hidden(self, path: str) -> bool:
+        """Whether it lies in a hidden folder, or is hidden, below the folder with the policies."""
+        below = path.removeprefix(self._path).split("/")
+        return any(step.startswith(".") and step not in {".", ".."} for step in below)
+
     def _list(self, sha: str) -> list[_Entry]:
         """Everything below the folder, in Git's order; a tree that unfolds too far is refused."""
         where = (self._path,) if self._path else ()
-        entries, pending = list[_Entry](), b""
+        entries, pending, size = list[_Entry](), b"", 0
         with self._git.start("ls-tree", "-r", "-z", "--full-tree", sha, "--", *where) as child:
             while chunk := child.stdout.read(_CHUNK):
                 *lines, pending = (pending + chunk).split(b"\0")
                 entries += [_parse_entry(line) for line in lines]
-                if len(entries) > self._limits.entries:
+                size += len(chunk)
+                if len(entries) > self._limits.entries or size > self._limits.listing:
                     raise Refused(
                         f"{self._git.shown} at {self._name} has more than {self._limits.entries}"
-                        f" entries in {self._path or 'its root'}",
+                        f" entries, or {self._limits.listing >> 20} MiB of names,"
+                        f" in {self._path or 'its root'}",
                         hint="give `path` in Config a folder that holds policies only",
                     )
             done = child.wait()
@@ -272,15 +284,22 @@ def _next_blob(answer: IO[bytes], entry: _Entry, largest: int) -> bytes | None:
     return data if size <= largest else None
 
 
-def _unread(entry: _Entry) -> Problem:
-    kind = "a symbolic link" if entry.mode == _SYMLINK else "a submodule"
-    return Problem(
-        file=entry.path,
-        line=1,
-        column=1,
-        message=f"{kind} is not followed",
-        hint="put the file itself there",
-    )
+def _why_unread(entry: _Entry, known: Container[str]) -> tuple[str, str] | None:
+    """Message and hint for what is not read, whatever is in it."""
+    here = "put the file itself there"
+    if entry.mode == _SYMLINK:
+        return "a symbolic link is not followed", here
+    if entry.mode == _SUBMODULE:
+        return "a submodule is not followed", here
+    if {".", "..", ""} & set(entry.path.split("/")):
+        return "a name with . or .. as a folder is not read", "rename it"
+    if entry.path in known:
+        return "this name stands more than once", "remove one of them"
+    return None
+
+
+def _unread(entry: _Entry, message: str, hint: str) -> Problem:
+    return Problem(file=entry.path, line=1, column=1, message=message, hint=hint)
 
 
 def _too_large(entry: _Entry, largest: int) -> Problem:

@@ -10,6 +10,9 @@ from reconciler.policy import schema
 from reconciler.policy.layout import Mapping, Scalar, Sequence, Value
 from reconciler.policy.parts import Part
 
+_HEAD = ("profile", "clusters", "renamedFrom")
+"""What a policy is about as a whole; the other fields stand in the order of their definition."""
+
 
 class Kept(Exception):
     """This can't be moved; the document stays as it is."""
@@ -28,6 +31,7 @@ class Form:
         if self.part is None or self.marks:
             return list(range(len(found)))
         known = [str(info.alias) for info in self.part.model_fields.values()]
+        known.sort(key=lambda name: _HEAD.index(name) if name in _HEAD else len(_HEAD))
         ranks = [known.index(name) if name in known else len(known) for name in found]
         return sorted(range(len(found)), key=lambda number: ranks[number])
 

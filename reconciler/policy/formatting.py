@@ -73,9 +73,9 @@ def _format_part(part: _Part) -> list[str]:
     beside = part.marker[3:].strip()
     if beside and not beside.startswith("#"):
         return [part.marker, *part.lines]  # the document begins in the marker's line
-    root = layout.read_layout(part.lines)
-    if root is None:
+    if not nodes.has_content("\n".join(part.lines)):
         return head + [line.rstrip() for line in _without_blank_ends(part.lines)]
+    root = layout.read_layout(part.lines)
     form = _form(root)
     if form is None or not isinstance(root, layout.Mapping):
         return [part.marker, *part.lines] if part.marker else part.lines
@@ -85,7 +85,7 @@ def _format_part(part: _Part) -> list[str]:
         return [part.marker, *part.lines] if part.marker else part.lines
 
 
-def _form(root: layout.Value) -> Form | None:
+def _form(root: layout.Value | None) -> Form | None:
     """What the language says of a document; None if it is none of ours."""
     if not isinstance(root, layout.Mapping) or root.flow:
         return None

@@ -89,7 +89,7 @@ def is_marker(line: str) -> bool:
 
 
 def split_documents(text: str) -> Iterator[Chunk]:
-    """The documents of a text; pieces of blanks and comments are left out.
+    """The documents of a text; pieces of nothing but blanks and harmless comments are left out.
 
     YAML 1.2.2 chapter 9.1.2: ``---`` and ``...`` at the start of a line always separate.
     """
@@ -97,17 +97,20 @@ def split_documents(text: str) -> Iterator[Chunk]:
     # not splitlines(), which takes more characters for line ends than YAML and editors do
     for number, line in enumerate(re.findall(r"[^\n]*\n|[^\n]+", text)):
         if _MARKER.match(line):
-            if _has_content(text[start:position]):
+            if has_content(text[start:position]):
                 yield Chunk(text[start:position], before)
             ended = line.startswith("...")
             start = position + (len(line) if ended else 0)
             before = number + (1 if ended else 0)
         position += len(line)
-    if _has_content(text[start:]):
+    if has_content(text[start:]):
         yield Chunk(text[start:], before)
 
 
-def _has_content(piece: str) -> bool:
+def has_content(piece: str) -> bool:
+    """Whether there is more than blanks and comments; what may not stand in them counts."""
+    if texts.FORBIDDEN.search(piece):
+        return True
     for number, line in enumerate(piece.split("\n")):
         rest = line[3:] if number == 0 and _MARKER.match(line) else line
         if rest.strip() and not rest.lstrip().startswith("#"):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from reconciler.model import capabilities
 from reconciler.model.capabilities import Support
@@ -23,12 +24,22 @@ from reconciler.policy.nodes import YamlDocument
 from reconciler.policy.parts import Part
 from reconciler.policy.reading import read_file
 
+
 MAX_DOCUMENTS = 20_000
 MAX_BYTES = 16 << 20
 MAX_VALUES = 500_000
-"""Over all files; the file that goes over one of them is the last that is read."""
 MAX_PROBLEMS = 10_000
-"""Over all files; beyond, each broken document tells its first problem only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """What all files together may cost; the file that goes over one is the last that is read."""
+
+    documents: int = MAX_DOCUMENTS
+    size: int = MAX_BYTES
+    values: int = MAX_VALUES
+    problems: int = MAX_PROBLEMS
+    """Beyond, each broken document tells its first problem only."""
 
 
 def is_policy_file(path: str) -> bool:
@@ -37,52 +48,57 @@ def is_policy_file(path: str) -> bool:
     return name.endswith((".yaml", ".yml")) and not name.startswith(".")
 
 
-def parse_files(files: Mapping[str, bytes], config: Config | None = None) -> ParsedFiles:
+def parse_files(
+    files: Mapping[str, bytes], config: Config | None = None, *, caps: Caps | None = None
+) -> ParsedFiles:
     """All documents of the policy files, by file name and place in it, and all problems.
 
     Files that `is_policy_file` does not name are left out. With ``config``, what it must allow
     is checked too. Never raises.
     """
-    drafts = draft_files(files, config)
+    drafts = draft_files(files, config, caps=caps)
     return ParsedFiles(
         documents=tuple(draft.close() for draft in drafts),
         problems=tuple(problem for draft in drafts for problem in draft.found),
     )
 
 
-def draft_files(files: Mapping[str, bytes], config: Config | None = None) -> list[Draft]:
+def draft_files(
+    files: Mapping[str, bytes], config: Config | None = None, *, caps: Caps | None = None
+) -> list[Draft]:
     """All documents with their trees, which know where each value comes from. Never raises."""
-    drafts = _read_all(files)
+    caps = caps or Caps()
+    drafts = _read_all(files, caps)
     told = 0
     for draft in drafts:
         _check(draft)
-        told += _shorten(draft.found, told)
+        told += _shorten(draft.found, told, caps)
     _refuse_duplicates(drafts)
     resolving.resolve(drafts, config)
     told = 0
     for draft in drafts:
-        told += _shorten(draft.found, told)
+        told += _shorten(draft.found, told, caps)
     return drafts
 
 
-def _read_all(files: Mapping[str, bytes]) -> list[Draft]:
+def _read_all(files: Mapping[str, bytes], caps: Caps) -> list[Draft]:
     drafts: list[Draft] = []
     size = values = told = 0
     for file in sorted(filter(is_policy_file, files)):
-        if len(drafts) > MAX_DOCUMENTS or size > MAX_BYTES or values > MAX_VALUES:
-            drafts.append(_too_many(file))
+        if len(drafts) > caps.documents or size > caps.size or values > caps.values:
+            drafts.append(_too_many(file, caps))
             break
         size += len(files[file])
         for document in _read_named(file, files[file]):
             values += document.count
-            told += _shorten(document.problems, told)
+            told += _shorten(document.problems, told, caps)
             drafts.append(Draft(one_line(file), document))
     return drafts
 
 
-def _shorten(found: list[Problem], told: int) -> int:
+def _shorten(found: list[Problem], told: int, caps: Caps) -> int:
     """Cuts a document's problems where very many were told before; how many are left."""
-    if told >= MAX_PROBLEMS:
+    if told >= caps.problems:
         del found[1:]
     return len(found)
 
@@ -96,9 +112,9 @@ def _read_named(file: str, data: bytes) -> list[YamlDocument]:
     return [YamlDocument(0, 1, problems=[problem])]
 
 
-def _too_many(file: str) -> Draft:
+def _too_many(file: str, caps: Caps) -> Draft:
     message = (
-        f"more than {MAX_DOCUMENTS} documents, {MAX_VALUES} values or {MAX_BYTES >> 20} MiB;"
+        f"more than {caps.documents} documents, {caps.values} values or {caps.size >> 20} MiB;"
         " this file and those after it were not read"
     )
     problem = Problem(file=file, line=1, column=1, message=message, hint="remove what is no policy")

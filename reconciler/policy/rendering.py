@@ -82,8 +82,7 @@ def _parts(line: str, column: int) -> tuple[str, str, str]:
     """What stands before the place, the word at it, and what follows, as far as it may be shown."""
     column = min(column, len(line))
     start = max(0, column - _CONTEXT)
-    shown = text.mask(line[start : column + 2 * _CONTEXT])
-    shown = "".join(" " if character == "\t" else text.clip(character) for character in shown)
+    shown = text.visible(text.mask(line[start : column + 2 * _CONTEXT]).replace("\t", " "))
     column -= start
     found = _WORD.match(shown, column)
     end = found.end() if found else column + 1

@@ -25,6 +25,8 @@ MAX_INHERITED = 500_000
 """Values that profiles give policies, over all: a large one would cost as often as it is named."""
 _VOLUMES: Path = ("spec", "volumes")
 _CLUSTERS: Path = ("spec", "clusters")
+_FEW = 100
+"""Among so many names the nearest is looked for: each policy may name one that does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class Referred:
             draft.held = f"its {self.kind} may be in {where}, which has a problem"
             return None
         what = f"{self.kind} `{name}` does not exist" if name else f"there is no {self.kind}"
-        near = problems.did_you_mean(name, sorted(self.by_name)) if name and self.by_name else ""
+        known = sorted(self.by_name) if name and len(self.by_name) <= _FEW else []
+        near = problems.did_you_mean(name, known) if known else ""
         draft.problem(path, what, near or f"add a document of kind {self.kind}")
         return None
 

@@ -50,12 +50,17 @@ def mask(text: str) -> str:
     return _USER_INFO.sub(lambda found: "*" * (len(found.group()) - 1) + "@", text)
 
 
+def visible(text: str) -> str:
+    """The text with every character that is not printable as a ``�``; as long as before."""
+    shown = FORBIDDEN.sub("�", text)
+    if shown.isprintable():
+        return shown
+    return "".join(character if character.isprintable() else "�" for character in shown)
+
+
 def clip(text: str, limit: int = 60) -> str:
     """A user's text for a message: one line, no control characters, not longer than ``limit``."""
-    shown = "".join(
-        character if character.isprintable() and not FORBIDDEN.match(character) else "�"
-        for character in text[: limit + 1]
-    )
+    shown = visible(text[: limit + 1])
     return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
