@@ -84,7 +84,15 @@ def _valid(facts: Facts) -> Iterator[Finding]:
             hint="backstay plan lists them all",
         )
     names = [found.name for found in facts.desired.parsed.policies]
-    if facts.policy and facts.policy not in names:
+    elsewhere = {one.name: one.elsewhere for one in facts.desired.parsed.documents if one.elsewhere}
+    if facts.policy in elsewhere:
+        yield Finding(
+            id="policies/valid",
+            level=Level.INFO,
+            where=f"policy {facts.policy}",
+            message=f"is not for this cluster: {elsewhere[facts.policy]}",
+        )
+    elif facts.policy and facts.policy not in names:
         yield Finding(
             id="policies/valid",
             level=Level.PROBLEM,
@@ -96,7 +104,8 @@ def _valid(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             id="policies/valid",
             level=Level.WARNING,
-            message=f"{facts.files.revision} holds no good policy: nothing is backed up",
+            message=f"{facts.files.revision} holds no good policy for this cluster: nothing is"
+            " backed up",
             hint="docs/policies.md shows the smallest one",
         )
     elif not problems:

@@ -220,3 +220,18 @@ def test_a_claim_that_a_restore_fills_is_told_once(world: DoctorWorld) -> None:
     assert "a restore of" in said.message
     world.cluster.acquire_lease(SYSTEM, "backstay-restore", "laptop/1", seconds=60)
     assert world.wrong() == []
+
+
+def test_a_policy_for_another_cluster_is_told_as_such(world: DoctorWorld) -> None:
+    other = _POLICY.replace(b"name: shop", b"name: other")
+    other = other.replace(b"  schedule", b"  clusters: {names: [prod-us]}\n  schedule")
+    world.push_policies(POLICY_FILE + b"---\n" + other)
+    world.apply()
+    assert world.wrong() == []
+    valid = [one for one in world.doctor(policy="other").findings if one.id == "policies/valid"]
+    assert [one.level for one in valid] == [Level.INFO, Level.OK]
+    assert valid[0].where == "policy other"
+    assert "is not for this cluster: it is for clusters named prod-us" in valid[0].message
+    world.push_policies(_REPOSITORY + b"---\n" + other)
+    (none,) = (one for one in world.wrong() if one.id == "policies/valid")
+    assert "holds no good policy for this cluster" in none.message
