@@ -11,7 +11,7 @@ from reconciler.model.errors import BackstayError
 
 DURATION = 60
 """Seconds until a Lease that nobody renews is free again."""
-_RENEW_EVERY = 15.0
+RENEW_EVERY = 15.0
 
 
 class LeaseLost(BackstayError):
@@ -34,13 +34,16 @@ def keep_lease(
     holder: str,
     lost_hint: str,
     leave_on: tuple[type[BaseException], ...] = (),
+    on_lost: Callable[[], object] = lambda: None,
+    every: float = RENEW_EVERY,
 ) -> Iterator[Callable[[], None]]:
     """Renews a Lease that ``holder`` has, and frees it in the end.
 
     Yields a check that asks the cluster and raises LeaseLost once somebody else was seen to have
     it. One that ran out unseen (the API server was away, or this machine slept) is taken again: who
-    had it meanwhile has given it back, and ended. After an exception of ``leave_on`` it is not
-    freed, and tells who had it last.
+    had it meanwhile has given it back, and ended. ``on_lost`` is called at the first sight of
+    another holder, by whichever thread. After an exception of ``leave_on`` it is not freed, and
+    tells who had it last. It is renewed ``every`` so many seconds.
     """
     ended = threading.Event()
     others: list[str] = []
@@ -50,10 +53,11 @@ def keep_lease(
             now = writer.acquire_lease(namespace, name, holder, seconds=DURATION)
             if now != holder:
                 others.append(now)
+                on_lost()
         return not others
 
     def renew() -> None:
-        while not ended.wait(_RENEW_EVERY):
+        while not ended.wait(every):
             try:
                 if not is_ours():
                     return

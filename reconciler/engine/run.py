@@ -254,8 +254,18 @@ class _Run:
             concurrency=self._request.compiled.policy.volumes.concurrency,
             deadline=self._request.deadline,
             begun={(left.namespace, left.claim) for left in self._traces.own},
-            stopped=lambda: abandoned.is_set() or self._stopped(),
+            # Without its Lease a run would begin again what the other one takes away.
+            stopped=lambda: abandoned.is_set() or self._stopped() or self._lease.lost(),
         )
+
+    def _moved(self, moves: Future[volumes.Moves]) -> volumes.Moves:
+        """Raises LeaseLost where that is what has stopped the movers."""
+        try:
+            return moves.result()
+        except Interrupted:
+            if self._lease.lost():
+                self._lease.check()
+            raise
 
     def _capture(
         self,
@@ -282,7 +292,7 @@ class _Run:
                 lambda: secretstore.store_secrets(request, run, cluster, captured.secrets),
             )
             proven = proving.prove_volumes(
-                request, run, plan, opened, moves.result(), stopped=self._stopped
+                request, run, plan, opened, self._moved(moves), stopped=self._stopped
             )
             lost = self._tell_unrecorded(
                 merge((secrets.by_run, proven.by_run)), (*secrets.unasked, *proven.unasked)

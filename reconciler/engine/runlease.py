@@ -7,12 +7,13 @@ its Lease pushes nothing.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from reconciler.engine.context import RunPorts, RunRequest
-from reconciler.engine.leases import DURATION, keep_lease
+from reconciler.engine.leases import DURATION, RENEW_EVERY, keep_lease
 from reconciler.engine.patience import Patience, insist
 from reconciler.model import kinds
 from reconciler.model.errors import BackstayError, Interrupted, Waiting
@@ -37,6 +38,8 @@ class HeldLease:
     check: Callable[[], None]
     """Raises LeaseLost once somebody else took it."""
     dead: str = ""
+    lost: Callable[[], bool] = lambda: False
+    """Whether somebody else was seen to have it; asks nobody."""
 
 
 def holder_of(request: RunRequest) -> str:
@@ -149,13 +152,18 @@ def _wait_for(request: RunRequest, run: RunPorts, stopped: Callable[[], bool]) -
 
 @contextmanager
 def hold_lease(
-    request: RunRequest, run: RunPorts, stopped: Callable[[], bool] = lambda: False
+    request: RunRequest,
+    run: RunPorts,
+    stopped: Callable[[], bool] = lambda: False,
+    *,
+    every: float = RENEW_EVERY,
 ) -> Iterator[HeldLease]:
     """Holds the policy's Lease; raises Busy where another run of the policy lives.
 
     The check asks the cluster, so a Lease that could not be renewed for a while is not trusted.
     """
     holder = holder_of(request)
+    lost = threading.Event()
     dead = _wait_for(request, run, stopped)
     with keep_lease(
         run.writer,
@@ -166,5 +174,7 @@ def hold_lease(
         lost_hint="nothing is pushed; the other run's record tells what happened",
         # A run that was told to end leaves its name: should nobody go on, the next run tells of it.
         leave_on=(Interrupted,),
+        on_lost=lost.set,
+        every=every,
     ) as check:
-        yield HeldLease(check, dead)
+        yield HeldLease(check, dead, lost.is_set)

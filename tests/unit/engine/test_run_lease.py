@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from reconciler.engine.leases import LeaseLost
-from reconciler.engine.run import execute_run
-from reconciler.engine.runlease import Busy
+from reconciler.engine.run import _Run, execute_run
+from reconciler.engine.runlease import Busy, hold_lease
 from reconciler.model.errors import (
     Interrupted,
     Transient,
@@ -20,6 +21,7 @@ from reconciler.model.objects import ObjectRef
 from reconciler.model.run import Outcome
 from reconciler.model.volumes import MoveTask
 from tests.fakes.faults import FaultyWriter
+from tests.fakes.mover import FakeMover
 from tests.unit.engine.crashing import CrashingMover, holder, kill
 from tests.unit.engine.run_world import (
     BRANCH,
@@ -98,6 +100,28 @@ def test_a_run_that_lost_its_lease_pushes_nothing() -> None:
         world.run()
     assert BRANCH not in world.remote.heads
     assert holder(world) == "other/pod", "what is another's is not released"
+
+
+def test_a_run_that_lost_its_lease_copies_no_longer() -> None:
+    """The other run takes its movers away, and it would begin them again and again."""
+    world = RunWorld()
+    world.mover = FakeMover(looks=10**9)
+    begun = world.mover.ensure
+
+    def ensure(task: MoveTask) -> Any:
+        world.cluster.acquire_lease(
+            SYSTEM, LEASE, "other/pod", seconds=60, take_from=f"{RUN_IDS[0]}/run-1-a"
+        )
+        return begun(task)
+
+    world.mover.ensure = ensure  # type: ignore[method-assign]
+    request = replace(world.request(), deadline=world.clock.now() + timedelta(days=365))
+    ports = world.ports()
+    with hold_lease(request, ports, every=0.01) as lease, pytest.raises(LeaseLost):
+        _Run(request, ports, lease, lambda: False).execute()
+    assert lease.lost()
+    assert world.mover.leftovers("shop") == ()
+    assert holder(world) == "other/pod"
 
 
 def test_a_lease_that_cannot_be_asked_for_is_asked_for_again() -> None:
