@@ -24,7 +24,6 @@ from reconciler.policy.nodes import YamlDocument
 from reconciler.policy.parts import Part
 from reconciler.policy.reading import read_file
 
-
 MAX_DOCUMENTS = 20_000
 MAX_BYTES = 16 << 20
 MAX_VALUES = 500_000

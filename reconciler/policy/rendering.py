@@ -19,7 +19,12 @@ from reconciler.policy import text
 WIDTH = 100
 _CONTEXT = 500
 FORMAT_VERSION = 1
-_WORD = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:''|[^'])*'|[^\s,\[\]{}:#\"']+")
+_FIRST, _REST = r"[^\s,\[\]{}:#\"']", r"(?:[^\s,\[\]{}:#]|:(?=[^\s,\[\]{}])|(?<=\S)#)*"
+_WORD = re.compile(
+    rf"\"(?:\\.|[^\"\\])*\"|'(?:''|[^'])*'|[&*!][^\s,\[\]{{}}]*|-(?=\s)"
+    rf"|{_FIRST}{_REST}(?: +{_FIRST}{_REST})*"
+)
+"""A quoted scalar, an anchor, or a plain scalar with its blanks; a key ends at its colon."""
 _CUT = "…"
 
 

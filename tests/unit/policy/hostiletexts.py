@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from reconciler.policy.nodes import MAX_BYTES
 from tests.unit.policy.yamltexts import HEAD, SHOP
 
@@ -24,10 +26,18 @@ def _with(field: str, value: str) -> bytes:
 def make_texts(size: int = MAX_BYTES) -> dict[str, bytes]:
     """Name → bytes; ``size`` is what those of repeated pieces come to."""
 
-    def fill(piece: str, around: str = "…") -> bytes:
-        return _fill(piece, around, size)
+    return {**_shapes(_filler(size)), **_texts(_filler(size), size), **_policies(_filler(size))}
 
-    flow = f"{POLICY}  volumes: {{rules: ["
+
+Fill = Callable[..., bytes]
+
+
+def _filler(size: int) -> Fill:
+    return lambda piece, around="…": _fill(piece, around, size)
+
+
+def _shapes(fill: Fill) -> dict[str, bytes]:
+    """Nesting, aliases, documents."""
     return {
         "brackets": fill("["),
         "braces": fill("{"),
@@ -45,6 +55,15 @@ def make_texts(size: int = MAX_BYTES) -> dict[str, bytes]:
         "laughs": b"a: &a [x]\n"
         + b"".join(b"b%d: &b%d [*a,*a,*a,*a]\n" % (number, number) for number in range(5000)),
         "merge keys": fill("- {<<: {a: b}}\n"),
+        "markers": fill("---\na\n"),
+        "empty documents": fill("---\n", "a: no\n…"),
+        "hundred thousand documents": b"---\na\n" * 100_000,
+    }
+
+
+def _texts(fill: Fill, size: int) -> dict[str, bytes]:
+    """Scalars, comments, characters, encodings."""
+    return {
         "quotes": fill("'"),
         "open quote": fill("\n", '"…'),
         "escapes": fill("\\n", '"…"'),
@@ -58,9 +77,6 @@ def make_texts(size: int = MAX_BYTES) -> dict[str, bytes]:
         "keys": fill("a:\n"),
         "different keys": b"".join(b"k%d: 1\n" % number for number in range(size // 12)),
         "long key": fill("k", "…: 1"),
-        "markers": fill("---\na\n"),
-        "empty documents": fill("---\n", "a: no\n…"),
-        "hundred thousand documents": b"---\na\n" * 100_000,
         "policies of one name": fill(f"---\n{EVIL}"),
         "scalar": fill("a"),
         "ten megabytes": b"a" * 10_000_000,
@@ -80,6 +96,13 @@ def make_texts(size: int = MAX_BYTES) -> dict[str, bytes]:
         "terminal escapes": fill("\x1b[2J", "# …"),
         "line separators": fill("\u2028", "a: …"),
         "combining": fill("e\u0301", "a: […"),
+    }
+
+
+def _policies(fill: Fill) -> dict[str, bytes]:
+    """What is YAML, and no policy."""
+    flow = f"{POLICY}  volumes: {{rules: ["
+    return {
         "rules": fill("{copyMethod: Auto},", flow + "…]}"),
         "unknown fields": fill("  a: 1\n", POLICY),
         "many unknown fields": POLICY.encode()

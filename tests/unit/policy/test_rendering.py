@@ -58,6 +58,13 @@ def shown(line: str, column: int) -> tuple[str, str]:
     return text.splitlines()[1][8:], text.splitlines()[2][8:]
 
 
+def test_a_value_is_marked_whole() -> None:
+    assert shown("a: {b: 17 25 * * *, c: d}  # e", 8)[1].strip() == "^" * len("17 25 * * *")
+    assert shown("a: it's 5 o'clock  # e", 4)[1].strip() == "^" * len("it's 5 o'clock")
+    assert shown("a: https://x#y", 4)[1].strip() == "^" * len("https://x#y")
+    assert shown("key: value", 1)[1].strip() == "^^^"
+
+
 def test_a_tab_is_one_blank() -> None:
     assert shown("a:\tb:\tword", 7) == ("a: b: word", "      ^^^^")
 
@@ -70,7 +77,7 @@ def test_wide_and_combining_characters_take_the_columns_of_a_terminal() -> None:
 
 
 def test_a_long_line_of_wide_characters_is_cut_to_the_same_width() -> None:
-    line, caret = shown("名" * 3000 + " x " + "前" * 3000, 3002)
+    line, caret = shown("名" * 3000 + "[x]" + "前" * 3000, 3002)
     assert (line[0], line[-1]) == ("…", "…")
     assert cell_len(line) <= 100
     before = line[: line.index("x")]
