@@ -91,9 +91,11 @@ class Draft:
         )
 
     def tell(self, findings: Iterable[Finding]) -> None:
-        """Adds those that were not told yet."""
+        """Adds those that were not told yet, as long as there are not too many to be read."""
         told = {(problem.path, problem.message) for problem in self.found}
         for one in findings:
+            if len(self.found) > 2 * nodes.MAX_PROBLEMS:
+                return
             if (nodes.render_path(one.path), one.message) not in told:
                 self.problem(one.path, one.message, one.hint, key=one.at_key)
 

@@ -35,6 +35,8 @@ class Referred:
 
     kind: str
     by_name: Mapping[str, Draft]
+    names: list[str]
+    """Sorted."""
     unknown: Draft | None
     """A document too broken to tell what it is: it may be the one that is missing."""
 
@@ -44,7 +46,7 @@ class Referred:
         named = {draft.name: draft for draft in reversed(drafts) if draft.kind == kind}
         named.pop("", None)
         nameless = (draft for draft in drafts if draft.found and not (draft.kind and draft.name))
-        return cls(kind, named, next(nameless, None))
+        return cls(kind, named, sorted(named), next(nameless, None))
 
     def find(self, name: str, draft: Draft, path: Path) -> Draft | None:
         """What ``draft`` names at a path; None, with ``draft`` held or wrong, if there is none."""
@@ -59,7 +61,7 @@ class Referred:
             draft.held = f"its {self.kind} may be in {where}, which has a problem"
             return None
         what = f"{self.kind} `{name}` does not exist" if name else f"there is no {self.kind}"
-        known = sorted(self.by_name) if name and len(self.by_name) <= _FEW else []
+        known = self.names if name and len(self.names) <= _FEW else []
         near = problems.did_you_mean(name, known) if known else ""
         draft.problem(path, what, near or f"add a document of kind {self.kind}")
         return None
@@ -150,12 +152,11 @@ def _repository(draft: Draft, repositories: Referred) -> str:
     """The Repository's name; empty, with a problem or held, where there is none to use."""
     path: Path = (*_VOLUMES, "repository")
     wanted = draft.text_at(path)
-    names = [wanted] if wanted else [*repositories.by_name]
-    if len(names) > 1:
-        shown = ", ".join(sorted(names)[:8])
+    if not wanted and len(repositories.names) > 1:
+        shown = ", ".join(repositories.names[:8])
         draft.problem(path, "`volumes.repository` must be given", f"there are {shown}")
         return ""
-    found = repositories.find(names[0] if names else "", draft, path)
+    found = repositories.find(wanted or "".join(repositories.names), draft, path)
     return found.name if found else ""
 
 
