@@ -132,15 +132,15 @@ class _Capture:
         self._references = references.References(self._selected)
 
     def capture(self) -> CapturedTree:
-        at = self._run.clock.now().replace(microsecond=0)
         resources, failed = insist(
             lambda: discovered(self._run.reader), self._patience("discovering kinds")
         )
         self._gaps.extend(failed)
         wanted = [found for found in resources if quiet.kind_left_out(found) is None]
-        self._capture_namespaced([found for found in wanted if found.namespaced])
-        referenced = self._capture_referenced([found for found in wanted if not found.namespaced])
+        referenced = self._capture_all(wanted)
         self._look_at_namespaces_again()
+        # The last of the lists: `--at` must not give what came after the time it names.
+        at = self._run.clock.now().replace(microsecond=0)
         left = self._delete_gone(at)
         return CapturedTree(
             namespaces={
@@ -151,9 +151,10 @@ class _Capture:
             cluster_scoped=ClusterScopedRecord(
                 objects=self._counts(""), references=tuple(sorted(referenced))
             ),
-            gaps=tuple(self._gaps),
-            claims=tuple(self._claims.values()),
-            secrets=tuple(line + b"\n" for line in self._secrets.values()),
+            # Lists end in any order; equal clusters give equal trees, records and snapshots.
+            gaps=tuple(sorted(self._gaps)),
+            claims=tuple(claim for _, claim in sorted(self._claims.items())),
+            secrets=tuple(line + b"\n" for _, line in sorted(self._secrets.items())),
         )
 
     def _look_at_namespaces_again(self) -> None:
@@ -171,23 +172,46 @@ class _Capture:
                 continue
             self._add_gap(Gap(group=EVERYTHING, namespace=chosen.name, reason=reason))
 
-    def _capture_namespaced(self, resources: list[Resource]) -> None:
+    def _capture_all(self, resources: list[Resource]) -> list[Reference]:
+        """Everything of the selected namespaces, and what of the cluster they need, with why.
+
+        One listing of all, what is cluster-scoped last: what is needed is known only then.
+        """
         plan = self._plan
         wide = list_cluster_wide(len(self._selected), plan.total_namespaces)
         names = ("",) if wide else tuple(sorted(self._selected))
+        namespaced = [found for found in resources if found.namespaced]
+        candidates = [found for found in resources if references.is_candidate(found)]
         self._run.reporter.event(
             "capturing",
-            kinds=len(resources),
+            kinds=len(namespaced),
             namespaces=len(self._selected),
             listing="whole kinds" if wide else "per namespace",
         )
-        for resource, raw in self._listed((found, name) for found in resources for name in names):
-            namespace = raw["metadata"].get("namespace", "")
-            if namespace in self._selected:
-                self._references.observe(resource, raw)
-                if self._take(resource, raw, namespace) and resource.folder == kinds.CLAIMS.folder:
-                    claim = claim_of(raw)
-                    self._claims[f"{namespace}/{claim.name}"] = claim
+        targets = [(found, name) for found in namespaced for name in names]
+        targets += [(found, "") for found in candidates]
+        seen: dict[ObjectRef, tuple[Resource, dict[str, Any]]] = {}
+        for resource, raw in self._listed(targets):
+            self._references.observe(resource, raw)
+            if resource.namespaced:
+                self._take_namespaced(resource, raw)
+            else:
+                name = raw["metadata"]["name"]
+                ref = ObjectRef(group=resource.group, kind=resource.kind, name=name)
+                seen[ref] = (resource, raw)
+        return [
+            Reference(object=ref, why=why)
+            for ref, why in self._references.wanted().items()
+            if ref in seen and self._take(*seen[ref], "")
+        ]
+
+    def _take_namespaced(self, resource: Resource, raw: Mapping[str, Any]) -> None:
+        namespace = raw["metadata"].get("namespace", "")
+        if namespace in self._selected:
+            taken = self._take(resource, raw, namespace)
+            if taken and resource.folder == kinds.CLAIMS.folder:
+                claim = claim_of(raw)
+                self._claims[f"{namespace}/{claim.name}"] = claim
 
     def _listed(self, targets: Iterable[Target]) -> Iterator[tuple[Resource, dict[str, Any]]]:
         """Every object once; what could not be listed becomes a gap."""
@@ -218,21 +242,6 @@ class _Capture:
             deadline=self._request.deadline,
             stopped=stopped or self._stopped,
         )
-
-    def _capture_referenced(self, resources: list[Resource]) -> list[Reference]:
-        """Cluster-scoped objects that something selected needs, each with its reason."""
-        candidates = [found for found in resources if references.is_candidate(found)]
-        seen: dict[ObjectRef, tuple[Resource, dict[str, Any]]] = {}
-        for resource, raw in self._listed((found, "") for found in candidates):
-            name = raw["metadata"]["name"]
-            ref = ObjectRef(group=resource.group, kind=resource.kind, name=name)
-            seen[ref] = (resource, raw)
-            self._references.observe(resource, raw)
-        found = []
-        for ref, why in self._references.wanted().items():
-            if ref in seen and self._take(*seen[ref], ""):
-                found.append(Reference(object=ref, why=why))
-        return found
 
     def _add_gap(self, gap: Gap) -> None:
         self._gaps.append(gap)

@@ -1,9 +1,9 @@
 """Lists every kind of the selected namespaces, ahead of the one who reads them.
 
-A thread talks to the API server while the reader cleans and writes: on two cores they overlap.
-A list that does not reach its end becomes a `Gap`; what came of it before is real and is kept,
-and its absence proves nothing. Where it was the API server that was away, and is back, the list
-begins again: an outage is waited for and is no gap.
+Two threads talk to the API server while the reader cleans and writes: its time, theirs and the
+reader's overlap. A list that does not reach its end becomes a `Gap`; what came of it before is real
+and is kept, and its absence proves nothing. Where it was the API server that was away, and is back,
+the list begins again: an outage is waited for and is no gap.
 """
 
 from __future__ import annotations
@@ -19,9 +19,12 @@ from reconciler.model.errors import BackstayError, Expired, Incomplete
 from reconciler.model.objects import Gap, Resource
 from reconciler.plan.observe import gap_of
 
+_CONNECTIONS = 2
+"""Lists that are read at the same time: with one, the API server has nothing to do while its last
+answer is parsed, and we have nothing to do while it makes the next."""
 _AHEAD = 1
-"""Pages that wait for the reader: it overlaps, and three are in memory at most. Read as Python's
-objects, a page takes seven times its bytes."""
+"""Pages that wait for the reader: with the one that is read, and one in the hands of each thread,
+four are in memory at most. Read as Python's objects, a page takes seven times its bytes."""
 _LISTS = 3
 """How often a list whose token expired half-way begins again."""
 
@@ -53,12 +56,30 @@ def _always_there(_: Callable[[], bool]) -> bool:
     return False
 
 
+class _Outages:
+    """Waits for an API server that is away, once for all lists that it has broken."""
+
+    def __init__(self, was_away: WasAway, unwanted: Callable[[], bool]) -> None:
+        self._was_away = was_away
+        self._unwanted = unwanted
+        self._lock = threading.Lock()
+        self.seen = 0
+
+    def explain(self, seen: int) -> bool:
+        """Whether there was an outage since so many had been seen; waits until it is over."""
+        with self._lock:
+            if self.seen == seen and self._was_away(self._unwanted):
+                self.seen += 1
+            return self.seen != seen
+
+
 def _list_one(
-    reader: ports.ClusterReader, target: Target, stopped: threading.Event, was_away: WasAway
+    reader: ports.ClusterReader, target: Target, stopped: threading.Event, outages: _Outages
 ) -> Iterator[Page | Gap]:
     resource, namespace = target
     attempt = 0
     while True:
+        seen = outages.seen
         try:
             for items in reader.pages(resource, namespace=namespace):
                 yield Page(resource, namespace, items)
@@ -70,7 +91,7 @@ def _list_one(
                 yield gap_of(resource, error, namespace=namespace)
                 return
         except BackstayError as error:
-            if isinstance(error, Incomplete) and was_away(stopped.is_set):
+            if isinstance(error, Incomplete) and outages.explain(seen):
                 continue
             yield gap_of(resource, error, namespace=namespace)
             return
@@ -81,46 +102,74 @@ def _list_one(
 def list_all(
     reader: ports.ClusterReader, targets: Iterable[Target], was_away: WasAway = _always_there
 ) -> Generator[Page | Gap, None, None]:
-    """Pages and gaps of all targets, in their order, read ahead by a thread.
+    """Pages and gaps of all targets, read ahead; the pages of one target in their order.
 
-    Close it when it is left early: the thread ends with it.
+    Close it when it is left early: the threads end with it.
     """
-    waiting: queue.Queue[Page | Gap | _End] = queue.Queue(maxsize=_AHEAD)
-    stopped = threading.Event()
+    ahead = _Ahead(reader, targets, was_away)
+    try:
+        yield from ahead.read()
+    finally:
+        ahead.stop()
 
-    def put(item: Page | Gap | _End) -> bool:
-        while not stopped.is_set():
+
+class _Ahead:
+    """The threads and what they have read."""
+
+    def __init__(
+        self, reader: ports.ClusterReader, targets: Iterable[Target], was_away: WasAway
+    ) -> None:
+        self._reader = reader
+        self._stopped = threading.Event()
+        self._outages = _Outages(was_away, self._stopped.is_set)
+        self._waiting: queue.Queue[Page | Gap | _End] = queue.Queue(maxsize=_AHEAD)
+        self._todo = queue.SimpleQueue[Target | None]()
+        for target in (*targets, *[None] * _CONNECTIONS):
+            self._todo.put(target)
+        self._threads = [
+            threading.Thread(target=self._work, name="listing", daemon=True)
+            for _ in range(_CONNECTIONS)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def read(self) -> Iterator[Page | Gap]:
+        """What comes until the last thread has ended; raises the error of one that failed."""
+        ended = 0
+        while ended < len(self._threads):
+            item = self._waiting.get()
+            if not isinstance(item, _End):
+                yield item
+            elif item.error is not None:
+                raise item.error
+            else:
+                ended += 1
+
+    def stop(self) -> None:
+        """Waits until no thread asks the API server any more."""
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _work(self) -> None:
+        error: BaseException | None = None
+        try:
+            for target in iter(self._todo.get, None):
+                for item in _list_one(self._reader, target, self._stopped, self._outages):
+                    if not self._put(item):
+                        return
+        except BaseException as caught:  # noqa: BLE001 - carried to the reader's thread
+            error = caught
+        self._put(_End(error))
+
+    def _put(self, item: Page | Gap | _End) -> bool:
+        while not self._stopped.is_set():
             try:
-                waiting.put(item, timeout=0.2)
+                self._waiting.put(item, timeout=0.2)
             except queue.Full:
                 continue
             return True
         return False
-
-    def work() -> None:
-        error: BaseException | None = None
-        try:
-            for target in targets:
-                for item in _list_one(reader, target, stopped, was_away):
-                    if not put(item):
-                        return
-        except BaseException as caught:  # noqa: BLE001 - carried to the reader's thread
-            error = caught
-        put(_End(error))
-
-    thread = threading.Thread(target=work, name="listing", daemon=True)
-    thread.start()
-    try:
-        while True:
-            item = waiting.get()
-            if isinstance(item, _End):
-                if item.error is not None:
-                    raise item.error
-                return
-            yield item
-    finally:
-        stopped.set()
-        thread.join()
 
 
 def discovered(reader: ports.ClusterReader) -> tuple[tuple[Resource, ...], tuple[Gap, ...]]:

@@ -1,10 +1,10 @@
-"""Lists are read ahead by a thread that ends with its reader, and tells what it could not read."""
+"""Lists are read ahead by threads that end with their reader, and tell what they could not read."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -32,14 +32,15 @@ def reading() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "listing"]
 
 
-def test_pages_come_in_the_order_of_the_targets() -> None:
+def test_every_page_comes_once_and_those_of_one_kind_in_their_order() -> None:
     cluster = full_cluster(3)
     cluster.put(manifest("Secret", "s", "default"))
     found = list(list_all(cluster, [(MAPS, "default"), (SECRETS, "")]))
     names = [
         raw["metadata"]["name"] for page in found if isinstance(page, Page) for raw in page.items
     ]
-    assert names == ["c00", "c01", "c02", "s"]
+    assert sorted(names) == ["c00", "c01", "c02", "s"]
+    assert [name for name in names if name != "s"] == ["c00", "c01", "c02"]
     assert reading() == []
 
 
@@ -49,33 +50,68 @@ def test_a_list_that_fails_is_a_gap_and_the_next_one_goes_on() -> None:
     error = Refused("list secrets: HTTP 403")
     reader = FaultyReader(cluster, lambda resource, _: resource == SECRETS, error=error)
     found = list(list_all(reader, [(SECRETS, "default"), (MAPS, "default")]))
-    assert found[0] == Gap(
+    gap = Gap(
         group="", plural="secrets", namespace="default", folder="secret", reason=error.message
     )
+    assert [item for item in found if isinstance(item, Gap)] == [gap]
     assert len(found) == 3
 
 
-def test_a_reader_that_leaves_early_takes_the_thread_with_it() -> None:
-    with closing(list_all(full_cluster(), [(MAPS, "")])) as found:
+def test_two_lists_are_asked_for_at_the_same_time() -> None:
+    """Each waits for the other one: read one after the other they would never end."""
+    together = threading.Barrier(2, timeout=1)
+
+    class Meeting(FakeCluster):
+        def pages(self, *_: Any, **__: Any) -> Iterator[list[dict[str, Any]]]:
+            together.wait()
+            yield [manifest("ConfigMap", "c", "default")]
+
+    assert len(list(list_all(Meeting(), [(MAPS, ""), (SECRETS, "")]))) == 2
+
+
+def test_one_outage_is_waited_for_once_and_breaks_no_list() -> None:
+    together = threading.Barrier(2, timeout=1)
+    away, waits = True, []
+
+    class Away(FakeCluster):
+        def pages(self, *_: Any, **__: Any) -> Iterator[list[dict[str, Any]]]:
+            if away:
+                together.wait()
+                raise Incomplete("list: no answer")
+            yield [manifest("ConfigMap", "c", "default")]
+
+    def was_away(_: Callable[[], bool]) -> bool:
+        nonlocal away
+        waits.append(away)
+        was, away = away, False
+        return was
+
+    found = list(list_all(Away(), [(MAPS, ""), (SECRETS, "")], was_away))
+    assert [type(item) for item in found] == [Page, Page]
+    assert waits == [True]
+
+
+def test_a_reader_that_leaves_early_takes_the_threads_with_it() -> None:
+    with closing(list_all(full_cluster(), [(MAPS, ""), (MAPS, "default")])) as found:
         next(found)
-        assert len(reading()) == 1
+        assert len(reading()) == 2
     assert reading() == []
 
 
-def test_three_pages_are_in_memory_at_most() -> None:
-    """One is read, one waits, one comes: the first two are told by what was asked for."""
+def test_four_pages_are_in_memory_at_most() -> None:
+    """One is read, one waits, two come: the first two are told by what was asked for."""
     asked: list[int] = []
 
     class Counted(FakeCluster):
         def pages(self, *_: Any, **__: Any) -> Iterator[list[dict[str, Any]]]:
-            for number in range(12):
+            for number in range(6):
                 asked.append(number)
                 yield [manifest("ConfigMap", f"c{number}", "default")]
 
-    with closing(list_all(Counted(), [(MAPS, "")])) as found:
+    with closing(list_all(Counted(), [(MAPS, ""), (SECRETS, "")])) as found:
         for taken, _ in enumerate(found, 1):
-            time.sleep(0.02)  # it could run further ahead now
-            assert len(asked) <= taken + 2
+            time.sleep(0.02)  # they could run further ahead now
+            assert len(asked) <= taken + 3
 
 
 def test_what_is_no_error_of_ours_is_raised_where_it_is_seen() -> None:
