@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from reconciler.model.errors import Refused
 from reconciler.model.policy import BackupPolicy, Objectives, Schedule, Volumes
 from reconciler.plan.simulation import Simulation, simulate
+from reconciler.policy import parse_files
 from tests.unit.plan.schedules_world import policy
 
 SINCE = datetime(2026, 11, 21, 18, 0, tzinfo=UTC)
@@ -111,6 +113,15 @@ def test_more_runs_than_can_be_drawn_are_refused() -> None:
     with pytest.raises(Refused, match="30 days have more than 500,000 runs") as caught:
         run(wanted)
     assert caught.value.hint == "ask for fewer days"
+
+
+def test_the_worked_examples_keep_their_promises() -> None:
+    folder = Path(__file__).parents[3] / "policies"
+    files = {str(path): path.read_bytes() for path in folder.rglob("*.yaml")}
+    found = run(parse_files(files).policies, days=1)
+    assert found.policies
+    assert found.broken == ()
+    assert not [one for policy in found.policies for one in policy.irregular]
 
 
 schedules = st.sampled_from(
