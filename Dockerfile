@@ -36,7 +36,7 @@ RUN pip="/opt/build/bin/pip --disable-pip-version-check" \
 
 FROM debian:trixie-slim
 RUN apt-get update \
- && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends ca-certificates git openssh-client python3 restic \
+ && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends ca-certificates git openssh-client python3 restic tini \
  && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/* \
  && echo 'backstay:x:65532:' >>/etc/group \
  && echo 'backstay:x:65532:65532:Backstay:/tmp:/usr/sbin/nologin' >>/etc/passwd
@@ -47,4 +47,5 @@ ENV PATH=/opt/backstay/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
     HOME=/tmp LANG=C.UTF-8 PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 65532:65532
 WORKDIR /tmp
-ENTRYPOINT ["backstay"]
+# A git that fails leaves the shell behind with which it started ssh: process 1 takes such orphans in.
+ENTRYPOINT ["tini", "--", "backstay"]

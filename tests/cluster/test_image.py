@@ -83,7 +83,7 @@ def test_user_has_no_rights_and_an_entry(image: Image, root: Path) -> None:
     """A numeric user (Kubernetes must see that it is not root), known to ssh by name."""
     settings = config(image.archive)
     assert settings["User"] == "65532:65532"
-    assert settings["Entrypoint"] == ["backstay"]
+    assert settings["Entrypoint"] == ["tini", "--", "backstay"]
     assert "HOME=/tmp" in settings["Env"]
     passwd = (root / "etc/passwd").read_text()
     assert "backstay:x:65532:65532:Backstay:/tmp:" in passwd
@@ -126,6 +126,17 @@ def test_programs_run_on_a_read_only_root(
     done = run_read_only(image, root, *argv)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.match(expected, done.stdout)
+
+
+def test_process_1_hands_on_signals_and_exit_codes(image: Image, root: Path) -> None:
+    """What stands before backstay is not noticed: neither by the kubelet nor by backstay."""
+    before = config(image.archive)["Entrypoint"]
+    said = run_read_only(image, root, *before, "--version")
+    assert (said.returncode, said.stdout[:9]) == (0, "backstay ")
+    assert run_read_only(image, root, *before, "no-such-verb").returncode == 2
+    ends = "import os, signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(7))"
+    told = f"{ends}; os.kill(os.getppid(), signal.SIGTERM); signal.pause()"
+    assert run_read_only(image, root, *before[:-1], "python", "-c", told).returncode == 7
 
 
 def test_root_is_read_only_in_these_tests(image: Image, root: Path) -> None:

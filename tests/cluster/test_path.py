@@ -12,7 +12,7 @@ import yaml
 
 from reconciler.capture import canonical
 from reconciler.model.run import Outcome
-from tests.rig.stage import Stage, shop
+from tests.rig.stage import Stage, faults, shop
 from tests.rig.stage.runs import Run, run_again
 from tests.rig.stage.stage import NAMESPACE
 
@@ -213,3 +213,15 @@ def test_a_typo_stops_its_policy_only_and_an_empty_folder_deletes_nothing(
         lambda: not stage.exists("cronjob", "backstay-other"),
     )
     assert stage.exists("cronjob", "backstay-shop")
+
+
+def test_a_controller_collects_no_dead_processes(stage: Stage, first: Run) -> None:
+    """A git that fails leaves the shell behind with which it started ssh: process 1 takes it in."""
+    logs = ("-n", NAMESPACE, "logs", "deploy/backstay-controller")
+    before = stage.kubectl(*logs).count("cycle failed")
+    with faults.git_away(stage):
+        more = "a look at Git has failed"
+        stage.wait(more, lambda: stage.kubectl(*logs).count("cycle failed") > before)
+    count = "cat /proc/[0-9]*/stat | grep -c ' (.*) Z ' || true"
+    shell = ("-n", NAMESPACE, "exec", "deploy/backstay-controller", "--", "sh", "-c", count)
+    stage.wait("there is none", lambda: int(stage.kubectl(*shell)) == 0, seconds=30)
