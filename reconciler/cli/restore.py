@@ -28,7 +28,8 @@ _HOURS = 12
 @click.argument("policy")
 @click.option(
     "--at", default="latest", show_default=True,
-    help="latest, a time (2026-11-21T02:00:00Z), a date (its end, UTC), a run or a commit.",
+    help="latest; a time (2026-11-21T02:00:00Z): the newest run of which all was copied by then;"
+    " a date (its end, UTC); a run; or a commit (7 digits or more).",
 )  # fmt: skip
 @click.option(
     "--namespace", "only", multiple=True, metavar="NAME",

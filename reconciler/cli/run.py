@@ -68,8 +68,9 @@ def command(
         click.echo(line if as_json else render_line(line))
 
     return follow_job(
-        client, name, namespace=namespace, clock=clock, reporter=wiring.reporter(), tell=tell
-    )
+        client, name, policy=policy, namespace=namespace, clock=clock, reporter=wiring.reporter(),
+        tell=tell,
+    )  # fmt: skip
 
 
 def _execute(policy: str, compiled_file: Path, config_file: Path) -> int:

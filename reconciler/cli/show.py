@@ -54,8 +54,8 @@ def show_run(
 ) -> None:  # fmt: skip
     """Show the record of the run ID: outcome, namespaces, volumes and their snapshots."""
     with history.open_history(clone, cluster, config_file) as found:
-        points = read_points(found.store, found.branch(policy or _policy_of(run_id)))
-        point = find_point(points, run_id)
+        whose = policy or _policy_of(run_id)
+        point = find_point(read_points(found.store, found.branch(whose)), run_id, policy=whose)
         made = read_record(found.store, point.commit)
     if output == "json":
         document = yaml.load(record.render_record(made), yaml.CSafeLoader)

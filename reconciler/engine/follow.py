@@ -68,6 +68,7 @@ def follow_job(
     reader: ports.ClusterReader,
     name: str,
     *,
+    policy: str,
     namespace: str,
     clock: ports.Clock,
     reporter: ports.Reporter,
@@ -81,13 +82,16 @@ def follow_job(
     """
     reporter.event("following", job=name, namespace=namespace)
     try:
-        return _follow(reader, name, namespace, clock, reporter, tell)
+        code = _follow(reader, name, namespace, clock, reporter, tell)
     except KeyboardInterrupt:
         raise Interrupted(
             f"not followed any more; the Job {namespace}/{name} goes on in the cluster",
             hint=f"follow it with: kubectl logs -n {namespace} -f job/{name}; see how it ended"
-            f" with: backstay log; stop it with: kubectl delete job -n {namespace} {name}",
+            f" with: backstay log {policy}; stop it with: kubectl delete job -n {namespace} {name}",
         ) from None
+    if code is None:
+        raise Refused(f"the Job {namespace}/{name} is gone", hint=f"see: backstay log {policy}")
+    return code
 
 
 def _follow(
@@ -97,14 +101,15 @@ def _follow(
     clock: ports.Clock,
     reporter: ports.Reporter,
     tell: Callable[[str], None],
-) -> int:
+) -> int | None:
+    """Its exit code; None where the Job is gone."""
     told: dict[str, list[str]] = {}
     misses = 0
     while True:
         try:
             job = reader.get(kinds.JOBS, name, namespace=namespace)
             if job is None:
-                raise Refused(f"the Job {namespace}/{name} is gone", hint="see: backstay log")
+                return None
             pods = sorted(_pods(reader, name, namespace), key=_created)
         except Transient as error:
             misses += 1

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from reconciler.capture import message, paths, record
@@ -85,6 +87,24 @@ def read_record_of(store: StoreReader, commit: str, *, run_id: str, outcome: Out
             hint="somebody copied or changed a run's commit; restore another one",
         )
     return found
+
+
+def copied_until(store: StoreReader) -> Callable[[RecoveryPoint], datetime]:
+    """Until when a point's copies were taken, from its record; each record is read once.
+
+    One that can't be read says its start: it is refused where it is chosen, and hides no other.
+    """
+
+    @functools.cache
+    def copied(point: RecoveryPoint) -> datetime:
+        try:
+            return read_record_of(
+                store, point.commit, run_id=point.run_id, outcome=point.outcome
+            ).copied
+        except Stalled:
+            return point.started
+
+    return copied
 
 
 def doubt_newest(store: StoreReader, branch: str) -> str:

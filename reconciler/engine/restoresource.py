@@ -11,7 +11,13 @@ import orjson
 
 from reconciler import ports
 from reconciler.capture import canonical, paths
-from reconciler.engine.history import StoreReader, doubt_newest, read_points, read_record_of
+from reconciler.engine.history import (
+    StoreReader,
+    copied_until,
+    doubt_newest,
+    read_points,
+    read_record_of,
+)
 from reconciler.engine.observe import read_all
 from reconciler.engine.renaming import Renaming
 from reconciler.engine.secretstore import SECRETS_PATH
@@ -21,7 +27,7 @@ from reconciler.model.objects import ObjectRef, Resource, folder_of
 from reconciler.model.policy import CLUSTER_NAMESPACE
 from reconciler.model.run import RepositoryRef, RunRecord
 from reconciler.model.volumes import RepositoryAccess
-from reconciler.plan.recoverypoints import RecoveryPoint, choose_point, tell_newer
+from reconciler.plan.recoverypoints import RecoveryPoint, choose_point, tell_late, tell_newer
 from reconciler.plan.restore import Live, Stored
 
 _WAITED_FOR = (
@@ -53,14 +59,24 @@ def read_point(
 ) -> PointContent:
     """Chooses the recovery point and reads it whole."""
     points = read_points(store, branch)
-    point = choose_point(points, at, policy=policy, allow_partial=allow_partial)
+    copied = copied_until(store)
+    point = choose_point(points, at, policy=policy, allow_partial=allow_partial, copied=copied)
     record = read_record_of(store, point.commit, run_id=point.run_id, outcome=point.outcome)
     names = [path for path in store.tree(point.commit) if paths.parse_path(path) is not None]
     texts = store.read(point.commit, names)
     stored = tuple(_stored(path, texts[path]) for path in sorted(texts))
-    notes = tuple(filter(None, (tell_newer(points, point, at), doubt_newest(store, branch))))
+    notes = (
+        tell_late(points, point, at, copied),
+        tell_newer(points, point, at, copied),
+        doubt_newest(store, branch),
+    )
     return PointContent(
-        point=point, record=record, stored=stored, texts=texts, notes=notes, points=points
+        point=point,
+        record=record,
+        stored=stored,
+        texts=texts,
+        notes=tuple(filter(None, notes)),
+        points=points,
     )
 
 

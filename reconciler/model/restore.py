@@ -98,6 +98,8 @@ class RestorePlan:
     """What to know about the choice of the recovery point."""
     mapping: Mapping[str, str] = field(default_factory=dict)
     """Captured namespace → the one that its copy goes to."""
+    copied: str = ""
+    """When the last of the recovery point's copies was taken, as ``started`` is written."""
     blocked: tuple[str, ...] = ()
     """What is in the way: as long as it is, nothing at all is done."""
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from reconciler.model.objects import Gap, ObjectRef
+from reconciler.model.policy import CopyMethod
 
 
 class Outcome(enum.StrEnum):
@@ -136,6 +137,17 @@ class VolumeRecord:
     """What the claim asked for, in bytes."""
     storage_class: str = ""
 
+    @property
+    def copied(self) -> datetime | None:
+        """When the last of it was read; None where nothing was stored, or nobody knows.
+
+        A volume that is in use changes while it is copied directly.
+        """
+        if self.snapshot is None or self.taken is None:
+            return None
+        during = self.took if self.copy_method == CopyMethod.DIRECT else 0
+        return self.taken + timedelta(seconds=during)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamespaceRecord:
@@ -207,6 +219,19 @@ class RunRecord:
     """As the policy had it, in restic's words: ``keepDaily: 7``."""
     writer: str = ""
     """Program and version that wrote it: ``backstay 0.1.0``."""
+
+    @property
+    def copied(self) -> datetime:
+        """When the last of its copies was taken: nothing in it is of a later moment.
+
+        The end of the run where the parts don't tell.
+        """
+        volumes = [volume for part in self.namespaces for volume in part.volumes]
+        stored = [volume for volume in volumes if volume.snapshot is not None]
+        known = [volume.copied for volume in stored if volume.copied is not None]
+        if not self.namespaces or len(known) < len(stored):
+            return self.finished
+        return max(*known, *(part.captured for part in self.namespaces), self.started)
 
     @property
     def objects(self) -> Counts:

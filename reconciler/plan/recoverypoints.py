@@ -1,21 +1,24 @@
 """Which recovery point somebody means: by time, date, run or commit. Pure.
 
-Points are ordered by the time their runs started, not by the order of commits.
+Points are ordered by the time their runs started, not by the order of commits. A time, however, is
+compared with the end of the copies: what somebody broke at 10:05 may be in a run begun at 10:00.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import dropwhile
 
 from reconciler.model.errors import Refused, UsageError
 from reconciler.model.run import Counts, Outcome
 
 _SHA = re.compile(r"[0-9a-f]{7,40}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
-_RUN = re.compile(r".+-\d{8}-\d{6}-[0-9a-f]{5}")
+_RUN = re.compile(r"(?P<policy>.+)-\d{8}-\d{6}-[0-9a-f]{5}")
+_RESTORABLE = (Outcome.COMPLETED, Outcome.PARTIALLY_FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,39 +44,74 @@ def order_points(found: Iterable[RecoveryPoint]) -> tuple[RecoveryPoint, ...]:
     return tuple(sorted(runs.values(), key=lambda point: point.started, reverse=True))
 
 
+Copied = Callable[[RecoveryPoint], datetime]
+"""Until when a point's objects and data were copied; asked of few points: it may read a record."""
+
+
 def choose_point(
-    points: Sequence[RecoveryPoint], at: str, *, policy: str, allow_partial: bool
+    points: Sequence[RecoveryPoint], at: str, *, policy: str, allow_partial: bool, copied: Copied
 ) -> RecoveryPoint:
     """The point that ``at`` means: ``latest``, a time, a date (its end, UTC), a run or a commit.
 
-    ``latest`` and times mean Completed points, and partial ones where ``allow_partial`` says so.
-    A run or a commit that is named is taken at its word, but a partial one needs ``allow_partial``
-    all the same. A Failed run is no recovery point. Raises Refused, UsageError.
+    A time means the newest point of which every copy was taken by then. ``latest`` and times mean
+    Completed points, and partial ones where ``allow_partial`` says so. A run or a commit that is
+    named is taken at its word, but a partial one needs ``allow_partial`` all the same. A Failed run
+    is no recovery point. Raises Refused, UsageError.
     """
-    named = _named(points, at)
+    named = _named(points, at, policy)
     if named is not None:
         return _permitted(named, points, allow_partial)
     limit = None if at == "latest" else _end_of(at)
     good = {Outcome.COMPLETED, *([Outcome.PARTIALLY_FAILED] if allow_partial else [])}
-    before = [point for point in points if limit is None or point.started <= limit]
-    for point in before:
-        if point.outcome in good:
+    for point in points:
+        if point.outcome in good and _is_by(point, limit, copied):
             return point
-    raise _nothing(before, points, at, policy)
+    raise _nothing(points, at, policy, limit, copied)
 
 
-def tell_newer(points: Sequence[RecoveryPoint], chosen: RecoveryPoint, at: str) -> str:
+def _is_by(point: RecoveryPoint, limit: datetime | None, copied: Copied) -> bool:
+    if limit is None:
+        return True
+    if point.started > limit:
+        return False
+    return point.outcome not in _RESTORABLE or copied(point) <= limit
+
+
+def tell_late(
+    points: Sequence[RecoveryPoint], chosen: RecoveryPoint, at: str, copied: Copied
+) -> str:
+    """The run that was still copying at the time ``at``, and was passed over for that."""
+    if _is_name(at) or at == "latest":
+        return ""
+    limit = _end_of(at)
+    when = f"{at} ended" if _DATE.fullmatch(at) else at
+    for point in points:
+        if point.started <= chosen.started:
+            break
+        if point.outcome is Outcome.COMPLETED and point.started <= limit < copied(point):
+            return (
+                f"run {point.run_id} began before {when} and copied until {_show(copied(point))}:"
+                f" it may hold what came later; --at {point.run_id} takes it"
+            )
+    return ""
+
+
+def tell_newer(
+    points: Sequence[RecoveryPoint], chosen: RecoveryPoint, at: str, copied: Copied
+) -> str:
     """What `choose_point` passed over on its way back from ``at``; empty for one that was named."""
     if _is_name(at):
         return ""
     limit = None if at == "latest" else _end_of(at)
-    newer = [
+    between = (
         point
         for point in points
         if point.outcome is Outcome.PARTIALLY_FAILED
         and point.started > chosen.started
         and (limit is None or point.started <= limit)
-    ]
+    )
+    # Runs of a policy follow each other: behind one that had ended by then, none is asked.
+    newer = list(dropwhile(lambda point: not _is_by(point, limit, copied), between))
     if not newer:
         return ""
     if len(newer) == 1:
@@ -87,13 +125,14 @@ def tell_newer(points: Sequence[RecoveryPoint], chosen: RecoveryPoint, at: str) 
     )
 
 
-def find_point(points: Sequence[RecoveryPoint], name: str) -> RecoveryPoint:
+def find_point(points: Sequence[RecoveryPoint], name: str, *, policy: str) -> RecoveryPoint:
     """The run or commit that is named, whatever its outcome; raises Refused, UsageError."""
-    found = _named(points, name, hint="list the runs with: backstay log POLICY")
+    found = _named(points, name, policy)
     if found is None:
         raise UsageError(
             f"{name} is neither a run nor a commit",
-            hint="a run's name looks like shop-20261121-041703-7c1e9; a commit needs 7 digits",
+            hint="a run's name looks like shop-20261121-041703-7c1e9; a commit needs its"
+            " first 7 digits at least",
         )
     return found
 
@@ -102,16 +141,15 @@ def _is_name(at: str) -> bool:
     return bool(_RUN.fullmatch(at) or _SHA.fullmatch(at))
 
 
-def _named(
-    points: Sequence[RecoveryPoint],
-    at: str,
-    *,
-    hint: str = "list them with: backstay log POLICY; a date is written 2026-11-21",
-) -> RecoveryPoint | None:
-    if _RUN.fullmatch(at):
+def _named(points: Sequence[RecoveryPoint], at: str, policy: str) -> RecoveryPoint | None:
+    hint = f"list the runs with: backstay log {policy}"
+    if name := _RUN.fullmatch(at):
+        if name["policy"] != policy:
+            raise Refused(f"{at} is a run of policy {name['policy']}, not of {policy}", hint=hint)
         found = [point for point in points if point.run_id == at]
     elif _SHA.fullmatch(at):
         found = [point for point in points if point.commit.startswith(at)]
+        hint += "; a date is written 2026-11-21"
     else:
         return None
     if not found:
@@ -160,24 +198,37 @@ def _end_of(at: str) -> datetime:
     except ValueError as error:
         raise UsageError(
             f"--at {at}: not a time, a date, a run or a commit",
-            hint="latest, 2026-11-21, 2026-11-21T02:00:00Z, a run's name or a commit",
+            hint="latest, 2026-11-21, 2026-11-21T02:00:00Z, a run's name or a commit"
+            " (its first 7 digits at least)",
         ) from error
     if moment.tzinfo is None:
         raise UsageError(f"--at {at} has no time zone", hint=f"write {at}Z for UTC")
     return moment
 
 
+def _show(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
 def _nothing(
-    before: Sequence[RecoveryPoint], points: Sequence[RecoveryPoint], at: str, policy: str
+    points: Sequence[RecoveryPoint], at: str, policy: str, limit: datetime | None, copied: Copied
 ) -> Refused:
+    last = next((point for point in points if _is_by(point, limit, copied)), None)
     when = "" if at == "latest" else f" at or before {at}"
     later = any(point.outcome is Outcome.COMPLETED for point in points)
-    if not before:
+    if last is None:
         return Refused(
             f"policy {policy} has no recovery point{when}",
             hint=_better(points) if later else "list them with: backstay log " + policy,
         )
-    partial = next((p for p in before if p.outcome is Outcome.PARTIALLY_FAILED), None)
+    partial = next(
+        (
+            point
+            for point in points
+            if point.outcome is Outcome.PARTIALLY_FAILED and _is_by(point, limit, copied)
+        ),
+        None,
+    )
     hint = (
         f"--allow-partial would take {partial.run_id}; what it lacks: backstay show run"
         f" {partial.run_id}"
@@ -186,6 +237,6 @@ def _nothing(
     )
     return Refused(
         f"policy {policy} has no complete recovery point{when}; the last run,"
-        f" {before[0].run_id}, is {before[0].outcome}",
+        f" {last.run_id}, is {last.outcome}",
         hint=f"{hint}; {_better(points)}" if later else hint,
     )

@@ -105,10 +105,7 @@ def plan_restore(
     """
     promised = _promised_kinds(stored)
     targets = mapping or {}
-    marks = {
-        target: naming.restoring(record.name, namespace=target, source=source)
-        for source, target in targets.items()
-    }
+    marks = _marks(record.name, targets)
     steps = [
         _plan_object(
             found,
@@ -146,6 +143,7 @@ def plan_restore(
         commit=commit,
         outcome=str(record.outcome),
         started=record.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        copied=record.copied.strftime("%Y-%m-%dT%H:%M:%SZ"),
         steps=tuple(steps),
         fills=tuple(fills),
         warnings=tuple(
@@ -156,6 +154,14 @@ def plan_restore(
         ),
         mapping=dict(targets),
     )
+
+
+def _marks(run_id: str, mapping: Mapping[str, str]) -> dict[str, str]:
+    """Target → the value of `naming.RESTORING` on what is made there."""
+    return {
+        target: naming.restoring(run_id, namespace=target, source=source)
+        for source, target in mapping.items()
+    }
 
 
 def _promised_kinds(stored: Sequence[Stored]) -> frozenset[str]:

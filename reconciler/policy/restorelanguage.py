@@ -38,8 +38,8 @@ class FromPart(Part):
     policy: fields.LabelName | None = None
     """Whose recovery point it is; a run's name has it already."""
     at: fields.Moment | None = None
-    """The newest recovery point at or before this time; a date means its end, UTC. Not `latest`:
-    which one that is changes from day to day, and this is executed once."""
+    """The newest recovery point of which all was copied by this time; a date means its end, UTC.
+    Not `latest`: which one that is changes from day to day, and this is executed once."""
     run: fields.RunId | None = None
     """The recovery point of this run."""
     commit: fields.CommitId | None = None

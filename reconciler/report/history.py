@@ -89,6 +89,7 @@ def _run_lines(record: RunRecord, commit: str) -> Iterator[str]:
     yield f"Policy   {record.policy.name} {record.policy.revision} {record.policy.source}".rstrip()
     yield f"Cluster  {record.cluster.name} ({record.cluster.uid}, {record.cluster.version})"
     yield f"Started  {record.started:%Y-%m-%dT%H:%M:%SZ} by {record.trigger}"
+    yield f"Copied   until {record.copied:%Y-%m-%dT%H:%M:%SZ}"
     yield f"Took     {render_seconds(took)}"
     yield f"Commit   {commit}"
     held = record.secrets

@@ -19,7 +19,8 @@ _COUNTED = frozenset({"PersistentVolume"})
 
 
 def _lines(plan: RestorePlan) -> Iterator[str]:
-    yield f"Restore plan: {plan.run_id} ({plan.outcome}, started {plan.started})"
+    copied = f", copied until {plan.copied}" if plan.copied else ""
+    yield f"Restore plan: {plan.run_id} ({plan.outcome}, started {plan.started}{copied})"
     for source, target in sorted(plan.mapping.items()):
         yield f"  copy     {source} → {target}; what is in {source} is not touched"
     for note in plan.notes:
@@ -111,6 +112,7 @@ def plan_document(plan: RestorePlan) -> dict[str, Any]:
         "commit": plan.commit,
         "outcome": plan.outcome,
         "started": plan.started,
+        "copiedUntil": plan.copied,
         "mapping": dict(plan.mapping),
         "objects": [
             {

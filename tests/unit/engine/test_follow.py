@@ -55,6 +55,7 @@ class Terminal:
         return follow_job(
             reader or self.cluster,
             NAME,
+            policy="shop",
             namespace=SYSTEM,
             clock=self.clock,
             reporter=self.log,
@@ -198,7 +199,7 @@ def test_a_job_that_is_gone_is_told() -> None:
     )
     with pytest.raises(Refused, match="is gone") as caught:
         terminal.follow()
-    assert "backstay log" in caught.value.hint
+    assert caught.value.hint == "see: backstay log shop"
 
 
 def test_an_interrupt_ends_the_following_and_says_that_the_job_goes_on() -> None:
@@ -211,7 +212,7 @@ def test_an_interrupt_ends_the_following_and_says_that_the_job_goes_on() -> None
     assert caught.value.exit_code == 130
     for command in (
         f"kubectl logs -n {SYSTEM} -f job/{NAME}",
-        "backstay log",
+        "backstay log shop;",
         f"kubectl delete job -n {SYSTEM} {NAME}",
     ):
         assert command in caught.value.hint

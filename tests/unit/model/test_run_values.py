@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from reconciler.model import objects, run
+from tests.unit.capture.records import FULL
 
 
 @pytest.mark.parametrize(
@@ -44,3 +48,25 @@ def test_a_gap_says_what_is_missing_and_why() -> None:
     assert str(gap) == "*.metrics.k8s.io: 503 service unavailable"
     narrow = objects.Gap(group="", plural="secrets", namespace="shop", reason="403 forbidden")
     assert str(narrow) == "secrets in namespace shop: 403 forbidden"
+
+
+def test_a_run_is_of_the_moment_when_its_last_copy_ended() -> None:
+    shop, reviews = FULL.namespaces
+    db, cache = shop.volumes
+    # db-0 was read for 74 s from 04:17:08 on, in use.
+    assert FULL.copied == datetime(2026, 11, 21, 4, 18, 22, tzinfo=UTC)
+    snapshot = replace(db, copy_method="Snapshot")
+    alone = replace(FULL, namespaces=(replace(shop, volumes=(snapshot, cache)),))
+    assert alone.copied == shop.captured
+    late = replace(reviews, captured=FULL.finished - timedelta(seconds=1))
+    assert replace(FULL, namespaces=(shop, late)).copied == late.captured
+
+
+def test_where_the_parts_do_not_tell_it_is_the_end_of_the_run() -> None:
+    shop, reviews = FULL.namespaces
+    db, _ = shop.volumes
+    untold = replace(shop, volumes=(replace(db, taken=None),))
+    assert replace(FULL, namespaces=(untold, reviews)).copied == FULL.finished
+    assert replace(FULL, namespaces=()).copied == FULL.finished
+    failed = replace(shop, volumes=(replace(db, taken=None, snapshot=None),))
+    assert replace(FULL, namespaces=(failed,)).copied == shop.captured

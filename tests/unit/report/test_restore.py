@@ -40,6 +40,7 @@ PLAN = RestorePlan(
     commit="3f0a9c1d" * 5,
     outcome="PartiallyFailed",
     started="2026-11-21T04:17:03Z",
+    copied="2026-11-21T04:18:22Z",
     steps=(
         step("ConfigMap", "settings", RestoreAction.KEEP, "exists and differs", differs=True),
         step("ConfigMap", "equal", RestoreAction.KEEP, "exists and is equal"),
