@@ -78,7 +78,9 @@ def command(paths: tuple[str, ...], check: bool, diff: bool, stdin_name: str) ->
 
 
 def _format(found: policyfiles.PolicyFiles) -> _Results:
-    results = _Results(problems=list(found.problems))
+    # A link to something else than a policy is of no concern here.
+    refused = [problem for problem in found.problems if policy.is_policy_file(problem.file)]
+    results = _Results(problems=refused)
     for name, data in found.files.items():
         if b"backstay.dev/" not in data:
             results.unchanged += 1  # not ours, and maybe not even YAML: a chart's template

@@ -62,6 +62,14 @@ class _ShallowScanner(Scanner):
         return added
 
 
+class _Parser(YAML):
+    """Looks for no plug-ins on the disk."""
+
+    def official_plug_ins(self) -> list[str]:
+        """None."""
+        return []
+
+
 def read_file(file: str, data: bytes) -> list[YamlDocument]:
     """All documents; a file that can't be read at all is one document without a root."""
     if len(data) > nodes.MAX_BYTES:
@@ -102,7 +110,7 @@ def parse_events(chunk: str) -> Iterator[Event]:
 
     Raises YAMLError or, where nesting is too deep, an exception of this module.
     """
-    yaml = YAML(typ="safe", pure=True)
+    yaml = _Parser(typ="safe", pure=True)
     yaml.Scanner = _ShallowScanner
     yield from yaml.parse(chunk)
 

@@ -78,6 +78,14 @@ def test_problems_are_shown_and_stop_nothing_else(
     assert (folder / "link.yaml").is_symlink()
 
 
+def test_links_to_other_things_are_no_concern(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "README.md").symlink_to("/nowhere")
+    (folder / "up").symlink_to("..")
+    assert run(capsys)[0] == 0
+
+
 def test_mode_owner_and_neighbours_stay(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = folder / "shop.yaml"
     path.chmod(0o640)
