@@ -9,7 +9,7 @@ from reconciler.engine.applying import STATE
 from reconciler.engine.clusterbranch import load_cluster_branch
 from reconciler.engine.doctor import Task
 from reconciler.engine.doctorfacts import Facts, failed, failed_with
-from reconciler.engine.history import doubt_newest, read_points
+from reconciler.engine.history import StoreReader, clusters_of, doubt_newest, read_points
 from reconciler.engine.observe import read_all
 from reconciler.model import kinds
 from reconciler.model.doctor import Finding, Level
@@ -162,6 +162,18 @@ def ask_branch(facts: Facts) -> Iterator[Finding]:
         yield failed("git/cluster", error, where)
         return
     facts.found_branch = branch
+    own = branch.marker is not None and branch.marker.uid == facts.uid
+    if facts.uid and not own and (other := _find_own(store, facts.uid, besides=name)):
+        yield Finding(
+            id="git/cluster",
+            level=Level.PROBLEM,
+            where=f"branch clusters/{other}/_cluster",
+            message=f"was written by this very cluster ({facts.uid}), which Config calls {name}:"
+            f" its recovery points are those of {other}",
+            hint=f"put cluster.name: {other} into Config; moving to another name is not supported"
+            " yet: passwords and URLs of repositories follow from the name",
+        )
+        return
     if branch.marker is None:
         yield _unmarked(facts, where)
     elif not facts.uid:
@@ -186,6 +198,19 @@ def ask_branch(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             id="git/cluster", level=Level.OK, where=where, message=f"is this cluster's, {facts.uid}"
         )
+
+
+def _find_own(store: StoreReader, uid: str, *, besides: str) -> str:
+    """The other name that the cluster with this uid wrote under; empty where there is none."""
+    for name in clusters_of(store):
+        if name != besides:
+            try:
+                marker = load_cluster_branch(store, name).marker
+            except BackstayError:
+                continue  # another cluster's, and damaged: its own doctor says so
+            if marker is not None and marker.uid == uid:
+                return name
+    return ""
 
 
 def _unmarked(facts: Facts, where: str) -> Finding:

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
-from reconciler.engine.doctorfacts import Facts
+from reconciler import policy
+from reconciler.engine.doctorfacts import Facts, failed
 from reconciler.engine.observe import read_all
 from reconciler.model import kinds, naming
+from reconciler.model.config import DEFAULT_FILE
 from reconciler.model.doctor import Finding, Level
-from reconciler.model.errors import BackstayError, Refused
+from reconciler.model.errors import BackstayError, InvalidInput, Refused
 from reconciler.model.objects import Resource
 from reconciler.plan import rights
 from reconciler.plan.doctorleftovers import moment_of
@@ -61,6 +63,42 @@ def ask_accounts(facts: Facts) -> Iterator[Finding]:
             where=f"Namespace {facts.namespace}",
             message=f"has {', '.join(role.account for role in Role)}",
         )
+
+
+def ask_config(facts: Facts) -> Iterator[Finding]:
+    """Runs read the Config of the cluster: one here with another name would look elsewhere."""
+    where = f"ConfigMap {facts.namespace}/{facts.config_map}"
+    found = _one(facts, kinds.CONFIG_MAPS, facts.config_map, facts.namespace)
+    text = ((found or {}).get("data") or {}).get(DEFAULT_FILE)
+    if found is None or text is None:
+        yield Finding(
+            id="installation/config",
+            level=Level.PROBLEM,
+            where=where,
+            message="is not there" if found is None else f"has no key {DEFAULT_FILE}",
+            hint="without it neither controller nor runs start; " + _APPLY,
+        )
+        return
+    try:
+        name = policy.parse_config(where, str(text).encode()).cluster.name
+    except InvalidInput as error:
+        yield failed("installation/config", error, where)
+        return
+    here = facts.config.cluster.name
+    if name == here:
+        yield Finding(
+            id="installation/config", level=Level.OK, where=where, message=f"is of cluster {name}"
+        )
+        return
+    yield Finding(
+        id="installation/config",
+        level=Level.PROBLEM,
+        where=where,
+        message=f"names the cluster {name}, and the Config given here names it {here}: branches,"
+        " URLs and passwords follow from the name, so nothing of this cluster is found from here",
+        hint=f"put cluster.name: {name} into the Config given here; or is this another cluster than"
+        " you meant (--kubeconfig, --context)?",
+    )
 
 
 def ask_admission(facts: Facts) -> Iterator[Finding]:

@@ -71,6 +71,12 @@ STEPS: tuple[Step, ...] = (
         needs=("cluster",),
     ),
     Step(
+        name="config",
+        ids=("installation/config",),
+        ask=doctorinstallation.ask_config,
+        needs=("cluster",),
+    ),
+    Step(
         name="admission",
         ids=("installation/admission",),
         ask=doctorinstallation.ask_admission,

@@ -35,9 +35,24 @@ def read_points(store: StoreReader, branch: str) -> tuple[RecoveryPoint, ...]:
         known = ", ".join(name.rpartition("/")[2] for name in others if "/_" not in name)
         raise Refused(
             f"there is no branch {branch} in the manifest store",
-            hint=f"policies with runs: {known}" if known else "no run was recorded yet",
+            hint=f"policies with runs: {known}" if known else _other_clusters(store, branch),
         )
     return order_points(_points(store.log(branch)))
+
+
+def clusters_of(store: StoreReader) -> tuple[str, ...]:
+    """Names of all clusters that have a branch, sorted."""
+    return tuple(sorted({branch.split("/")[1] for branch in store.branches("clusters/")}))
+
+
+def _other_clusters(store: StoreReader, branch: str) -> str:
+    names = clusters_of(store)
+    if not names:
+        return "no run was recorded yet"
+    return (
+        f"no run of cluster {branch.split('/')[1]} was recorded; clusters that have branches:"
+        f" {', '.join(names)}; the name is cluster.name in Config, or --cluster of log and show"
+    )
 
 
 def _points(commits: Iterable[Commit]) -> Iterator[RecoveryPoint]:

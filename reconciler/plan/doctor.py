@@ -40,6 +40,7 @@ CHECKS: tuple[Check, ...] = (
     Check("rights/restore", "every right that you need to restore from here", _W),
     Check("rights/restore-account", "the account backstay-restore is bound only while wanted", _W),
     Check("installation/accounts", "the namespace and its service accounts are there", _P),
+    Check("installation/config", "the cluster's Config names the same cluster as this one", _P),
     Check("installation/admission", "the admission policy for runs is there, as shipped", _P),
     Check("installation/controller", "the controller's Deployment is ready", _P),
     Check("installation/cycle", "the controller's last cycle is recent and went well", _P),

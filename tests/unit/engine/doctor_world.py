@@ -26,6 +26,14 @@ from tests.fakes.policysource import FakePolicySource
 from tests.fakes.reporter import FakeReporter
 from tests.unit.engine.run_world import CLUSTER, CONFIG, SYSTEM, RunWorld, manifest
 
+CONFIG_FILE = """\
+apiVersion: backstay.dev/v1alpha1
+kind: Config
+cluster: {{name: {name}}}
+policySource: {{url: "ssh://git@git.example.org/p.git"}}
+manifestStore: {{url: "ssh://git@git.example.org/captures.git"}}
+image: backstay:1
+"""
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy" / "base"
 POLICY_FILE = b"""\
 apiVersion: backstay.dev/v1alpha1
@@ -86,6 +94,7 @@ class DoctorWorld(RunWorld):
         pod = manifest("Pod", "backstay-controller-1", SYSTEM, status={"phase": "Running"})
         pod["metadata"]["labels"] = {"backstay.dev/component": "controller"}
         self.cluster.put(pod)
+        self.put_config(CLUSTER)
         self.log_cycle("cycle done")
         default = {"annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}
         self.cluster.put(manifest("storage.k8s.io/v1/StorageClass", "local", "", metadata=default))
@@ -96,6 +105,12 @@ class DoctorWorld(RunWorld):
         self.run()
         self.cluster.writes.clear()
         self.remote.calls.clear()
+
+    def put_config(self, name: str) -> None:
+        """The Config in the cluster is of the cluster with this name."""
+        text = CONFIG_FILE.format(name=name)
+        found = manifest("ConfigMap", "backstay-config", SYSTEM, data={"backstay.yaml": text})
+        self.cluster.put(found)
 
     def apply(self) -> None:
         """One cycle of the controller."""

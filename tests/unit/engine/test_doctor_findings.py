@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from reconciler.engine.history import read_points
 from reconciler.model import naming
 from reconciler.model.doctor import Finding, Level
+from reconciler.model.errors import Refused
 from reconciler.model.objects import ObjectRef
 from reconciler.model.volumes import MoveKind, MoveResult, MoveState, ResticLock
 from tests.fakes import kubelet
+from tests.fakes.gitstore import FakeManifestStore, FakeRemote
 from tests.unit.engine.doctor_world import POLICY_FILE, DoctorWorld
 from tests.unit.engine.run_world import HOME, RUN_IDS, SYSTEM, manifest
 
@@ -154,6 +157,21 @@ def fail_runs(world: DoctorWorld) -> None:
     world.run(2)
 
 
+def edit_config(world: DoctorWorld, text: str) -> None:
+    """The cluster's own Config."""
+
+    def change(raw: Object) -> None:
+        if raw["metadata"]["name"] == "backstay-config":
+            raw["data"]["backstay.yaml"] = text
+
+    edit(world, "ConfigMap", change)
+
+
+def call(world: DoctorWorld, name: str) -> None:
+    """The Config given to doctor is of another name than the installation's."""
+    world.config = replace(world.config, cluster=replace(world.config.cluster, name=name))
+
+
 PROBLEM, WARNING = Level.PROBLEM, Level.WARNING
 CASES: dict[str, tuple[Break, str, Level, str, str]] = {
     "skew": (
@@ -191,6 +209,19 @@ CASES: dict[str, tuple[Break, str, Level, str, str]] = {
     "no account": (
         lambda w: remove(w, "ServiceAccount", "backstay-run"), "installation/accounts", PROBLEM,
         "no service account backstay-run", "apply -k",
+    ),
+    "no Config": (
+        lambda w: remove(w, "ConfigMap", "backstay-config"), "installation/config", PROBLEM,
+        "is not there", "apply -k",
+    ),
+    "Config that is none": (
+        lambda w: edit_config(w, "cluster: [1"), "installation/config", PROBLEM,
+        "", "",
+    ),
+    "another name in the cluster": (
+        lambda w: w.put_config("prod-us"), "installation/config", PROBLEM,
+        "names the cluster prod-us, and the Config given here names it prod-eu",
+        "cluster.name: prod-us",
     ),
     "no admission policy": (
         lambda w: remove(w, "ValidatingAdmissionPolicy"), "installation/admission", PROBLEM,
@@ -401,3 +432,33 @@ def test_a_dead_runs_mover_and_keys_in_a_real_list(world: DoctorWorld) -> None:
     found = only(world)
     assert found.id == "leftovers/credentials"
     assert "c2VjcmV0" not in json.dumps([str(one) for one in world.doctor().findings])
+
+
+def test_a_wrong_name_in_config_is_found_in_the_cluster_and_in_git(world: DoctorWorld) -> None:
+    call(world, "prod-us")
+    found = {one.id: one for one in world.wrong()}
+    assert found["installation/config"].level is PROBLEM
+    other = found["git/cluster"]
+    assert (other.level, other.where) == (PROBLEM, f"branch {HOME}")
+    assert "by this very cluster" in other.message
+    assert "which Config calls prod-us" in other.message
+    assert "cluster.name: prod-eu" in other.hint
+
+
+def test_another_clusters_branches_are_no_news(world: DoctorWorld) -> None:
+    foreign(world)
+    call(world, "prod-us")
+    world.put_config("prod-us")
+    assert "git/cluster" not in {one.id for one in world.wrong()}
+
+
+def test_the_name_of_a_cluster_that_has_no_branches_leads_to_those_that_have(
+    world: DoctorWorld,
+) -> None:
+    with pytest.raises(Refused) as caught:
+        read_points(world.make_store(), "clusters/prod-us/shop")
+    assert "no branch clusters/prod-us/shop" in caught.value.message
+    assert "clusters that have branches: prod-eu;" in caught.value.hint
+    with pytest.raises(Refused) as caught:
+        read_points(FakeManifestStore(FakeRemote()), "clusters/prod-us/shop")
+    assert caught.value.hint == "no run was recorded yet"
