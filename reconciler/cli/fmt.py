@@ -126,7 +126,8 @@ def _write_files(files: dict[str, bytes], results: _Results, *, check: bool) -> 
 def _tell(files: dict[str, bytes], results: _Results, *, check: bool) -> None:
     """The rest, and how many, on standard error."""
     if results.problems:
-        click.echo(policy.render_problems(results.problems, files), nl=False, err=True)
+        shown = policy.render_problems(results.problems, files, paint=policyfiles.paint)
+        click.echo(shown, nl=False, err=True)
     for name, why in results.kept.items():
         click.echo(f"{text.for_log(one_line(name))}: left alone: {why}", err=True)
     for why in results.failed.values():

@@ -13,6 +13,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import click
 
 from reconciler import policy
 from reconciler.model.errors import Problem, Refused, UsageError, one_line
@@ -155,6 +158,18 @@ def read_file(path: Path) -> bytes | None:
             return stream.read(nodes.MAX_BYTES + 1)
         except OSError as error:
             raise _unreadable(path, error) from error
+
+
+_COLOURS: dict[str, dict[str, Any]] = {
+    "place": {"bold": True},
+    "error": {"fg": "red"},
+    "hint": {"fg": "cyan"},
+}
+
+
+def paint(shown: str, what: str) -> str:
+    """A part of a problem in its colour; click takes it out again where there is no terminal."""
+    return shown if "NO_COLOR" in os.environ else click.style(shown, **_COLOURS[what])
 
 
 def _unreadable(path: Path, error: OSError) -> Refused:

@@ -89,7 +89,8 @@ def _render(
     if output == "json":
         return policy.render_json(problems, counts)
     if output == "text":
-        return policy.render_problems(problems, files) if problems else f"{summary}\n"
+        shown = policy.render_problems(problems, files, paint=policyfiles.paint)
+        return shown if problems else f"{summary}\n"
     from reconciler.report import annotations
 
     if output == "sarif":

@@ -8,7 +8,7 @@ tab is one blank, and the caret counts columns of a terminal, in which some char
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rich.cells import cell_len
 
@@ -28,10 +28,20 @@ _WORD = re.compile(
 _CUT = "…"
 
 
-def render_problems(problems: Sequence[Problem], sources: Mapping[str, bytes]) -> str:
+Paint = Callable[[str, str], str]
+"""Text and what it is (``place``, ``error``, ``hint``) → the text, maybe in a colour."""
+
+
+def _unpainted(shown: str, _what: str) -> str:
+    return shown
+
+
+def render_problems(
+    problems: Sequence[Problem], sources: Mapping[str, bytes], *, paint: Paint = _unpainted
+) -> str:
     """All problems, each with its line where ``sources`` has the file, and their number."""
     lines = {file: _lines(sources[file]) for file in {p.file for p in problems} & set(sources)}
-    parts = [_render(problem, lines.get(problem.file)) for problem in problems]
+    parts = [_render(problem, lines.get(problem.file), paint) for problem in problems]
     return "".join(parts) + render_count(problems) + "\n"
 
 
@@ -69,14 +79,14 @@ def _lines(data: bytes) -> list[str]:
     return data.decode("utf-8", errors="replace").replace("\r\n", "\n").split("\n")
 
 
-def _render(problem: Problem, lines: list[str] | None) -> str:
-    place = f"{problem.line}:{problem.column}"
-    head = f"{text.for_log(problem.file)}:{place}: error: {text.for_log(problem.message)}\n"
-    hint = text.for_log(problem.hint)
+def _render(problem: Problem, lines: list[str] | None, paint: Paint) -> str:
+    place = paint(f"{text.for_log(problem.file)}:{problem.line}:{problem.column}", "place")
+    head = f"{place}: {paint('error', 'error')}: {text.for_log(problem.message)}\n"
+    hint = paint(text.for_log(problem.hint), "hint") if problem.hint else ""
     if lines is None or problem.line > len(lines):
         return head + (f"     hint: {hint}\n" if hint else "")
     before, marked, after = _cut(*_parts(lines[problem.line - 1], problem.column - 1))
-    caret = "^" * max(1, cell_len(marked))
+    caret = paint("^" * max(1, cell_len(marked)), "error")
     return (
         f"{head}{problem.line:5} | {text.for_log(before + marked + after).rstrip()}\n"
         f"      | {' ' * cell_len(before)}{caret}{' ' if hint else ''}{hint}\n"

@@ -8,9 +8,11 @@ import os
 import sys
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
-from reconciler.cli import main
+from reconciler.cli import main, validate
 from tests.unit.policy.yamltexts import CONFIG, MAIN, SHOP
 
 WRONG = SHOP.replace("keepDaily", "keepDaly")
@@ -128,3 +130,19 @@ def test_a_config_that_is_a_link_counts(folder: Path, capsys: pytest.CaptureFixt
     link.symlink_to(folder / "real.yaml.d" / "conf")
     code, output = run(capsys, ".", "--config", str(link))
     assert (code, output.count("sharedKeyInTenants")) == (4, 1)
+
+
+def test_colours_are_for_terminals_that_want_them(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def shown(*, color: bool) -> str:
+        result = CliRunner().invoke(validate.command, ["."], color=color, standalone_mode=False)
+        return result.stdout
+
+    plain = shown(color=False)
+    coloured = shown(color=True)
+    assert "\x1b" not in plain
+    assert "\x1b[31m^^^^^^^^\x1b[0m \x1b[36mdid you mean" in coloured
+    assert click.unstyle(coloured) == plain
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert shown(color=True) == plain

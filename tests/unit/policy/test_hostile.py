@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import pytest
 
-from reconciler.policy import nodes, parse_files, render_problems
+from reconciler.model.errors import InvalidInput
+from reconciler.policy import nodes, parse_config, parse_files, render_problems
 from reconciler.policy.formatting import format_file
 from reconciler.policy.nodes import MAX_BYTES
 from reconciler.policy.parsing import Caps
@@ -36,6 +37,14 @@ def test_hostile_files_cost_little_and_stop_nothing_else(name: str) -> None:
     good = parsed.document("BackupPolicy", "shop")
     assert good is not None
     assert good.value is not None
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_hostile_config_is_refused_with_places(name: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        parse_config("backstay.yaml", TEXTS[name])
+    assert caught.value.problems
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize("name", TEXTS)
