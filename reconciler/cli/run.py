@@ -26,6 +26,7 @@ from reconciler.model.errors import Refused, UsageError
 from reconciler.model.policy import Compiled, compiled_digest, load_compiled
 from reconciler.model.run import Outcome, PolicyRef, Trigger
 from reconciler.plan.moverjob import MoverSettings
+from reconciler.plan.reasons import tell_reasons
 from reconciler.report.loglines import render_line
 
 _EXIT = {Outcome.COMPLETED: 0, Outcome.SKIPPED: 0, Outcome.PARTIALLY_FAILED: 3, Outcome.FAILED: 1}
@@ -134,7 +135,7 @@ def _conclude(result: RunResult, reporter: ports.Reporter) -> int:
         commit=result.commit,
         objects=made.objects.captured,
         volumes=sum(len(found.volumes) for found in made.namespaces),
-        why="; ".join(why for found in made.namespaces for why in found.reasons),
+        why="; ".join(tell_reasons(made.namespaces)),
     )
     if result.error is not None:
         raise result.error

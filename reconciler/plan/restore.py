@@ -20,6 +20,7 @@ from reconciler.model.objects import ObjectRef, Resource
 from reconciler.model.restore import FillStep, Phase, RestoreAction, RestorePlan, RestoreStep
 from reconciler.model.run import Outcome, RunRecord, VolumeRecord
 from reconciler.plan.podids import PodIds
+from reconciler.plan.reasons import tell_reasons
 
 CRD = "customresourcedefinition.apiextensions.k8s.io"
 CLAIM = "persistentvolumeclaim"
@@ -146,11 +147,8 @@ def plan_restore(
         copied=record.copied.strftime("%Y-%m-%dT%H:%M:%SZ"),
         steps=tuple(steps),
         fills=tuple(fills),
-        warnings=tuple(
-            why
-            for part in record.namespaces
-            if part.outcome is not Outcome.SKIPPED
-            for why in part.reasons
+        warnings=tell_reasons(
+            part for part in record.namespaces if part.outcome is not Outcome.SKIPPED
         ),
         mapping=dict(targets),
     )

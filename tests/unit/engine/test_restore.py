@@ -267,7 +267,7 @@ def test_a_partial_point_must_be_asked_for() -> None:
     (fill,) = plan.fills
     assert fill.action is RestoreAction.SKIP
     assert "unreadable" in fill.why
-    assert "volume files: unreadable" in plan.warnings[0]
+    assert "volume shop/files: unreadable" in plan.warnings[0]
 
 
 def test_secrets_that_are_not_those_of_the_commit_stop_it_before_anything_is_made() -> None:

@@ -287,7 +287,7 @@ def test_a_volume_without_data_or_claim_is_skipped_and_one_by_rule_is_not_mentio
 
 def test_what_the_recovery_point_lacks_is_a_warning() -> None:
     made = plan(stored("ConfigMap", "a"), reasons=("volume files: no space",))
-    assert made.warnings == ("volume files: no space",)
+    assert made.warnings == ("shop: volume files: no space",)
 
 
 @pytest.mark.parametrize("metadata", [{"annotations": None}, {}])
