@@ -9,7 +9,7 @@ from reconciler.engine.capturing import CapturedTree
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.proving import ProvenVolumes
 from reconciler.engine.runplan import RunPlan
-from reconciler.model.cluster import ClusterIdentity
+from reconciler.model.cluster import ClusterIdentity, Namespace
 from reconciler.model.errors import BackstayError
 from reconciler.model.policy import CopyMethod
 from reconciler.model.run import (
@@ -42,14 +42,14 @@ def make_record(
     """The whole record; its outcome is the worst of its namespaces."""
     namespaces = [
         _namespace(
-            name,
+            chosen.namespace,
             captured,
             (
-                *_same_claims(proven.records.get(name, ()), plan, captured, name),
-                *_appeared(request, plan, captured, name),
+                *_same_claims(proven.records.get(chosen.name, ()), plan, captured, chosen.name),
+                *_appeared(request, plan, captured, chosen.name),
             ),
         )
-        for name in plan.selection.names
+        for chosen in plan.selection.namespaces
     ]
     namespaces += [_gone(name, captured) for name in captured.left]
     return RunRecord(
@@ -149,10 +149,13 @@ def _cluster(request: RunRequest, identity: ClusterIdentity) -> ClusterRef:
 
 
 def _namespace(
-    name: str, captured: CapturedTree, volumes: tuple[VolumeRecord, ...]
+    found: Namespace, captured: CapturedTree, volumes: tuple[VolumeRecord, ...]
 ) -> NamespaceRecord:
+    name = found.name
     part = captured.namespaces[name]
-    verdict = outcomes.judge_namespace(name, volumes, captured.gaps)
+    verdict = outcomes.judge_namespace(
+        name, volumes, captured.gaps, privileged=found.privileged_movers
+    )
     return NamespaceRecord(
         name=name,
         outcome=verdict.outcome,
