@@ -178,9 +178,9 @@ namespaces with all that is in them.""",
 A date (its end, UTC) or a time. After it the exemption counts no more, so that somebody looks at it
 again.""",
     ("Restore", "from"): """\
-Exactly one of `at`, `run` and `commit`. `at` is a time or a date, and means the newest recovery
-point at or before it; `latest` is refused, because it means another one every day. `at` and
-`commit` need the `policy`; a run's name has it.""",
+Exactly one of `at`, `run` and `commit`. `at` is a time or a date; `latest` is refused, because it
+means another recovery point every day. `at` and `commit` need the `policy`; a run's name has
+it.""",
     ("Restore", "mapNamespaces"): """\
 Restores beside the original. Two namespaces can't become one.""",
     ("Config", "cluster"): """\

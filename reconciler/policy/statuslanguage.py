@@ -101,4 +101,4 @@ class BackupPolicyStatus(Part):
     protected: ProtectedPart | None = None
     """What a run would protect now."""
     last_handled_reconcile_at: Annotated[str, Field(max_length=1024)] | None = None
-    """The last value of the annotation `backstay.dev/requestedAt` that was acted on."""
+    """The last value of the annotation that asks for a cycle which was acted on."""
