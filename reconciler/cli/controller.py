@@ -12,7 +12,7 @@ from typing import Self
 
 import click
 
-from reconciler import ports
+from reconciler import policy, ports
 from reconciler.adapters.gitsource import GitPolicySource
 from reconciler.adapters.kube import KubeClient
 from reconciler.cli import wiring
@@ -94,6 +94,7 @@ class Installation:
         self._connect: Callable[[], KubeClient] = lambda: wiring.cluster(kubeconfig, context)
         self._source: GitPolicySource | None = None
         self._made_of: tuple[Config, Mapping[str, bytes]] | None = None
+        self._policies = policy.Rereader()
 
     def __enter__(self) -> Self:
         return self
@@ -121,6 +122,7 @@ class Installation:
             reporter=reporter,
             clock=wiring.clock(),
             stopped=stopped,
+            parse=self._policies.parse,
         )
 
     def cluster(self) -> KubeClient:

@@ -1,13 +1,14 @@
 """The controller's loop: fetch → parse → observe → plan → apply, and a report that always comes.
 
 Level-triggered: a cycle knows nothing of the one before but the revision that the cluster
-remembers for it. A fault in any step leaves the schedules as they are; what the error says of what
-happens next (`reconciler.model.errors`) decides when the next cycle begins.
+remembers for it, and what it need not read again, which changes no answer. A fault in any step
+leaves the schedules as they are; what the error says of what happens next
+(`reconciler.model.errors`) decides when the next cycle begins.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -19,7 +20,7 @@ from reconciler.model import kinds
 from reconciler.model.config import Config
 from reconciler.model.errors import BackstayError, Bug, Interrupted, Problem, Transient, Waiting
 from reconciler.model.plan import Desired, History, Observed, Plan
-from reconciler.model.policy import BackupPolicy
+from reconciler.model.policy import BackupPolicy, ParsedFiles
 from reconciler.model.store import PolicyFiles, parse_revision
 from reconciler.plan.cronjob import APPLIED, Place
 from reconciler.plan.schedules import plan_schedules
@@ -41,6 +42,8 @@ class Setting:
     reporter: ports.Reporter
     clock: ports.Clock
     stopped: Callable[[], bool] = lambda: False
+    parse: Callable[[Mapping[str, bytes], Config], ParsedFiles] = policy.parse_files
+    """Keeps, between cycles, what files say that did not change."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +101,7 @@ def _remembered(setting: Setting) -> str:
 def parse(setting: Setting, cycle: Cycle) -> Cycle:
     """Every file, all problems."""
     files = _known(cycle.files)
-    parsed = policy.parse_files(files.files, setting.config)
+    parsed = setting.parse(files.files, setting.config)
     problems = (*files.problems, *parsed.problems)
     if not files.path_found:
         path = setting.config.policy_source.path or "/"

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+@functools.cache
 def camel(name: str) -> str:
     """``time_zone`` → ``timeZone``."""
     head, *rest = name.split("_")

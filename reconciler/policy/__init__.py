@@ -11,8 +11,10 @@ from reconciler.policy.rendering import (
     render_problems,
     render_valid,
 )
+from reconciler.policy.rereading import Rereader
 
 __all__ = [
+    "Rereader",
     "is_policy_file",
     "parse_config",
     "parse_files",

@@ -7,7 +7,7 @@ another's, and stops nothing but the document itself and what refers to it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from reconciler.model import capabilities
@@ -55,32 +55,50 @@ def parse_files(
     Files that `is_policy_file` does not name are left out. With ``config``, what it must allow
     is checked too. Never raises.
     """
-    drafts = draft_files(files, config, caps=caps)
+    return close(draft_files(files, config, caps=caps))
+
+
+def close(drafts: Iterable[Draft]) -> ParsedFiles:
+    """The finished documents."""
+    drafts = list(drafts)
     return ParsedFiles(
         documents=tuple(draft.close() for draft in drafts),
         problems=tuple(problem for draft in drafts for problem in draft.found),
     )
 
 
-def draft_files(
-    files: Mapping[str, bytes], config: Config | None = None, *, caps: Caps | None = None
-) -> list[Draft]:
-    """All documents with their trees, which know where each value comes from. Never raises."""
-    caps = caps or Caps()
-    drafts = _read_all(files, caps)
-    told = 0
+def draft_file(file: str, data: bytes) -> list[Draft]:
+    """The documents of one file, each judged by itself. Never raises."""
+    drafts = [Draft(one_line(file), document) for document in _read_named(file, data)]
     for draft in drafts:
         _check(draft)
-        told += _shorten(draft.found, told, caps)
+    return drafts
+
+
+def draft_files(
+    files: Mapping[str, bytes],
+    config: Config | None = None,
+    *,
+    caps: Caps | None = None,
+    read: Callable[[str, bytes], list[Draft]] = draft_file,
+) -> list[Draft]:
+    """All documents with their trees, which know where each value comes from. Never raises.
+
+    ``read`` gives what `draft_file` gives; the drafts are changed here.
+    """
+    caps = caps or Caps()
+    drafts = _read_all(files, caps, read)
     _refuse_duplicates(drafts)
     resolving.resolve(drafts, config)
     told = 0
     for draft in drafts:
-        told += _shorten(draft.found, told, caps)
+        told += _shorten(draft, told, caps)
     return drafts
 
 
-def _read_all(files: Mapping[str, bytes], caps: Caps) -> list[Draft]:
+def _read_all(
+    files: Mapping[str, bytes], caps: Caps, read: Callable[[str, bytes], list[Draft]]
+) -> list[Draft]:
     drafts: list[Draft] = []
     size = values = told = 0
     for file in sorted(filter(is_policy_file, files)):
@@ -88,18 +106,19 @@ def _read_all(files: Mapping[str, bytes], caps: Caps) -> list[Draft]:
             drafts.append(_too_many(file, caps))
             break
         size += len(files[file])
-        for document in _read_named(file, files[file]):
-            values += document.count
-            told += _shorten(document.problems, told, caps)
-            drafts.append(Draft(one_line(file), document))
+        for draft in read(file, files[file]):
+            values += draft.yaml.count
+            told += _shorten(draft, told, caps)
+            drafts.append(draft)
     return drafts
 
 
-def _shorten(found: list[Problem], told: int, caps: Caps) -> int:
+def _shorten(draft: Draft, told: int, caps: Caps) -> int:
     """Cuts a document's problems where very many were told before; how many are left."""
     if told >= caps.problems:
-        del found[1:]
-    return len(found)
+        del draft.found[1:]
+        del draft.yaml.problems[1:]
+    return len(draft.found)
 
 
 def _read_named(file: str, data: bytes) -> list[YamlDocument]:
@@ -117,7 +136,7 @@ def _too_many(file: str, caps: Caps) -> Draft:
         " this file and those after it were not read"
     )
     problem = Problem(file=file, line=1, column=1, message=message, hint="remove what is no policy")
-    return Draft(one_line(file), YamlDocument(0, 1, problems=[problem]))
+    return Draft(one_line(file), YamlDocument(0, 1), found=[problem])
 
 
 def _check(draft: Draft) -> None:
