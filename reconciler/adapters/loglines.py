@@ -1,4 +1,4 @@
-"""JSON lines on stderr with the standard library alone.
+"""Lines on stderr with the standard library alone: JSON, or text for a person without a terminal.
 
 The mover's reporter: the full one (`telemetry`) takes longer to import than a small volume takes
 to copy. Lines have the same keys, so one reader serves both.
@@ -10,17 +10,31 @@ import contextlib
 import json
 import sys
 import time
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
 _PROGRESS_EVERY = 10.0
 
 
-class JsonLines:
-    """Reporter that writes one JSON object per line to ``stream`` (stderr)."""
+def _as_json(entry: Mapping[str, object]) -> str:
+    return json.dumps(entry, default=str)
 
-    def __init__(self, *, stream: TextIO | None = None) -> None:
+
+class JsonLines:
+    """Reporter that writes one JSON object per line to ``stream`` (stderr).
+
+    Another ``render`` makes another line of an event with its fields, ``level`` and ``time``.
+    """
+
+    def __init__(
+        self,
+        *,
+        stream: TextIO | None = None,
+        render: Callable[[Mapping[str, object]], str] = _as_json,
+    ) -> None:
         self._out = stream or sys.stderr
+        self._render = render
         self._last: dict[str, float] = {}
 
     def event(self, message: str, **fields: object) -> None:
@@ -42,6 +56,6 @@ class JsonLines:
     def _write(self, level: str, message: str, fields: dict[str, object]) -> None:
         kept = {key: value for key, value in fields.items() if value not in (None, "", ())}
         moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        line = json.dumps({**kept, "event": message, "level": level, "time": moment}, default=str)
+        line = self._render({**kept, "event": message, "level": level, "time": moment})
         with contextlib.suppress(OSError, ValueError):
             print(line, file=self._out, flush=True)

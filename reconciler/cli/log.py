@@ -31,7 +31,7 @@ def command(
         points = read_points(found.store, found.branch(policy))
         doubt = doubt_newest(found.store, found.branch(policy))
     if doubt:
-        wiring.reporter().warning("the newest commit is no run's", why=doubt)
+        wiring.reporter(output).warning("the newest commit is no run's", why=doubt)
     points = points[:number] if number else points
     if output == "json":
         click.echo(json.dumps(report.log_document(policy, points)))

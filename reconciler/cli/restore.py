@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from reconciler import ports
 from reconciler.adapters.movers import JobMover
 from reconciler.cli import holders, wiring
 from reconciler.engine.restore import Restore, RestorePorts, RestoreRequest, RestoreResult
@@ -63,7 +64,7 @@ def command(
     config = wiring.load_config(config_file)
     client = wiring.cluster(kubeconfig, context)
     resolve = wiring.resolver(client)
-    clock = wiring.clock()
+    clock, reporter = wiring.clock(), wiring.reporter(output)
     with wiring.manifest_store(config, resolve) as store:
         world = RestorePorts(
             reader=client,
@@ -71,7 +72,7 @@ def command(
             store=store,
             mover=JobMover(client, client, MoverSettings.of(config)),
             keyring=wiring.keyring(config, resolve),
-            reporter=wiring.reporter(),
+            reporter=reporter,
             clock=clock,
         )
         request = RestoreRequest(
@@ -88,30 +89,43 @@ def command(
         )
         restore = Restore(request, world)
         plan = restore.plan()
-        _show(plan, output, plan_only=plan_only)
+        show_plan(plan, output, reporter, plan_only=plan_only)
         if plan_only:
             return 0
         result = None
         if not plan.empty:
-            _ask(yes)
+            ask(yes=yes, output=output)
             result = execute(restore, plan, only=only)
     tell(plan, result, output)
     return PartialFailure.exit_code if plan.lacking else 0
 
 
-def _show(plan: RestorePlan, output: str, *, plan_only: bool) -> None:
+def show_plan(plan: RestorePlan, output: str, reporter: ports.Reporter, *, plan_only: bool) -> None:
     """Stdout gets one JSON document: the plan alone, or with its result, when that is known."""
     if output != "json":
         click.echo(report.render_plan(plan), nl=False)
     elif plan_only:
         click.echo(json.dumps(report.plan_document(plan)))
     else:
-        click.echo(report.render_plan(plan), nl=False, err=True)
+        reporter.event(
+            "restore planned",
+            run=plan.run_id,
+            create=plan.count(RestoreAction.CREATE),
+            keep=plan.count(RestoreAction.KEEP),
+            skip=plan.count(RestoreAction.SKIP),
+            fill=len([fill for fill in plan.fills if fill.action is RestoreAction.CREATE]),
+        )
 
 
-def _ask(yes: bool) -> None:
+def ask(*, yes: bool, output: str) -> None:
+    """Raises UsageError where nobody can answer, Interrupted where somebody says no."""
     if yes:
         return
+    if output == "json":
+        raise UsageError(
+            "with -o json nobody is asked",
+            hint="look at the plan first: --plan; add --yes once it is what you want",
+        )
     if not sys.stdin.isatty():
         raise UsageError("nobody can answer here", hint="add --yes once the plan is what you want")
     if not click.confirm("Proceed?", err=True):

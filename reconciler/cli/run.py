@@ -27,7 +27,13 @@ from reconciler.model.policy import Compiled, compiled_digest, load_compiled
 from reconciler.model.run import Outcome, PolicyRef, Trigger
 from reconciler.plan.moverjob import MoverSettings
 from reconciler.plan.reasons import tell_reasons
-from reconciler.report.loglines import render_line
+from reconciler.report.loglines import (
+    RUN_ENDS,
+    json_line,
+    parse_line,
+    render_line,
+    run_document,
+)
 
 _EXIT = {Outcome.COMPLETED: 0, Outcome.SKIPPED: 0, Outcome.PARTIALLY_FAILED: 3, Outcome.FAILED: 1}
 _MARGIN = 600
@@ -61,17 +67,34 @@ def command(
     clock, namespace = wiring.clock(), wiring.own_namespace()
     name = start_job(client, client, policy, namespace=namespace, now=clock.now())
     if no_follow:
-        click.echo(json.dumps({"formatVersion": 1, "job": name}) if output == "json" else name)
+        started = {"formatVersion": 1, "type": "runStart", "job": name}
+        click.echo(json.dumps(started) if output == "json" else name)
         return 0
-    as_json = output == "json"
+    tell, end = telling(name, output)
+    code = follow_job(
+        client, name, policy=policy, namespace=namespace, clock=clock,
+        reporter=wiring.reporter(output), tell=tell,
+    )  # fmt: skip
+    end(code)
+    return code
+
+
+def telling(job: str, output: str) -> tuple[Callable[[str], None], Callable[[int], None]]:
+    """(what tells a line of a pod, what tells the end with its exit code).
+
+    Text is for people, all of it. As JSON the log is a stream on stderr, the end one document.
+    """
+    if output != "json":
+        return (lambda line: click.echo(render_line(line)), lambda _: None)
+    ends: list[Mapping[str, object]] = [{}]
 
     def tell(line: str) -> None:
-        click.echo(line if as_json else render_line(line))
+        click.echo(json_line(line), err=True)
+        entry = parse_line(line)
+        if entry is not None and entry["event"] == RUN_ENDS:
+            ends.append(entry)
 
-    return follow_job(
-        client, name, policy=policy, namespace=namespace, clock=clock, reporter=wiring.reporter(),
-        tell=tell,
-    )  # fmt: skip
+    return tell, lambda code: click.echo(json.dumps(run_document(job, ends[-1], code)))
 
 
 def _execute(policy: str, compiled_file: Path, config_file: Path) -> int:
@@ -121,7 +144,7 @@ def _execute(policy: str, compiled_file: Path, config_file: Path) -> int:
             try:
                 result = execute_run(request, world, stopped=stopped.is_set)
             except Busy as busy:
-                reporter.event("run ends", run=request.run_id, outcome="Skipped", why=busy.message)
+                reporter.event(RUN_ENDS, run=request.run_id, outcome="Skipped", why=busy.message)
                 return 0
     return _conclude(result, reporter)
 
@@ -129,7 +152,7 @@ def _execute(policy: str, compiled_file: Path, config_file: Path) -> int:
 def _conclude(result: RunResult, reporter: ports.Reporter) -> int:
     made = result.record
     reporter.event(
-        "run ends",
+        RUN_ENDS,
         run=made.name,
         outcome=str(made.outcome),
         commit=result.commit,

@@ -21,12 +21,14 @@ from reconciler.adapters.gitsource import GitPolicySource
 from reconciler.adapters.gitstore import GitManifestStore
 from reconciler.adapters.keyring import SecretKeyring
 from reconciler.adapters.kube import KubeClient
+from reconciler.adapters.loglines import JsonLines
 from reconciler.adapters.telemetry import LogReporter
 from reconciler.model import naming
 from reconciler.model.config import DEFAULT_FILE, Config, Credentials
 from reconciler.model.errors import Refused, UsageError
 from reconciler.policy import parse_config
 from reconciler.policy.nodes import MAX_BYTES
+from reconciler.report.loglines import render_entry
 
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -148,14 +150,18 @@ def clock() -> SystemClock:
     return SystemClock()
 
 
-def reporter() -> ports.Reporter:
-    """Words and a bar on a terminal, JSON lines on stderr elsewhere."""
+def reporter(output: str = "") -> ports.Reporter:
+    """Words and a bar on a terminal, JSON lines on stderr elsewhere.
+
+    A command with ``output`` has one format per stream: its errors are as its lines are.
+    """
+    if output == "json":
+        return LogReporter(json=True)
     if sys.stderr.isatty():
         from reconciler.adapters.terminal import TerminalReporter
-        from reconciler.report.loglines import render_entry
 
         return TerminalReporter(render_entry)
-    return LogReporter()
+    return JsonLines(render=render_entry) if output == "text" else LogReporter()
 
 
 @contextmanager

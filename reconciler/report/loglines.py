@@ -1,4 +1,4 @@
-"""A pod's JSON log lines as a person reads them on a terminal."""
+"""A pod's JSON log lines: as a person reads them, and what they say of a run's end."""
 
 from __future__ import annotations
 
@@ -7,17 +7,40 @@ from collections.abc import Mapping
 from typing import Any
 
 _OWN = {"event", "level", "time", "run"}
+RUN_ENDS = "run ends"
+"""The event of a run's last line."""
 
 
 def render_line(line: str) -> str:
     """``04:17:08  volume ended  claim=files outcome=Completed``; other lines stay as they are."""
+    entry = parse_line(line)
+    return line if entry is None else render_entry(entry)
+
+
+def parse_line(line: str) -> dict[str, Any] | None:
+    """The event in a pod's line; None where it is another line, such as an error's text."""
     try:
         entry: Any = json.loads(line)
     except ValueError:
-        return line
-    if not isinstance(entry, dict) or "event" not in entry:
-        return line
-    return render_entry(entry)
+        return None
+    return entry if isinstance(entry, dict) and "event" in entry else None
+
+
+def json_line(line: str) -> str:
+    """A pod's line as one JSON object, whatever it is."""
+    return line if parse_line(line) else json.dumps({"event": "output", "text": line})
+
+
+def run_document(job: str, end: Mapping[str, object], exit_code: int) -> dict[str, Any]:
+    """What came of a run that was followed; null is what its pods' last `RUN_ENDS` did not say."""
+    fields = ("run", "outcome", "commit", "objects", "volumes", "why")
+    return {
+        "formatVersion": 1,
+        "type": "runEnd",
+        "job": job,
+        "exitCode": exit_code,
+        **{name: end.get(name) for name in fields},
+    }
 
 
 def render_entry(entry: Mapping[str, object]) -> str:

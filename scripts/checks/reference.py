@@ -22,7 +22,10 @@ Generated from the program by `python -m scripts.checks.reference`; `scripts/lin
 out of date.
 
 Data goes to stdout, everything else to stderr. With `-o json` a command prints one JSON document
-with `formatVersion`, and errors are JSON objects on stderr.
+with `formatVersion` on stdout when it ends, and stderr is a stream of JSON lines: one object each,
+with `event`, `level` and `time` (what goes on) or `"type": "error"` (why it failed). Without, both
+are text. `backstay run` follows the log of the run's pods: as text it is on stdout, as JSON lines
+on stderr. What runs in pods (`controller`, `mover`, `run --compiled`) logs JSON lines always.
 
 """
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.cli.restore import execute, restore_document, tell
-from reconciler.model.errors import Interrupted
+from reconciler.cli import wiring
+from reconciler.cli.restore import ask, execute, restore_document, show_plan, tell
+from reconciler.model.errors import Interrupted, UsageError
 from reconciler.model.restore import RestoreAction
 from tests.unit.engine.run_world import RUN_IDS, RunWorld, move_controllers
 
@@ -79,3 +80,39 @@ def test_what_did_not_come_back_says_why(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out == (
         "Nothing to do.\n  shop/files did not come back: its claim is not in this recovery point\n"
     )
+
+
+@pytest.mark.parametrize("plan_only", [True, False])
+def test_as_json_stdout_is_one_document_and_stderr_a_stream_of_objects(
+    capsys: pytest.CaptureFixture[str], plan_only: bool
+) -> None:
+    world = RunWorld()
+    world.run()
+    world.lose_shop()
+    reporter = wiring.reporter("json")
+    restore = world.restore(reporter=reporter)
+    plan = restore.plan()
+    show_plan(plan, "json", reporter, plan_only=plan_only)
+    if not plan_only:
+        tell(plan, restore.execute(plan), "json")
+    said = capsys.readouterr()
+    document = json.loads(said.out)
+    assert (document["formatVersion"], document["type"]) == (
+        (1, "restorePlan") if plan_only else (1, "restore")
+    )
+    events = [json.loads(line)["event"] for line in said.err.splitlines()]
+    assert events[:1] == ([] if plan_only else ["restore planned"])
+
+
+def test_as_json_nobody_is_asked() -> None:
+    with pytest.raises(UsageError) as caught:
+        ask(yes=False, output="json")
+    assert "--yes" in caught.value.hint
+    ask(yes=True, output="json")
+
+
+def test_without_a_terminal_text_stays_text(capsys: pytest.CaptureFixture[str]) -> None:
+    wiring.reporter("text").event("restored", phase="claims", objects=3)
+    assert capsys.readouterr().err.endswith("  restored  phase=claims  objects=3\n")
+    wiring.reporter().event("restored", phase="claims", objects=3)
+    assert json.loads(capsys.readouterr().err)["event"] == "restored"

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from reconciler.report.loglines import render_line
+from reconciler.report.loglines import json_line, parse_line, render_line, run_document
 
 LINE = {
     "claim": "files", "snapshot": "ab" * 32, "why": "it is so",
@@ -27,3 +27,16 @@ def test_a_warning_is_marked() -> None:
 @pytest.mark.parametrize("line", ["error: no", "", "[1]", '{"a": 1}', "{"])
 def test_other_lines_stay(line: str) -> None:
     assert render_line(line) == line
+
+
+@pytest.mark.parametrize("line", [json.dumps(LINE), "error: no", "", "[1]", '{"a": 1}', "{"])
+def test_every_line_of_a_pod_is_an_object_in_a_stream_of_json(line: str) -> None:
+    entry = parse_line(json_line(line))
+    assert entry is not None
+    assert entry == LINE or (entry["event"], entry["text"]) == ("output", line)
+
+
+def test_a_run_that_told_no_end_has_one_all_the_same() -> None:
+    made = run_document("backstay-shop-1", {}, 1)
+    assert (made["formatVersion"], made["exitCode"]) == (1, 1)
+    assert made["outcome"] is None
