@@ -79,6 +79,16 @@ def test_the_readme_restores_in_four_lines(told: str, tmp_path: Path) -> None:
     assert "3 volumes filled" in done.stdout
 
 
+def test_a_shell_is_told_where_it_is_and_may_push(told: str, tmp_path: Path) -> None:
+    environment = re.search(r"^  \. (\S+)$", told, re.MULTILINE)
+    assert environment
+    script = f". {environment[1]}; pwd; git -C clones/policies push"
+    done = shell(script, home=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.startswith(f"now in {done.stdout.strip()}: backstay.yaml")
+    assert "Everything up-to-date" in done.stderr
+
+
 def test_a_second_demo_says_that_there_is_one(told: str, tmp_path: Path) -> None:
     again = shell(f"{ROOT}/scripts/demo --name {NAME}", home=str(tmp_path))
     assert again.returncode == 0, again.stderr

@@ -30,6 +30,11 @@ def say(text: str) -> None:
     print(f"{time.monotonic() - _STARTED:6.1f} s  {text}", flush=True)
 
 
+def begin(command: str) -> None:
+    """A command that begins now: it may take a while, and nobody should wonder what it is."""
+    say(f"$ {command}")
+
+
 def show(text: str) -> None:
     """What a command printed."""
     for line in text.rstrip().splitlines():
@@ -87,20 +92,20 @@ def back_up(stage: Stage) -> None:
     stage.wait("the CronJob is there", lambda: stage.exists("cronjob", "backstay-shop"), seconds=30)
     say("the controller made the CronJob backstay-shop; its Direct movers hold the repository's")
     show("own storage key in the application's namespace: Config says sharedKeyInTenants: true")
+    begin("backstay run shop")
     stage.backstay("run", "shop")
-    say("$ backstay run shop")
-    say("$ backstay log shop")
+    begin("backstay log shop")
     show(stage.backstay("log", "shop").stdout)
 
 
 def lose_and_restore(stage: Stage) -> None:
     """The namespace goes, and comes back as it was."""
     before = shop.listing(stage)
+    begin("kubectl delete namespace shop; kubectl delete crd products.shop.example.org")
     stage.kubectl("delete", "namespace", "shop", "--timeout=300s")
     stage.kubectl("delete", "crd", "products.shop.example.org")
-    say("$ kubectl delete namespace shop; kubectl delete crd products.shop.example.org")
+    begin("backstay restore shop --at latest --yes")
     done = stage.backstay("restore", "shop", "--at", "latest", "--yes")
-    say("$ backstay restore shop --at latest --yes")
     lines = done.stdout.splitlines()
     show("\n".join([*lines[:5], "…", lines[-1]]))
     shop.wait_ready(stage)
@@ -115,7 +120,10 @@ def lose_and_restore(stage: Stage) -> None:
 
 
 def write_environment(stage: Stage) -> Path:
-    """A file for a shell: this cluster, this command, this Git server's keys."""
+    """A file for a shell: this cluster, this command, this Git server's keys, its Config.
+
+    The Config is found in the working directory, so the shell goes there, and says so.
+    """
     keys = stage.folder / "credentials" / "git"
     git = f"ssh -i {keys / 'identity'} -o UserKnownHostsFile={keys / 'known_hosts'}"
     settings = {
@@ -125,7 +133,9 @@ def write_environment(stage: Stage) -> Path:
     }
     script = stage.folder / "env"
     lines = [f"export {k}={v if k == 'PATH' else shlex.quote(v)}\n" for k, v in settings.items()]
-    script.write_text("".join(lines) + f"cd {shlex.quote(str(stage.folder))}\n")
+    home = shlex.quote(str(stage.folder))
+    told = f"now in {stage.folder}: backstay.yaml, and clones/policies to change and push"
+    script.write_text("".join(lines) + f"cd {home} && echo {shlex.quote(told)} >&2\n")
     return script
 
 

@@ -287,6 +287,9 @@ class Stage:
             clone.parent.mkdir(parents=True, exist_ok=True)
             self.git("init", "--quiet", "--initial-branch=main", str(clone))
             self.git("remote", "add", "origin", self.sshd.url(repository), cwd=clone)
+            # So that a person who plays with the demo need not say where to push to.
+            self.git("config", "branch.main.remote", "origin", cwd=clone)
+            self.git("config", "branch.main.merge", "refs/heads/main", cwd=clone)
         return clone
 
     def git(self, *args: str, cwd: Path | None = None) -> str:
