@@ -88,6 +88,8 @@ def command(
             is_dead=holders.is_dead,
         )
         restore = Restore(request, world)
+        if not plan_only:
+            restore.check_alone()
         plan = restore.plan()
         show_plan(plan, output, reporter, plan_only=plan_only)
         if plan_only:

@@ -19,7 +19,7 @@ from reconciler.engine.restorecreate import Creator
 from reconciler.engine.restorefill import Filler, make_tasks
 from reconciler.engine.restoreground import Ground
 from reconciler.engine.restoreguards import find_obstacles, find_timed
-from reconciler.engine.restorelease import hold_restore
+from reconciler.engine.restorelease import hold_restore, restore_beside, waiting
 from reconciler.engine.restorepartial import find_newest_with, with_missing
 from reconciler.engine.restoresecrets import prove_secrets
 from reconciler.engine.restoresource import (
@@ -51,6 +51,21 @@ class Restore:
         self._read: PointContent | None = None
         """The recovery point that was read last: commits do not change."""
 
+    def check_alone(self) -> None:
+        """Raises Waiting while another restore is at work: no plan of now would hold."""
+        if told := self._beside():
+            raise waiting(told)
+
+    def _beside(self) -> str:
+        request, world = self._request, self._world
+        return restore_beside(
+            world.reader,
+            namespace=request.namespace,
+            holder=request.holder,
+            now=world.clock.now(),
+            is_dead=request.is_dead,
+        )
+
     def plan(self) -> RestorePlan:
         """Reads everything, changes nothing."""
         request, world = self._request, self._world
@@ -65,7 +80,8 @@ class Restore:
         content = self._renamed(content)
         made = with_missing(world.store, content, self._plan(content))
         blocked = find_obstacles(world.reader, made).told
-        notes = (*content.notes, *find_timed(world.reader, made))
+        beside = self._beside()
+        notes = (*content.notes, *find_timed(world.reader, made), *([beside] if beside else ()))
         return replace(made, blocked=blocked, notes=notes)
 
     def _content(self, at: str, *, allow_partial: bool) -> PointContent:

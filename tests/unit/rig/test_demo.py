@@ -62,5 +62,5 @@ def test_a_command_is_told_as_it_begins(
 ) -> None:
     stage = Watched(lambda: capsys.readouterr().out, fails=verb)
     with pytest.raises(RigError, match="looked at"):
-        step(cast(Stage, stage))
+        step(cast("Stage", stage))
     assert stage.last.endswith(told)
