@@ -149,7 +149,8 @@ def restic_environment(secret: SecretValue, *, url: str) -> dict[str, str]:
     if not environment.get("RESTIC_PASSWORD"):
         raise Refused(
             f"{secret.source} has no key RESTIC_PASSWORD",
-            hint="it holds the master password: make one with `openssl rand -hex 32`",
+            hint="it holds the master password that the repositories began with; only where there"
+            " is none yet, make one with `openssl rand -hex 32`",
         )
     return environment
 

@@ -30,23 +30,29 @@ class SecretKeyring:
         self._cache = cache
         self._read_only = read_only
 
-    def _environment(self, secret: str, url: str) -> dict[str, str]:
+    def _environment(self, secret: str, url: str) -> tuple[str, dict[str, str]]:
+        """(where the keys were read, the keys)."""
         found = self._resolver.resolve(self._config.credentials_of(secret))
-        return restic_environment(found, url=url)
+        environment = restic_environment(found, url=url)
+        if len(environment["RESTIC_PASSWORD"].encode()) < fingerprints.SHORTEST_MASTER:
+            raise fingerprints.too_short(environment["RESTIC_PASSWORD"].encode(), found.source)
+        return found.source, environment
 
     def access(self, *, name: str, secret: str, url: str, namespace: str) -> RepositoryAccess:
         """Keys for one namespace's part; see `ports.Keyring`."""
-        environment = self._environment(secret, url)
+        source, environment = self._environment(secret, url)
         master = environment["RESTIC_PASSWORD"].encode()
         password = fingerprints.repository_password(master, self._config.cluster.name, namespace)
         environment["RESTIC_PASSWORD"] = password
         return RepositoryAccess(
-            name=name, namespace=namespace, url=url, secret=secret, environment=environment
-        )
+            name=name, namespace=namespace, url=url, secret=secret, environment=environment,
+            source=source if self._config.credentials_of(secret).secret_ref == "" else "",
+        )  # fmt: skip
 
     def fingerprint_key(self, *, secret: str, url: str) -> bytes:
         """The key of the fingerprints; see `ports.Keyring`."""
-        master = self._environment(secret, url)["RESTIC_PASSWORD"].encode()
+        _, environment = self._environment(secret, url)
+        master = environment["RESTIC_PASSWORD"].encode()
         return fingerprints.fingerprint_key(master, self._config.cluster.name)
 
     def backend(self, access: RepositoryAccess) -> ports.VolumeBackend:

@@ -83,10 +83,11 @@ def find_cause(text: str) -> Cause:
     return next((cause for cause, pattern in _COMPILED if pattern.search(text)), Cause.UNKNOWN)
 
 
-def make_error(code: int, text: str, *, where: str) -> BackstayError:
+def make_error(code: int, text: str, *, where: str, keys: str = "its Secret") -> BackstayError:
     """The error for a restic that ended with ``code``; ``where`` names repository and URL.
 
-    ``text`` must be masked already. A negative code is the signal that ended restic.
+    ``keys`` is where its password was read. ``text`` must be masked already. A negative code is the
+    signal that ended restic.
     """
     said = shorten(text)
     match code:
@@ -104,7 +105,7 @@ def make_error(code: int, text: str, *, where: str) -> BackstayError:
         case 12:
             return WrongPassword(
                 f"wrong password for restic repository {where}",
-                hint="RESTIC_PASSWORD of its Secret, or the cluster's name, changed since it began",
+                hint=f"RESTIC_PASSWORD of {keys}, or the cluster's name, changed since it began",
             )
         case 130:
             return Interrupted(f"restic on {where} was interrupted")

@@ -77,6 +77,7 @@ class ResticRepository:
         binary: str = "restic",
     ) -> None:
         self._where = f"'{access.name}' ({access.url})" if access.name else access.url
+        self._keys = access.source or "its Secret"
         self._cache_dir = cache_dir
         self._env = resticenv.environment(access, cache_dir)
         self._secrets = resticenv.secrets(access)
@@ -329,7 +330,7 @@ class ResticRepository:
     def _error(self, outcome: Outcome) -> BackstayError:
         texts = [outcome.fatal, *outcome.errors[:3]]
         said = self._mask("; ".join(text for text in texts if text))
-        return resticerrors.make_error(outcome.code, said, where=self._where)
+        return resticerrors.make_error(outcome.code, said, where=self._where, keys=self._keys)
 
     def _mask(self, text: str) -> str:
         for secret in self._secrets:

@@ -57,12 +57,20 @@ def fingerprint_key(master: bytes, cluster: str) -> bytes:
 
 def _derive(master: bytes, info: str) -> bytes:
     if len(master) < SHORTEST_MASTER:
-        raise Stalled(
-            f"RESTIC_PASSWORD has {len(master)} bytes; a master password needs {SHORTEST_MASTER}",
-            hint="make one with `openssl rand -hex 32`; a repository keeps the one it began with",
-        )
+        raise too_short(master)
     derive = HKDF(algorithm=hashes.SHA256(), length=_LENGTH, salt=None, info=info.encode())
     return derive.derive(master)
+
+
+def too_short(master: bytes, source: str = "") -> Stalled:
+    """The error for a master that is no key; ``source`` is where it was read."""
+    where = f" of {source}" if source else ""
+    return Stalled(
+        f"RESTIC_PASSWORD{where} has {len(master)} bytes; a master password needs"
+        f" {SHORTEST_MASTER}",
+        hint="repositories open with the one that they began with: put that back; only where there"
+        " is none yet, make one with `openssl rand -hex 32`",
+    )
 
 
 def fingerprint_secret(secret: Mapping[str, Any], key: bytes) -> dict[str, Any]:

@@ -14,7 +14,9 @@ from reconciler.report import history as report
 
 @click.command(name="log", short_help="List a policy's recovery points.")
 @click.argument("policy")
-@click.option("-n", "--number", type=click.IntRange(min=0), default=0, help="At most so many.")
+@click.option(
+    "-n", "--number", type=click.IntRange(min=0), default=0, help="At most so many; 0 is all."
+)
 @history.clone_option
 @history.cluster_option
 @wiring.config_option

@@ -5,6 +5,7 @@ Verbs are imported when they are called: a mover must start in a fraction of a s
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import json
 import os
@@ -55,6 +56,16 @@ class LazyGroup(click.Group):
         if not isinstance(command, click.Command):
             raise Bug(f"{VERBS[cmd_name][0]} has no command")
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, and names the verb that is nearly what was written."""
+        if args and args[0] not in VERBS and args[0][:1] != "-":
+            near = difflib.get_close_matches(args[0], VERBS, n=1)
+            told = f" Did you mean '{near[0]}'?" if near else ""
+            ctx.fail(f"No such command '{args[0]}'.{told}")
+        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Lists the verbs without importing them."""

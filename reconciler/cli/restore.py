@@ -21,6 +21,7 @@ from reconciler.model.run import Outcome
 from reconciler.plan.mappingnames import parse_mapping
 from reconciler.plan.moverjob import MoverSettings
 from reconciler.report import restore as report
+from reconciler.report.amounts import render_count
 
 _HOURS = 12
 
@@ -181,7 +182,8 @@ def tell(plan: RestorePlan, result: RestoreResult | None, output: str) -> None:
         click.echo("Nothing to do.")
     else:
         click.echo(
-            f"Restored: {result.created} objects created, {result.filled} volumes filled,"
+            f"Restored: {render_count(result.created, 'object')} created,"
+            f" {render_count(result.filled, 'volume')} filled,"
             f" {result.kept} kept, {result.skipped} skipped."
         )
         for name in result.differing:

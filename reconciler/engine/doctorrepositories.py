@@ -223,8 +223,9 @@ def _unopened(facts: Facts, target: Target, where: str, error: BackstayError) ->
         )
     hint = error.hint or "look at the storage, then: backstay doctor --only repositories"
     if isinstance(error, WrongPassword):
+        kept = facts.config.credentials_of(target.secret)
         hint = (
-            f"put the master password that made it back into Secret {target.secret}, key"
+            f"put the master password that made it back into {kept}, key"
             " RESTIC_PASSWORD; the cluster's name in Config is a part of it too"
         )
     return Finding(

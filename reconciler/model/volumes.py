@@ -21,6 +21,8 @@ class RepositoryAccess:
     url: str
     secret: str
     environment: Mapping[str, str] = field(repr=False)
+    source: str = ""
+    """Where the keys were read, if that is no Secret: ``folder credentials/restic-main``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

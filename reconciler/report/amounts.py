@@ -5,6 +5,11 @@ from __future__ import annotations
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 
 
+def render_count(count: int, thing: str) -> str:
+    """``1 file``, ``2 files``; for words whose plural is made with an s."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
 def render_bytes(count: int) -> str:
     """Bytes in the largest binary unit that leaves at least one: ``1.2 GiB``, ``17 B``."""
     amount = float(count)

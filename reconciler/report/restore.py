@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from reconciler.model.restore import FillStep, RestoreAction, RestorePlan, RestoreStep
-from reconciler.report.amounts import render_bytes
+from reconciler.report.amounts import render_bytes, render_count
 
 
 def render_plan(plan: RestorePlan) -> str:
@@ -30,22 +30,22 @@ def _lines(plan: RestorePlan) -> Iterator[str]:
         size = render_bytes(sum(fill.size for fill in fills))
         yield f"  volumes  {len(fills)} to fill, {size}"
         for fill in fills:
-            amount = f"{render_bytes(fill.size)} in {_counted(fill.files, 'file')}"
+            amount = f"{render_bytes(fill.size)} in {render_count(fill.files, 'file')}"
             yield f"             {fill.namespace}/{fill.claim}: {amount} ({_origin(fill)})"
     for fill in plan.fills:
         if fill.action is RestoreAction.SKIP:
             yield f"           ! {fill.namespace}/{fill.claim}: {fill.why}"
     yield from _kept_claims(plan)
-    yield f"  create   {_counted(plan.count(RestoreAction.CREATE), 'object')}"
+    yield f"  create   {render_count(plan.count(RestoreAction.CREATE), 'object')}"
     for step in plan.steps:
         if step.action is RestoreAction.CREATE:
             yield f"             {step.ref}"
     kept = [step for step in plan.steps if step.action is RestoreAction.KEEP]
     differing = [step for step in kept if step.differs]
-    yield f"  keep     {_counted(len(kept), 'object')} ({len(kept) - len(differing)} equal)"
+    yield f"  keep     {render_count(len(kept), 'object')} ({len(kept) - len(differing)} equal)"
     for step in differing:
         yield f"             {step.ref}: {step.why}"
-    yield f"  skip     {_counted(plan.count(RestoreAction.SKIP), 'object')}"
+    yield f"  skip     {render_count(plan.count(RestoreAction.SKIP), 'object')}"
     yield from _skipped(plan)
     yield from _told("change", plan, lambda step: step.changes)
     yield from _told("warning", plan, lambda step: step.warnings)
@@ -69,7 +69,7 @@ def _told(
             whose.setdefault(sentence, []).append(str(step.ref))
     if whose:
         objects = {name for names in whose.values() for name in names}
-        yield f"  {title:<7}  {_counted(len(objects), 'object')}"
+        yield f"  {title:<7}  {render_count(len(objects), 'object')}"
     for sentence, names in whose.items():
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         yield f"             {names[0]}{more}: {sentence}"
@@ -95,11 +95,7 @@ def _skipped(plan: RestorePlan) -> Iterator[str]:
         else:
             yield f"             {step.ref}: {step.why}"
     for (kind, why), count in counted.items():
-        yield f"             {_counted(count, kind)}: {why}"
-
-
-def _counted(count: int, thing: str) -> str:
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+        yield f"             {render_count(count, kind)}: {why}"
 
 
 def plan_document(plan: RestorePlan) -> dict[str, Any]:

@@ -17,6 +17,20 @@ def test_an_unknown_verb_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> N
     assert "No such command" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"), [("validat", "validate"), ("restoer", "restore"), ("logs", "log")]
+)
+def test_a_verb_that_is_nearly_one_is_named(
+    capsys: pytest.CaptureFixture[str], written: str, meant: str
+) -> None:
+    assert main.run([written]) == 2
+    assert f"No such command '{written}'. Did you mean '{meant}'?" in capsys.readouterr().err
+    assert main.run([written, "-o", "json"]) == 2
+    assert f"Did you mean '{meant}'?" in json.loads(capsys.readouterr().err)["message"]
+    assert main.run(["xyz"]) == 2
+    assert "Did you mean" not in capsys.readouterr().err
+
+
 def test_version_is_data_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["--version"]) == 0
     assert capsys.readouterr().out.startswith("backstay ")

@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.cli import wiring
 from reconciler.cli.restore import ask, execute, restore_document, show_plan, tell
+from reconciler.engine.restore import RestoreResult
 from reconciler.model.errors import Interrupted, UsageError
 from reconciler.model.restore import RestoreAction
 from tests.unit.engine.run_world import RUN_IDS, RunWorld, move_controllers
@@ -116,3 +117,21 @@ def test_without_a_terminal_text_stays_text(capsys: pytest.CaptureFixture[str]) 
     assert capsys.readouterr().err.endswith("  restored  phase=claims  objects=3\n")
     wiring.reporter().event("restored", phase="claims", objects=3)
     assert json.loads(capsys.readouterr().err)["event"] == "restored"
+
+
+@pytest.mark.parametrize(
+    ("created", "filled", "told"),
+    [
+        (1, 1, "1 object created, 1 volume filled, 0 kept"),
+        (22, 3, "22 objects created, 3 volumes filled, 0 kept"),
+    ],
+)
+def test_what_was_done_is_counted_in_words(
+    capsys: pytest.CaptureFixture[str], created: int, filled: int, told: str
+) -> None:
+    world = RunWorld()
+    world.run()
+    plan = world.restore().plan()
+    done = RestoreResult(created=created, filled=filled, kept=0, skipped=0, differing=())
+    tell(plan, done, "text")
+    assert told in capsys.readouterr().out

@@ -8,12 +8,7 @@ import pytest
 
 from reconciler.model.objects import Gap
 from reconciler.model.run import Counts, NamespaceRecord, Outcome, VolumeRecord
-from reconciler.plan.outcomes import (
-    Verdict,
-    judge_left,
-    judge_namespace,
-    judge_run,
-)
+from reconciler.plan.outcomes import Verdict, judge_left, judge_namespace, judge_run
 
 COMPLETED = Verdict(Outcome.COMPLETED)
 
