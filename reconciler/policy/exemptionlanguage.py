@@ -24,9 +24,9 @@ class ExemptionSpec(Part):
     """Which clusters of the fleet; by default all that read this repository."""
     match: ExemptMatchPart
     """What is exempt."""
-    reason: fields.Text
+    reason: fields.Line
     """Why it needs no backup; it stands in every report."""
-    owner: fields.Text
+    owner: fields.Line
     """Who answers for it: a team or a person."""
     expires: fields.Moment
     """Until when; a date means its end, UTC. After that it is unprotected again: somebody has to

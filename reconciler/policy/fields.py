@@ -184,9 +184,18 @@ def _check_host(host: str) -> None:
         raise Wrong("names an address that is not allowed", "link-local addresses hold no backups")
 
 
+def check_line(value: str) -> str:
+    """A text that stands in a line of a plan, a record and a pull request, and makes no other."""
+    if not value.strip():
+        raise Wrong("is empty")
+    if "\n" in value or "\t" in value:
+        raise Wrong("is more than one line", "write it in one; after >- YAML makes one of several")
+    return value
+
+
 def check_exclude(value: str) -> str:
     """A pattern of restic's --exclude, below the volume's root."""
-    if not value or len(value) > 1024 or value.startswith("!"):
+    if not value or len(value) > 1024 or value.startswith("!") or "\n" in value:
         raise Wrong("is not a pattern", "a name or a path with * ? [a-c] and **")
     if value.startswith("/") or ".." in value.split("/"):
         raise Wrong(
@@ -312,6 +321,7 @@ RunId = Annotated[
 ]
 CommitId = Annotated[str, AfterValidator(check_commit_id), _text(r"[0-9a-f]{7,64}", longest=64)]
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
+Line = Annotated[Text, AfterValidator(check_line), _text(r"[^\n\t]+", longest=1024)]
 Keep = Annotated[int, Field(ge=1, le=100_000)]
 Globs = Annotated[list[Glob], Field(max_length=1000)]
 KindGlobs = Annotated[list[KindGlob], Field(max_length=1000)]

@@ -105,7 +105,7 @@ class VolumeRulePart(Part):
     """Which claims."""
     copy_method: Annotated[CopyMethod, Field(strict=False)]
     """How they are copied, or that they are not."""
-    reason: fields.Text | None = None
+    reason: fields.Line | None = None
     """Why; it stands in the plan and in the record."""
 
 

@@ -136,3 +136,14 @@ def test_numbers_that_overflow_say_what_is_taken() -> None:
     assert "not longer than 36500d" in found["overflowing duration"][0]
     assert "must be at most 100000" in found["huge integer"][0]
     assert "more than 18 digits" in found["too huge integer"][0]
+
+
+@pytest.mark.parametrize(
+    "text", ['"x\\n::error::no"', '"a\\tb"', '"  "', "|\n        a\n        b"]
+)
+def test_a_reason_makes_no_line_of_its_own_in_a_report(text: str) -> None:
+    rule = f"- match: {{claims: [a]}}\n      reason: {text}\n      copyMethod: Skip\n"
+    rules = f"volumes:\n    copyMethod: Direct\n    rules:\n    {rule}"
+    policy = EVIL.replace("volumes: {copyMethod: Direct}\n", rules)
+    parsed = parse_files({"a.yaml": policy.encode(), "good.yaml": GOOD})
+    assert ["`reason`" in problem.message for problem in parsed.problems] == [True]
