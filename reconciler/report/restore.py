@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import shlex
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from reconciler.model.restore import FillStep, RestoreAction, RestorePlan, RestoreStep
@@ -45,6 +46,7 @@ def _lines(plan: RestorePlan) -> Iterator[str]:
     yield f"  keep     {render_count(len(kept), 'object')} ({len(kept) - len(differing)} equal)"
     for step in differing:
         yield f"             {step.ref}: {step.why}"
+    yield from _ways_on(plan, differing)
     yield f"  skip     {render_count(plan.count(RestoreAction.SKIP), 'object')}"
     yield from _skipped(plan)
     yield from _told("change", plan, lambda step: step.changes)
@@ -53,6 +55,27 @@ def _lines(plan: RestorePlan) -> Iterator[str]:
         yield f"  missing  {warning}"
     for obstacle in plan.blocked:
         yield f"  blocked  {obstacle}"
+
+
+# What is deleted together with all that is in it.
+_HOLDERS = frozenset({"Namespace", "PersistentVolumeClaim"})
+
+
+def _ways_on(plan: RestorePlan, differing: Sequence[RestoreStep]) -> Iterator[str]:
+    """How to see what differs, and how to get what was captured; once for all of them."""
+    if not differing:
+        return
+    # Of a Secret, Git holds fingerprints; a copy has another namespace than its manifest.
+    shown = [step for step in differing if step.ref.kind != "Secret" and not step.source]
+    if shown:
+        place = shlex.quote(f"{plan.commit[:12]}:{shown[0].path}")
+        yield "             to see how one differs, in a clone of the manifest repository:"
+        yield f"             git show {place} | kubectl diff -f -"
+    if any(step.ref.kind not in _HOLDERS for step in differing):
+        yield "             to get the captured one: kubectl delete it, then restore again with"
+        yield f"             --at {plan.run_id}"
+    if any(step.ref.kind in _HOLDERS for step in differing):
+        yield "             change a namespace or claim by hand: all that is in it goes with it"
 
 
 def _origin(fill: FillStep) -> str:

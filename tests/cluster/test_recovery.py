@@ -118,8 +118,8 @@ def test_it_comes_back_on_an_empty_cluster_and_goes_on(
     assert "shop" in shop.page(other)
     assert shop.listing(other) == files
 
-    started = good.record.started.strftime("%Y-%m-%dT%H:%M:%SZ")
-    for at in (started, started[:10], good.record.name, good.commit[:10]):
+    copied = good.record.copied.strftime("%Y-%m-%dT%H:%M:%SZ")
+    for at in (copied, copied[:10], good.record.name, good.commit[:10]):
         assert laptop.planned(at) == good.record.name, at
 
     other.install()

@@ -87,3 +87,36 @@ def test_a_copy_in_text_and_in_json(golden: Golden) -> None:
     )
     golden("report/restore-copy.txt", render_plan(plan))
     golden("report/restore-copy.json", json.dumps(plan_document(plan), indent=2) + "\n")
+
+
+def differing(*kinds: str, source: str = "") -> RestorePlan:
+    steps = [
+        replace(
+            step(kind, "x", RestoreAction.KEEP, "exists and differs", differs=True), source=source
+        )
+        for kind in kinds
+    ]
+    return replace(PLAN, steps=tuple(steps), fills=())
+
+
+def test_the_way_on_from_what_differs_is_told_once() -> None:
+    text = render_plan(differing("Secret", "ConfigMap", "Service"))
+    assert text.count("git show 3f0a9c1d3f0a:shop/configmap/x.yaml | kubectl diff -f -") == 1
+    assert text.count("kubectl delete it") == 1
+    assert f"--at {PLAN.run_id}" in text
+    assert "by hand" not in text
+
+
+def test_of_a_secret_git_has_nothing_to_compare_and_a_copy_stands_elsewhere() -> None:
+    for plan in (differing("Secret"), differing("Service", source="shop/service/x.yaml")):
+        text = render_plan(plan)
+        assert "git show" not in text
+        assert "kubectl delete it" in text
+
+
+def test_nobody_is_told_to_delete_what_holds_other_things() -> None:
+    for kind in ("Namespace", "PersistentVolumeClaim"):
+        text = render_plan(differing(kind))
+        assert "kubectl delete" not in text
+        assert "by hand" in text
+    assert "differs, in a clone" not in render_plan(replace(PLAN, steps=PLAN.steps[1:]))
