@@ -16,7 +16,12 @@ def policy_of_run(run_id: str) -> str:
 
 
 def way_on(mark: str, namespace: str) -> str:
-    """The command that goes on with what carries this mark (`naming.RESTORING`) there."""
+    """The command that goes on with what carries this mark (`naming.RESTORING`) there.
+
+    With that namespace alone: whether more was asked for nobody knows any more, and an original
+    must not come back beside its copy because somebody pasted this.
+    """
     run_id, source = naming.restoring_of(mark)
     mapped = f" --map-namespace {source}={namespace}" if source else ""
-    return f"backstay restore {policy_of_run(run_id)} --at {run_id}{mapped}"
+    only = f" --namespace {source or namespace}"
+    return f"backstay restore {policy_of_run(run_id)} --at {run_id}{only}{mapped}"

@@ -24,6 +24,7 @@ Raw = Mapping[str, Any]
 RUN_LEASE = "backstay-run-"
 RESTORE_LEASE = "backstay-restore"
 _PARTIAL = " (with --allow-partial, if it had that)"
+_WHOLE = "; without --namespace all of the run comes back"
 PENDING = timedelta(minutes=10)
 """How long a pod may take to start before a run counts as stuck."""
 _ENDED = frozenset({"Succeeded", "Failed"})
@@ -187,7 +188,14 @@ def _restore_lease(held: Holder, where: str, *, over: bool, free: bool) -> Findi
     )
 
 
+def _goes_on(mark: str, namespace: str) -> str:
+    """What goes on with a namespace, or a claim in it, that carries this mark."""
+    _, source = naming.restoring_of(mark)
+    return f"{way_on(mark, namespace)} goes on{_PARTIAL}{'' if source else _WHOLE}"
+
+
 def _movers(scene: Scene, restoring: str, policy: str) -> Iterator[Finding]:
+    marks = {(claim.namespace, claim.name): claim.restoring for claim in scene.claims}
     for raw in sorted(scene.movers, key=_place):
         annotations = annotations_of(raw)
         run_id, claim = annotations.get(naming.RUN, ""), annotations.get(naming.CLAIM, "")
@@ -213,9 +221,12 @@ def _movers(scene: Scene, restoring: str, policy: str) -> Iterator[Finding]:
                 f"mover of claim {claim}, {_state(raw)}; it restores run {run_id}, and no"
                 " restore is at work"
             )
+            mark = marks.get((namespace, claim), "")
+            half = naming.restoring_of(mark)[0] == run_id
             hint = (
-                f"backstay restore {owner} --at {run_id} goes on with it, with the options that"
-                f" it had (--map-namespace, --allow-partial); to remove it: {delete}"
+                f"{way_on(mark, namespace)} goes on with it{_PARTIAL}; to remove it: {delete}"
+                if half
+                else "its claim is not half filled, so nothing needs it; to remove it: " + delete
             )
         if message:
             yield Finding(
@@ -275,7 +286,7 @@ def _restoring(scene: Scene, restoring: str, policy: str) -> Iterator[Finding]:
             where=f"PersistentVolumeClaim {name}",
             message=f"half filled from run {run_id}, and no restore is at work; runs do not back it"
             " up",
-            hint=f"{way_on(claim.restoring, claim.namespace)} goes on{_PARTIAL}; if its data is"
+            hint=f"{_goes_on(claim.restoring, claim.namespace)}; if its data is"
             f" right as it is: kubectl -n {claim.namespace} annotate pvc {claim.name}"
             f" {naming.RESTORING}-",
         )
@@ -297,7 +308,7 @@ def _begun(scene: Scene, restoring: str, policy: str) -> Iterator[Finding]:
             else f"begun from run {run_id}, and no restore is at work",
             hint="wait for it"
             if restoring
-            else f"{way_on(mark, namespace.name)} goes on{_PARTIAL}; if it is right as it is:"
+            else f"{_goes_on(mark, namespace.name)}; if it is right as it is:"
             f" kubectl annotate namespace {namespace.name} {naming.RESTORING}-",
         )
 

@@ -10,6 +10,8 @@ from reconciler.model import naming
 from reconciler.model.errors import PartialFailure, Refused
 from reconciler.model.restore import RestoreAction
 from reconciler.model.volumes import MoveResult, MoveState
+from reconciler.plan.begun import way_on
+from reconciler.plan.mappingnames import parse_mapping
 from reconciler.report.restore import render_plan
 from tests.unit.engine.run_world import (
     RUN_IDS,
@@ -64,6 +66,22 @@ def two_shops() -> RunWorld:
     world.run()
     world.cluster.writes.clear()
     return world
+
+
+def test_the_command_that_goes_on_with_a_copy_brings_no_original_back() -> None:
+    world = two_shops()
+    fail(world, only_namespaces=("shop-two",), map_namespaces={"shop-two": "copy"})
+    for name in ("shop", "shop-two"):
+        world.cluster.remove(manifest("Namespace", name, ""))
+    (half,) = world.cluster.all("PersistentVolumeClaim")
+    command = way_on(half["metadata"]["annotations"][naming.RESTORING], "copy")
+    _, _, _, _, run_id, _, only, _, mapped = command.split()
+    done = world.restored(run_id, only_namespaces=(only,), map_namespaces=parse_mapping([mapped]))
+    assert done.filled == 1
+    assert world.data[COPY] == b"of the second shop"
+    spaces = {raw["metadata"]["name"] for raw in world.cluster.all("Namespace")}
+    assert "copy" in spaces
+    assert not spaces & {"shop", "shop-two"}
 
 
 def test_i12_a_half_filled_copy_is_not_gone_on_with_from_another_namespace() -> None:

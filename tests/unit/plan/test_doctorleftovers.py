@@ -126,7 +126,19 @@ def test_a_restores_mover_is_left_over_once_no_restore_is_at_work() -> None:
     job = mover("restore")
     (found,) = tell(replace(EMPTY, movers=[job], alive=frozenset({RUN})))
     assert "no restore is at work" in found.message
-    assert f"backstay restore shop --at {RUN}" in found.hint
+    delete = f"to remove it: kubectl -n shop delete job {job['metadata']['name']}"
+    assert found.hint == f"its claim is not half filled, so nothing needs it; {delete}"
+    half = Claim(namespace="shop", name="files", restoring=f"{RUN}/blog")
+    scene = replace(EMPTY, movers=[job], claims=[half], alive=frozenset({RUN}))
+    found, _ = tell(scene)
+    copy = "--namespace blog --map-namespace blog=shop"
+    assert found.hint == (
+        f"backstay restore shop --at {RUN} {copy} goes on with it (with --allow-partial, if it had"
+        f" that); {delete}"
+    )
+    other = replace(half, restoring="shop-20261120-041703-11111")
+    found, _ = tell(replace(scene, claims=[other]))
+    assert found.hint.startswith("its claim is not half filled")
     at_work = replace(EMPTY, movers=[job], leases=[lease("backstay-restore", "laptop/1")])
     assert [one.id for one in tell(at_work)] == ["leftovers/restore"]
 
@@ -184,7 +196,8 @@ def test_a_killed_restore_is_a_warning_and_its_claims_are_named() -> None:
     assert "free since 2026-11-21T11:56:00Z" in lease_.message
     assert (half.id, half.level) == ("leftovers/restoring-claim", Level.WARNING)
     assert half.where == "PersistentVolumeClaim shop/files"
-    assert f"backstay restore shop --at {RUN} goes on" in half.hint
+    assert f"backstay restore shop --at {RUN} --namespace shop goes on" in half.hint
+    assert "without --namespace all of the run comes back" in half.hint
     assert "annotate pvc files backstay.dev/restoring-" in half.hint
 
 
@@ -206,7 +219,7 @@ def test_a_namespace_that_a_restore_has_only_begun_is_named() -> None:
     scene = replace(EMPTY, namespaces=[begun, Namespace(name="other")])
     (found,) = tell(scene)
     assert (found.id, found.level) == ("leftovers/restoring-namespace", Level.WARNING)
-    assert f"backstay restore shop --at {RUN} goes on" in found.hint
+    assert f"backstay restore shop --at {RUN} --namespace shop goes on" in found.hint
     assert "annotate namespace shop backstay.dev/restoring-" in found.hint
     assert tell(scene, policy="mail") == []
     at_work = replace(scene, leases=[lease("backstay-restore", "laptop/1")])
@@ -217,8 +230,10 @@ def test_a_half_made_copy_is_gone_on_with_by_the_mapping_that_made_it() -> None:
     claim = Claim(namespace="shop2", name="files", restoring=f"{RUN}/shop")
     begun = Namespace(name="shop2", annotations={naming.RESTORING: f"{RUN}/shop"})
     found = tell(replace(EMPTY, claims=[claim], namespaces=[begun]), policy="shop")
+    command = f"backstay restore shop --at {RUN} --namespace shop --map-namespace shop=shop2"
     for one in found:
-        assert f"backstay restore shop --at {RUN} --map-namespace shop=shop2 goes on" in one.hint
+        assert f"{command} goes on" in one.hint
+        assert "without --namespace" not in one.hint
         assert f"from run {RUN}, " in one.message
     assert len(found) == 2
 
