@@ -22,6 +22,7 @@ NAME = f"test-demo-{os.getpid()}"
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 FOUND = BLOCK.findall((ROOT / "README.md").read_text())
 BLOCKS = [text for language, text in FOUND if language == "sh"]
+RESTORE = BLOCKS[3]
 SHOWN = [text for language, text in FOUND if not language]
 
 
@@ -52,9 +53,11 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_the_readme_has_the_commands_that_are_run_here() -> None:
     assert BLOCKS[:2] == ["scripts/demo\n", "scripts/test\n"]
-    # The fourth is for an empty cluster: test_recovery.py types it.
-    assert len(BLOCKS) == 4
-    assert all(line.startswith(("backstay ", "kubectl ")) for line in BLOCKS[2].splitlines())
+    # The third needs no cluster: tests/integration/cli/test_readme.py types it. The fifth is for
+    # an empty one: test_recovery.py.
+    assert len(BLOCKS) == 5
+    assert RESTORE.startswith("backstay log shop ")
+    assert all(line.startswith(("backstay ", "kubectl ")) for line in RESTORE.splitlines())
 
 
 def test_the_demo_does_what_the_readme_shows(told: str) -> None:
@@ -73,7 +76,7 @@ def test_the_readme_restores_in_four_lines(told: str, tmp_path: Path) -> None:
     source = f". {environment[1]}"
     lost = shell(f"{source}; kubectl delete namespace shop --timeout=300s", home=str(tmp_path))
     assert lost.returncode == 0, lost.stderr
-    done = shell(f"{source}\n{BLOCKS[2]}", home=str(tmp_path))
+    done = shell(f"{source}\n{RESTORE}", home=str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     assert "deployment.apps/web" in done.stdout
     assert "3 volumes filled" in done.stdout
