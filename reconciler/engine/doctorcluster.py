@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from reconciler.engine.doctorfacts import Facts, failed
+from reconciler.engine.doctorfacts import DoctorCluster, Facts, failed
+from reconciler.model.cluster import ClusterIdentity
 from reconciler.model.doctor import Finding, Level
 from reconciler.model.errors import BackstayError, Refused
 from reconciler.model.rights import Right
@@ -28,17 +29,27 @@ def ask_cluster(facts: Facts) -> Iterator[Finding]:
     try:
         cluster = facts.ports.cluster()
         facts.server = cluster.host
-        identity = cluster.identity()
+        identity = _identity(facts, cluster)
         facts.uid = identity.uid
         facts.who = cluster.whoami()
     except BackstayError as error:
         yield failed("cluster/api", error)
         raise
-    facts.found_cluster = cluster
+    facts.found_cluster = facts.found_server = cluster
     yield Finding(
         id="cluster/api", level=Level.OK, message=f"{cluster.host} answers {facts.who}".strip()
     )
     yield _version(identity.version)
+
+
+def _identity(facts: Facts, cluster: DoctorCluster) -> ClusterIdentity:
+    """Which cluster it is. A server that refuses to say so tells what one may, all the same."""
+    try:
+        return cluster.identity()
+    except Refused:
+        facts.who = cluster.whoami()
+        facts.found_server = cluster
+        raise
 
 
 def _version(text: str) -> Finding:
@@ -61,7 +72,7 @@ def _version(text: str) -> Finding:
 
 def ask_clock(facts: Facts) -> Iterator[Finding]:
     """Leases, run ids and the choice of a recovery point all depend on clocks that agree."""
-    cluster, clock = facts.cluster, facts.ports.clock
+    cluster, clock = facts.api, facts.ports.clock
     before = clock.now()
     server = cluster.server_time()
     after = clock.now()
@@ -161,7 +172,7 @@ def _of_role(facts: Facts, role: Role, subject: str, shown: str, level: Level) -
 
 def _denied(facts: Facts, need: Need, subject: str) -> Denied | None:
     right = need.at(facts.namespace)
-    verdict = facts.cluster.may(right, subject=subject)
+    verdict = facts.api.may(right, subject=subject)
     if verdict.allowed:
         return None
     if right.resource != "*":
@@ -169,8 +180,8 @@ def _denied(facts: Facts, need: Need, subject: str) -> Denied | None:
     # An administrator may have listed every kind by hand: only what is missing counts.
     missing = [
         asked.kind
-        for resource in facts.cluster.discover().resources
-        if not facts.cluster.may(
+        for resource in facts.api.discover().resources
+        if not facts.api.may(
             asked := Right(verb=right.verb, group=resource.group, resource=resource.plural),
             subject=subject,
         ).allowed
@@ -191,7 +202,7 @@ def ask_restore_account(facts: Facts) -> Iterator[Finding]:
         return
     right = Right(verb="create", group="*", resource="*")
     where = role.user(facts.namespace)
-    if facts.cluster.may(right, subject=where).allowed:
+    if facts.api.may(right, subject=where).allowed:
         yield Finding(
             id="rights/restore-account",
             level=Level.WARNING,

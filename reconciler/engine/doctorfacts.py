@@ -78,6 +78,8 @@ class Facts:
     server: str = ""
     who: str = ""
     found_cluster: DoctorCluster | None = None
+    found_server: DoctorCluster | None = None
+    """One that answers, and perhaps does not say which cluster it is: that takes a right."""
     found_store: DoctorStore | None = None
     found_files: PolicyFiles | None = None
     found_desired: Desired | None = None
@@ -101,6 +103,11 @@ class Facts:
     def cluster(self) -> DoctorCluster:
         """The cluster that answered."""
         return _known(self.found_cluster, "cluster/api")
+
+    @property
+    def api(self) -> DoctorCluster:
+        """The cluster that answered, for what everybody may ask of one."""
+        return _known(self.found_server, "cluster/api")
 
     @property
     def files(self) -> PolicyFiles:
