@@ -143,20 +143,22 @@ def ask_rights(facts: Facts) -> Iterator[Finding]:
             continue
         yield from _of_role(facts, role, "" if own is role else user, user, Level.PROBLEM)
     if own in _OURS:
-        yield Finding(
-            id="rights/restore",
-            level=Level.INFO,
-            where=facts.who,
-            message="nobody restores from this pod",
-        )
+        for name, message in (
+            (rights.YOU, "nobody types commands in this pod"),
+            (Role.RESTORE, "nobody restores from this pod"),
+        ):
+            yield Finding(id=f"rights/{name}", level=Level.INFO, where=facts.who, message=message)
     else:
+        yield from _of_role(facts, rights.YOU, "", facts.who or "you", Level.WARNING)
         yield from _of_role(facts, Role.RESTORE, "", facts.who or "you", Level.WARNING)
 
 
-def _of_role(facts: Facts, role: Role, subject: str, shown: str, level: Level) -> Iterator[Finding]:
+def _of_role(facts: Facts, role: str, subject: str, shown: str, level: Level) -> Iterator[Finding]:
     try:
         denied = [
-            one for need in rights.NEEDS[role] if (one := _denied(facts, need, subject)) is not None
+            one
+            for need in rights.needs_of(role)
+            if (one := _denied(facts, need, subject)) is not None
         ]
     except Refused as error:
         yield Finding(

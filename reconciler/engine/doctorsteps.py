@@ -54,7 +54,7 @@ STEPS: tuple[Step, ...] = (
     Step(name="programs", ids=("versions/git", "versions/restic"), ask=doctorcluster.ask_programs),
     Step(
         name="rights",
-        ids=("rights/controller", "rights/run", "rights/restore"),
+        ids=("rights/controller", "rights/run", "rights/you", "rights/restore"),
         ask=doctorcluster.ask_rights,
         needs=("cluster",),
     ),

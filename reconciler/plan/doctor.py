@@ -37,6 +37,7 @@ CHECKS: tuple[Check, ...] = (
     Check("versions/image", "Config's image is the one that the controller runs", _W),
     Check("rights/controller", "every right that the controller's account needs", _P),
     Check("rights/run", "every right that a run's account needs", _P),
+    Check("rights/you", "every right that you need for `plan`, `run` and this from here", _W),
     Check("rights/restore", "every right that you need to restore from here", _W),
     Check("rights/restore-account", "the account backstay-restore is bound only while wanted", _W),
     Check("installation/accounts", "the namespace and its service accounts are there", _P),
@@ -81,7 +82,7 @@ def is_known(identifier: str) -> bool:
     if identifier in IDS:
         return True
     group, _, rest = identifier.partition("/")
-    role, *right = rest.split("/")
+    role, *right = rest.split("/", 2)
     return group == "rights" and f"{group}/{role}" in IDS and 1 <= len(right) <= 2
 
 

@@ -95,6 +95,26 @@ RESTORE: tuple[Need, ...] = (
     *_needs("delete", "", "secrets", "it removes its movers' keys"),
 )
 NEEDS = {Role.CONTROLLER: CONTROLLER, Role.RUN: RUN, Role.RESTORE: RESTORE}
+YOU = "you"
+"""In place of a role: the person at a terminal, who is none of the accounts."""
+_MANUAL = "`run` makes a Job of the schedule, and follows it"
+_SHOWN = "`plan` tells what would change"
+YOURS: tuple[Need, ...] = (
+    *_needs("get", "", "namespaces", "it tells which cluster this is", name="kube-system"),
+    *_needs(
+        "list", "", "namespaces persistentvolumeclaims pods", "`plan` tells what would be copied"
+    ),
+    *_needs("list", "", "configmaps", _SHOWN, own=True),
+    *_needs("list", "batch", "cronjobs jobs", _SHOWN, own=True),
+    *_needs("get", "batch", "cronjobs jobs", _MANUAL, own=True),
+    *_needs("create", "batch", "jobs", _MANUAL, own=True),
+    *_needs("get", "", "pods/log", "`run` tells what its pod says", own=True),
+)
+
+
+def needs_of(role: str) -> tuple[Need, ...]:
+    """What a role, or `YOU`, needs."""
+    return YOURS if role == YOU else NEEDS[Role(role)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +126,7 @@ class Denied:
     reason: str = ""
 
 
-def right_id(role: Role, right: Right) -> str:
+def right_id(role: str, right: Right) -> str:
     """``rights/run/list``, ``rights/run/create/jobs.batch``."""
     if right.resource == "*":
         return f"rights/{role}/{right.verb}"
@@ -114,13 +134,13 @@ def right_id(role: Role, right: Right) -> str:
 
 
 def judge(
-    role: Role, denied: Iterable[Denied], *, namespace: str, who: str, level: Level
+    role: str, denied: Iterable[Denied], *, namespace: str, who: str, level: Level
 ) -> tuple[Finding, ...]:
     """One finding for each right that is missing, or one that says that all are there."""
     found = tuple(_missing(role, one, namespace, who, level) for one in denied)
     if found:
         return found
-    count = len(NEEDS[role])
+    count = len(needs_of(role))
     return (
         Finding(
             id=f"rights/{role}",
@@ -131,22 +151,41 @@ def judge(
     )
 
 
-def _missing(role: Role, denied: Denied, namespace: str, who: str, level: Level) -> Finding:
+def _missing(role: str, denied: Denied, namespace: str, who: str, level: Level) -> Finding:
     right = denied.need.at(namespace)
     where = f" in namespace {right.namespace}" if right.namespace else ""
     what = right.kind if not denied.kinds else _some(denied.kinds)
     reason = f" ({denied.reason})" if denied.reason else ""
-    yours = role is Role.RESTORE
     return Finding(
         id=right_id(role, right),
         level=level,
         where=who,
         message=f"may not {right.verb} {what}{where}: {denied.need.why}{reason}",
-        hint="ask somebody with these rights to restore, or for them"
-        if yours
-        else f"kubectl apply -f deploy/base/rbac-{role}.yaml (or your overlay of it); else find out"
-        " what denies it",
+        hint=_hint(role, right),
     )
+
+
+def _hint(role: str, right: Right) -> str:
+    if role == Role.RESTORE:
+        return "ask somebody with these rights to restore, or for them"
+    if role == YOU:
+        return (
+            "ask an administrator of the cluster for it; when it is there, this says yes:"
+            f" kubectl auth can-i {right.verb} {_kubectl(right)}"
+        )
+    return (
+        f"kubectl apply -f deploy/base/rbac-{role}.yaml (or your overlay of it); else find out what"
+        " denies it"
+    )
+
+
+def _kubectl(right: Right) -> str:
+    """A right, but for its verb, as ``kubectl auth can-i`` takes it."""
+    resource, _, part = right.resource.partition("/")
+    what = f"{resource}.{right.group}" if right.group else resource
+    name = f"/{right.name}" if right.name else ""
+    where = f" -n {right.namespace}" if right.namespace else " -A"
+    return f"{what}{name}{f' --subresource={part}' if part else ''}{where}"
 
 
 def _some(kinds: Sequence[str]) -> str:

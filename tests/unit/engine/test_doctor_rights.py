@@ -65,10 +65,31 @@ def test_every_right_that_is_missing_is_listed_with_its_next_step(world: DoctorW
         assert found[one].level is Level.WARNING
         assert found[one].message.startswith("may not ")
         assert "ask somebody" in found[one].hint
+    yours = {one: found[one] for one in found if one.startswith("rights/you/")}
+    assert {"rights/you/list/namespaces", "rights/you/create/jobs.batch"} <= yours.keys()
+    assert "rights/you/get/pods/log" not in yours, "that one is there"
+    for finding in yours.values():
+        assert finding.level is Level.WARNING
+        assert "kubectl auth can-i " in finding.hint
+    assert yours["rights/you/create/jobs.batch"].message == (
+        "may not create jobs.batch in namespace backstay-system: `run` makes a Job of the"
+        " schedule, and follows it"
+    )
+    assert (
+        "can-i create jobs.batch -n backstay-system" in yours["rights/you/create/jobs.batch"].hint
+    )
     assert "more kinds" in found["rights/restore/list"].message
     for role in ("controller", "run"):
         assert found[f"rights/{role}"].level is Level.UNKNOWN
         assert "not allowed to ask in the name of" in found[f"rights/{role}"].message
+
+
+def test_one_right_that_a_command_needs_is_missed_alone() -> None:
+    world = DoctorWorld()
+    world.cluster.denied.add(("", "get", "pods/log"))
+    (found,) = world.wrong()
+    assert (found.id, found.level) == ("rights/you/get/pods/log", Level.WARNING)
+    assert "can-i get pods --subresource=log -n backstay-system" in found.hint
 
 
 def test_what_needs_no_right_is_asked_all_the_same(world: DoctorWorld) -> None:
