@@ -20,6 +20,7 @@ from tests.rig.cluster.lifecycle import READY_SECONDS, api_of
 from tests.rig.cluster.machine import Machine
 from tests.rig.cluster.processes import Process, processes_with
 from tests.rig.cluster.providers import Built
+from tests.rig.stage.logs import log_files
 from tests.rig.stage.stage import Stage
 
 _APISERVER = "kube-apiserver"
@@ -44,8 +45,13 @@ def said(stage: Stage, pod: str) -> str:
     """What a pod wrote so far, from the nodes' log files."""
     texts = []
     for node in instance_of(stage).members():
-        for path in sorted((node.machine.state / "log" / "pods").glob(f"*_{pod}_*/*/*.log")):
-            lines = path.read_text(errors="replace").splitlines()
+        root = node.machine.state / "log" / "pods"
+        found = log_files(root, f"*_{pod}_*")
+        for name in sorted(name for name in found if name.endswith(".log")):
+            try:
+                lines = (root / name).read_text(errors="replace").splitlines()
+            except FileNotFoundError:  # its pod went in this moment
+                continue
             # Each line of the CRI's format: time, stream, F or P, text.
             texts += [line.split(" ", 3)[3] for line in lines if line.count(" ") >= 3]
     return "\n".join(texts)

@@ -8,6 +8,7 @@ version of every pod (with its termination message), Job and Event.
 from __future__ import annotations
 
 import contextlib
+import glob
 import json
 import os
 import subprocess
@@ -24,6 +25,14 @@ from tests.rig.stage.stage import Stage
 WATCHED = ("pods", "jobs", "events", "secrets")
 _EVERY = 0.1
 """Seconds between two looks for new log files; a file stays for as long as its pod."""
+
+
+def log_files(root: Path, pod: str = "*") -> Iterator[str]:
+    """Log files below a node's folder of pods, seen from there; pods may go meanwhile.
+
+    `Path.glob` fails when a folder goes that it has just listed; `glob` passes over it.
+    """
+    return glob.iglob(f"{pod}/*/*.log*", root_dir=root)  # noqa: PTH207 - as said
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +103,10 @@ class Listener:
     def _look(self) -> None:
         with self._looking:
             for root in self._roots:
-                for path in root.glob("*/*/*.log*"):
-                    name = str(path.relative_to(root))
+                for name in log_files(root):
                     if name not in self._files:
                         with contextlib.suppress(FileNotFoundError):
-                            self._files[name] = path.open("rb")
+                            self._files[name] = (root / name).open("rb")
 
     def _written(self, resource: str) -> Path:
         return self._folder / f"{resource}.json"
