@@ -182,7 +182,7 @@ def test_somebodys_commit_on_top_stops_neither_log_nor_the_next_run(
     ("arguments", "code", "hint"),
     [
         (["log", "blog"], 1, "policies with runs: shop"),
-        (["log", "shop", "--cluster", "other"], 1, "no run was recorded yet"),
+        (["log", "shop", "--cluster", "other"], 1, "clusters that have branches: prod-eu"),
         (["show", "run", "shop-20200101-000000-aaaaa"], 1, "backstay log"),
         (["show", "run", "deadbeef"], 2, "--policy"),
         (["show", "run", "deadbeef", "--policy", "shop"], 1, "backstay log"),
