@@ -187,6 +187,11 @@ def test_i11_a_run_is_killed_for_good_and_the_next_one_cleans_up(
             "-n", NAMESPACE, "delete", "job", started.job, "--cascade=orphan", "--wait=true"
         )
         pod = started.kill()
+        # Until its node has told that it ended, another run would be Skipped.
+        gated_stage.wait(
+            "it has ended",
+            lambda: started.pods()[-1]["status"]["phase"] in ("Failed", "Succeeded"),
+        )
         second = faults.start_run(gated_stage)
         removed = second.wait_for("mover of a dead run removed", ALL)
         assert removed["run"] == dead
