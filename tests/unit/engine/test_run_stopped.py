@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -137,6 +138,7 @@ class Overtaken:
 
     def __init__(self, world: JobWorld) -> None:
         self._world, self._inner = world, world.ports().mover
+        self.began = threading.Event()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -145,7 +147,9 @@ class Overtaken:
         """As the port says, of another's Lease."""
         one, two = (f"{RUN_IDS[0]}/run-1-{pod}" for pod in "ab")
         self._world.cluster.acquire_lease(SYSTEM, LEASE, two, seconds=60, take_from=one)
-        return self._inner.ensure(task)
+        result = self._inner.ensure(task)
+        self.began.set()
+        return result
 
 
 def test_a_pod_that_was_overtaken_by_its_own_next_one_leaves_it_the_movers() -> None:
@@ -156,14 +160,15 @@ def test_a_pod_that_was_overtaken_by_its_own_next_one_leaves_it_the_movers() -> 
 
 
 def test_a_pod_that_fails_and_was_overtaken_leaves_the_movers_too(world: JobWorld) -> None:
+    overtaken = Overtaken(world)
+
     class Broken(Away):
         def discover(self) -> Any:
-            while not world.traces():
-                world.clock.sleep(1)
+            assert overtaken.began.wait(timeout=30), "no mover began"
             raise Transient("HTTP 503")
 
     with pytest.raises(LeaseLost):
-        world.run(mover=Overtaken(world), reader=Broken(world.cluster, "none"))
+        world.run(mover=overtaken, reader=Broken(world.cluster, "none"))
     assert len(world.traces()) == 2
 
 
