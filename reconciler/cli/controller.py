@@ -13,11 +13,13 @@ from typing import Self
 import click
 
 from reconciler import policy, ports
+from reconciler.adapters.bell import SystemBell
 from reconciler.adapters.gitsource import GitPolicySource
 from reconciler.adapters.kube import KubeClient
 from reconciler.cli import wiring
 from reconciler.engine.controller import Cycle, Setting, run_controller, run_cycle
 from reconciler.engine.telling import Teller
+from reconciler.engine.waking import Waker
 from reconciler.model.config import Config
 from reconciler.plan.cronjob import Place
 
@@ -41,9 +43,9 @@ def command(once: bool, config_file: Path, kubeconfig: Path | None, context: str
     applied), 1 failed, 130 interrupted. Without: 0 when it was asked to stop.
     """
     reporter, clock = wiring.reporter(), wiring.clock()
-    teller = Teller(reporter, clock)
+    teller, bell = Teller(reporter, clock), SystemBell()
     with (
-        wiring.stop_on_signals() as stopped,
+        wiring.stop_on_signals(bell.ring) as stopped,
         Installation(config_file, kubeconfig, context) as home,
     ):
 
@@ -55,7 +57,7 @@ def command(once: bool, config_file: Path, kubeconfig: Path | None, context: str
         run_controller(
             _watching(prepare),
             _watched(teller),
-            pause=stopped.wait,
+            pause=Waker(bell, stopped=stopped.is_set).pause,
             jitter=lambda: random.uniform(1 - _JITTER, 1 + _JITTER),  # noqa: S311 - no secret
         )
     return 0

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -165,13 +165,17 @@ def reporter(output: str = "") -> ports.Reporter:
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set; a second one ends the process as usual."""
+def stop_on_signals(tell: Callable[[], object] = lambda: None) -> Iterator[threading.Event]:
+    """An event that SIGTERM and SIGINT set; a second one ends the process as usual.
+
+    ``tell`` is called after it was set, inside the handler: it must be safe there.
+    """
     stopped = threading.Event()
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def stop(number: int, _frame: object) -> None:
         stopped.set()
+        tell()
         signal.signal(number, before[signal.Signals(number)])
 
     for number in before:
