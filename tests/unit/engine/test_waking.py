@@ -141,7 +141,12 @@ def test_it_ends_when_it_is_time_to_stop(bell: FakeBell) -> None:
 def test_a_hint_of_another_thread_ends_a_real_pause() -> None:
     waker = Waker(SystemBell(), pace=Pace(quiet=0, gap=0))
     ended = threading.Event()
-    loop = threading.Thread(target=lambda: (waker.pause(3600), ended.set()), daemon=True)
+
+    def pause() -> None:
+        waker.pause(3600)
+        ended.set()
+
+    loop = threading.Thread(target=pause, daemon=True)
     loop.start()
     waker.hint("webhook")
     assert ended.wait(PATIENCE)
