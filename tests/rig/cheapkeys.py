@@ -60,6 +60,19 @@ def cheap_key(text: bytes, password: str) -> bytes:
     return json.dumps(key).encode()
 
 
+def open_master(text: bytes, password: str) -> bytes:
+    """The repository's master key out of a key file: 32 bytes to encrypt, 16 and 16 for the MAC."""
+    key: dict[str, Any] = json.loads(text)
+    master = json.loads(_decrypt(_stretch(key, password), base64.b64decode(key["data"])))
+    parts = (master["encrypt"], master["mac"]["k"], master["mac"]["r"])
+    return b"".join(base64.b64decode(part) for part in parts)
+
+
+def seal(secret: bytes, plain: bytes) -> bytes:
+    """A file of the repository, such as a snapshot: IV, text and MAC under its master key."""
+    return _encrypt(secret, plain)
+
+
 def _stretch(key: dict[str, Any], password: str) -> bytes:
     return hashlib.scrypt(
         password.encode(), salt=base64.b64decode(key["salt"]),
