@@ -27,6 +27,9 @@ class ClaimTemplate:
     storage_class: str = ""
     size: int = 0
     replicas: int = 0
+    volume_mode: str = ""
+    """Empty: as the claims that it made."""
+    access_modes: tuple[str, ...] = ()
 
     @property
     def glob(self) -> str:
@@ -93,6 +96,8 @@ class Inventory:
     storage_classes: tuple[StorageClass, ...] = ()
     snapshot_classes: tuple[SnapshotClass, ...] = ()
     points: tuple[PointDigest, ...] = ()
+    older_points: Mapping[str, int] = field(default_factory=dict)
+    """Policy → how many of its recovery points are not among ``points``: there were too many."""
 
     def points_of(self, policy: str) -> tuple[PointDigest, ...]:
         """The recovery points of one policy, oldest first."""
