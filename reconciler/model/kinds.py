@@ -18,6 +18,7 @@ SECRETS = _kind("", "Secret", "secrets")
 SERVICE_ACCOUNTS = _kind("", "ServiceAccount", "serviceaccounts")
 CRON_JOBS = _kind("batch", "CronJob", "cronjobs")
 JOBS = _kind("batch", "Job", "jobs")
+STATEFUL_SETS = _kind("apps", "StatefulSet", "statefulsets")
 DEPLOYMENTS = _kind("apps", "Deployment", "deployments")
 STORAGE_CLASSES = _kind("storage.k8s.io", "StorageClass", "storageclasses", namespaced=False)
 SNAPSHOT_CLASSES = _kind(
@@ -34,5 +35,12 @@ ADMISSION_BINDINGS = _kind(
     "ValidatingAdmissionPolicyBinding",
     "validatingadmissionpolicybindings",
     namespaced=False,
+)
+BACKUP_POLICIES = Resource(
+    group="backstay.dev",
+    version="v1alpha1",
+    kind="BackupPolicy",
+    plural="backuppolicies",
+    namespaced=True,
 )
 LEASES = _kind("coordination.k8s.io", "Lease", "leases")

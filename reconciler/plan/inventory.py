@@ -1,0 +1,220 @@
+"""Raw objects of a cluster, or of manifests, → its `Inventory`. Pure.
+
+Who reads them is `reconciler.engine.inventory`; how it is written down and read back is
+`reconciler.plan.inventoryfiles`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from reconciler.model import naming
+from reconciler.model.cluster import Claim
+from reconciler.model.inventory import (
+    ClaimTemplate,
+    Inventory,
+    NamespaceInventory,
+    PointDigest,
+    SnapshotClass,
+    StorageClass,
+)
+from reconciler.plan import observe
+
+Raw = Mapping[str, Any]
+
+_DEFAULTS = (
+    "storageclass.kubernetes.io/is-default-class",
+    "storageclass.beta.kubernetes.io/is-default-class",
+    "snapshot.storage.kubernetes.io/is-default-class",
+)
+_CRON_JOBS_JOB = re.compile(r"(.+)-[0-9]{8,}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objects:
+    """What an inventory is made of, as the API server serves it, in any order."""
+
+    namespaces: Iterable[Raw]
+    claims: Iterable[Raw] = ()
+    pods: Iterable[Raw] = ()
+    """Whole ones, or as `slim_pod` leaves them."""
+    stateful_sets: Iterable[Raw] = ()
+    storage_classes: Iterable[Raw] = ()
+    snapshot_classes: Iterable[Raw] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class About:
+    """What no object says of itself: see the fields of `Inventory`."""
+
+    cluster: str
+    uid: str = ""
+    """The uid of kube-system; where it is empty, that namespace's own is taken."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taken: datetime | None = None
+    revision: str = ""
+    own_namespace: str = naming.DEFAULT_NAMESPACE
+
+
+def make_inventory(about: About, objects: Objects, points: Iterable[PointDigest] = ()) -> Inventory:
+    """The inventory, everything sorted.
+
+    What lies in a namespace that is not among ``objects.namespaces`` is left out: it came into
+    being while lists were read.
+    """
+    namespaces = {found.name: found for found in map(observe.namespace_of, objects.namespaces)}
+    home = namespaces.get("kube-system")
+    claims = _by_namespace(objects.claims)
+    pods = _by_namespace(objects.pods)
+    sets = _by_namespace(objects.stateful_sets)
+    return Inventory(
+        cluster=about.cluster,
+        uid=about.uid or (home.uid if home else ""),
+        labels=dict(sorted(about.labels.items())),
+        taken=about.taken,
+        revision=about.revision,
+        own_namespace=about.own_namespace,
+        namespaces=tuple(
+            NamespaceInventory(
+                namespace=namespaces[name],
+                claims=_claims(claims[name]),
+                users=dict(sorted(observe.claim_users(pods[name]).items())),
+                workloads=_workloads(pods[name]),
+                templates=_templates(sets[name]),
+            )
+            for name in sorted(namespaces)
+        ),
+        storage_classes=tuple(
+            sorted(map(storage_class_of, objects.storage_classes), key=lambda one: one.name)
+        ),
+        snapshot_classes=tuple(
+            sorted(map(snapshot_class_of, objects.snapshot_classes), key=lambda one: one.name)
+        ),
+        points=tuple(sorted(points, key=lambda point: (point.started, point.policy, point.run))),
+    )
+
+
+def storage_class_of(raw: Raw) -> StorageClass:
+    """A StorageClass object."""
+    return StorageClass(
+        name=raw["metadata"]["name"],
+        provisioner=raw.get("provisioner") or "",
+        default=_is_default(raw),
+    )
+
+
+def snapshot_class_of(raw: Raw) -> SnapshotClass:
+    """A VolumeSnapshotClass object."""
+    return SnapshotClass(
+        name=raw["metadata"]["name"], driver=raw.get("driver") or "", default=_is_default(raw)
+    )
+
+
+def templates_of(raw: Raw) -> tuple[ClaimTemplate, ...]:
+    """The claim templates of a StatefulSet object, by name."""
+    spec = raw.get("spec") or {}
+    replicas = spec.get("replicas")
+    found = []
+    for template in spec.get("volumeClaimTemplates") or ():
+        wanted = template.get("spec") or {}
+        requests = (wanted.get("resources") or {}).get("requests") or {}
+        found.append(
+            ClaimTemplate(
+                workload=raw["metadata"]["name"],
+                name=template["metadata"]["name"],
+                storage_class=wanted.get("storageClassName") or "",
+                size=observe.quantity(str(requests.get("storage", "0"))),
+                replicas=1 if replicas is None else replicas,
+            )
+        )
+    return tuple(sorted(found, key=lambda one: one.name))
+
+
+def workload_of(pod: Raw) -> str:
+    """``StatefulSet/db``: whose pod it is; ``Pod/x`` of one that nobody controls.
+
+    Deployments and CronJobs are told by the names of the ReplicaSets and Jobs that they make.
+    """
+    metadata = pod["metadata"]
+    owners = metadata.get("ownerReferences") or ()
+    owner = next((one for one in owners if one.get("controller")), None)
+    if owner is None:
+        return f"Pod/{metadata['name']}"
+    kind, name = owner["kind"], owner["name"]
+    template = (metadata.get("labels") or {}).get("pod-template-hash", "")
+    if kind == "ReplicaSet" and template and name.endswith(f"-{template}"):
+        return f"Deployment/{name.removesuffix(f'-{template}')}"
+    made = _CRON_JOBS_JOB.fullmatch(name) if kind == "Job" else None
+    return f"CronJob/{made[1]}" if made else f"{kind}/{name}"
+
+
+def slim_pod(raw: Raw) -> dict[str, Any] | None:
+    """What an inventory needs of a pod, None for one without claims.
+
+    A page of pods is many megabytes, most of which is forgotten with this.
+    """
+    spec = raw.get("spec") or {}
+    volumes = [
+        volume
+        for volume in spec.get("volumes") or ()
+        if volume.get("persistentVolumeClaim") or volume.get("ephemeral")
+    ]
+    if not volumes:
+        return None
+    metadata = raw["metadata"]
+    kept = ("name", "namespace", "labels", "ownerReferences", "deletionTimestamp")
+    containers = [
+        {key: one[key] for key in ("securityContext", "volumeMounts") if key in one}
+        for one in spec.get("containers") or ()
+    ]
+    shown = ("nodeName", "securityContext", "tolerations")
+    return {
+        "metadata": {key: metadata[key] for key in kept if key in metadata},
+        "spec": {
+            **{key: spec[key] for key in shown if key in spec},
+            "volumes": volumes,
+            "containers": containers,
+        },
+        "status": {"phase": (raw.get("status") or {}).get("phase")},
+    }
+
+
+def slim_set(raw: Raw) -> dict[str, Any]:
+    """What an inventory needs of a StatefulSet: its pods' template is the most of it."""
+    metadata, spec = raw["metadata"], raw.get("spec") or {}
+    return {
+        "metadata": {key: metadata[key] for key in ("name", "namespace") if key in metadata},
+        "spec": {key: spec[key] for key in ("replicas", "volumeClaimTemplates") if key in spec},
+    }
+
+
+def _by_namespace(raws: Iterable[Raw]) -> defaultdict[str, list[Raw]]:
+    found: defaultdict[str, list[Raw]] = defaultdict(list)
+    for raw in raws:
+        found[raw["metadata"].get("namespace") or ""].append(raw)
+    return found
+
+
+def _claims(raws: Iterable[Raw]) -> tuple[Claim, ...]:
+    return tuple(sorted(map(observe.claim_of, raws), key=lambda claim: claim.name))
+
+
+def _workloads(pods: Iterable[Raw]) -> dict[str, str]:
+    known = {pod["metadata"]["name"]: pod for pod in pods}
+    users = observe.claim_users(known.values())
+    return {claim: workload_of(known[user.pod]) for claim, user in sorted(users.items())}
+
+
+def _templates(sets: Iterable[Raw]) -> tuple[ClaimTemplate, ...]:
+    ordered = sorted(sets, key=lambda raw: str(raw["metadata"]["name"]))
+    return tuple(template for raw in ordered for template in templates_of(raw))
+
+
+def _is_default(raw: Raw) -> bool:
+    annotations = raw["metadata"].get("annotations") or {}
+    return any(annotations.get(key) == "true" for key in _DEFAULTS)
