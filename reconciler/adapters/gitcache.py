@@ -40,8 +40,10 @@ class GitCache:
         *,
         deadline: float,
         caps: process.Caps = process.NO_CAPS,
+        stalled: int = 0,
     ) -> None:
         self._private = False
+        self._stalled = stalled
         self._workdir = workdir
         with _may_fail(workdir):
             workdir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -91,7 +93,7 @@ class GitCache:
         if usable:
             remove_leftovers(folder, packs=True)
         used.touch(mode=0o600)
-        access = make_access(url, credentials, self._home / "access")
+        access = make_access(url, credentials, self._home / "access", stalled=self._stalled)
         remote = Remote.make(url, credentials, access)
         lock = (self._lock,)
         self._make = partial(

@@ -3,7 +3,8 @@
 Keys as Flux has them: ``username`` and ``password``, ``bearerToken``, ``identity`` with
 ``known_hosts``, ``ca.crt``. A key pair and certificates become files of mode 0600 in a folder
 that only we can enter; passwords and tokens become variables of the git process. Host keys are
-always verified: without ``known_hosts`` there is no SSH.
+always verified: without ``known_hosts`` there is no SSH. Which keys are needed, the URL says; a
+Secret may hold those of both, and nothing of it goes over plain HTTP or follows a redirect.
 """
 
 from __future__ import annotations
@@ -23,6 +24,12 @@ from reconciler.model.errors import NotSupported, Refused
 
 _CONNECT_SECONDS = 15
 _ALIVE_SECONDS = 15
+# A server that counts objects sends a few bytes each five seconds, so that others know it lives.
+_STALLED_BYTES = 100
+KNOWN = ("username", "password", "bearerToken", "identity", "known_hosts", "ca.crt", "caFile")
+"""Keys of a Secret that are read here."""
+_OTHERS = ("identity.pub", "allowed_signers")
+_NOT_YET = ("tls.crt", "tls.key", "certFile", "keyFile", "githubAppID")
 # git asks this helper for the password; it reads it from its environment, so no argument holds it.
 _HELPER = (
     '!f() { test "$1" = get || exit 0;'
@@ -32,8 +39,9 @@ _HELPER = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitCredentials:
-    """What a Secret gave; empty where it gave nothing. Never shown."""
+    """What a Secret gave; empty where it gave nothing. Never shown, but for its ``source``."""
 
+    source: str = ""
     username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
     bearer_token: str = field(default="", repr=False)
@@ -52,6 +60,11 @@ class GitCredentials:
             if text and not text.startswith("-----")
         )
 
+    @property
+    def enters_https(self) -> bool:
+        """Whether it has what an HTTPS server asks for."""
+        return bool(self.password or self.bearer_token)
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -63,13 +76,16 @@ class Access:
 
 def parse_credentials(data: Mapping[str, bytes], where: str) -> GitCredentials:
     """The decoded data of a Secret → credentials; ``where`` names it in errors. Raises Refused."""
+    _check_keys(data, where)
+    username = _text(data, "username", where)
     password = _text(data, "password", where)
     token = _text(data, "bearerToken", where)
     identity = data.get("identity", b"")
     if password and token:
         raise Refused(f"{where} has both password and bearerToken", hint="remove one of them")
-    if password and not identity and not data.get("username"):
-        raise Refused(f"{where} has a password and no username", hint="add the key username")
+    if not identity and bool(password) != bool(username) and not token:
+        has, lacks = ("a password", "username") if password else ("a username", "password")
+        raise Refused(f"{where} has {has} and no {lacks}", hint=f"add the key {lacks}")
     if identity and not data.get("known_hosts"):
         raise Refused(
             f"{where} has identity and no known_hosts",
@@ -78,29 +94,66 @@ def parse_credentials(data: Mapping[str, bytes], where: str) -> GitCredentials:
     if identity:
         _check_identity(identity, where)
     return GitCredentials(
-        username=_text(data, "username", where),
-        password="" if identity else password,
+        source=where,
+        username=username,
+        password=password if username else "",
         bearer_token=token,
         identity=identity.rstrip() + b"\n" if identity else b"",
         known_hosts=data.get("known_hosts", b""),
-        ca_certificate=data.get("ca.crt", data.get("caFile", b"")),
+        ca_certificate=_certificate(data, where),
     )
 
 
-def make_access(url: GitUrl, credentials: GitCredentials, folder: Path) -> Access:
-    """Writes what must be files into ``folder`` (made, mode 0700) and returns the rest."""
+def _check_keys(data: Mapping[str, bytes], where: str) -> None:
+    known = [key for key in KNOWN if data.get(key)]
+    for key in _NOT_YET:
+        if data.get(key):
+            raise NotSupported(
+                f"{where} has {key}; that is not supported yet",
+                hint="use username and password, bearerToken, or an SSH identity",
+            )
+    strange = sorted(key for key in data if key not in (*KNOWN, *_OTHERS))
+    if strange and not known:
+        raise Refused(
+            f"{where} has none of the keys that Git needs; it has {', '.join(strange)[:200]}",
+            hint="https: username and password, or bearerToken; ssh: identity and known_hosts",
+        )
+
+
+def _certificate(data: Mapping[str, bytes], where: str) -> bytes:
+    found = data.get("ca.crt") or data.get("caFile") or b""
+    if found and b"-----BEGIN CERTIFICATE-----" not in found:
+        raise Refused(
+            f"ca.crt of {where} holds no certificate",
+            hint="it is PEM: it begins with -----BEGIN CERTIFICATE-----",
+        )
+    return found
+
+
+def make_access(
+    url: GitUrl, credentials: GitCredentials, folder: Path, *, stalled: int = 0
+) -> Access:
+    """Writes what must be files into ``folder`` (made, mode 0700) and returns the rest.
+
+    An HTTP server that says nothing for ``stalled`` seconds is given up; 0: only by the deadline.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if url.scheme == "ssh":
         return _ssh_access(url, credentials, folder)
     if url.scheme == "https":
-        return _https_access(credentials, folder)
+        return _https_access(url, credentials, folder, stalled)
+    if url.scheme == "http":
+        return _http_access(url, credentials, stalled)
     return Access({"GIT_ALLOW_PROTOCOL": "file"}, ())
 
 
 def _ssh_access(url: GitUrl, credentials: GitCredentials, folder: Path) -> Access:
-    if not credentials.identity or not credentials.known_hosts:
+    pair = {"identity": credentials.identity, "known_hosts": credentials.known_hosts}
+    missing = " and no ".join(name for name, value in pair.items() if not value)
+    if missing:
+        said = f": {credentials.source} has no {missing}" if credentials.source else ""
         raise Refused(
-            f"{url.shown} needs an SSH key and the server's host key",
+            f"{url.shown} needs an SSH key and the server's host key{said}",
             hint="give a Secret with the keys identity and known_hosts",
         )
     key = _private_file(folder / "identity", credentials.identity)
@@ -133,10 +186,15 @@ def _ssh_access(url: GitUrl, credentials: GitCredentials, folder: Path) -> Acces
     return Access(environment, ())
 
 
-def _https_access(credentials: GitCredentials, folder: Path) -> Access:
+def _https_access(url: GitUrl, credentials: GitCredentials, folder: Path, stalled: int) -> Access:
+    if credentials.identity and not credentials.enters_https:
+        raise Refused(
+            f"{url.shown} needs a password or a token, and {credentials.source or 'the Secret'}"
+            " has only an SSH identity",
+            hint="add username and password, or bearerToken; or write the URL as ssh://",
+        )
     environment = {"GIT_ALLOW_PROTOCOL": "https"}
-    # A redirect could carry a token to another host; the URL has to be the final one.
-    configuration = [("http.followRedirects", "false")]
+    configuration = _http_configuration(stalled)
     if credentials.ca_certificate:
         path = _private_file(folder / "ca.crt", credentials.ca_certificate)
         environment["GIT_SSL_CAINFO"] = str(path)
@@ -148,6 +206,24 @@ def _https_access(credentials: GitCredentials, folder: Path) -> Access:
         environment["BACKSTAY_GIT_PASSWORD"] = credentials.password
         configuration.append(("credential.helper", _HELPER))
     return Access(environment, tuple(configuration))
+
+
+def _http_access(url: GitUrl, credentials: GitCredentials, stalled: int) -> Access:
+    if credentials.enters_https or credentials.identity:
+        raise Refused(
+            f"credentials would go over plain http to {url.shown}",
+            hint="use https:// or ssh://, or no credentials where anybody may read",
+        )
+    return Access({"GIT_ALLOW_PROTOCOL": "http"}, tuple(_http_configuration(stalled)))
+
+
+def _http_configuration(stalled: int) -> list[tuple[str, str]]:
+    # A redirect could carry a token to another host; the URL has to be the final one.
+    configuration = [("http.followRedirects", "false"), ("http.sslVerify", "true")]
+    if stalled:
+        configuration.append(("http.lowSpeedLimit", str(_STALLED_BYTES)))
+        configuration.append(("http.lowSpeedTime", str(stalled)))
+    return configuration
 
 
 def _text(data: Mapping[str, bytes], key: str, where: str) -> str:

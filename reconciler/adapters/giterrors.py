@@ -66,10 +66,41 @@ _RULES = (
         "check username and password, or bearerToken, in the Secret",
     ),
     _rule(
-        r"ssl certificate|certificate verif|self[- ]signed certificate",
+        r"no alternative certificate|certificate subject name|does not match (target )?host",
+        Refused,
+        "the server's certificate is for another host",
+        "write the host into the URL that its certificate names",
+    ),
+    _rule(
+        r"ssl certificate|certificate verif|self[- ]signed certificate|certificate has expired",
         Refused,
         "the server's certificate is not trusted",
-        "put the authority that signed it into ca.crt of the Secret",
+        "put the authority that signed it into ca.crt of the Secret; if it is there, the"
+        " certificate may have expired",
+    ),
+    _rule(
+        r"error setting certificate|problem with the ssl ca",
+        Refused,
+        "the authorities to trust can't be read",
+        "ca.crt of the Secret holds certificates in PEM",
+    ),
+    _rule(
+        r"returned error: 30[12378]|unable to update url base from redirection",
+        Refused,
+        "the server sends elsewhere, and credentials don't follow",
+        "write the address that it sends to into Config, if you trust it",
+    ),
+    _rule(
+        r"operation too slow|less than \d+ bytes/sec",
+        Transient,
+        "the server stands still",
+        "look at the server and the network; what runs on a schedule tries again by itself",
+    ),
+    _rule(
+        r"detected dubious ownership",
+        Refused,
+        "git does not read a folder that belongs to another user",
+        "run as its owner, or give the folder to the user that runs this",
     ),
     _rule(
         r"does not appear to be a git repository|repository '?.*'? ?not found"

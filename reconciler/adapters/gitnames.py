@@ -27,7 +27,7 @@ _MAX_NAME = 1024
 
 @dataclass(frozen=True, slots=True)
 class GitUrl:
-    """A checked URL: ``scheme`` is ssh, https or file; ``shown`` is safe to print."""
+    """A checked URL: ``scheme`` is ssh, https, http or file; ``shown`` is safe to print."""
 
     text: str = field(repr=False)
     scheme: str
@@ -35,7 +35,10 @@ class GitUrl:
 
 
 def parse_url(text: str, *, allow_local: bool = False) -> GitUrl:
-    """A URL that git may be given; ``file://`` only with ``allow_local``. Raises Refused."""
+    """A URL that git may be given; ``file://`` only with ``allow_local``. Raises Refused.
+
+    ``http://`` is for what anybody may read: credentials never go there, see `gitcredentials`.
+    """
     shown = mask_url(text)
     if not text or len(text) > _MAX_NAME or re.search(r"[\x00-\x20\x7f]", text):
         raise Refused(f"{shown!r} is no Git URL: it is empty, too long or has spaces", hint=_FORMS)
@@ -46,7 +49,7 @@ def parse_url(text: str, *, allow_local: bool = False) -> GitUrl:
         raise Refused(f"{shown!r} is no Git URL", hint=_FORMS)
     if scheme == "file" and allow_local:
         return GitUrl(text, scheme, shown)
-    if scheme not in {"ssh", "https"}:
+    if scheme not in {"ssh", "https", "http"}:
         raise Refused(f"Git URL {shown!r}: {scheme}:// is not allowed", hint=_FORMS)
     _check_authority(text, shown)
     return GitUrl(text, scheme, shown)

@@ -48,6 +48,8 @@ class Limits:
     history: int = 20_000
     """Commits that are looked at for ancestry, at most."""
     deadline: float = 120.0
+    stalled: int = 60
+    """Seconds without a word from an HTTP server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,7 @@ class GitPolicySource:
             credentials,
             deadline=self._limits.deadline,
             caps=process.Caps(file_size=self._limits.fetched, memory=self._limits.memory),
+            stalled=self._limits.stalled,
         )
         self._sha = ""
         self._read: PolicyFiles | None = None

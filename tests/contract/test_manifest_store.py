@@ -11,13 +11,14 @@ from typing import Protocol
 
 import pytest
 
-from reconciler.adapters.gitcredentials import GitCredentials
+from reconciler.adapters.gitcredentials import parse_credentials
 from reconciler.adapters.gitnames import local_url
 from reconciler.adapters.gitstore import GitManifestStore
 from reconciler.model.errors import Bug, PushRejected, Refused
 from reconciler.model.store import Delete, FileChange, Write
 from reconciler.ports import ManifestStore, PushProbe
 from tests.fakes.gitstore import FakeManifestStore, FakeRemote, blob_id
+from tests.rig.servers.githttps import GitHttps, basic
 
 BRANCH = "clusters/prod/shop"
 OTHER = "clusters/prod/_cluster"
@@ -36,26 +37,30 @@ class Stores:
     drop: Callable[[str], None]
 
 
-@pytest.fixture(params=["memory", "git", "git without filters"])
+@pytest.fixture(params=["memory", "git", "git without filters", "https"])
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
     """One remote of each kind."""
     if request.param == "memory":
         remote = FakeRemote()
         yield Stores(lambda: FakeManifestStore(remote), lambda branch: _pop(remote, branch))
         return
-    server = tmp_path / "server.git"
-    subprocess.run(["git", "init", "--quiet", "--bare", server], check=True)
-    allowed = "true" if request.param == "git" else "false"
+    web = GitHttps(tmp_path / "web", authorization=basic("ann", "secret"))
+    server = web.path("server")
+    https = web.create("server")
+    allowed = "false" if request.param == "git without filters" else "true"
     subprocess.run(["git", "-C", server, "config", "uploadpack.allowFilter", allowed], check=True)
+    data = {"username": b"ann", "password": b"secret", "ca.crt": web.certificate}
+    credentials = parse_credentials(data if request.param == "https" else {}, "Secret git")
+    url = https if request.param == "https" else local_url(server)
     opened: list[GitManifestStore] = []
 
     def make() -> Store:
         opened.append(
             GitManifestStore(
-                local_url(server),
+                url,
                 author_name="Backstay",
                 author_email="backstay@example.org",
-                credentials=GitCredentials(),
+                credentials=credentials,
                 workdir=tmp_path / f"work{len(opened)}",
                 allow_local=True,
             )
@@ -67,9 +72,10 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
             ["git", "-C", server, "update-ref", "-d", f"refs/heads/{branch}"], check=True
         )
 
-    yield Stores(make, drop)
-    for store in opened:
-        store.close()
+    with web:
+        yield Stores(make, drop)
+        for store in opened:
+            store.close()
 
 
 def _pop(remote: FakeRemote, branch: str) -> None:

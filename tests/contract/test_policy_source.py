@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Protocol
 
 import pytest
 
-from reconciler.adapters.gitcredentials import GitCredentials
+from reconciler.adapters.gitcredentials import GitCredentials, parse_credentials
 from reconciler.adapters.gitsource import GitPolicySource, Limits
 from reconciler.model.store import Descends, parse_revision
 from reconciler.ports import PolicySource
 from tests.fakes.policysource import FakePolicySource
 from tests.rig.policyrepo import PolicyRepository
+from tests.rig.servers.githttps import GitHttps, basic
 
 FILES = {"policies/shop.yaml": b"kind: BackupPolicy\n", "policies/team/b.yml": b"kind: Profile\n"}
 LIMIT = 50
@@ -52,9 +54,18 @@ class InMemory:
 class OverGit:
     """World of the real one."""
 
-    def __init__(self, folder: Path, *, filters: bool) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        filters: bool = True,
+        url: str = "",
+        credentials: GitCredentials | None = None,
+    ) -> None:
         self._folder = folder
         self.repository = PolicyRepository(folder / "policies.git", filters=filters)
+        self._url = url or self.repository.url
+        self._credentials = credentials or GitCredentials()
         self._starts = 0
         self.opened = self._open()
         self.source: PolicySource = self.opened
@@ -72,25 +83,39 @@ class OverGit:
 
     def _open(self) -> GitPolicySource:
         return GitPolicySource(
-            self.repository.url,
+            self._url,
             ref="main",
             path="./policies/",
-            credentials=GitCredentials(),
+            credentials=self._credentials,
             workdir=self._folder / f"work{self._starts}",
             limits=Limits(history=LIMIT),
             allow_local=True,
         )
 
 
-@pytest.fixture(params=["memory", "git", "git without filters"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    """A source of each kind."""
-    if request.param == "memory":
+@contextmanager
+def open_world(kind: str, folder: Path) -> Iterator[World]:
+    """A source of one kind."""
+    if kind == "memory":
         yield InMemory()
         return
-    made = OverGit(tmp_path, filters=request.param == "git")
-    yield made
-    made.opened.close()
+    with ExitStack() as stack:
+        if kind == "https":
+            server = stack.enter_context(GitHttps(folder, authorization=basic("ann", "secret")))
+            data = {"username": b"ann", "password": b"secret", "ca.crt": server.certificate}
+            credentials = parse_credentials(data, "Secret git")
+            made = OverGit(folder, url=server.url("policies"), credentials=credentials)
+        else:
+            made = OverGit(folder, filters=kind == "git")
+        yield made
+        made.opened.close()
+
+
+@pytest.fixture(params=["memory", "git", "git without filters", "https"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    """A source of each kind."""
+    with open_world(request.param, tmp_path) as made:
+        yield made
 
 
 def test_the_newest_revision_with_its_files(world: World) -> None:

@@ -1,48 +1,64 @@
-"""A real HTTPS server for bare Git repositories, with a certificate that nobody knows.
+"""A real Git server over HTTPS: ``git http-backend`` behind TLS with an authority of its own.
 
-`git http-backend` does the work; the server checks the one Authorization header it wants. For
-tests of credentials on loopback only.
+It asks for one ``Authorization`` header and refuses everybody else, as forges do. What it does
+badly is set by `GitHttps.misbehave`, for one kind of request or for all: `githttpsmoods` has the
+ways. For tests, on loopback only.
 """
 
 from __future__ import annotations
 
 import base64
-import datetime as dt
 import http.server
-import ipaddress
 import os
 import ssl
 import subprocess
 import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Literal, Self
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from tests.rig.servers.httpsauthority import Authority
+
+Request = Literal["info", "ls-refs", "fetch", "push", "any"]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What the real server says."""
+
+    code: int
+    fields: Mapping[str, str]
+    body: bytes
+
+
+Mood = Callable[["Handler", Callable[[], Response]], None]
+"""Answers a request in place of the real server, which it may ask what it would have said."""
 
 
 class GitHttps:
-    """Serves the repositories in ``folder`` to who sends ``authorization``; a context manager."""
+    """Serves the repositories in ``folder`` to who sends ``authorization``; a context manager.
 
-    def __init__(self, folder: Path, *, authorization: str) -> None:
+    With an empty ``authorization`` anybody may come in; without ``tls`` it is plain HTTP.
+    """
+
+    def __init__(self, folder: Path, *, authorization: str = "", tls: bool = True) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
-        self.certificate = _make_certificate(folder)
+        self.authorization = authorization
+        """May be changed at any time: credentials that are revoked, and renewed."""
         self.seen: list[str] = []
-        owner = self
-
-        class Handler(_Handler):
-            """With this server's settings."""
-
-            served = folder
-            wanted = authorization
-            seen = owner.seen
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(folder / "tls.pem")
-        self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        """The Authorization header of every request, empty where there was none."""
+        self.ended = threading.Event()
+        """Set when the server goes away; whoever waits in an answer waits for this."""
+        self.moods: dict[Request, Mood] = {}
+        self._authority = Authority()
+        self._context: ssl.SSLContext | None = None
+        if tls:
+            self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            self.renew()
+        self._server = _Server(self, self._context)
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
     def __enter__(self) -> Self:
@@ -55,17 +71,56 @@ class GitHttps:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self.ended.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
 
+    @property
+    def certificate(self) -> bytes:
+        """The authority's certificate, as ``ca.crt`` of a Secret."""
+        return self._authority.certificate
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._server.server_address[1])
+
+    @property
+    def address(self) -> str:
+        """The beginning of every URL."""
+        return f"{'https' if self._context else 'http'}://127.0.0.1:{self.port}"
+
+    def renew(self, *, host: str = "127.0.0.1", days: int = 1) -> None:
+        """A new certificate for whoever connects from now on; negative ``days``: expired."""
+        if self._context is not None:
+            pair = self.folder / "tls.pem"
+            pair.write_bytes(self._authority.issue(host, days=days))
+            self._context.load_cert_chain(pair)
+
+    def misbehave(self, mood: Mood, *, on: Request = "any") -> None:
+        """From now on requests of a kind are answered like this."""
+        self.moods[on] = mood
+
+    def behave(self) -> None:
+        """As a good server again."""
+        self.moods.clear()
+
     def create(self, name: str) -> str:
         """An empty bare repository; returns its URL."""
-        path = self.folder / f"{name}.git"
+        path = self.path(name)
         subprocess.run(["git", "init", "-q", "--bare", path], check=True)
         for key in ("uploadpack.allowFilter", "http.receivepack"):
             subprocess.run(["git", "-C", path, "config", key, "true"], check=True)
-        return f"https://127.0.0.1:{self._server.server_address[1]}/{name}.git"
+        return self.url(name)
+
+    def path(self, name: str) -> Path:
+        """Where a repository lies on this machine."""
+        return self.folder / f"{name}.git"
+
+    def url(self, name: str) -> str:
+        """The URL of a repository."""
+        return f"{self.address}/{name}.git"
 
 
 def basic(username: str, password: str) -> str:
@@ -73,11 +128,43 @@ def basic(username: str, password: str) -> str:
     return "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
+class _Server(http.server.ThreadingHTTPServer):
+    """Clients that go away, or don't trust us, are no news."""
+
+    def __init__(self, owner: GitHttps, context: ssl.SSLContext | None) -> None:
+        self.owner = owner
+        self.context = context
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Says nothing."""
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """One connection; what it writes goes through TLS."""
+
     protocol_version = "HTTP/1.1"
-    served: Path
-    wanted: str
-    seen: list[str]
+    disable_nagle_algorithm = True
+    timeout = 120
+    server: _Server
+
+    def setup(self) -> None:
+        """TLS begins here, in the connection's own thread: one client can't hold up others."""
+        if self.server.context is not None:
+            self.request = self.server.context.wrap_socket(self.request, server_side=True)
+        super().setup()
+
+    def finish(self) -> None:
+        """The socket that TLS made is ours to close."""
+        try:
+            super().finish()
+        finally:
+            self.request.close()
+
+    @property
+    def owner(self) -> GitHttps:
+        """The server it belongs to."""
+        return self.server.owner
 
     def do_GET(self) -> None:
         """As the base class names it."""
@@ -93,6 +180,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Says nothing."""
 
+    def reply(self, response: Response) -> None:
+        """Sends a whole answer."""
+        self.send_response(response.code)
+        for key, value in {**response.fields, "Content-Length": str(len(response.body))}.items():
+            self.send_header(key, value)
+        self.end_headers()
+        self.wfile.write(response.body)
+
     def _chunks(self) -> list[bytes]:
         chunks = []
         while size := int(self.rfile.readline(), 16):
@@ -101,17 +196,30 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         return chunks
 
     def _serve(self, body: bytes) -> None:
-        self.seen.append(self.headers.get("Authorization", ""))
-        if self.seen[-1] != self.wanted:
-            self.send_response(401)
-            self.send_header("WWW-Authenticate", 'Basic realm="git"')
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+        owner = self.owner
+        owner.seen.append(self.headers.get("Authorization", ""))
+        if owner.authorization and owner.seen[-1] != owner.authorization:
+            self.reply(Response(401, {"WWW-Authenticate": 'Basic realm="git"'}, b""))
             return
+        moods = owner.moods
+        mood = moods.get(self._kind(body)) or moods.get("any")
+        if mood is None:
+            self.reply(self._real(body))
+        else:
+            mood(self, lambda: self._real(body))
+
+    def _kind(self, body: bytes) -> Request:
+        if self.command == "GET":
+            return "info"
+        if self.path.endswith("git-receive-pack"):
+            return "push"
+        return "ls-refs" if b"command=ls-refs" in body else "fetch"
+
+    def _real(self, body: bytes) -> Response:
         path, _, query = self.path.partition("?")
         environment = {
             "PATH": os.environ["PATH"],
-            "GIT_PROJECT_ROOT": str(self.served),
+            "GIT_PROJECT_ROOT": str(self.owner.folder),
             "GIT_HTTP_EXPORT_ALL": "1",
             "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
             "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
@@ -126,39 +234,6 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             ["git", "http-backend"], input=body, env=environment, capture_output=True, check=False
         )
         head, _, rest = done.stdout.partition(b"\r\n\r\n")
-        fields = {"Content-Length": str(len(rest))}
-        fields |= dict(line.split(": ", 1) for line in head.decode().split("\r\n") if line)
-        self.send_response(int(fields.pop("Status", "200").split()[0]))
-        for key, value in fields.items():
-            self.send_header(key, value)
-        self.end_headers()
-        self.wfile.write(rest)
-
-
-def _make_certificate(folder: Path) -> bytes:
-    """Writes key and certificate to ``tls.pem``; returns the certificate."""
-    folder.mkdir(parents=True, exist_ok=True)
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    public = certificate.public_bytes(serialization.Encoding.PEM)
-    (folder / "tls.pem").write_bytes(private + public)
-    return public
+        fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if line)
+        code = int(fields.pop("Status", "200").split()[0])
+        return Response(code, fields, rest)

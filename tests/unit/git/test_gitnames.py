@@ -28,6 +28,7 @@ from reconciler.model.errors import Refused
         ("git@git.example.org:team/policies.git", "ssh"),
         ("git.example.org:policies.git", "ssh"),
         ("https://git.example.org/team/policies", "https"),
+        ("http://git.git-system.svc/policies.git", "http"),
         ("https://ann@git.example.org:8443/team/policies", "https"),
     ],
 )
@@ -43,7 +44,7 @@ def test_the_usual_urls_are_taken(text: str, scheme: str) -> None:
         "/srv/git/policies.git",
         "./policies",
         "file:///srv/git/policies.git",
-        "http://git.example.org/x",
+        "http://",
         "git://git.example.org/x",
         "ext::sh -c touch% /tmp/x",
         "ext::touch",
