@@ -16,24 +16,26 @@ from reconciler import policy, ports
 from reconciler.adapters.bell import SystemBell
 from reconciler.adapters.gitsource import GitPolicySource
 from reconciler.adapters.kube import KubeClient
-from reconciler.cli import wiring
+from reconciler.cli import listening, wiring
 from reconciler.engine.controller import Cycle, Setting, run_controller, run_cycle
+from reconciler.engine.instruments import LONGEST_CYCLE
 from reconciler.engine.telling import Teller
 from reconciler.engine.waking import Waker
 from reconciler.model.config import Config
 from reconciler.plan.cronjob import Place
 
 _JITTER = 0.05
-_LONGEST_CYCLE = 900.0
-"""Seconds after which a cycle that hangs ends the process, with its stack on stderr."""
 
 
 @click.command(name="controller", short_help="Make the cluster's schedules match the policies.")
 @click.option("--once", is_flag=True, help="One cycle, then exit.")
+@listening.listen_option
 @wiring.config_option
 @wiring.kubeconfig_option
 @wiring.context_option
-def command(once: bool, config_file: Path, kubeconfig: Path | None, context: str | None) -> int:
+def command(
+    once: bool, listen: str, config_file: Path, kubeconfig: Path | None, context: str | None
+) -> int:
     """Keep the cluster's schedules as the policies in Git say, until stopped.
 
     Each cycle fetches the policies, compares the CronJobs and ConfigMaps they ask for with what
@@ -54,12 +56,18 @@ def command(once: bool, config_file: Path, kubeconfig: Path | None, context: str
 
         if once:
             return _exit_code(run_cycle(prepare(), _watched(teller)))
-        run_controller(
-            _watching(prepare),
-            _watched(teller),
-            pause=Waker(bell, stopped=stopped.is_set).pause,
-            jitter=lambda: random.uniform(1 - _JITTER, 1 + _JITTER),  # noqa: S311 - no secret
-        )
+        waker = Waker(bell, stopped=stopped.is_set)
+        with listening.watching(listen, reporter=reporter, clock=clock, bell=bell) as (
+            instruments,
+            metrics,
+        ):
+            metrics.count_requests(home.requests)
+            run_controller(
+                _watching(lambda: instruments.begin(prepare)),
+                _watched(teller, instruments.end),
+                pause=listening.instrumented(waker.pause, lambda: waker.woken_by, instruments),
+                jitter=lambda: random.uniform(1 - _JITTER, 1 + _JITTER),  # noqa: S311 - no secret
+            )
     return 0
 
 
@@ -72,17 +80,18 @@ def _exit_code(cycle: Cycle) -> int:
 
 def _watching(prepare: Callable[[], Setting]) -> Callable[[], Setting]:
     def begin() -> Setting:
-        # In place of a liveness probe: a hanging cycle shows where, and the pod starts again.
-        faulthandler.dump_traceback_later(_LONGEST_CYCLE, exit=True)
+        # Sooner than the liveness probe: a hanging cycle shows where, and the pod starts again.
+        faulthandler.dump_traceback_later(LONGEST_CYCLE, exit=True)
         return prepare()
 
     return begin
 
 
-def _watched(teller: Teller) -> Callable[[Cycle], None]:
+def _watched(*tellers: Callable[[Cycle], None]) -> Callable[[Cycle], None]:
     def tell(cycle: Cycle) -> None:
         faulthandler.cancel_dump_traceback_later()
-        teller(cycle)
+        for teller in tellers:
+            teller(cycle)
 
     return tell
 
@@ -132,6 +141,10 @@ class Installation:
         if self._cluster is None:
             self._cluster = self._connect()
         return self._cluster
+
+    def requests(self) -> Mapping[str, int]:
+        """Requests to the API server so far, by method."""
+        return self._cluster.requests if self._cluster else {}
 
     def _policy_source(self, config: Config, cluster: KubeClient) -> GitPolicySource:
         resolve = wiring.resolver(cluster)

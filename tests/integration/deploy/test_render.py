@@ -173,6 +173,15 @@ def test_the_controller_meets_pod_security_restricted(base: list[Object]) -> Non
     assert mounts["policy-git"] == f"{MOUNTED}/backstay-policy-git"
 
 
+def test_the_controller_listens_where_it_is_asked_for_its_health(base: list[Object]) -> None:
+    pod = one(base, "Deployment", "backstay-controller")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    (port,) = (p for p in container["ports"] if p["name"] == "http")
+    args = container["args"]
+    assert args[args.index("--listen") + 1] == f":{port['containerPort']}"
+    assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "http"}
+
+
 @pytest.mark.parametrize("folder", EXAMPLES, ids=lambda path: path.name)
 def test_examples_have_a_valid_config_that_fits_the_deployment(folder: Path) -> None:
     objects = render(folder)
