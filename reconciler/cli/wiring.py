@@ -24,12 +24,13 @@ from reconciler.adapters.kube import KubeClient
 from reconciler.adapters.loglines import JsonLines
 from reconciler.adapters.telemetry import LogReporter
 from reconciler.model import naming
-from reconciler.model.config import DEFAULT_FILE, Config, Credentials
+from reconciler.model.config import DEFAULT_FILE, Author, Config, Credentials, InventoryConfig
 from reconciler.model.errors import Refused, UsageError
 from reconciler.policy import parse_config
 from reconciler.policy.nodes import MAX_BYTES
 from reconciler.report.loglines import render_entry
 
+_INVENTORY_SECONDS = 60.0
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 config_option = click.option(
@@ -137,6 +138,22 @@ def manifest_store(config: Config, resolve: CredentialsResolver) -> GitManifestS
         author_email=store.author.email,
         credentials=_git_credentials(store.credentials, resolve),
         workdir=cache_folder() / "git",
+    )
+
+
+def inventory_store(
+    inventory: InventoryConfig, resolve: CredentialsResolver, author: Author | None = None
+) -> GitManifestStore:
+    """The Git repository of an inventory; what does not answer within a minute is away."""
+    author = author or Author()
+    return GitManifestStore(
+        inventory.url,
+        author_name=author.name,
+        author_email=author.email,
+        credentials=_git_credentials(inventory.credentials, resolve),
+        # A folder of its own: it may be the manifest store's URL too.
+        workdir=cache_folder() / "inventory",
+        deadline=_INVENTORY_SECONDS,
     )
 
 

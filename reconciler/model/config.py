@@ -82,6 +82,14 @@ class ManifestStoreConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InventoryConfig:
+    """The Git repository that the cluster's inventory is published in."""
+
+    url: str
+    credentials: Credentials | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
     """Requests and limits of a container, as Kubernetes quantities by resource name."""
 
@@ -111,6 +119,7 @@ class Config:
     cluster: ClusterConfig
     policy_source: PolicySourceConfig
     manifest_store: ManifestStoreConfig
+    inventory: InventoryConfig | None = None
     image: str
     image_pull_policy: str = "IfNotPresent"
     secrets: Mapping[str, Credentials] = field(default_factory=dict)
