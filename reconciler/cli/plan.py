@@ -1,4 +1,4 @@
-"""``backstay plan``: what the controller would do next, and what policies would protect now."""
+"""``backstay plan``: what the controller, or a change of the policies, would do, and why."""
 
 from __future__ import annotations
 
@@ -7,17 +7,39 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from reconciler.cli import wiring
 from reconciler.cli.controller import Installation
 from reconciler.engine.controller import Cycle, Setting, make_plan
 from reconciler.engine.coverage import observe_coverage
-from reconciler.model.errors import Bug, Refused
+from reconciler.model.errors import Bug, Refused, UsageError
 from reconciler.model.plan import Plan
 from reconciler.report import plan as report
 
 
-@click.command(name="plan", short_help="Show what the controller would change, and why.")
+@click.command(name="plan", short_help="Show what the controller, or a change, would do, and why.")
+@click.option(
+    "--base",
+    metavar="REV",
+    help="Plan the change from this Git revision, such as origin/main, without a cluster.",
+)
+@click.option(
+    "--head", metavar="REV", help="The revision to plan; without it the files of the work tree."
+)
+@click.option("--merge-base", is_flag=True, help="Begin where the head left the base's branch.")
+@click.option(
+    "--repository",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=Path(),
+    help="The clone with both revisions; default the one around this folder.",
+)
+@click.option(
+    "--path",
+    "folder",
+    default="",
+    help="The folder with the policies; default Config's, or all of the repository.",
+)
 @click.option(
     "--detailed-exitcode",
     is_flag=True,
@@ -27,18 +49,41 @@ from reconciler.report import plan as report
 @wiring.kubeconfig_option
 @wiring.context_option
 @wiring.output_option
+@click.pass_context
 def command(
-    detailed_exitcode: bool, config_file: Path, kubeconfig: Path | None, context: str | None,
-    output: str,
+    ctx: click.Context, base: str | None, head: str | None, merge_base: bool, repository: Path,
+    folder: str, detailed_exitcode: bool, config_file: Path, kubeconfig: Path | None,
+    context: str | None, output: str,
 ) -> int:  # fmt: skip
     """Show what the next cycle of the controller would change, and why; change nothing.
 
     Also shows, for each policy, the namespaces and claims that a run would protect now, with the
     method and its reason. Problems of the policies are listed with file, line and column.
 
+    With --base it needs no cluster: it shows what a change of the policies in a Git repository
+    will do, findings first. A Config is then read only where --config names it. Nothing of the
+    repository is executed or checked out.
+
     Exit codes: 0 the plan was made, 4 the policies have problems, 1 failed. With
     --detailed-exitcode: 0 nothing to do, 2 changes, 1 an error or a problem.
     """
+    if base is not None:
+        from reconciler.cli import planchange
+
+        named = ctx.get_parameter_source("config_file") is ParameterSource.COMMANDLINE
+        asked = planchange.Asked(
+            base=base,
+            head=head or "",
+            repository=repository,
+            path=folder,
+            merge_base=merge_base,
+            config=wiring.load_config(config_file) if named else None,
+        )
+        change = planchange.make_plan(asked)
+        planchange.show(change, output)
+        return planchange.exit_code(change, (), detailed=detailed_exitcode)
+    if head or merge_base or folder:
+        raise UsageError("there is no --base to compare with", hint="such as --base origin/main")
     with Installation(config_file, kubeconfig, context) as home:
         setting = home.setting(reporter=wiring.reporter())
         plan = with_coverage(make_plan(setting), setting)

@@ -1,0 +1,241 @@
+"""Revisions of a policy repository that lies on this disk: read, never checked out, no network.
+
+What a plan of a change is made from: the clone that CI made, with a fork's pull request in it.
+That is hostile data: blobs are read with ``cat-file``, so that links, hooks, filters and submodules
+cannot act; what they would have been is a problem. Everything that grows has a cap
+(`gitsource.Limits`). The clone's own hooks, helpers and transports are switched off.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from reconciler.adapters import gitobjects, process
+from reconciler.adapters.gitnames import check_folder, check_sha
+from reconciler.adapters.gitprocess import LOCAL_SECONDS, GitFolder
+from reconciler.adapters.gitsource import Limits
+from reconciler.model.errors import Problem, Refused
+from reconciler.model.store import Descends, PolicyFiles, render_revision
+
+# gitrevisions(7) without what searches messages and reads paths: `:/text`, `HEAD:file`, `a..b`.
+_REVISION = re.compile(r"[A-Za-z0-9_@][\w./@{}^~+=,#%-]*")
+_SUFFIXES = (".yaml", ".yml")
+_CHUNK = 1 << 16
+_HERE = "put the file itself there"
+_UNREAD = {
+    "120000": ("a symbolic link is not followed", _HERE),
+    "160000": ("a submodule is not followed", _HERE),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    mode: str
+    sha: str
+    size: int
+    path: str
+
+
+class GitRevisions:
+    """A clone, bare or not; ``path`` is any folder in it. A context manager."""
+
+    def __init__(self, path: Path, *, limits: Limits | None = None) -> None:
+        self.root = _find_root(path)
+        self._limits = limits or Limits()
+        caps = process.Caps(memory=self._limits.memory)
+        self._git = GitFolder(self.root, None, deadline=LOCAL_SECONDS, caps=caps)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the clone."""
+        self._git.close()
+
+    @property
+    def shallow(self) -> bool:
+        """Whether the clone's history is cut off."""
+        return (self._git.folder / "shallow").exists()
+
+    def commit(self, revision: str) -> str:
+        """The id of the commit that a revision names: a branch, ``HEAD~1``, an id.
+
+        Raises Refused, with how to fetch it, for one that is not here.
+        """
+        asked = self._own_head(_check_revision(revision))
+        done = self._git.run(
+            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{asked}^{{commit}}",
+            what=f"find {revision}", accept=(0, 1, 128),
+        )  # fmt: skip
+        sha = done.stdout.decode("utf-8", "replace").strip()
+        if done.code != 0 or not sha:
+            raise Refused(f"{revision} is not in the clone {self.root}", hint=self._how(revision))
+        return check_sha(sha)
+
+    def contains(self, head: str, base: str) -> bool | None:
+        """Whether ``base`` is an ancestor of ``head``; None where a shallow clone can't tell."""
+        done = self._git.run(
+            "merge-base", "--is-ancestor", check_sha(base), check_sha(head),
+            what="compare revisions", accept=(0, 1, 128),
+        )  # fmt: skip
+        if done.code == 0:
+            return True
+        return None if self.shallow or done.code != 1 else False
+
+    def fork_point(self, base: str, head: str) -> str:
+        """The newest commit that both have; raises Refused where there is none here."""
+        done = self._git.run(
+            "merge-base", check_sha(base), check_sha(head),
+            what="find the merge base", accept=(0, 1),
+        )  # fmt: skip
+        sha = done.stdout.decode().strip()
+        if sha:
+            return check_sha(sha)
+        hint = "fetch its history: git fetch --unshallow" if self.shallow else ""
+        raise Refused("base and head have no commit in common here", hint=hint)
+
+    def files(self, revision: str, sha: str, folder: str) -> PolicyFiles:
+        """The policy files of a commit below a folder, as the controller would read them."""
+        folder = check_folder(folder)
+        problems, wanted = list[Problem](), dict[str, _Entry]()
+        found = not folder
+        for entry in self._list(sha, folder):
+            found = found or entry.path != folder
+            if _is_hidden(entry.path.removeprefix(folder)):
+                continue
+            reason = self._why_unread(entry, wanted)
+            if reason:
+                problems.append(_problem(entry.path, *reason))
+            elif entry.path.endswith(_SUFFIXES):
+                wanted[entry.path] = entry
+        return PolicyFiles(
+            revision=render_revision(revision, sha),
+            descends=Descends.UNKNOWN,
+            files=self._read(wanted) if found else {},
+            problems=tuple(problems),
+            path_found=found,
+        )
+
+    def _own_head(self, revision: str) -> str:
+        """HEAD of this work tree: of several of one clone each has its own."""
+        name = re.match(r"@?HEAD(?![\w./-])|@(?!\{)", revision)
+        sha = self._git.resolve("HEAD") if name else None
+        return sha + revision[name.end() :] if name and sha else revision
+
+    def _how(self, revision: str) -> str:
+        remote, slash, branch = revision.partition("/")
+        if slash and (self._git.folder / "config").is_file() and remote == "origin":
+            return (
+                f"fetch it: git fetch --depth=1 origin"
+                f" +refs/heads/{branch}:refs/remotes/origin/{branch}"
+            )
+        if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", revision):
+            return f"fetch it: git fetch --depth=1 origin {revision}"
+        if self.shallow:
+            return "the clone is shallow: git fetch --unshallow origin, or fetch-depth: 0 in CI"
+        return "see git branch --all; CI often fetches one branch only"
+
+    def _why_unread(self, entry: _Entry, known: Mapping[str, _Entry]) -> tuple[str, str] | None:
+        if entry.mode in _UNREAD:
+            return _UNREAD[entry.mode]
+        if {".", "..", ""} & set(entry.path.split("/")):
+            return "a name with . or .. as a folder is not read", "rename it"
+        if entry.path in known:
+            return "this name stands more than once", "remove one of them"
+        if entry.path.endswith(_SUFFIXES) and entry.size > self._limits.file_size:
+            largest = self._limits.file_size >> 10
+            hint = "split the file, or move it out of the policy folder"
+            return f"larger than {largest} KiB and not read", hint
+        return None
+
+    def _list(self, sha: str, folder: str) -> Iterator[_Entry]:
+        """Everything below the folder, in Git's order; a tree that unfolds too far is refused."""
+        limits, count, size, pending = self._limits, 0, 0, b""
+        where = (folder,) if folder else ()
+        with self._git.start(
+            "ls-tree", "-r", "-l", "-z", "--full-tree", check_sha(sha), "--", *where
+        ) as child:
+            while chunk := child.stdout.read(_CHUNK):
+                *lines, pending = (pending + chunk).split(b"\0")
+                count, size = count + len(lines), size + len(chunk)
+                if count > limits.entries or size > limits.listing:
+                    raise Refused(
+                        f"{self.root} has more than {limits.entries} entries, or"
+                        f" {limits.listing >> 20} MiB of names, in {folder or 'its root'}",
+                        hint="name the folder that holds policies only with --path",
+                    )
+                yield from map(_parse_entry, lines)
+            done = child.wait()
+        if done.code != 0:
+            raise self._failure(f"list {folder or 'files'}", done)
+
+    def _read(self, wanted: Mapping[str, _Entry]) -> dict[str, bytes]:
+        limits = self._limits
+        size = sum(entry.size for entry in wanted.values())
+        if len(wanted) > limits.files or size > limits.total_size:
+            raise Refused(
+                f"{self.root} has {len(wanted)} policy files of {size >> 20} MiB;"
+                f" {limits.files} of {limits.total_size >> 20} MiB are allowed",
+                hint="remove what is no policy",
+            )
+        shas = dict.fromkeys(entry.sha for entry in wanted.values())
+        blobs = gitobjects.read_blobs(self._git, list(shas))
+        files: dict[str, bytes] = {}
+        for path, entry in wanted.items():
+            data = blobs[entry.sha]
+            if data is None:
+                raise gitobjects.lacks_objects(self._git, "read files")
+            files[path] = data
+        return files
+
+    def _failure(self, what: str, done: process.Finished) -> Exception:
+        if b"promisor" in done.stderr or b"missing" in done.stderr:
+            return gitobjects.lacks_objects(self._git, what)
+        return self._git.failure(what, done)
+
+
+def _find_root(path: Path) -> Path:
+    """The clone that a folder lies in: of a work tree its root, else the bare repository."""
+    here = path.resolve()
+    for folder in (here, *here.parents):
+        bare = (folder / "objects").is_dir() and (folder / "HEAD").exists()
+        if bare or (folder / ".git").exists():
+            return folder
+    raise Refused(f"{path} is in no Git repository", hint="name the clone with --repository")
+
+
+def _check_revision(text: str) -> str:
+    if not _REVISION.fullmatch(text) or ".." in text or len(text) > 1024:
+        raise Refused(
+            f"{text[:80]!r} is no revision", hint="give a branch, a tag or the id of a commit"
+        )
+    return text
+
+
+def _is_hidden(below: str) -> bool:
+    steps = below.split("/")
+    return any(step.startswith(".") and step not in {".", ".."} for step in steps)
+
+
+def _parse_entry(line: bytes) -> _Entry:
+    head, _, path = line.partition(b"\t")
+    mode, _, sha, size = head.decode().split()
+    shown = path.decode("utf-8", "backslashreplace")
+    return _Entry(mode, sha, int(size) if size.isdigit() else 0, shown)
+
+
+def _problem(path: str, message: str, hint: str) -> Problem:
+    return Problem(file=path, line=1, column=1, message=message, hint=hint)

@@ -1,0 +1,146 @@
+"""``backstay plan --base``: what a change of the policies will do, from Git alone.
+
+Nothing of the repository is executed or checked out. A Config is read only where it was named:
+one that lies in the repository may be a fork's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+
+from reconciler.adapters.gitrevisions import GitRevisions
+from reconciler.cli import policyfiles, wiring
+from reconciler.model.change import ChangePlan, Revision
+from reconciler.model.config import (
+    DEFAULT_FILE,
+    ClusterConfig,
+    Config,
+    ManifestStoreConfig,
+    PolicySourceConfig,
+)
+from reconciler.model.errors import UsageError
+from reconciler.model.inventory import Inventory
+from reconciler.model.store import Descends, PolicyFiles
+from reconciler.plan.change import plan_change
+from reconciler.policy.revisions import read_revision
+from reconciler.report import change as report
+
+WORK_TREE = "the work tree"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What the command line names; ``head`` empty: the files as they lie in the work tree."""
+
+    base: str
+    head: str = ""
+    repository: Path = Path()
+    path: str = ""
+    merge_base: bool = False
+    config: Config | None = None
+    inventory: Inventory | None = None
+
+
+def make_plan(asked: Asked) -> ChangePlan:
+    """Reads both revisions and plans the change between them."""
+    config = asked.config or _assumed(asked.inventory)
+    folder = asked.path or (asked.config.policy_source.path if asked.config else "")
+    notes = []
+    with GitRevisions(asked.repository) as clone:
+        tip = clone.commit(asked.base)
+        head_commit = clone.commit(asked.head or "HEAD")
+        start = clone.fork_point(tip, head_commit) if asked.merge_base else tip
+        if not asked.merge_base and clone.contains(head_commit, tip) is not True:
+            notes.append(_behind(asked, shallow=clone.shallow))
+        before = clone.files(asked.base, start, folder)
+        if asked.head:
+            after = clone.files(asked.head, head_commit, folder)
+        else:
+            after = _work_tree(clone.root, folder)
+    if not before.path_found and not after.path_found:
+        raise UsageError(
+            f"the folder {folder} is in neither revision", hint="name the policies' one: --path"
+        )
+    if not after.path_found:
+        notes.append(f"the folder {folder} is gone: the controller would delete nothing")
+    plan = plan_change(
+        _revision(before, config),
+        _revision(after, config),
+        asked.inventory,
+        cluster=config.cluster.name if config else "",
+        now=wiring.clock().now(),
+    )
+    return replace(plan, notes=(*plan.notes, *notes))
+
+
+def _behind(asked: Asked, *, shallow: bool) -> str:
+    head = asked.head or "HEAD"
+    if shallow:
+        return (
+            f"this shallow clone can't tell whether {head} contains {asked.base}: what was merged"
+            " there since looks undone here"
+        )
+    return (
+        f"{head} does not contain all of {asked.base}: what was merged there since looks undone"
+        " here; plan the merge, or give --merge-base"
+    )
+
+
+def _assumed(inventory: Inventory | None) -> Config | None:
+    """What policies are held against without a Config: the inventory's cluster, and no rights."""
+    if inventory is None or not inventory.cluster:
+        return None
+    return Config(
+        cluster=ClusterConfig(inventory.cluster, inventory.labels),
+        policy_source=PolicySourceConfig(url=""),
+        manifest_store=ManifestStoreConfig(url=""),
+        image="",
+        shared_key_in_tenants=True,
+    )
+
+
+def _revision(files: PolicyFiles, config: Config | None) -> Revision:
+    wanted = {name: data for name, data in files.files.items() if Path(name).name != DEFAULT_FILE}
+    return read_revision(wanted, config, shown=files.revision, problems=files.problems)
+
+
+def _work_tree(root: Path, folder: str) -> PolicyFiles:
+    """The files as they lie on the disk, named from the root of the repository."""
+    place = root / folder
+    if not place.is_dir():
+        return PolicyFiles(
+            revision=WORK_TREE, descends=Descends.UNKNOWN, files={}, path_found=False
+        )
+    found = policyfiles.collect((str(place),), stdin_name="")
+
+    def named(file: str) -> str:
+        return Path(file).relative_to(root).as_posix()
+
+    return PolicyFiles(
+        revision=WORK_TREE,
+        descends=Descends.UNKNOWN,
+        files={named(file): data for file, data in found.files.items()},
+        problems=tuple(replace(one, file=named(one.file)) for one in found.problems),
+    )
+
+
+def show(plan: ChangePlan, output: str) -> None:
+    """Prints it."""
+    if output == "json":
+        click.echo(json.dumps(report.to_json(plan), indent=2, ensure_ascii=False))
+    else:
+        click.echo(report.render_text(plan), nl=False)
+
+
+def exit_code(plan: ChangePlan, fail_on: Sequence[str], *, detailed: bool) -> int:
+    """4 for problems, 1 for a finding that must not be, else as Terraform's for ``detailed``."""
+    if plan.problems:
+        return 1 if detailed else 4
+    if any(finding.id in fail_on for finding in plan.findings):
+        return 1
+    return 2 if detailed and not plan.empty else 0

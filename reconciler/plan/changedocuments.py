@@ -1,0 +1,74 @@
+"""Which documents of the policy files differ between two revisions, field by field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from reconciler.model.change import (
+    DocumentAction,
+    DocumentChange,
+    FieldChange,
+    Key,
+    Revision,
+    Written,
+)
+from reconciler.model.policy import Document, Kind
+
+_ORDER = (Kind.BACKUP_POLICY, Kind.EXEMPTION, Kind.RESTORE, Kind.REPOSITORY, Kind.PROFILE)
+
+
+def document_changes(base: Revision, head: Revision) -> tuple[DocumentChange, ...]:
+    """One per document that differs; broken ones of the head are its problems, and not here."""
+    keys = {*_good(base), *_good(head)}
+    found = (_compare(base, head, key) for key in sorted(keys, key=_rank))
+    return tuple(change for change in found if change is not None)
+
+
+def _good(revision: Revision) -> dict[Key, Document]:
+    return {
+        (one.kind, one.name): one
+        for one in revision.parsed.documents
+        if one.value is not None or one.held
+    }
+
+
+def _rank(key: Key) -> tuple[int, str, str]:
+    kinds = [str(kind) for kind in _ORDER]
+    return (kinds.index(key[0]) if key[0] in kinds else len(kinds), *key)
+
+
+def _compare(base: Revision, head: Revision, key: Key) -> DocumentChange | None:
+    old, new = base.parsed.document(*key), head.parsed.document(*key)
+    kind, name = key
+    was = base.written.get(key) if old is not None and (old.value or old.held) else None
+    if new is None:
+        if any(not one.name and old and one.file == old.file for one in head.parsed.broken):
+            return None  # its file is too broken to tell
+        place = was.place if was else None
+        return DocumentChange(kind=kind, name=name, action=DocumentAction.REMOVED, place=place)
+    if new.value is None and not new.held:
+        return None
+    now = head.written[key]
+    if old is None or was is None:
+        note = "it has a problem in the base: what was in force is not known" if old else ""
+        return DocumentChange(
+            kind=kind, name=name, action=DocumentAction.ADDED, place=now.place, note=note
+        )
+    fields = tuple(_fields(was, now))
+    if not fields and old.elsewhere == new.elsewhere:
+        return None
+    return DocumentChange(
+        kind=kind, name=name, action=DocumentAction.CHANGED, place=now.place, fields=fields
+    )
+
+
+def _fields(old: Written, new: Written) -> Iterator[FieldChange]:
+    was = {one.path: one for one in old.fields}
+    now = {one.path: one for one in new.fields}
+    for path in [*now, *(path for path in was if path not in now)]:
+        before = was[path].value if path in was else ""
+        after = now[path].value if path in now else ""
+        if before != after:
+            place = now[path].place if path in now else new.find(path)
+            profile = now[path].profile if path in now else ""
+            yield FieldChange(path=path, before=before, after=after, place=place, profile=profile)

@@ -1,0 +1,234 @@
+"""Findings about single policies: removed or renamed ones, methods, repositories, selectors."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from reconciler.model.change import Revision
+from reconciler.model.finding import Finding, Place, Severity
+from reconciler.model.inventory import Inventory
+from reconciler.model.policy import BackupPolicy, Document, Kind, Repository
+from reconciler.plan.changecover import ClaimKey, copies
+from reconciler.plan.changecoverage import Cover, render_size
+from reconciler.plan.changeforce import keeps
+from reconciler.plan.changewhy import POLICY, Sides, method_place
+
+REMOVED = "policy-removed"
+RENAMED = "policy-renamed"
+METHOD = "method-changed"
+IMPOSSIBLE = "copy-impossible"
+REPOSITORY = "repository-changed"
+KEYS = "repository-secret-changed"
+SELECTOR = "selector-changed"
+_STAYS = "its CronJob goes; recovery points, manifests and snapshots stay"
+
+
+def policy_findings(
+    sides: Sides, before: Cover, after: Cover, *, cluster: str, inventory: Inventory | None
+) -> Iterator[Finding]:
+    """All of them; ``cluster`` may be empty, ``inventory`` None."""
+    yield from _removed(sides, inventory)
+    for name in sorted(sides.after.policies):
+        if name not in sides.before.policies:
+            continue
+        old, new = sides.before.policies[name], sides.after.policies[name]
+        if inventory is None and old.selector.namespaces != new.selector.namespaces:
+            yield _selector(sides, name)
+        if not new.suspend:
+            yield from _methods(sides, before, after, new)
+            yield from _repository(sides, after, old, new, cluster)
+    yield from _impossible(sides, before, after)
+
+
+def _removed(sides: Sides, inventory: Inventory | None) -> Iterator[Finding]:
+    added = {
+        one.name: one.value
+        for one in sides.head.parsed.documents
+        if isinstance(one.value, BackupPolicy) and not _was_there(sides.base, one)
+    }
+    for document in sides.base.parsed.documents:
+        gone = sides.head.parsed.document(POLICY, document.name) is None
+        if document.kind != Kind.BACKUP_POLICY or not document.name or not gone:
+            continue
+        if document.elsewhere or keeps(sides.head, document):
+            continue
+        heir = _heir(document, added)
+        points = inventory.points_of(document.name) if inventory else ()
+        facts = {"points": str(len(points))} if inventory else {}
+        newest = f"; the newest is of {points[-1].started:%Y-%m-%dT%H:%M:%SZ}" if points else ""
+        kept = f"{len(points)} recovery points stay{newest}" if points else ""
+        if heir:
+            yield _renamed(sides, document.name, heir, kept, facts)
+        else:
+            yield Finding(
+                id=REMOVED,
+                severity=Severity.WARNING,
+                message=f"policy {document.name} is removed: {_STAYS}",
+                hint="to stop it for a while, write suspend: true",
+                policy=document.name,
+                place=sides.base.place(POLICY, document.name),
+                details=(kept,) if kept else (),
+                facts={**facts, "side": "base"},
+            )
+
+
+def _was_there(base: Revision, document: Document) -> bool:
+    return base.parsed.document(document.kind, document.name) is not None
+
+
+def _heir(document: Document, added: dict[str, BackupPolicy]) -> str:
+    """The new policy that says it was this one, or that protects the same; empty if none does."""
+    for name, policy in sorted(added.items()):
+        if policy.to_json().get("renamedFrom") == document.name:
+            return name
+    old = document.value
+    for name, policy in sorted(added.items()):
+        if isinstance(old, BackupPolicy) and policy.selector == old.selector:
+            return name
+    return ""
+
+
+def _renamed(sides: Sides, old: str, new: str, kept: str, facts: dict[str, str]) -> Finding:
+    said = sides.head.place(POLICY, new, "renamedFrom")
+    place = sides.head.place(POLICY, new)
+    linked = said is not None and said != place
+    where = "reachable under the new name" if linked else f"under the name {old}"
+    return Finding(
+        id=RENAMED,
+        severity=Severity.NOTE if linked else Severity.WARNING,
+        message=f"policy {old} becomes {new}: what it backed up stays {where}",
+        policy=new,
+        place=said if linked else place,
+        details=(kept,) if kept else (),
+        facts={**facts, "from": old, "to": new},
+    )
+
+
+def _selector(sides: Sides, name: str) -> Finding:
+    return Finding(
+        id=SELECTOR,
+        severity=Severity.WARNING,
+        message=f"policy {name} selects other namespaces: which ones is not known without an"
+        " inventory",
+        hint="give --inventory",
+        policy=name,
+        place=sides.at(name, "selector.namespaces"),
+    )
+
+
+def _methods(sides: Sides, before: Cover, after: Cover, policy: BackupPolicy) -> Iterator[Finding]:
+    old, new = before.covered[policy.name], after.covered[policy.name]
+    groups: defaultdict[tuple[str, str, str], list[ClaimKey]] = defaultdict(list)
+    for key, decision in sorted(new.claims.items()):
+        was = old.claims.get(key)
+        if was is None or not copies(was) or not copies(decision):
+            continue
+        if was.method is not decision.method:
+            groups[str(was.method), str(decision.method), decision.why].append(key)
+    for (was_method, method, why), keys in groups.items():
+        yield Finding(
+            id=METHOD,
+            severity=Severity.WARNING,
+            message=f"policy {policy.name} copies {_claims(keys)} with {method} instead of"
+            f" {was_method}: {why}",
+            policy=policy.name,
+            place=method_place(sides, policy, why),
+            details=tuple(f"{space}/{claim}" for space, claim in keys),
+            facts={"from": was_method, "to": method, "claims": str(len(keys))},
+        )
+
+
+def _claims(keys: list[ClaimKey]) -> str:
+    return f"{len(keys)} claim" if len(keys) == 1 else f"{len(keys)} claims"
+
+
+def _impossible(sides: Sides, before: Cover, after: Cover) -> Iterator[Finding]:
+    """Claims that a policy wants since this change, and that can't be copied."""
+    for policy in sides.after.active:
+        old = before.covered.get(policy.name)
+        for key, decision in sorted(after.covered[policy.name].claims.items()):
+            was = old.claims.get(key) if old and policy.name in sides.before.policies else None
+            lost = key in before.claims and key not in after.claims
+            if not decision.impossible or lost or (was is not None and was.impossible):
+                continue
+            yield Finding(
+                id=IMPOSSIBLE,
+                severity=Severity.WARNING,
+                message=f"policy {policy.name} can't copy claim {key[0]}/{key[1]}: {decision.why}",
+                hint="its runs will be PartiallyFailed: skip the claim with a reason",
+                policy=policy.name,
+                namespace=key[0],
+                claim=key[1],
+                place=method_place(sides, policy, decision.why),
+            )
+
+
+def _repository(
+    sides: Sides, after: Cover, old: BackupPolicy, new: BackupPolicy, cluster: str
+) -> Iterator[Finding]:
+    was = sides.before.repositories.get(old.volumes.repository)
+    now = sides.after.repositories.get(new.volumes.repository)
+    if was is None or now is None:
+        return
+    if was.url != now.url or was.scope is not now.scope:
+        yield _other_repository(sides, after, new, (was, now), cluster)
+    elif was.secret_ref != now.secret_ref:
+        yield Finding(
+            id=KEYS,
+            severity=Severity.WARNING,
+            message=f"policy {new.name} opens its repositories with Secret {now.secret_ref}"
+            f" instead of {was.secret_ref}",
+            hint="its RESTIC_PASSWORD must be the same, or no repository opens any more",
+            policy=new.name,
+            place=_repository_place(sides, new, was, "secretRef.name"),
+            facts={"from": was.secret_ref, "to": now.secret_ref},
+        )
+
+
+def _repository_place(
+    sides: Sides, policy: BackupPolicy, was: Repository, path: str
+) -> Place | None:
+    """The Repository's own line where that changed, else the policy's."""
+    if policy.volumes.repository != was.name:
+        return sides.at(policy.name, "volumes.repository")
+    found = sides.head.place(str(Kind.REPOSITORY), was.name, path)
+    return found or sides.base.place(str(Kind.REPOSITORY), was.name, path)
+
+
+def _other_repository(
+    sides: Sides,
+    after: Cover,
+    policy: BackupPolicy,
+    pair: tuple[Repository, Repository],
+    cluster: str,
+) -> Finding:
+    was, now = pair
+    covered = after.covered[policy.name]
+    keys = [key for key in sorted(covered.claims) if covered.copies(key)]
+    size = sum(sides.ground.size(key) for key in keys)
+    amount = f", up to {render_size(size)}," if size else ""
+    from_url, to_url = _shown(was, cluster), _shown(now, cluster)
+    return Finding(
+        id=REPOSITORY,
+        severity=Severity.WARNING,
+        message=f"policy {policy.name} writes to another restic repository, which starts from"
+        f" zero: its next run copies all of {_claims(keys)}{amount} again",
+        hint="the old repository keeps what it has, and restores go on reading it from there",
+        policy=policy.name,
+        place=_repository_place(sides, policy, was, "url"),
+        details=(f"from {was.name}: {from_url}", f"to {now.name}: {to_url}"),
+        facts={"from": from_url, "to": to_url, "claims": str(len(keys)), "bytes": str(size)},
+    )
+
+
+def _shown(repository: Repository, cluster: str) -> str:
+    url = repository.url.replace("{cluster}", cluster) if cluster else repository.url
+    return masked(url)
+
+
+def masked(url: str) -> str:
+    """A URL without the user and password that stand before its host."""
+    head, slashes, rest = url.partition("//")
+    host, slash, path = rest.partition("/")
+    return f"{head}{slashes}{host.rpartition('@')[2]}{slash}{path}"

@@ -1,0 +1,74 @@
+"""The policy files of one revision with the line of every field: what a plan of a change reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from reconciler.model.change import Key, Revision, Written, WrittenField
+from reconciler.model.config import Config
+from reconciler.model.errors import Problem
+from reconciler.model.finding import Place
+from reconciler.policy import nodes, text
+from reconciler.policy.drafts import Draft
+from reconciler.policy.language import KINDS
+from reconciler.policy.parsing import close, draft_files
+from reconciler.policy.profiles import leaves
+from reconciler.policy.schema import part_at
+
+
+def read_revision(
+    files: Mapping[str, bytes],
+    config: Config | None = None,
+    *,
+    shown: str,
+    problems: Iterable[Problem] = (),
+) -> Revision:
+    """Parses the files; ``problems`` are those of files that were not read. Never raises."""
+    drafts = draft_files(files, config)
+    parsed = close(drafts)
+    parsed = replace(parsed, problems=(*problems, *parsed.problems))
+    return Revision(shown=shown, parsed=parsed, written=_written(drafts))
+
+
+def _written(drafts: Iterable[Draft]) -> dict[Key, Written]:
+    found: dict[Key, Written] = {}
+    for draft in drafts:
+        if draft.kind and draft.name:
+            found.setdefault((draft.kind, draft.name), _document(draft))
+    return found
+
+
+def _document(draft: Draft) -> Written:
+    line, _ = nodes.place(draft.root, ("metadata", "name"))
+    fields = tuple(_fields(draft))
+    items = dict(_items(draft, fields))
+    return Written(place=Place(draft.file, line), fields=fields, items=items)
+
+
+def _fields(draft: Draft) -> Iterator[WrittenField]:
+    spec = nodes.child(draft.tree, "spec")
+    part = part_at(KINDS[draft.kind], ("spec",)) if draft.kind in KINDS else None
+    if spec is None or part is None:
+        return
+    for path, node in leaves(spec, part):
+        source, line, _ = draft.place(("spec", *path))
+        value = json.dumps(nodes.plain_value(node), ensure_ascii=False, sort_keys=True)
+        yield WrittenField(
+            path=".".join(path),
+            value=text.mask(value),
+            place=Place(source.file, line),
+            profile=source.name if source is not draft else "",
+        )
+
+
+def _items(draft: Draft, fields: tuple[WrittenField, ...]) -> Iterator[tuple[str, Place]]:
+    """The line of every item of a list."""
+    for one in fields:
+        path: nodes.Path = ("spec", *one.path.split("."))
+        node = nodes.find(draft.tree, nodes.written(draft.tree, path))
+        if isinstance(node, nodes.Sequence):
+            for number in range(len(node.items)):
+                source, line, _ = draft.place((*path, number))
+                yield f"{one.path}[{number}]", Place(source.file, line)

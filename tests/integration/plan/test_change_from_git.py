@@ -1,0 +1,174 @@
+"""``backstay plan --base`` on real Git repositories: branches, forks, shallow clones."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli import main
+from tests.rig.policyrepo import PolicyRepository
+from tests.unit.plan.change_world import FILES, SHOP, edited
+
+IDENTITY = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org")
+PRUNED = 'exclude: ["*-preview", shop]'
+
+
+def git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *IDENTITY, *arguments],
+        cwd=folder, check=True, capture_output=True, text=True, timeout=60, env=os.environ,
+    )  # fmt: skip
+    return done.stdout.strip()
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        path = folder / "policies" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone with the branches main and change, on the second."""
+    folder = tmp_path / "clone"
+    folder.mkdir()
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    write(folder, FILES)
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message", "Policies")
+    git(folder, "checkout", "--quiet", "-b", "change")
+    write(folder, edited(shop=('exclude: ["*-preview"]', PRUNED)))
+    git(folder, "commit", "--quiet", "--all", "--message", "Leave the shop out")
+    return folder
+
+
+def plan(folder: Path, *arguments: str) -> int:
+    return main.run(["plan", "--repository", str(folder), "--path", "policies", *arguments])
+
+
+def test_two_branches(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--base", "main", "--head", "change", "-o", "json"]
+    assert plan(clone, *asked) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["base"] == f"main@sha1:{git(clone, 'rev-parse', 'main')}"
+    assert document["head"] == f"change@sha1:{git(clone, 'rev-parse', 'change')}"
+    (lost,) = [one for one in document["findings"] if one["id"] == "coverage-lost"]
+    assert (lost["namespace"], lost["file"], lost["line"]) == ("shop", "policies/shop.yaml", 9)
+    assert plan(clone, *asked, "--detailed-exitcode") == 2
+    capsys.readouterr()
+    assert plan(clone, "--base", "change", "--head", "change", "--detailed-exitcode") == 0
+    assert capsys.readouterr().out.endswith("nothing changes for the backups\n")
+
+
+def test_without_a_head_the_work_tree_is_planned(
+    clone: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (clone / "policies" / "shop.yaml").unlink()
+    (clone / "policies" / "linked.yaml").symlink_to("/etc/passwd")
+    monkeypatch.chdir(clone / "policies")
+    assert main.run(["plan", "--base", "main", "--path", "policies", "-o", "json"]) == 4
+    document = json.loads(capsys.readouterr().out)
+    assert document["head"] == "the work tree"
+    assert "policy-removed" in [one["id"] for one in document["findings"]]
+    (problem,) = document["problems"]
+    assert problem["file"] == "policies/linked.yaml"
+    assert problem["message"] == "a symbolic link is not followed"
+
+
+def test_what_the_base_got_meanwhile_is_told(
+    clone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git(clone, "checkout", "--quiet", "main")
+    write(clone, {"new.yaml": SHOP.replace("{name: shop}", "{name: new}").replace("shop", "lab")})
+    git(clone, "add", ".")
+    git(clone, "commit", "--quiet", "--message", "Another policy")
+    assert plan(clone, "--base", "main", "--head", "change") == 0
+    said = capsys.readouterr().out
+    assert "policy new is removed" in said
+    assert "note: change does not contain all of main" in said
+    assert plan(clone, "--base", "main", "--head", "change", "--merge-base") == 0
+    said = capsys.readouterr().out
+    assert "is removed" not in said
+    assert "does not contain" not in said
+
+
+def test_a_shallow_clone_without_the_base_says_how_to_fetch_it(
+    clone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git(tmp_path, "clone", "--quiet", "--depth=1", "--branch=change", f"file://{clone}", "ci")
+    assert plan(tmp_path / "ci", "--base", "origin/main", "--head", "HEAD") == 1
+    said = capsys.readouterr().err
+    assert "error: origin/main is not in the clone" in said
+    fetch = "git fetch --depth=1 origin +refs/heads/main:refs/remotes/origin/main"
+    assert f"hint: fetch it: {fetch}" in said
+    git(tmp_path / "ci", *fetch.split()[1:])
+    assert plan(tmp_path / "ci", "--base", "origin/main", "--head", "HEAD") == 0
+    said = capsys.readouterr().out
+    assert "[coverage-lost], policies/shop.yaml:9" in said
+    assert "this shallow clone can't tell" in said
+    missing = "1" * 40
+    assert plan(tmp_path / "ci", "--base", missing) == 1
+    assert f"git fetch --depth=1 origin {missing}" in capsys.readouterr().err
+
+
+def test_a_forks_tree_is_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Links, a submodule, a huge file and a tree of many names; nothing is checked out."""
+    bare = PolicyRepository(tmp_path / "bare.git")
+    bare.push({f"policies/{name}": text.encode() for name, text in FILES.items()})
+    fork = PolicyRepository(bare.path, branch="fork")
+    blob = fork.blob(FILES["main.yaml"].encode())
+    fork.push_entries(
+        [
+            (f"100644 blob {blob}", "policies/main.yaml"),
+            (f"120000 blob {fork.blob(b'/etc/passwd')}", "policies/shop.yaml"),
+            (f"160000 commit {'1' * 40}", "policies/sub"),
+            (f"100644 blob {fork.blob(b'#' * (300 << 10))}", "policies/huge.yaml"),
+            (f"100644 blob {fork.blob(b'*.yaml filter=evil')}", ".gitattributes"),
+            (f"100755 blob {fork.blob(b'exit 1')}", "policies/.hidden.yaml"),
+        ]
+    )
+    fork.git("config", "filter.evil.smudge", f"touch {tmp_path}/was-here")
+    before = sorted(path.name for path in bare.path.iterdir())
+    assert plan(bare.path, "--base", "main", "--head", "fork", "-o", "json") == 4
+    assert sorted(path.name for path in bare.path.iterdir()) == before
+    document = json.loads(capsys.readouterr().out)
+    told = {one["file"]: one["message"] for one in document["problems"]}
+    assert told == {
+        "policies/shop.yaml": "a symbolic link is not followed",
+        "policies/sub": "a submodule is not followed",
+        "policies/huge.yaml": "larger than 256 KiB and not read",
+    }
+    assert not (tmp_path / "was-here").exists()
+
+
+@pytest.mark.parametrize("revision", ["--upload-pack=x", "main:policies", ":/text", "a..b", "a b"])
+def test_what_is_no_revision_never_reaches_git(
+    clone: Path, revision: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert plan(clone, f"--base={revision}") == 1
+    assert "is no revision" in capsys.readouterr().err
+
+
+def test_usage(clone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["plan", "--head", "change"]) == 2
+    assert "there is no --base to compare with" in capsys.readouterr().err
+    assert main.run(["plan", "--repository", str(clone), "--base", "main", "--path", "no"]) == 2
+    assert "the folder no is in neither revision" in capsys.readouterr().err
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    assert main.run(["plan", "--repository", str(outside), "--base", "main"]) == 1
+    assert "is in no Git repository" in capsys.readouterr().err
+
+
+def test_each_work_tree_has_its_own_head(
+    clone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git(clone, "worktree", "add", "--quiet", str(tmp_path / "second"), "main")
+    assert plan(tmp_path / "second", "--base", "HEAD", "--head", "change", "-o", "json") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["base"] == f"HEAD@sha1:{git(clone, 'rev-parse', 'main')}"
