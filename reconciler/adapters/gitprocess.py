@@ -163,11 +163,12 @@ class GitFolder:
         stdin: bytes | None = None,
         accept: Sequence[int] = (0,),
         max_stdout: int | None = None,
+        configuration: Sequence[tuple[str, str]] = (),
     ) -> process.Finished:
         """A command that needs no network; it never fetches what is missing."""
         done = process.run(
             [self._program, *arguments],
-            env=self._local_environment(),
+            env=self._local_environment(configuration),
             cwd=self.folder,
             stdin=stdin,
             deadline=LOCAL_SECONDS,
@@ -258,15 +259,20 @@ class GitFolder:
         extra = {**proxies, **access.environment, "GIT_DIR": str(self.folder)}
         return make_environment(configuration, extra)
 
-    def _local_environment(self) -> dict[str, str]:
-        return make_environment(extra={"GIT_DIR": str(self.folder), "GIT_NO_LAZY_FETCH": "1"})
+    def _local_environment(self, configuration: Sequence[tuple[str, str]] = ()) -> dict[str, str]:
+        # Temporary files too lie where they are swept up.
+        extra = {"GIT_DIR": str(self.folder), "GIT_NO_LAZY_FETCH": "1", "TMPDIR": str(self.folder)}
+        return make_environment(configuration, extra)
 
 
 def remove_leftovers(folder: Path, *, packs: bool) -> None:
     """Removes what killed git processes left: lock files and, with ``packs``, half packs."""
     for lock in (*folder.glob("*.lock"), *folder.glob("refs/**/*.lock")):
         lock.unlink(missing_ok=True)
-    patterns = ("fast_import_crash_*", "objects/pack/tmp_*", "objects/??/tmp_obj_*")
+    patterns = (
+        *("fast_import_crash_*", "objects/pack/tmp_*", "objects/??/tmp_obj_*"),
+        *("shallow_??????", ".git_vtag_tmp*"),
+    )
     for pattern in patterns if packs else ():
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)

@@ -21,6 +21,7 @@ from reconciler.adapters.gitcache import GitCache
 from reconciler.adapters.gitcredentials import GitCredentials
 from reconciler.adapters.gitnames import check_folder, check_sha, full_ref, parse_url
 from reconciler.adapters.gitprocess import REMOTE, GitFolder
+from reconciler.adapters.gitsignature import AllowedSigners, SignatureCheck
 from reconciler.model.errors import Incomplete, Problem, Refused
 from reconciler.model.store import Descends, PolicyFiles, parse_revision, render_revision
 
@@ -60,7 +61,10 @@ class _Entry:
 
 
 class GitPolicySource:
-    """PolicySource over git; a context manager. ``path`` is the folder with the policies."""
+    """PolicySource over git; a context manager. ``path`` is the folder with the policies.
+
+    With ``signers`` a revision is only read when one of them signed its commit.
+    """
 
     def __init__(
         self,
@@ -72,6 +76,7 @@ class GitPolicySource:
         workdir: Path,
         limits: Limits | None = None,
         allow_local: bool = False,
+        signers: AllowedSigners | None = None,
     ) -> None:
         self._limits = limits or Limits()
         self._name = ref
@@ -87,6 +92,7 @@ class GitPolicySource:
             caps=process.Caps(file_size=self._limits.fetched, memory=self._limits.memory),
             stalled=self._limits.stalled,
         )
+        self._signers = signers
         self._sha = ""
         self._read: PolicyFiles | None = None
         self._answers: dict[tuple[str, str], Descends] = {}
@@ -114,6 +120,7 @@ class GitPolicySource:
         if self._read is None or sha != self._sha:
             sha = self._fetch_tip()
             if sha != self._sha or self._read is None:
+                self._check_signature(sha)
                 self._read = self._read_files(sha)
                 self._sha = sha
         return replace(self._read, descends=self._descends(last, self._sha))
@@ -154,6 +161,11 @@ class GitPolicySource:
         if sha is None:
             raise Incomplete(f"{self._git.shown} sent {self._name}, and it is not there")
         return check_sha(sha)
+
+    def _check_signature(self, sha: str) -> None:
+        if self._signers is not None:
+            file = self._git.folder / "allowed_signers"
+            SignatureCheck(self._signers, file).check(self._git, sha, self._name)
 
     def _no_such_ref(self) -> Refused:
         return Refused(

@@ -54,8 +54,11 @@ class PolicyRepository:
         ref = f"refs/heads/{self.branch}"
         tip = "" if rewrite else self.git("for-each-ref", "--format=%(objectname)", ref)
         parents = ("-p", tip) if tip else ()
-        sha = self.git("commit-tree", *parents, "-m", "Change policies", tree)
-        self.git("update-ref", ref, sha)
+        return self.move(self.git("commit-tree", *parents, "-m", "Change policies", tree))
+
+    def move(self, sha: str) -> str:
+        """The branch now is at this commit, whatever it was; its revision."""
+        self.git("update-ref", f"refs/heads/{self.branch}", sha)
         return render_revision(self.branch, sha)
 
     def blob(self, data: bytes) -> str:
