@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from reconciler.model.cluster import Claim, ClaimUser, Namespace
 from reconciler.model.plan import ClaimLine, Coverage
 from reconciler.model.policy import BackupPolicy, CopyMethod
+from reconciler.plan.namespaceindex import NamespaceIndex
 from reconciler.plan.selection import Selection, decide_volumes, select_namespaces
 
 NEEDS_SHARED_KEY = (
@@ -19,9 +20,12 @@ def select_all(
     policies: Iterable[BackupPolicy], namespaces: Sequence[Namespace], *, own_namespace: str
 ) -> dict[str, Selection]:
     """Policy → the namespaces it selects."""
+    index = NamespaceIndex(namespaces)
     return {
         policy.name: select_namespaces(
-            policy.selector.namespaces, namespaces, own_namespace=own_namespace
+            policy.selector.namespaces,
+            index.candidates(policy.selector.namespaces),
+            own_namespace=own_namespace,
         )
         for policy in policies
     }
