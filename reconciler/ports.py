@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from reconciler.model.cluster import ClusterIdentity, Discovery
 from reconciler.model.objects import ObjectRef, Resource
@@ -26,6 +26,7 @@ from reconciler.model.volumes import (
 )
 
 KubeObject = Mapping[str, Any]
+T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -79,6 +80,33 @@ class ClusterReader(Protocol):
 
     def logs(self, namespace: str, pod: str, *, container: str = "", tail: int = 50) -> str:
         """The last lines of a container's log."""
+        ...
+
+
+class Happened(NamedTuple):
+    """Something about one object: ADDED, MODIFIED, DELETED, or BOOKMARK, which is about none."""
+
+    kind: str
+    object: dict[str, Any]
+
+
+class ClusterWatch(Protocol):
+    """Tells soon that something has changed, in all namespaces. What it misses, a list finds."""
+
+    def listing(
+        self, resource: Resource, parse: Callable[[dict[str, Any]], T]
+    ) -> tuple[list[T], str]:
+        """What ``parse`` makes of each object there is, and the version to watch from.
+
+        Complete or raises.
+        """
+        ...
+
+    def changes(self, resource: Resource, version: str) -> Iterator[Happened]:
+        """What happens after ``version``, until the server ends it, which it may at any time.
+
+        Raises Expired where that is too long ago (410): list again.
+        """
         ...
 
 

@@ -23,6 +23,7 @@ from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.kubediscovery import ACCEPT, Catalogue, read_catalogue
 from reconciler.adapters.kubeerrors import Answer, Call, call, explain, explain_list, read_status
 from reconciler.adapters.kubetransport import Transport, from_kubeconfig, in_cluster
+from reconciler.adapters.kubewatch import KubeWatch
 from reconciler.model import kinds
 from reconciler.model.cluster import ClusterIdentity, Discovery
 from reconciler.model.errors import Incomplete, Refused, Transient
@@ -74,6 +75,10 @@ class KubeClient:
     def host(self) -> str:
         """The API server's address."""
         return self._transport.host
+
+    def watch(self) -> KubeWatch:
+        """The same cluster, watched; its requests are counted here."""
+        return KubeWatch(self._transport)
 
     def close(self) -> None:
         """Closes idle connections."""

@@ -58,6 +58,10 @@ _SETTLES_WITHIN = timedelta(seconds=60)
 _THREADS = 16
 """Connections kept open; more threads than this make a new connection each time."""
 
+_PART = 64 * 1024
+_LONGEST_LINE = 16 * 1024 * 1024
+"""Bytes: etcd keeps objects of 1.5 MiB at most."""
+
 Query = Sequence[tuple[str, str]]
 
 
@@ -147,6 +151,51 @@ class Transport:
         since = self._away
         return status in _UNSETTLED and since is not None and now - since < _SETTLES_WITHIN
 
+    @contextlib.contextmanager
+    def stream(self, path: str, *, query: Query, silence: float) -> Iterator[Stream]:
+        """An answer that goes on, asked for once; ``silence``: seconds after which it is dead.
+
+        Raises Transient or Refused as `send` does; what comes of its lines may raise Transient.
+        """
+        url = f"{self.host}{path}?{urlencode(query, quote_via=quote)}"
+        headers = {"Accept": "application/json", "User-Agent": self._agent}
+        try:
+            response = self._request("GET", url, None, headers, silence)
+        except Exception as error:
+            told = foreign(error, self.host)
+            if told is None:
+                raise
+            raise told from error
+        try:
+            yield Stream(response, self.host)
+        finally:
+            response.close()  # what was not read can't be used again
+
+    def _request(
+        self,
+        method: str,
+        url: str,
+        body: bytes | None,
+        wanted: Mapping[str, str],
+        read_seconds: float,
+    ) -> urllib3.BaseHTTPResponse:
+        """One request, counted. Raises what the libraries raise."""
+        headers = dict(wanted)  # the credentials' own go with one request, not with its repetition
+        with self._lock:
+            self._counts[method] += 1
+        self._client.update_params_for_auth(headers, [], ["BearerToken"], url, method, body)
+        found: urllib3.BaseHTTPResponse = self._client.rest_client.pool_manager.request(
+            method,
+            url,
+            body=body,
+            headers=headers,
+            timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=read_seconds),
+            preload_content=False,
+            redirect=False,
+            retries=False,
+        )
+        return found
+
     def _once(
         self,
         method: str,
@@ -155,22 +204,9 @@ class Transport:
         wanted: Mapping[str, str],
         read_seconds: float,
     ) -> Answer:
-        headers = dict(wanted)  # the credentials' own go with one request, not with its repetition
-        with self._lock:
-            self._counts[method] += 1
         response: urllib3.BaseHTTPResponse | None = None
         try:
-            self._client.update_params_for_auth(headers, [], ["BearerToken"], url, method, body)
-            response = self._client.rest_client.pool_manager.request(
-                method,
-                url,
-                body=body,
-                headers=headers,
-                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=read_seconds),
-                preload_content=False,
-                redirect=False,
-                retries=False,
-            )
+            response = self._request(method, url, body, wanted, read_seconds)
             return Answer(response.status, response.data, response.headers)
         except Exception as error:
             if response is not None:
@@ -182,6 +218,47 @@ class Transport:
         finally:
             if response is not None:
                 response.release_conn()
+
+
+class Stream:
+    """An answer that is read while the server goes on writing it."""
+
+    def __init__(self, response: urllib3.BaseHTTPResponse, host: str) -> None:
+        self._response = response
+        self._host = host
+        self.status = response.status
+
+    def lines(self) -> Iterator[bytes]:
+        """Each line when it is whole; ends when the server ends. Raises Transient."""
+        rest = b""
+        for part in self._parts():
+            *whole, rest = (rest + part).split(b"\n")
+            yield from filter(None, whole)
+            if len(rest) > _LONGEST_LINE:
+                raise Transient(f"API server {self._host}: a line of its answer has no end")
+
+    def whole(self) -> Answer:
+        """All of it, for an answer that is no stream after all. Raises Transient."""
+        data = b""
+        for part in self._parts():
+            data += part
+            if len(data) > _LONGEST_LINE:
+                break
+        return Answer(self.status, data, self._response.headers)
+
+    def end(self) -> None:
+        """Ends a reading that goes on in another thread."""
+        with contextlib.suppress(OSError, ValueError, RuntimeError, urllib3.exceptions.HTTPError):
+            self._response.shutdown()
+
+    def _parts(self) -> Iterator[bytes]:
+        try:
+            yield from self._response.stream(_PART)
+        except Exception as error:
+            told = foreign(error, self._host)
+            if told is None:
+                raise
+            raise told from error
 
 
 def foreign(error: Exception, host: str) -> BackstayError | None:

@@ -16,7 +16,7 @@ from reconciler import policy, ports
 from reconciler.adapters.bell import SystemBell
 from reconciler.adapters.gitsource import GitPolicySource
 from reconciler.adapters.kube import KubeClient
-from reconciler.cli import listening, wiring
+from reconciler.cli import listening, watching, wiring
 from reconciler.engine.controller import Cycle, Setting, run_controller, run_cycle
 from reconciler.engine.instruments import LONGEST_CYCLE
 from reconciler.engine.telling import Teller
@@ -57,14 +57,20 @@ def command(
         if once:
             return _exit_code(run_cycle(prepare(), _watched(teller)))
         waker = Waker(bell, stopped=stopped.is_set)
-        with listening.watching(listen, reporter=reporter, clock=clock, bell=bell) as (
-            instruments,
-            metrics,
+        watch = watching.LateWatch(home.connect)
+        with (
+            listening.watching(listen, reporter=reporter, clock=clock, bell=bell) as (
+                instruments,
+                metrics,
+            ),
+            watching.applications(
+                watch, waker, instruments, stopped=stopped, reporter=reporter, clock=clock
+            ) as noticer,
         ):
-            metrics.count_requests(home.requests)
+            metrics.count_requests(watching.summed(home.requests, watch.requests))
             run_controller(
-                _watching(lambda: instruments.begin(prepare)),
-                _watched(teller, instruments.end),
+                _watching(lambda: noticer.begin(instruments.begin(prepare))),
+                _watched(teller, instruments.end, noticer.end),
                 pause=listening.instrumented(waker.pause, lambda: waker.woken_by, instruments),
                 jitter=lambda: random.uniform(1 - _JITTER, 1 + _JITTER),  # noqa: S311 - no secret
             )
@@ -102,7 +108,7 @@ class Installation:
     def __init__(self, config_file: Path, kubeconfig: Path | None, context: str | None) -> None:
         self._config_file = config_file
         self._cluster: KubeClient | None = None
-        self._connect: Callable[[], KubeClient] = lambda: wiring.cluster(kubeconfig, context)
+        self.connect: Callable[[], KubeClient] = lambda: wiring.cluster(kubeconfig, context)
         self._source: GitPolicySource | None = None
         self._made_of: tuple[Config, Mapping[str, bytes]] | None = None
         self._policies = policy.Rereader()
@@ -139,7 +145,7 @@ class Installation:
     def cluster(self) -> KubeClient:
         """The one cluster of this process."""
         if self._cluster is None:
-            self._cluster = self._connect()
+            self._cluster = self.connect()
         return self._cluster
 
     def requests(self) -> Mapping[str, int]:
