@@ -145,12 +145,12 @@ def _whole(figures: Figures) -> Iterator[Metric]:
         ("backstay_policy_problems", "Problems in its files.", figures.problems),
         (
             "backstay_unprotected_namespaces",
-            "Namespaces that no policy selects.",
+            "Namespaces that no policy protects and no exemption covers.",
             unprotected.namespaces if unprotected else None,
         ),
         (
             "backstay_unprotected_claims",
-            "Claims in these namespaces.",
+            "Claims that no policy protects and no exemption covers.",
             unprotected.claims if unprotected else None,
         ),
         ("backstay_revision_current", "1 while the newest revision is in force.", current),

@@ -30,7 +30,7 @@ class PolicyFigures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unprotected:
-    """What no policy selects."""
+    """What no policy protects and no exemption covers."""
 
     namespaces: int
     claims: int

@@ -1,0 +1,122 @@
+"""What came into the cluster since the last look, and what the policies make of it. Pure.
+
+Both looks are judged by the same policies, those of now, with the decisions of `backstay coverage`:
+so what is told here is what the cluster did, never what a merge did. A plan tells that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from reconciler.model.cronhash import compile_schedule
+from reconciler.model.inventory import Inventory, NamespaceInventory
+from reconciler.model.policy import BackupPolicy, Exemption
+from reconciler.model.protection import ProtectionLine, State
+from reconciler.plan.crontimes import next_time
+from reconciler.plan.protection import protect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Newcomer:
+    """A namespace or claim that is new, or that the policies see in another way than before."""
+
+    title: str
+    """``namespace shop``, ``claim shop/data``."""
+    namespace: str
+    claim: str = ""
+    state: State
+    policies: tuple[str, ...] = ()
+    """Those that protect it now."""
+    new: bool = True
+    """Whether it was not there at the last look."""
+    sentence: str
+    """``protected by shop from its next run at 2026-11-22T02:17Z``."""
+
+
+def find_newcomers(
+    before: Inventory,
+    after: Inventory,
+    policies: Sequence[BackupPolicy],
+    exemptions: Iterable[Exemption],
+    *,
+    now: datetime,
+    shared_key: bool,
+) -> tuple[Newcomer, ...]:
+    """By namespace, then its claims; what goes, and what is on its way out, is not among them."""
+    old = {found.namespace.name: found for found in before.namespaces}
+    changed = [found for found in after.namespaces if old.get(found.namespace.name) != found]
+    if not changed:
+        return ()
+    waivers = tuple(exemptions)
+
+    def judge(inventory: Inventory, parts: Iterable[NamespaceInventory]) -> _Lines:
+        whole = replace(inventory, namespaces=tuple(parts))
+        made = protect(policies, waivers, whole, now=now, shared_key=shared_key)
+        return {line.title: line for line in made.lines}
+
+    names = {found.namespace.name for found in changed}
+    were = judge(before, (found for name, found in old.items() if name in names))
+    are = judge(after, changed)
+    leaving = set(_leaving(changed))
+    following = _following({policy.name: policy for policy in policies}, after.cluster, now)
+    return tuple(
+        _newcomer(line, title not in were, following)
+        for title, line in are.items()
+        if title not in leaving and not _left_out(line) and _view(were.get(title)) != _view(line)
+    )
+
+
+_Lines = Mapping[str, ProtectionLine]
+_Next = Callable[[str], datetime | None]
+
+
+def _view(line: ProtectionLine | None) -> object:
+    """What makes two looks at a thing different."""
+    return line and (line.state, tuple(found.policy for found in line.protectors))
+
+
+def _left_out(line: ProtectionLine) -> bool:
+    """Whether Backstay leaves it out by itself: ``kube-*`` and the like are no applications."""
+    return line.waiver is not None and not line.waiver.exemption
+
+
+def _leaving(changed: Iterable[NamespaceInventory]) -> Iterator[str]:
+    for found in changed:
+        if found.namespace.terminating:
+            yield f"namespace {found.namespace.name}"
+        for claim in found.claims:
+            if found.namespace.terminating or claim.terminating:
+                yield f"claim {claim.namespace}/{claim.name}"
+
+
+def _following(policies: Mapping[str, BackupPolicy], cluster: str, now: datetime) -> _Next:
+    def next_of(policy: str) -> datetime | None:
+        return next_time(compile_schedule(policies[policy], cluster), now)
+
+    return next_of
+
+
+def _newcomer(line: ProtectionLine, new: bool, next_of: _Next) -> Newcomer:
+    return Newcomer(
+        title=line.title,
+        namespace=line.namespace,
+        claim=line.name,
+        state=line.state,
+        policies=tuple(found.policy for found in line.protectors),
+        new=new,
+        sentence=_sentence(line, next_of),
+    )
+
+
+def _sentence(line: ProtectionLine, next_of: _Next) -> str:
+    if line.protectors:
+        runs = ((found.policy, next_of(found.policy)) for found in line.protectors)
+        return " and ".join(
+            f"protected by {policy} from its next run{f' at {at:%Y-%m-%dT%H:%MZ}' if at else ''}"
+            for policy, at in runs
+        )
+    if line.waiver is not None:
+        return f"exempt by {line.waiver.exemption}: {line.waiver.reason}"
+    return f"unprotected: {line.reasons[0].why}" if line.reasons else "unprotected"
