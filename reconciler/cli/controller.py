@@ -17,6 +17,7 @@ from reconciler.adapters.bell import SystemBell
 from reconciler.adapters.gitsource import GitPolicySource
 from reconciler.adapters.kube import KubeClient
 from reconciler.cli import listening, watching, wiring
+from reconciler.cli.publishing import InventoryTeller
 from reconciler.engine.controller import Cycle, Setting, run_controller, run_cycle
 from reconciler.engine.instruments import LONGEST_CYCLE
 from reconciler.engine.telling import Teller
@@ -45,17 +46,17 @@ def command(
     applied), 1 failed, 130 interrupted. Without: 0 when it was asked to stop.
     """
     reporter, clock = wiring.reporter(), wiring.clock()
-    teller, bell = Teller(reporter, clock), SystemBell()
+    teller, bell, inventory = Teller(reporter, clock), SystemBell(), InventoryTeller()
     with (
         wiring.stop_on_signals(bell.ring) as stopped,
         Installation(config_file, kubeconfig, context) as home,
     ):
 
         def prepare() -> Setting:
-            return home.setting(reporter=reporter, stopped=stopped.is_set)
+            return inventory.remember(home.setting(reporter=reporter, stopped=stopped.is_set))
 
         if once:
-            return _exit_code(run_cycle(prepare(), _watched(teller)))
+            return _exit_code(run_cycle(prepare(), _watched(teller, inventory)))
         waker = Waker(bell, stopped=stopped.is_set)
         watch = watching.LateWatch(home.connect)
         with (
@@ -70,7 +71,7 @@ def command(
             metrics.count_requests(watching.summed(home.requests, watch.requests))
             run_controller(
                 _watching(lambda: noticer.begin(instruments.begin(prepare))),
-                _watched(teller, instruments.end, noticer.end),
+                _watched(teller, instruments.end, noticer.end, inventory),
                 pause=listening.instrumented(waker.pause, lambda: waker.woken_by, instruments),
                 jitter=lambda: random.uniform(1 - _JITTER, 1 + _JITTER),  # noqa: S311 - no secret
             )

@@ -77,13 +77,9 @@ def _folder(where: str | None) -> Path | None:
 def _address(where: str | None, config: Config | None) -> InventoryConfig:
     own = config.inventory if config else None
     if where is None:
-        if own is None:
-            raise UsageError(
-                "no inventory: Config has no inventory.url",
-                hint="give --inventory PATH|URL, or let the controller publish one:"
-                " docs/inventory.md",
-            )
-        return own
+        if config is None:
+            raise UsageError("no inventory is named", hint="give --inventory PATH|URL, or --config")
+        return wiring.inventory_of(config)
     if own is not None and own.url == where:
         return own
     given = any(name.startswith(_ENVIRONMENT) for name in os.environ)

@@ -103,7 +103,7 @@ def cluster(kubeconfig: Path | None, context: str | None = None) -> KubeClient:
     return KubeClient.connect(kubeconfig, context, version=version("backstay"))
 
 
-def resolver(reader: KubeClient | None) -> CredentialsResolver:
+def resolver(reader: ports.ClusterReader | None) -> CredentialsResolver:
     """Finds the keys of Secrets; without a cluster only folders and variables."""
     return CredentialsResolver(reader=reader, namespace=own_namespace())
 
@@ -139,6 +139,16 @@ def manifest_store(config: Config, resolve: CredentialsResolver) -> GitManifestS
         credentials=_git_credentials(store.credentials, resolve),
         workdir=cache_folder() / "git",
     )
+
+
+def inventory_of(config: Config) -> InventoryConfig:
+    """Where Config wants the inventory; raises UsageError where it says nothing of one."""
+    if config.inventory is None:
+        raise UsageError(
+            "Config has no inventory.url",
+            hint="give --inventory PATH|URL, or let the controller publish one: docs/inventory.md",
+        )
+    return config.inventory
 
 
 def inventory_store(

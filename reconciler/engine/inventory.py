@@ -83,12 +83,15 @@ def observe_inventory(
         snapshot_classes=_read(reader, kinds.SNAPSHOT_CLASSES) if _has_snapshots(reader) else (),
     )
     try:
-        return inventory.make_inventory(about, objects, points)
+        found = inventory.make_inventory(about, objects, points)
     except (KeyError, TypeError, AttributeError) as error:
         raise Incomplete(
             f"an object of the cluster lacks what every one of its kind has: {error!r}",
             hint="look which aggregated API or proxy answers for the API server",
         ) from error
+    if not found.uid:
+        raise Refused("namespace kube-system does not exist: is this a Kubernetes cluster?")
+    return found
 
 
 def _read(reader: ports.ClusterReader, resource: Resource) -> list[dict[str, Any]]:

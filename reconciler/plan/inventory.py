@@ -24,6 +24,7 @@ from reconciler.model.inventory import (
     StorageClass,
 )
 from reconciler.plan import observe
+from reconciler.plan.jsonplaces import NAME, WORKLOAD
 
 Raw = Mapping[str, Any]
 
@@ -116,7 +117,10 @@ def snapshot_class_of(raw: Raw) -> SnapshotClass:
 
 
 def templates_of(raw: Raw) -> tuple[ClaimTemplate, ...]:
-    """The claim templates of a StatefulSet object, by name."""
+    """The claim templates of a StatefulSet object, by name.
+
+    The API server takes any text for their names: those that no claim can have are left out.
+    """
     spec = raw.get("spec") or {}
     replicas = spec.get("replicas")
     found = []
@@ -132,14 +136,25 @@ def templates_of(raw: Raw) -> tuple[ClaimTemplate, ...]:
                 replicas=1 if replicas is None else replicas,
             )
         )
-    return tuple(sorted(found, key=lambda one: one.name))
+    good = (one for one in found if NAME.fullmatch(one.name) and _is_class(one.storage_class))
+    return tuple(sorted(good, key=lambda one: one.name))
+
+
+def _is_class(name: str) -> bool:
+    return not name or bool(NAME.fullmatch(name))
 
 
 def workload_of(pod: Raw) -> str:
     """``StatefulSet/db``: whose pod it is; ``Pod/x`` of one that nobody controls.
 
-    Deployments and CronJobs are told by the names of the ReplicaSets and Jobs that they make.
+    Deployments and CronJobs are told by the names of the ReplicaSets and Jobs that they make. An
+    owner may have any name that its pod's author gives it: what is none is not told.
     """
+    told = _owner_of(pod)
+    return told if WORKLOAD.fullmatch(told) else f"Pod/{pod['metadata']['name']}"
+
+
+def _owner_of(pod: Raw) -> str:
     metadata = pod["metadata"]
     owners = metadata.get("ownerReferences") or ()
     owner = next((one for one in owners if one.get("controller")), None)

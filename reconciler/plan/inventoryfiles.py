@@ -87,7 +87,7 @@ def _published(part: NamespaceInventory) -> NamespaceInventory:
 
 def render_inventory(inventory: Inventory) -> dict[str, bytes]:
     """Path → content: the head and a file per namespace. Points are `render_points`'."""
-    files = {HEAD: _render_head(inventory)}
+    files = {HEAD: render_head(inventory)}
     for part in inventory.namespaces:
         files[namespace_path(part.namespace.name)] = _render_namespace(part)
     return files
@@ -109,7 +109,8 @@ def _file(name: str) -> str:
     return naming.cut(name, _LONGEST) + _SUFFIX
 
 
-def _render_head(inventory: Inventory) -> bytes:
+def render_head(inventory: Inventory) -> bytes:
+    """The file that says whose inventory it is, when it was taken, and which classes there are."""
     return js.render(
         {
             "formatVersion": VERSION,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NoReturn, TypeVar
 
 from reconciler.model.errors import InvalidInput, Problem
@@ -18,6 +18,7 @@ from reconciler.model.errors import InvalidInput, Problem
 T = TypeVar("T")
 Path = tuple[str | int, ...]
 
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _BLANK = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
 TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -79,9 +80,11 @@ class Node:
     def time(self, key: str) -> datetime:
         """A moment in UTC, ``2026-11-21T04:17:03Z``."""
         found = self._get(key, None)
+        good = isinstance(found, str) and _TIME.fullmatch(found)
         try:
-            return datetime.strptime(found, TIME).replace(tzinfo=UTC)
-        except (TypeError, ValueError):
+            # Ten times as fast as strptime, and laxer: hence the form.
+            return datetime.fromisoformat(found if good else "")
+        except ValueError:
             self.fail(key, "must be a time such as 2026-11-21T04:17:03Z")
 
     def texts(self, key: str, form: re.Pattern[str]) -> tuple[str, ...]:
@@ -177,9 +180,7 @@ def reading(file: str, data: bytes, read: Callable[[Node], T]) -> T:
     """What ``read`` makes of the document in a file; raises InvalidInput with file and line."""
     try:
         text = data.decode()
-        document = json.loads(
-            text, object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_no_float
-        )
+        document = _STRICT.decode(text)
         root = Node(document)
         found = read(root)
         root.end()
@@ -229,6 +230,9 @@ def _no_float(text: str) -> NoReturn:
     raise ValueError(f"{text[:40]} is no whole number")
 
 
+_STRICT = json.JSONDecoder(
+    object_pairs_hook=_once, parse_constant=_no_constant, parse_float=_no_float
+)
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+')
 _PLAIN = re.compile(r"-?[0-9]+|true|false|null")
 

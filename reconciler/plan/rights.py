@@ -59,6 +59,7 @@ def _needs(
 
 
 _LEASES = "coordination.k8s.io"
+_INVENTORY = "the inventory tells what policies would protect"
 CONTROLLER: tuple[Need, ...] = (
     *_needs("list create patch delete", "batch", "cronjobs", "it keeps the schedules", own=True),
     *_needs(
@@ -74,6 +75,10 @@ CONTROLLER: tuple[Need, ...] = (
         name="backstay-controller",
         own=True,
     ),
+    *_needs("list", "", "namespaces persistentvolumeclaims pods", _INVENTORY),
+    *_needs("list", "apps", "statefulsets", _INVENTORY),
+    *_needs("list", "storage.k8s.io", "storageclasses", _INVENTORY),
+    *_needs("list", "snapshot.storage.k8s.io", "volumesnapshotclasses", _INVENTORY),
 )
 RUN: tuple[Need, ...] = (
     *_needs("list", "*", "*", "what it can't list is a gap in the recovery point"),

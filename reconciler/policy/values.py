@@ -10,6 +10,7 @@ from reconciler.model.durations import parse_duration, parse_percent
 from reconciler.policy.configlanguage import (
     ConfigDocument,
     CredentialsPart,
+    InventoryPart,
     JobsPart,
     LocalCredentials,
     ManifestStorePart,
@@ -149,6 +150,7 @@ def make_config(document: ConfigDocument) -> config.Config:
         cluster=config.ClusterConfig(document.cluster.name, dict(document.cluster.labels)),
         policy_source=_policy_source(document.policy_source),
         manifest_store=_manifest_store(document.manifest_store),
+        inventory=_inventory(document.inventory) if document.inventory else None,
         image=document.image,
         image_pull_policy=document.image_pull_policy,
         secrets={name: _local(part) for name, part in document.secrets.items()},
@@ -175,6 +177,10 @@ def _manifest_store(part: ManifestStorePart) -> config.ManifestStoreConfig:
         author=config.Author(part.author.name, part.author.email),
         credentials=_credentials(part),
     )
+
+
+def _inventory(part: InventoryPart) -> config.InventoryConfig:
+    return config.InventoryConfig(url=part.url, credentials=_credentials(part))
 
 
 def _credentials(part: CredentialsPart) -> config.Credentials | None:

@@ -73,14 +73,20 @@ def test_it_renders_with_every_object_in_its_namespace(folder: Path) -> None:
 
 def test_no_role_has_a_wildcard_verb(base: list[Object]) -> None:
     roles = [o for o in [*base, *restore_component()] if o["kind"] in ("Role", "ClusterRole")]
-    assert len(roles) == 4
+    assert len(roles) == 5
     for role in roles:
         assert all("*" not in rule["verbs"] for rule in role["rules"]), role["metadata"]["name"]
 
 
-def test_the_controller_works_in_its_own_namespace_without_secrets(base: list[Object]) -> None:
-    rules = list(rules_of(base, "backstay-controller"))
-    assert {where for where, _ in rules} == {"own"}
+def test_the_controller_writes_in_its_own_namespace_without_secrets(base: list[Object]) -> None:
+    found = list(rules_of(base, "backstay-controller"))
+    rules = [(where, rule) for where, rule in found if where == "own"]
+    lists = [rule for where, rule in found if where == "cluster"]
+    assert {verb for rule in lists for verb in rule["verbs"]} == {"list"}
+    assert {resource for rule in lists for resource in rule["resources"]} == {
+        *("namespaces", "persistentvolumeclaims", "pods", "statefulsets"),
+        *("storageclasses", "volumesnapshotclasses"),
+    }
     resources = {resource for _, rule in rules for resource in rule["resources"]}
     assert resources == {"cronjobs", "configmaps", "jobs", "leases"}
     assert [rule["verbs"] for _, rule in rules if "jobs" in rule["resources"]] == [["list"]]
@@ -170,7 +176,8 @@ def test_the_controller_meets_pod_security_restricted(base: list[Object]) -> Non
     }
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
     assert mounts["config"] == CONFIG_FOLDER
-    assert mounts["policy-git"] == f"{MOUNTED}/backstay-policy-git"
+    for name in ("policy-git", "inventory-git", "manifest-git"):
+        assert mounts[name] == f"{MOUNTED}/backstay-{name}"
 
 
 def test_the_controller_listens_where_it_is_asked_for_its_health(base: list[Object]) -> None:
@@ -192,7 +199,8 @@ def test_examples_have_a_valid_config_that_fits_the_deployment(folder: Path) -> 
     secrets = {v["secret"]["secretName"] for v in pod["volumes"] if "secret" in v}
     credentials = config.policy_source.credentials
     assert credentials is not None
-    assert secrets == {credentials.secret_ref}
+    git = {"backstay-inventory-git", "backstay-manifest-git-read"}
+    assert secrets == {credentials.secret_ref, *git}
 
 
 def test_the_readme_names_every_account(base: list[Object]) -> None:

@@ -9,6 +9,7 @@ import pytest
 from reconciler.cli.inventoryinput import read_inventory
 from reconciler.model.errors import InvalidInput, UsageError
 from reconciler.plan.inventoryfiles import published
+from tests.unit.engine.controller_world import CONFIG
 from tests.unit.plan.inventories import small
 from tests.unit.plan.test_inventory_files import files_of
 
@@ -56,8 +57,11 @@ def test_another_clusters_inventory_is_not_taken_for_ones_own(folder: Path) -> N
 
 
 def test_without_any_inventory_both_ways_to_one_are_told() -> None:
-    with pytest.raises(UsageError, match=r"Config has no inventory\.url") as caught:
+    with pytest.raises(UsageError, match="no inventory is named") as caught:
         read_inventory(None)
+    assert "--inventory PATH|URL" in caught.value.hint
+    with pytest.raises(UsageError, match=r"Config has no inventory\.url") as caught:
+        read_inventory(None, config=CONFIG)
     assert "--inventory PATH|URL" in caught.value.hint
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -26,9 +27,9 @@ VERSIONS = {
 }
 
 
-def shop_cluster(*, snapshots: bool = True) -> FakeCluster:
+def shop_cluster(*, snapshots: bool = True, uid: str = UID) -> FakeCluster:
     """A cluster with all that `tests.unit.plan.inventories` has."""
-    cluster = FakeCluster(uid=UID)
+    cluster = FakeCluster(uid=uid)
     if snapshots:
         cluster.serve(kinds.SNAPSHOT_CLASSES)
     for raws in (
@@ -40,13 +41,14 @@ def shop_cluster(*, snapshots: bool = True) -> FakeCluster:
         OBJECTS.snapshot_classes if snapshots else (),
     ):
         for raw in raws:
-            if raw["metadata"].get("namespace") != "younger":
+            if raw["metadata"].get("namespace") != "younger" and not _is_home(raw):
                 cluster.put({"apiVersion": VERSIONS.get(raw["kind"], "v1"), **raw})
-    cluster.put(
-        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system", "uid": UID}}
-    )
     cluster.requests.clear()
     return cluster
+
+
+def _is_home(raw: Mapping[str, Any]) -> bool:
+    return bool(raw["metadata"]["name"] == "kube-system")
 
 
 def store_with(files: dict[str, bytes], cluster: str = "prod-eu") -> FakeManifestStore:

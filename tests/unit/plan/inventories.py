@@ -51,7 +51,7 @@ def pod(
 ) -> dict[str, Any]:
     """A running pod that mounts a claim; ``owner`` is kind and name."""
     kind, _, owner_name = owner.partition("/")
-    owners = [{"kind": kind, "name": owner_name, "controller": True}] if owner else []
+    owners = [{"kind": kind, "name": owner_name, "uid": "x", "controller": True}] if owner else []
     return named(
         "Pod",
         name,

@@ -20,7 +20,7 @@ from reconciler.plan.inventoryfiles import (
     render_inventory,
     render_points,
 )
-from tests.conftest import Golden
+from tests.conftest import TESTS, Golden
 from tests.unit.plan.inventories import TAKEN, TIP, digest, small
 
 
@@ -263,3 +263,9 @@ def test_older_points_are_told() -> None:
     files = files_of(small())
     files["points/shop.json"] = files["points/shop.json"].replace(b'"older": 0', b'"older": 9')
     assert parse_inventory(files).older_points == {"shop": 9}
+
+
+@pytest.mark.parametrize("name", ["inventory.json", "namespaces/shop.json", "points/shop.json"])
+def test_the_page_shows_these_files(name: str) -> None:
+    page = (TESTS.parent / "docs" / "inventory.md").read_text()
+    assert f"```json\n{files_of(small())[name].decode()}```" in page

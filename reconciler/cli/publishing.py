@@ -1,0 +1,64 @@
+"""The controller's inventory, published after a cycle was told. Wiring only."""
+
+from __future__ import annotations
+
+import faulthandler
+
+from reconciler.cli import wiring
+from reconciler.engine.controller import Cycle, Setting
+from reconciler.engine.instruments import LONGEST_CYCLE
+from reconciler.engine.inventorypublishing import InventoryPublisher, Sources
+from reconciler.model.errors import Interrupted
+from reconciler.plan.inventory import About
+
+
+class InventoryTeller:
+    """Gets each cycle when all else is done with it; without ``inventory`` in Config it does
+    nothing."""
+
+    def __init__(self) -> None:
+        self._publisher = InventoryPublisher()
+        self._setting: Setting | None = None
+
+    def remember(self, setting: Setting) -> Setting:
+        """The setting of the cycle that begins."""
+        self._setting = setting
+        return setting
+
+    def __call__(self, cycle: Cycle) -> None:
+        """Publishes where it is time to; the cycle is over, whatever comes of it."""
+        setting = self._setting
+        if setting is None or setting.config.inventory is None or setting.stopped():
+            return
+        if cycle.failed_step == "config" or isinstance(cycle.error, Interrupted):
+            return
+        good = cycle.error is None and cycle.files is not None
+        revision = cycle.files.revision if good and cycle.files else cycle.last
+        faulthandler.dump_traceback_later(LONGEST_CYCLE, exit=True)
+        try:
+            self._publisher.publish(_sources(setting), _about(setting, revision))
+        finally:
+            faulthandler.cancel_dump_traceback_later()
+
+
+def _about(setting: Setting, revision: str) -> About:
+    cluster = setting.config.cluster
+    return About(
+        cluster=cluster.name,
+        labels=cluster.labels,
+        revision=revision,
+        own_namespace=setting.place.namespace,
+    )
+
+
+def _sources(setting: Setting) -> Sources:
+    config, resolve = setting.config, wiring.resolver(setting.reader)
+    author = config.manifest_store.author
+    return Sources(
+        reader=setting.reader,
+        inventory=lambda: wiring.inventory_store(wiring.inventory_of(config), resolve, author),
+        manifests=lambda: wiring.manifest_store(config, resolve),
+        reporter=setting.reporter,
+        clock=setting.clock,
+        stopped=setting.stopped,
+    )
