@@ -10,47 +10,24 @@ whether something may be deleted, is asked by `gitancestry`.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from reconciler.adapters import gitancestry, process
+from reconciler.adapters import gitancestry, policytree, process
 from reconciler.adapters.gitcache import GitCache
 from reconciler.adapters.gitcredentials import GitCredentials
 from reconciler.adapters.gitnames import check_folder, check_sha, full_ref, parse_url
 from reconciler.adapters.gitprocess import REMOTE, GitFolder
 from reconciler.adapters.gitsignature import AllowedSigners, SignatureCheck
+from reconciler.adapters.policytree import Limits
 from reconciler.model.errors import Incomplete, Problem, Refused
 from reconciler.model.store import Descends, PolicyFiles, parse_revision, render_revision
 
 _OURS = "refs/backstay/policies"
 _CHUNK = 1 << 16
-_SUFFIXES = (".yaml", ".yml")
-_SYMLINK, _SUBMODULE = "120000", "160000"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Caps on what a policy repository may cost; sizes in bytes, time in seconds."""
-
-    fetched: int = 256 << 20
-    """Bytes of one answer of the server, which is one file here."""
-    memory: int = 1 << 30
-    """Address space of one git process."""
-    entries: int = 100_000
-    """Names below the folder, of any kind."""
-    listing: int = 32 << 20
-    """Bytes of those names: a few kilobytes of trees can stand for very many long ones."""
-    files: int = 10_000
-    file_size: int = 256 << 10
-    total_size: int = 64 << 20
-    history: int = 20_000
-    """Commits that are looked at for ancestry, at most."""
-    deadline: float = 120.0
-    stalled: int = 60
-    """Seconds without a word from an HTTP server."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +106,10 @@ class GitPolicySource:
     def _git(self) -> GitFolder:
         return self._cache.repository
 
+    @property
+    def _where(self) -> str:
+        return f"{self._git.shown} at {self._name}"
+
     def _remote_sha(self) -> str:
         done = self._git.talk("ls-remote", REMOTE, self._ref)
         if done.code != 0:
@@ -152,8 +133,7 @@ class GitPolicySource:
                 raise self._no_such_ref()
             if self._git.filled_cap():
                 raise Refused(
-                    f"{self._git.shown} at {self._name} is larger than"
-                    f" {self._limits.fetched >> 20} MiB",
+                    f"{self._where} is larger than {self._limits.fetched >> 20} MiB",
                     hint="keep policies in a repository of their own",
                 )
             raise self._git.failure(f"fetch {self._name}", done)
@@ -177,12 +157,12 @@ class GitPolicySource:
         entries = self._list(sha)
         problems, wanted = list[Problem](), dict[str, _Entry]()
         for entry in entries:
-            if self._is_hidden(entry.path):
+            if policytree.is_hidden(entry.path, self._path):
                 continue
-            reason = _why_unread(entry, known=wanted)
-            if reason:
-                problems.append(_unread(entry, *reason))
-            elif entry.path.endswith(_SUFFIXES):
+            problem = policytree.why_unread(int(entry.mode, 8), entry.path, wanted)
+            if problem:
+                problems.append(problem)
+            elif entry.path.endswith(policytree.SUFFIXES):
                 wanted[entry.path] = entry
         # The folder itself, in place of what is in it: it is a file or a link.
         found = not self._path or any(entry.path != self._path for entry in entries)
@@ -195,27 +175,16 @@ class GitPolicySource:
             path_found=found,
         )
 
-    def _is_hidden(self, path: str) -> bool:
-        """Whether it lies in a hidden folder, or is hidden, below the folder with the policies."""
-        below = path.removeprefix(self._path).split("/")
-        return any(step.startswith(".") and step not in {".", ".."} for step in below)
-
     def _list(self, sha: str) -> list[_Entry]:
         """Everything below the folder, in Git's order; a tree that unfolds too far is refused."""
         where = (self._path,) if self._path else ()
-        entries, pending, size = list[_Entry](), b"", 0
+        entries, pending = list[_Entry](), b""
+        census = policytree.Census(self._limits, self._where, self._path)
         with self._git.start("ls-tree", "-r", "-z", "--full-tree", sha, "--", *where) as child:
             while chunk := child.stdout.read(_CHUNK):
                 *lines, pending = (pending + chunk).split(b"\0")
                 entries += [_parse_entry(line) for line in lines]
-                size += len(chunk)
-                if len(entries) > self._limits.entries or size > self._limits.listing:
-                    raise Refused(
-                        f"{self._git.shown} at {self._name} has more than {self._limits.entries}"
-                        f" entries, or {self._limits.listing >> 20} MiB of names,"
-                        f" in {self._path or 'its root'}",
-                        hint="give `path` in Config a folder that holds policies only",
-                    )
+                census.add(len(lines), len(chunk))
             done = child.wait()
         if done.code != 0:
             raise self._git.failure(f"list {self._path or 'files'}", done)
@@ -223,12 +192,7 @@ class GitPolicySource:
 
     def _read_blobs(self, wanted: list[_Entry]) -> tuple[Mapping[str, bytes], list[Problem]]:
         limits = self._limits
-        if len(wanted) > limits.files:
-            raise Refused(
-                f"{self._git.shown} at {self._name} has {len(wanted)} policy files;"
-                f" {limits.files} are allowed",
-                hint="put several policies into one file",
-            )
+        policytree.check_count(len(wanted), limits, self._where)
         files: dict[str, bytes] = {}
         problems: list[Problem] = []
         total = 0
@@ -239,16 +203,11 @@ class GitPolicySource:
             for entry in wanted:
                 data = _next_blob(child.stdout, entry, limits.file_size)
                 if data is None:
-                    problems.append(_too_large(entry, limits.file_size))
+                    problems.append(policytree.too_large(entry.path, limits))
                     continue
                 files[entry.path] = data
                 total += len(data)
-                if total > limits.total_size:
-                    raise Refused(
-                        f"{self._git.shown} at {self._name} has more than"
-                        f" {limits.total_size >> 20} MiB of policies",
-                        hint="remove what is no policy",
-                    )
+                policytree.check_total(total, limits, self._where)
             asked.join()
             child.wait()
         return files, problems
@@ -297,31 +256,3 @@ def _next_blob(answer: IO[bytes], entry: _Entry, largest: int) -> bytes | None:
     if rest:
         raise Incomplete(f"git cat-file broke off at {entry.path}")
     return data if size <= largest else None
-
-
-def _why_unread(entry: _Entry, known: Container[str]) -> tuple[str, str] | None:
-    """Message and hint for what is not read, whatever is in it."""
-    here = "put the file itself there"
-    if entry.mode == _SYMLINK:
-        return "a symbolic link is not followed", here
-    if entry.mode == _SUBMODULE:
-        return "a submodule is not followed", here
-    if {".", "..", ""} & set(entry.path.split("/")):
-        return "a name with . or .. as a folder is not read", "rename it"
-    if entry.path in known:
-        return "this name stands more than once", "remove one of them"
-    return None
-
-
-def _unread(entry: _Entry, message: str, hint: str) -> Problem:
-    return Problem(file=entry.path, line=1, column=1, message=message, hint=hint)
-
-
-def _too_large(entry: _Entry, largest: int) -> Problem:
-    return Problem(
-        file=entry.path,
-        line=1,
-        column=1,
-        message=f"larger than {largest >> 10} KiB and not read",
-        hint="split the file, or move it out of the policy folder",
-    )

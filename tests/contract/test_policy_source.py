@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -9,11 +10,14 @@ from typing import Protocol
 
 import pytest
 
+from reconciler.adapters.foldersource import FolderPolicySource
 from reconciler.adapters.gitcredentials import GitCredentials, parse_credentials
-from reconciler.adapters.gitsource import GitPolicySource, Limits
-from reconciler.model.store import Descends, parse_revision
+from reconciler.adapters.gitsource import GitPolicySource
+from reconciler.adapters.policytree import Limits
+from reconciler.model.store import Descends, parse_revision, render_revision
 from reconciler.ports import PolicySource
 from tests.fakes.policysource import FakePolicySource
+from tests.rig.policyfolder import publish, write_files
 from tests.rig.policyrepo import PolicyRepository
 from tests.rig.servers.githttps import GitHttps, basic
 
@@ -25,6 +29,10 @@ class World(Protocol):
     """A source and the repository behind it."""
 
     source: PolicySource
+    ref: str
+    """As revisions name it."""
+    has_history: bool
+    """Whether it can tell what descends from what."""
 
     def push(self, files: dict[str, bytes], *, rewrite: bool = False) -> str:
         """A new commit with exactly these files; returns the revision."""
@@ -37,6 +45,9 @@ class World(Protocol):
 
 class InMemory:
     """World of the fake."""
+
+    ref = "main"
+    has_history = True
 
     def __init__(self) -> None:
         self.fake = FakePolicySource(limit=LIMIT)
@@ -53,6 +64,9 @@ class InMemory:
 
 class OverGit:
     """World of the real one."""
+
+    ref = "main"
+    has_history = True
 
     def __init__(
         self,
@@ -93,11 +107,71 @@ class OverGit:
         )
 
 
+class InFolder:
+    """World of a folder that somebody writes to in place."""
+
+    ref = "folder"
+    has_history = False
+
+    def __init__(self, folder: Path) -> None:
+        self._place = folder / "published"
+        self._place.mkdir()
+        self.restart()
+
+    def push(
+        self,
+        files: dict[str, bytes],
+        *,
+        rewrite: bool = False,  # noqa: ARG002 - a folder has no history
+    ) -> str:
+        """As the World says."""
+        shutil.rmtree(self._place)
+        write_files(self._place, files)
+        return FolderPolicySource(self._place, ref="main", path="policies").fetch(None).revision
+
+    def restart(self) -> None:
+        """As the World says."""
+        self.source: PolicySource = FolderPolicySource(self._place, ref="main", path="./policies/")
+
+
+class BehindLink:
+    """World of git-sync: a folder for each commit, and a link that is swapped."""
+
+    ref = "main"
+    has_history = False
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._pushed = 0
+        self.restart()
+
+    def push(
+        self,
+        files: dict[str, bytes],
+        *,
+        rewrite: bool = False,  # noqa: ARG002 - neither has a link
+    ) -> str:
+        """As the World says."""
+        self._pushed += 1
+        commit = f"{self._pushed:040x}"
+        publish(self._folder, commit, files)
+        return render_revision("main", commit)
+
+    def restart(self) -> None:
+        """As the World says."""
+        self.source: PolicySource = FolderPolicySource(
+            self._folder / "current", ref="main", path="./policies/"
+        )
+
+
 @contextmanager
 def open_world(kind: str, folder: Path) -> Iterator[World]:
     """A source of one kind."""
     if kind == "memory":
         yield InMemory()
+        return
+    if kind in {"folder", "link"}:
+        yield InFolder(folder) if kind == "folder" else BehindLink(folder)
         return
     with ExitStack() as stack:
         if kind == "https":
@@ -111,18 +185,23 @@ def open_world(kind: str, folder: Path) -> Iterator[World]:
         made.opened.close()
 
 
-@pytest.fixture(params=["memory", "git", "git without filters", "https"])
+@pytest.fixture(params=["memory", "git", "git without filters", "https", "folder", "link"])
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """A source of each kind."""
     with open_world(request.param, tmp_path) as made:
         yield made
 
 
+def told(world: World, answer: Descends) -> Descends:
+    """What a source says whose answer to this is known: without a history nobody knows."""
+    return answer if world.has_history else Descends.UNKNOWN
+
+
 def test_the_newest_revision_with_its_files(world: World) -> None:
     revision = world.push(FILES | {"README.md": b"no policy", "other/x.yaml": b"elsewhere"})
     fetched = world.source.fetch(None)
     assert fetched.revision == revision
-    assert parse_revision(revision)[0] == "main"
+    assert parse_revision(revision)[0] == world.ref
     assert dict(fetched.files) == FILES
     assert fetched.problems == ()
     assert fetched.path_found
@@ -142,7 +221,7 @@ def test_a_new_commit_descends_from_the_remembered_one(world: World) -> None:
     world.source.fetch(None)
     new = world.push({"policies/only.yaml": b"x"})
     fetched = world.source.fetch(old)
-    assert (fetched.revision, fetched.descends) == (new, Descends.YES)
+    assert (fetched.revision, fetched.descends) == (new, told(world, Descends.YES))
     assert set(fetched.files) == {"policies/only.yaml"}
 
 
@@ -154,7 +233,7 @@ def test_ancestry_is_found_from_a_fresh_start_across_many_commits(
     for number in range(commits):
         world.push(FILES | {"policies/n.yaml": b"%d" % number})
     world.restart()
-    assert world.source.fetch(old).descends is Descends.YES
+    assert world.source.fetch(old).descends is told(world, Descends.YES)
 
 
 def test_a_rewritten_history_does_not_descend(world: World) -> None:
@@ -163,9 +242,9 @@ def test_a_rewritten_history_does_not_descend(world: World) -> None:
     assert world.source.fetch(None).revision == old
     world.push({"policies/x.yaml": b"2"}, rewrite=True)
     world.push({"policies/x.yaml": b"3"})
-    assert world.source.fetch(old).descends is Descends.NO
+    assert world.source.fetch(old).descends is told(world, Descends.NO)
     world.restart()
-    assert world.source.fetch(old).descends is Descends.NO
+    assert world.source.fetch(old).descends is told(world, Descends.NO)
 
 
 def test_beyond_the_limit_ancestry_is_unknown(world: World) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.adapters.gitcredentials import GitCredentials, parse_credentials
-from reconciler.adapters.gitsource import GitPolicySource, Limits
+from reconciler.adapters.gitsource import GitPolicySource
+from reconciler.adapters.policytree import Limits
 from reconciler.model.errors import Refused, Transient
 from reconciler.model.store import Descends
 from tests.integration.git.conftest import Executed

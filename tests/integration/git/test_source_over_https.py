@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from reconciler.adapters.gitcredentials import parse_credentials
-from reconciler.adapters.gitsource import GitPolicySource, Limits
+from reconciler.adapters.gitsource import GitPolicySource
+from reconciler.adapters.policytree import Limits
 from reconciler.adapters.process import DeadlineExceeded
 from reconciler.model.errors import BackstayError, Refused, Transient
 from reconciler.model.store import Descends

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.adapters.gitsource import Limits
+from reconciler.adapters.policytree import Limits
 from reconciler.cli import policyfiles
 from reconciler.cli.policyfiles import PolicyFiles, collect
 from reconciler.model.errors import Refused, UsageError
