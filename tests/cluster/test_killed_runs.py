@@ -139,8 +139,10 @@ def kill_at(stage: Stage, servers: Servers, point: Point) -> tuple[faults.Starte
         hold.wait(400)
         stage.wait("the rest of it is as far", lambda: point.ready(servers), seconds=300)
         run_id = started.run_id
-        killed = started.kill()
-        assert_left(stage, point, run_id)
+        # Its next pod comes within seconds, and works on: it waits until all has been looked at.
+        with servers.gate.held("backstay", "run", pod=RUN):
+            killed = started.kill()
+            assert_left(stage, point, run_id)
     return started, killed
 
 

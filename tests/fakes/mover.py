@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -43,6 +44,8 @@ class FakeMover:
         """Raised by `ensure` for these claims."""
         self.begun: Counter[tuple[str, str]] = Counter()
         """How often a copy of a claim was really begun."""
+        self.any_begun = threading.Event()
+        """Set from the first on, for whoever works beside the movers' thread."""
         self.cleaned: list[tuple[str, str]] = []
         self.most = 0
         """The largest number of copies at a time."""
@@ -65,6 +68,7 @@ class FakeMover:
             self._running[key] = 0
             self._there[key] = _leftover(task, uid=str(sum(self.begun.values())))
             self.most = max(self.most, len(self._running))
+            self.any_begun.set()
         if self._running[key] < self._looks:
             self._running[key] += 1
             return MoveResult(state=MoveState.RUNNING)

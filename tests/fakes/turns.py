@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-_PATIENCE = 10.0
+_PATIENCE = 60.0
 """Seconds after which a test that waits for itself has failed."""
 
 

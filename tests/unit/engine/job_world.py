@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 from reconciler.adapters.movers import JobMover
@@ -57,6 +58,15 @@ class JobWorld(RunWorld):
             image="",
             snapshot=given.get("--snapshot", ""),
         )
+
+    def await_traces(self, count: int) -> None:
+        """Until the movers' thread has come so far; in real time, for no clock moves it."""
+        beat = threading.Event()
+        for _ in range(6000):
+            if len(self.traces()) >= count:
+                return
+            beat.wait(0.005)
+        raise AssertionError(f"never {count} traces of movers: {self.traces()}")
 
     def traces(self) -> list[str]:
         """Everything of ours in the applications' namespaces."""

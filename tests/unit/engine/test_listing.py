@@ -59,7 +59,7 @@ def test_a_list_that_fails_is_a_gap_and_the_next_one_goes_on() -> None:
 
 def test_two_lists_are_asked_for_at_the_same_time() -> None:
     """Each waits for the other one: read one after the other they would never end."""
-    together = threading.Barrier(2, timeout=1)
+    together = threading.Barrier(2, timeout=30)
 
     class Meeting(FakeCluster):
         def pages(self, *_: Any, **__: Any) -> Iterator[list[dict[str, Any]]]:
@@ -70,7 +70,7 @@ def test_two_lists_are_asked_for_at_the_same_time() -> None:
 
 
 def test_one_outage_is_waited_for_once_and_breaks_no_list() -> None:
-    together = threading.Barrier(2, timeout=1)
+    together = threading.Barrier(2, timeout=30)
     away, waits = True, []
 
     class Away(FakeCluster):

@@ -297,6 +297,7 @@ def test_a_capture_that_fails_ends_the_movers_and_its_threads() -> None:
     reader = FaultyReader(world.cluster, lambda *_: False)
 
     def broken(*_: Any, **__: Any) -> Any:
+        assert world.mover.any_begun.wait(30)
         raise Transient("HTTP 503", hint="look at the API server")
 
     reader.discover = broken  # type: ignore[method-assign]

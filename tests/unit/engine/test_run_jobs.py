@@ -48,12 +48,11 @@ def test_i3_what_a_mover_gets_is_not_the_master_password() -> None:
     assert not [text for text in seen if MASTER in text]
 
 
-def broken_discovery(world: RunWorld) -> FaultyReader:
+def broken_discovery(world: JobWorld) -> FaultyReader:
     reader = FaultyReader(world.cluster, lambda *_: False)
 
     def fail() -> Any:
-        while not world.traces():  # type: ignore[attr-defined]
-            world.clock.sleep(1)
+        world.await_traces(2)  # its Job and its keys
         raise Transient("HTTP 503")
 
     reader.discover = fail  # type: ignore[method-assign]
