@@ -70,7 +70,8 @@ class ClusterReader(Protocol):
 
         Raises Incomplete when the list can't be read to its end; what came before proves nothing.
         Raises its subclass Expired when the continue token expired half-way (410): the caller
-        drops what it has seen of this list and lists again.
+        drops what it has seen of this list and lists again; its subclass NotServed where the
+        cluster does not know the kind.
         """
         ...
 
@@ -123,6 +124,21 @@ class ClusterWriter(Protocol):
 
     def delete(self, ref: ObjectRef, *, uid: str = "", orphan: bool = False) -> bool:
         """False if it was gone or has another uid. ``orphan`` leaves dependents alone."""
+        ...
+
+    def patch(
+        self, ref: ObjectRef, changes: Mapping[str, Any], *, version: str, status: bool = False
+    ) -> dict[str, Any] | None:
+        """JSON merge patch (RFC 7386) of the object that still has this resourceVersion.
+
+        Takes fields from whoever set them, so it is for objects that are Backstay's whole.
+        ``status`` writes the status subresource, and nothing but it; without, the status stays.
+        None, and no effect, if the object is gone, was changed meanwhile, or is not served.
+        """
+        ...
+
+    def announce(self, event: KubeObject) -> bool:
+        """Writes an Event (events.k8s.io/v1); False, and no effect, if one of its name is there."""
         ...
 
     def acquire_lease(

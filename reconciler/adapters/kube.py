@@ -222,6 +222,41 @@ class KubeClient:
             raise explain(answer, what)
         return True
 
+    def patch(
+        self, ref: ObjectRef, changes: Mapping[str, Any], *, version: str, status: bool = False
+    ) -> dict[str, Any] | None:
+        """See `reconciler.ports.ClusterWriter`."""
+        try:
+            resource = self._find(ref.group, ref.kind)
+        except Refused:
+            return None
+        metadata = {**(changes.get("metadata") or {}), "resourceVersion": version}
+        path = _path(resource, ref.namespace, ref.name) + ("/status" if status else "")
+        answer = self._transport.send(
+            "PATCH",
+            path,
+            query=[("fieldManager", FIELD_MANAGER)],
+            body=_encode({**changes, "metadata": metadata}),
+            content_type="application/merge-patch+json",
+        )
+        if answer.status in {404, 409}:
+            return None
+        return _body(
+            answer, Call(verb="patch", resource=resource, namespace=ref.namespace, name=ref.name)
+        )
+
+    def announce(self, event: ports.KubeObject) -> bool:
+        """False if an Event of its name is there."""
+        namespace, name = event["metadata"]["namespace"], event["metadata"]["name"]
+        path = f"/apis/events.k8s.io/v1/namespaces/{quote(namespace, safe='')}/events"
+        answer = self._transport.send(
+            "POST", path, query=[("fieldManager", FIELD_MANAGER)], body=_encode(event)
+        )
+        if answer.status == 409 and read_status(answer).reason == "AlreadyExists":
+            return False
+        _body(answer, Call(verb="create", kind="Event", namespace=namespace, name=name))
+        return True
+
     def acquire_lease(
         self, namespace: str, name: str, holder: str, *, seconds: int, take_from: str = ""
     ) -> str:

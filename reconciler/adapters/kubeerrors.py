@@ -13,7 +13,14 @@ from typing import Any
 
 import orjson
 
-from reconciler.model.errors import BackstayError, Expired, Incomplete, Refused, Transient
+from reconciler.model.errors import (
+    BackstayError,
+    Expired,
+    Incomplete,
+    NotServed,
+    Refused,
+    Transient,
+)
 from reconciler.model.objects import ObjectRef, Resource
 
 _LONGEST = 400
@@ -150,10 +157,13 @@ def explain_list(answer: Answer, what: Call) -> BackstayError:
         return explain(answer, what)
     if status.code == 410:
         return Expired(f"{what}: the list expired before its end ({status})")
-    hint = ""
     if status.code == 404:
-        hint = "the kind is no longer served: was its CustomResourceDefinition removed just now?"
-    elif status.code == 429 or status.code >= 500:
+        return NotServed(
+            f"{what}: can't be listed ({_with_message(status, what)})",
+            hint="the kind is not served: is its CustomResourceDefinition there?",
+        )
+    hint = ""
+    if status.code == 429 or status.code >= 500:
         hint = "the API server, or the aggregated API behind this kind, is not answering"
     return Incomplete(f"{what}: can't be listed ({_with_message(status, what)})", hint=hint)
 

@@ -1,4 +1,5 @@
-"""The controller's loop: fetch → parse → observe → plan → apply, and a report that always comes.
+"""The controller's loop: fetch → parse → observe → plan → apply, and a report that always comes:
+the policies' objects in the cluster (`reconciler.engine.mirror`), then the log.
 
 Level-triggered: a cycle knows nothing of the one before but the revision that the cluster
 remembers for it, and what it need not read again, which changes no answer. A fault in any step
@@ -9,11 +10,11 @@ leaves the schedules as they are; what the error says of what happens next
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from reconciler import policy, ports
-from reconciler.engine import observe
+from reconciler.engine import mirror, observe
 from reconciler.engine.applying import STATE, Applier, Done
 from reconciler.engine.unexpected import explain_unexpected
 from reconciler.model import kinds
@@ -23,6 +24,7 @@ from reconciler.model.plan import Desired, History, Observed, Plan
 from reconciler.model.policy import BackupPolicy, ParsedFiles
 from reconciler.model.store import PolicyFiles, parse_revision
 from reconciler.plan.cronjob import APPLIED, Place
+from reconciler.plan.mirrorfacts import Outcome, trouble_of
 from reconciler.plan.schedules import plan_schedules
 
 _FIRST_BACKOFF = 5.0
@@ -58,6 +60,9 @@ class Cycle:
     done: tuple[Done, ...] = ()
     failed_step: str = ""
     error: BackstayError | None = None
+    look: mirror.Look = field(default_factory=mirror.Look)
+    mirrored: mirror.Mirrored | None = None
+    """What came of the policies' objects in the cluster; None where nobody came to them."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -128,23 +133,26 @@ def observe_own(setting: Setting, cycle: Cycle) -> Cycle:
 
 def plan(setting: Setting, cycle: Cycle) -> Cycle:
     """Pure: see `reconciler.plan.schedules`."""
+    made = plan_schedules(
+        _known(cycle.desired),
+        _known(cycle.observed),
+        _history(setting, cycle),
+        setting.config,
+        place=setting.place,
+        now=setting.clock.now(),
+    )
+    return replace(cycle, plan=made)
+
+
+def _history(setting: Setting, cycle: Cycle) -> History:
     files = _known(cycle.files)
-    history = History(
+    return History(
         revision=files.revision,
         descends=files.descends,
         last=cycle.last,
         path=setting.config.policy_source.path,
         path_found=files.path_found,
     )
-    made = plan_schedules(
-        _known(cycle.desired),
-        _known(cycle.observed),
-        history,
-        setting.config,
-        place=setting.place,
-        now=setting.clock.now(),
-    )
-    return replace(cycle, plan=made)
 
 
 PLANNING: tuple[tuple[str, Step], ...] = (
@@ -174,13 +182,7 @@ def apply(setting: Setting, cycle: Cycle) -> Cycle:
     planned = _known(cycle.plan)
     if planned.empty and not planned.remember:
         return cycle
-    applier = Applier(
-        writer=setting.writer,
-        reporter=setting.reporter,
-        clock=setting.clock,
-        holder=setting.holder,
-        stopped=setting.stopped,
-    )
+    applier = _applier(setting)
     with applier.lease(setting.place.namespace) as hold:
         again = observe_own(setting, cycle)
         hold()
@@ -196,6 +198,16 @@ def apply(setting: Setting, cycle: Cycle) -> Cycle:
         return replace(again, done=applier.apply(_known(again.plan), hold))
 
 
+def _applier(setting: Setting) -> Applier:
+    return Applier(
+        writer=setting.writer,
+        reporter=setting.reporter,
+        clock=setting.clock,
+        holder=setting.holder,
+        stopped=setting.stopped,
+    )
+
+
 def _written(observed: Observed) -> frozenset[tuple[str, str]]:
     """The schedules that are there, each with the hash of all that a controller has set in it."""
     return frozenset(
@@ -204,7 +216,49 @@ def _written(observed: Observed) -> frozenset[tuple[str, str]]:
     )
 
 
-STEPS = (*PLANNING, ("apply", apply))
+def look(setting: Setting, cycle: Cycle) -> Cycle:
+    """The policies' objects as they are now, with what they ask for; raises Interrupted only."""
+    return replace(cycle, look=mirror.look(setting.reader, setting.place.namespace))
+
+
+STEPS = (("look", look), *PLANNING, ("apply", apply))
+
+
+def _mirror(setting: Setting, cycle: Cycle) -> Cycle:
+    """Shows in the cluster what is in force, also after a cycle that failed."""
+    if setting.stopped() or isinstance(cycle.error, Interrupted | Waiting):
+        return cycle
+    own = mirror.Mirror(
+        config=setting.config,
+        namespace=setting.place.namespace,
+        reader=setting.reader,
+        applier=_applier(setting),
+    )
+    try:
+        if cycle.look.mirrors is not None and cycle.error is not None:
+            # What was seen before it failed may be half of the truth.
+            cycle = replace(cycle, observed=observe_own(setting, cycle).observed)
+        return replace(cycle, mirrored=own.mirror(cycle.look, _outcome(setting, cycle)))
+    except Interrupted as error:
+        return replace(cycle, failed_step=cycle.failed_step or "mirror", error=cycle.error or error)
+    except BackstayError as error:
+        return replace(cycle, mirrored=mirror.Mirrored(why=error.message, hint=error.hint))
+    except Exception as error:  # noqa: BLE001 - told as a bug; the schedules are as they should be
+        bug = explain_unexpected(error, setting.reporter, ended="the mirroring of policies")
+        return replace(cycle, mirrored=mirror.Mirrored(why=bug.message, hint=bug.hint))
+
+
+def _outcome(setting: Setting, cycle: Cycle) -> Outcome:
+    observed = cycle.observed or Observed()
+    if cycle.error is not None:
+        return Outcome(observed=observed, trouble=trouble_of(cycle.failed_step, cycle.error))
+    return Outcome(
+        observed=observed,
+        desired=cycle.desired,
+        history=_history(setting, cycle),
+        plan=cycle.plan,
+        refused={done.change.policy: done.error for done in cycle.done if done.error},
+    )
 
 
 def run_cycle(setting: Setting, tell: Callable[[Cycle], None]) -> Cycle:
@@ -222,6 +276,7 @@ def run_cycle(setting: Setting, tell: Callable[[Cycle], None]) -> Cycle:
             bug = explain_unexpected(error, setting.reporter, ended="the cycle")
             cycle = replace(cycle, failed_step=name, error=bug)
             break
+    cycle = _mirror(setting, cycle)
     tell(cycle)
     return cycle
 

@@ -44,6 +44,7 @@ class Teller:
         for problem in cycle.problems[:_MOST]:
             self._tell_problem(problem)
         self._tell_more("problem", cycle.problems)
+        self._tell_mirrors(cycle)
         if cycle.plan is None:
             return
         skipped = [change for change in cycle.plan.changes if change.action is Action.SKIPPED]
@@ -54,6 +55,19 @@ class Teller:
             self._reporter.warning("nothing is deleted", why=brake)
         for note in cycle.plan.notes:
             self._reporter.event("note", text=note)
+
+    def _tell_mirrors(self, cycle: Cycle) -> None:
+        mirrored = cycle.mirrored
+        if mirrored is None:
+            return
+        if mirrored.why:
+            self._reporter.warning("policies not shown", why=mirrored.why, hint=mirrored.hint)
+        for name in mirrored.foreign[:_MOST]:
+            self._reporter.warning(
+                "a BackupPolicy that is not Backstay's has no effect",
+                policy=name,
+                hint="policies come from Git; remove the object, and put the policy there",
+            )
 
     def _tell_more(self, what: str, found: Sequence[object]) -> None:
         if len(found) > _MOST:
@@ -106,4 +120,6 @@ def _story(cycle: Cycle) -> Story:
         skipped += cycle.plan.brakes
     revision = cycle.files.revision if cycle.files else ""
     error = cycle.error.message if cycle.error else ""
-    return (revision, cycle.problems, skipped, error)
+    mirrored = cycle.mirrored
+    shown = (mirrored.why, mirrored.foreign) if mirrored else ()
+    return (revision, cycle.problems, skipped, error, shown)

@@ -199,6 +199,12 @@ class Expired(Incomplete):
     reason = "Expired"
 
 
+class NotServed(Incomplete):
+    """The cluster does not serve the kind (404): its CustomResourceDefinition is not there."""
+
+    reason = "NotServed"
+
+
 class PartialFailure(BackstayError):
     """It ended, and a part of it is missing; the record says which."""
 

@@ -59,6 +59,7 @@ def _needs(
 
 
 _LEASES = "coordination.k8s.io"
+_SHOWS = "it shows what is in force"
 _INVENTORY = "the inventory tells what policies would protect"
 CONTROLLER: tuple[Need, ...] = (
     *_needs("list create patch delete", "batch", "cronjobs", "it keeps the schedules", own=True),
@@ -66,6 +67,9 @@ CONTROLLER: tuple[Need, ...] = (
         "get list create patch delete", "", "configmaps", "it compiles policies into them", own=True
     ),
     *_needs("list", "batch", "jobs", "it keeps the ConfigMaps that Jobs still use", own=True),
+    *_needs("get list create patch delete", naming.GROUP, "backuppolicies", _SHOWS, own=True),
+    *_needs("patch", naming.GROUP, "backuppolicies/status", _SHOWS, own=True),
+    *_needs("create", "events.k8s.io", "events", "it tells what changes of a policy", own=True),
     *_needs("create", _LEASES, "leases", "one controller writes at a time", own=True),
     *_needs(
         "get update",

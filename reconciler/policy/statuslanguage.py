@@ -55,6 +55,8 @@ class RpoPart(Part):
     """`Missed` when the newest good recovery point is older than promised."""
     promised_seconds: Count | None = None
     """`objectives.rpo`."""
+    last_good: Time | None = None
+    """Since when the newest good recovery point holds: the start of its run."""
     achieved_seconds: Count | None = None
     """Age of the newest good recovery point when this was said."""
 

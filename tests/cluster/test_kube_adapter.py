@@ -23,6 +23,7 @@ from tests.contract.cluster_suite import (
     World,
     WriterContract,
 )
+from tests.contract.patch_suite import PatchContract
 from tests.fakes.kubekinds import kind
 from tests.rig.cluster.providers import Cluster
 
@@ -62,6 +63,10 @@ class TestWriter(WriterContract):
 
 
 class TestLease(LeaseContract):
+    """On a real API server."""
+
+
+class TestPatch(PatchContract):
     """On a real API server."""
 
 

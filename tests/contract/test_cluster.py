@@ -13,6 +13,7 @@ from tests.contract.cluster_suite import (
     World,
     WriterContract,
 )
+from tests.contract.patch_suite import PatchContract
 from tests.fakes.cluster import FakeCluster
 
 
@@ -43,4 +44,8 @@ class TestWriter(WriterContract):
 
 
 class TestLease(LeaseContract):
+    """On the fake."""
+
+
+class TestPatch(PatchContract):
     """On the fake."""

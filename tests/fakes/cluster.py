@@ -22,10 +22,12 @@ from typing import Any
 from reconciler import ports
 from reconciler.adapters import kubelease
 from reconciler.model.cluster import ClusterIdentity, Discovery
-from reconciler.model.errors import Refused, Transient
+from reconciler.model.errors import NotServed, Refused, Transient
+from reconciler.model.kinds import BACKUP_POLICIES
 from reconciler.model.objects import Gap, ObjectRef, Resource
 from reconciler.model.rights import Right, Verdict
 from tests.fakes import ownership
+from tests.fakes.custom import as_core_event, merged_patch, without_status
 from tests.fakes.kubekinds import BUILT_IN
 from tests.fakes.kubeselectors import match_fields, match_labels
 
@@ -60,6 +62,10 @@ class FakeCluster:
         self._version = 0
         self._seed = uid
         self.resources: list[Resource] = list(BUILT_IN)
+        self._custom: set[tuple[str, str]] = set()
+        """Kinds with a status subresource and generations: (group, kind)."""
+        self._gone: set[tuple[str, str]] = {(BACKUP_POLICIES.group, BACKUP_POLICIES.kind)}
+        """Kinds that a list of answers 404, until their definition is there."""
         self.failed: list[Gap] = []
         """What `discover` says did not answer."""
         self.log_lines: dict[tuple[str, str], str] = {}
@@ -150,6 +156,8 @@ class FakeCluster:
         """By namespace and name, as etcd keeps them; the list is that of the first page."""
         self.requests["pages"] += 1
         with self._lock:
+            if (resource.group, resource.kind) in self._gone:
+                raise NotServed(f"list {resource}: HTTP 404 NotFound")
             found = [
                 {**copy.deepcopy(stored.obj), "apiVersion": resource.api_version}
                 for key, stored in sorted(self._objects.items())
@@ -239,6 +247,8 @@ class FakeCluster:
             if old:
                 return copy.deepcopy(old.obj), False
             new = _with_data(obj)
+            if key[:2] in self._custom:
+                new = without_status(new)
             stored = self._store(key, new, resource, None)
             # An update and an apply of one name are two managers, as on the real server.
             stored.owners = {f"{MANAGER} (Update)": frozenset(p for p, _ in ownership.leaves(new))}
@@ -261,6 +271,25 @@ class FakeCluster:
             self._erase(key)
             return True
 
+    def patch(
+        self, ref: ObjectRef, changes: Mapping[str, Any], *, version: str, status: bool = False
+    ) -> dict[str, Any] | None:
+        """Takes fields from whoever has set them."""
+        self.requests["patch"] += 1
+        with self._lock:
+            key = (ref.group, ref.kind, ref.namespace, ref.name)
+            old = self._objects.get(key)
+            if old is None or old.obj["metadata"]["resourceVersion"] != version:
+                return None
+            new = merged_patch(old.obj, changes, status=status and key[:2] in self._custom)
+            return copy.deepcopy(self._store(key, new, old.resource, old).obj)
+
+    def announce(self, event: ports.KubeObject) -> bool:
+        """Kept as the core group's Event, which is the same object on a real server."""
+        self.requests["announce"] += 1
+        with self._lock:
+            return self._create_event(as_core_event(event))
+
     def acquire_lease(
         self, namespace: str, name: str, holder: str, *, seconds: int, take_from: str = ""
     ) -> str:
@@ -281,6 +310,14 @@ class FakeCluster:
         kubelease.release(lambda: self._lease(namespace, name), self._swap, holder=holder)
 
     # Inside
+
+    def _create_event(self, event: dict[str, Any]) -> bool:
+        resource = self._resource(event)
+        key = _key(event, resource)
+        if key in self._objects:
+            return False
+        self._store(key, event, resource, None)
+        return True
 
     def _lease(self, namespace: str, name: str) -> dict[str, Any] | None:
         with self._lock:
@@ -315,6 +352,8 @@ class FakeCluster:
             new["metadata"] = {**new.get("metadata", {}), **_server_fields(old.obj)}
             if new == old.obj:
                 return old
+            if key[:2] in self._custom and new.get("spec") != old.obj.get("spec"):
+                new["metadata"]["generation"] = old.obj["metadata"].get("generation", 1) + 1
             self.writes.append(("update", _ref(key)))
             old.obj = new
             new["metadata"]["resourceVersion"] = self._next()
@@ -327,6 +366,8 @@ class FakeCluster:
             "resourceVersion": version,
             "creationTimestamp": new.get("metadata", {}).get("creationTimestamp") or self._time(),
         }
+        if key[:2] in self._custom:
+            new["metadata"]["generation"] = 1
         stored = self._objects[key] = _Stored(new, resource)
         self.writes.append(("create", _ref(key)))
         if key[1] == "CustomResourceDefinition":
@@ -335,7 +376,11 @@ class FakeCluster:
 
     def _define(self, definition: dict[str, Any]) -> None:
         spec = definition["spec"]
+        names = (spec["group"], spec["names"]["kind"])
+        self._gone.discard(names)
         for version in spec["versions"]:
+            if "status" in (version.get("subresources") or {}):
+                self._custom.add(names)
             self.serve(
                 Resource(
                     group=spec["group"],
@@ -355,6 +400,7 @@ class FakeCluster:
             spec = stored.obj["spec"]
             names = (spec["group"], spec["names"]["kind"])
             self.resources = [r for r in self.resources if (r.group, r.kind) != names]
+            self._gone.add(names)
             for other in [k for k in self._objects if k[:2] == names]:
                 self._erase(other)
         if key[1] == "Namespace":

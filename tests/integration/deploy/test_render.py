@@ -61,6 +61,7 @@ def rules_of(objects: list[Object], account: str) -> Iterator[tuple[str, Object]
 def test_it_renders_with_every_object_in_its_namespace(folder: Path) -> None:
     clusterwide = {
         "Namespace",
+        "CustomResourceDefinition",
         "ClusterRole",
         "ClusterRoleBinding",
         "ValidatingAdmissionPolicy",
@@ -88,7 +89,10 @@ def test_the_controller_writes_in_its_own_namespace_without_secrets(base: list[O
         *("storageclasses", "volumesnapshotclasses"),
     }
     resources = {resource for _, rule in rules for resource in rule["resources"]}
-    assert resources == {"cronjobs", "configmaps", "jobs", "leases"}
+    assert resources == {
+        *("cronjobs", "configmaps", "jobs", "leases"),
+        *("backuppolicies", "backuppolicies/status", "events"),
+    }
     assert [rule["verbs"] for _, rule in rules if "jobs" in rule["resources"]] == [["list"]]
     named = [rule for _, rule in rules if rule.get("resourceNames")]
     assert [rule["resourceNames"] for rule in named] == [[LEASE]]

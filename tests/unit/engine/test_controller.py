@@ -67,7 +67,7 @@ def test_i7_a_cycle_without_a_change_writes_nothing(world: ControllerWorld) -> N
     assert world.cycle().exit_code == 0
     assert writes(world) == []
     # What a cycle costs, whatever the number of policies: docs/controller.md says so too.
-    assert world.cluster.requests == {"get": 1, "pages": 3}
+    assert world.cluster.requests == {"get": 1, "pages": 4}
 
 
 def test_i7_not_even_while_a_policy_is_broken(world: ControllerWorld) -> None:
@@ -255,7 +255,7 @@ def test_the_lease_is_renewed_while_there_is_much_to_write(world: ControllerWorl
 
 def test_a_stop_is_heard_between_steps_and_between_changes(world: ControllerWorld) -> None:
     world.source.push(files("mail", "shop"))
-    asked = iter([False] * 5 + [False, True] + [True] * 9)
+    asked = iter([False] * 6 + [False, True] + [True] * 9)
     cycle = world.cycle(stopped=lambda: next(asked))
     assert isinstance(cycle.error, Interrupted)
     assert len(world.names("ConfigMap")) == 1

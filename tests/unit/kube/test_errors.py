@@ -13,7 +13,14 @@ from kubernetes.config import ConfigException
 
 from reconciler.adapters.kubeerrors import Answer, Call, explain, explain_list, read_status
 from reconciler.adapters.kubetransport import foreign
-from reconciler.model.errors import BackstayError, Expired, Incomplete, Refused, Transient
+from reconciler.model.errors import (
+    BackstayError,
+    Expired,
+    Incomplete,
+    NotServed,
+    Refused,
+    Transient,
+)
 from tests.fakes.kubekinds import kind
 
 PODS = Call(verb="list", resource=kind("Pod"), namespace="shop")
@@ -61,7 +68,7 @@ def test_403_has_other_reasons(told: str, hint: str) -> None:
     ("answer", "expected"),
     [
         (status(410, "The provided continue parameter is too old", "Expired"), Expired),
-        (status(404, "not found", "NotFound"), Incomplete),
+        (status(404, "not found", "NotFound"), NotServed),
         (status(405, "not allowed", "MethodNotAllowed"), Incomplete),
         (status(429, "too many requests"), Incomplete),
         (status(500, "boom"), Incomplete),

@@ -1,0 +1,197 @@
+"""Keeps the `BackupPolicy` objects in the cluster as what is in force, at the end of each cycle.
+
+Also after a cycle that failed, so that `kubectl get backuppolicies` says since when. Written under
+the controller's Lease, and only where something changed (I7); each write is of the very version
+that was looked at, so two controllers, or a hand at the same moment, never mix. Trouble here never
+stops the schedules: it is told with the cycle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from reconciler import ports
+from reconciler.capture.message import make_run_id
+from reconciler.engine import observe
+from reconciler.engine.applying import Applier, Hold
+from reconciler.model import kinds
+from reconciler.model.cluster import Claim, Namespace
+from reconciler.model.config import Config
+from reconciler.model.errors import BackstayError, Interrupted, NotServed, Refused, Waiting
+from reconciler.model.plan import Action
+from reconciler.plan import mirrorcover
+from reconciler.plan.entries import Entry
+from reconciler.plan.mirror import MirrorChange, MirrorPlan, plan_mirrors, plan_status
+from reconciler.plan.mirrorevents import MirrorEvent, make_event
+from reconciler.plan.mirrorfacts import Outcome, Signs, find_in_force, may_delete, requested_at
+from reconciler.plan.mirrorruns import ended_runs
+from reconciler.plan.mirrorstatus import Protected
+
+Raw = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """The mirrors as a cycle found them when it began; None where ``why`` kept it from looking."""
+
+    mirrors: tuple[Raw, ...] | None = None
+    why: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mirrored:
+    """What came of the mirrors in one cycle."""
+
+    written: int = 0
+    foreign: tuple[str, ...] = ()
+    """BackupPolicy objects that are not Backstay's, by name."""
+    why: str = ""
+    """What kept them from being right; empty where nothing did."""
+    hint: str = ""
+
+
+def look(reader: ports.ClusterReader, namespace: str) -> Look:
+    """What is there when a cycle begins: what is asked for later, the next cycle answers."""
+    try:
+        found = observe.read_all(reader, kinds.BACKUP_POLICIES, dict, namespace=namespace)
+    except NotServed:
+        return Look(
+            why="the cluster does not serve BackupPolicy objects; schedules are kept all the same",
+            hint="kubectl apply --server-side -f deploy/base/crd-backuppolicies.yaml",
+        )
+    except Interrupted:
+        raise
+    except BackstayError as error:
+        return Look(why=error.message, hint=error.hint)
+    return Look(mirrors=tuple(found))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mirror:
+    """The world that mirrors live in."""
+
+    config: Config
+    namespace: str
+    reader: ports.ClusterReader
+    applier: Applier
+
+    def mirror(self, seen: Look, outcome: Outcome) -> Mirrored:
+        """Writes what differs. Raises Interrupted only."""
+        if seen.mirrors is None:
+            return Mirrored(why=seen.why, hint=seen.hint)
+        try:
+            return self._mirror(seen.mirrors, outcome)
+        except Interrupted:
+            raise
+        except Waiting:
+            # Another controller is writing: its mirrors are as good as ours, and newer.
+            return Mirrored()
+        except BackstayError as error:
+            return Mirrored(why=error.message, hint=error.hint)
+
+    def _mirror(self, seen: tuple[Raw, ...], outcome: Outcome) -> Mirrored:
+        protected, why = self._protected()
+        signs = Signs(
+            runs=ended_runs(outcome.observed.jobs, make_run_id),
+            requested=requested_at(seen),
+            protected=protected,
+        )
+        in_force = tuple(find_in_force(outcome, signs))
+
+        def plan(mirrors: Sequence[Raw]) -> MirrorPlan:
+            return plan_mirrors(
+                in_force,
+                mirrors,
+                namespace=self.namespace,
+                may_delete=may_delete(outcome),
+                now=self.applier.clock.now(),
+            )
+
+        planned = plan(seen)
+        told = Mirrored(foreign=planned.foreign, why=why)
+        if not planned.changes:
+            return told
+        with self.applier.lease(self.namespace) as hold:
+            again = look(self.reader, self.namespace)
+            if again.mirrors is None:
+                return replace(told, why=again.why, hint=again.hint)
+            return self._write(plan(again.mirrors), hold, told)
+
+    def _write(self, planned: MirrorPlan, hold: Hold, told: Mirrored) -> Mirrored:
+        for change in planned.changes:
+            if self.applier.stopped():
+                raise Interrupted("asked to stop; the next cycle goes on")
+            hold()
+            try:
+                self._execute(change)
+            except Refused as error:
+                told = replace(told, why=error.message, hint=error.hint)
+            else:
+                told = replace(told, written=told.written + 1)
+        return told
+
+    def _execute(self, change: MirrorChange) -> None:
+        """The object first, then what is told of it, then its status: see `mirrorevents`."""
+        writer = self.applier.writer
+        if change.action is Action.DELETED and change.live is not None:
+            writer.delete(change.object, uid=change.live["metadata"]["uid"])
+            self._log("mirror deleted", change)
+            return
+        live = change.live
+        if change.body is not None:
+            live, created = writer.create(change.body)
+            if not created:
+                return  # somebody else's, made just now: the next cycle looks at it
+            self._log("mirror created", change)
+        elif change.patch and live is not None:
+            self._announce(change.events, live)
+            live = writer.patch(
+                change.object, change.patch, version=live["metadata"]["resourceVersion"]
+            )
+            self._log("mirror configured", change)
+        if live is None or change.found is None:
+            return  # changed meanwhile: the next cycle looks again
+        status = plan_status(change.found, live, self.applier.clock.now())
+        if status is None:
+            return
+        self._announce(status.events, live)
+        version = live["metadata"]["resourceVersion"]
+        writer.patch(change.object, status.patch, version=version, status=True)
+
+    def _announce(self, events: Sequence[MirrorEvent], live: Raw) -> None:
+        """Before the write that makes it true: a killed cycle's successor says the same again."""
+        for told in events:
+            reporter = self.applier.reporter
+            tell = reporter.warning if told.warning else reporter.event
+            name = live["metadata"]["name"]
+            tell("policy event", policy=name, reason=told.reason, note=told.note)
+            event = make_event(
+                told, live, instance=self.applier.holder, now=self.applier.clock.now()
+            )
+            try:
+                self.applier.writer.announce(event)
+            except Refused as error:
+                reporter.warning(
+                    "event not written", reason=told.reason, why=error.message, hint=error.hint
+                )
+
+    def _log(self, message: str, change: MirrorChange) -> None:
+        self.applier.reporter.event(message, policy=change.policy, why=change.reason)
+
+    def _protected(self) -> tuple[Callable[[Entry], Protected | None], str]:
+        """A function that counts, and why it can't where it can't."""
+        try:
+            namespaces: tuple[Namespace, ...] = observe.observe_namespaces(self.reader)
+            claims: tuple[Claim, ...] = observe.observe_claims(self.reader)
+        except Refused as error:
+            return (lambda _: None), error.message
+        counter = mirrorcover.Counter(
+            namespaces,
+            claims,
+            own_namespace=self.namespace,
+            shared_key=self.config.shared_key_in_tenants,
+        )
+        return (lambda entry: counter.count(entry.wanted.policy) if entry.wanted else None), ""

@@ -1,0 +1,50 @@
+"""A policy in force as the ``spec`` of its object in the cluster. Pure.
+
+The long form of the language, with what its profile and the defaults gave written out: what a
+reader of the cluster sees is what a run does. Empty lists and mappings are left out, so that what
+is written is what the API server stores.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from reconciler.model import jsonform
+from reconciler.model.durations import render_duration
+from reconciler.model.policy import BackupPolicy, VolumeRule
+
+_REPLACED = ("name", "objectives", "volumes")
+
+
+def render_spec(policy: BackupPolicy) -> dict[str, Any]:
+    """What `reconciler.policy` reads back as the same policy."""
+    plain = {key: value for key, value in policy.to_json().items() if key not in _REPLACED}
+    objectives, volumes = policy.objectives, policy.volumes
+    plain["objectives"] = {
+        key: render_duration(seconds)
+        for key, seconds in (("rpo", objectives.rpo), ("rto", objectives.rto))
+        if seconds is not None
+    }
+    plain["volumes"] = jsonform.to_json(volumes) | {
+        "rules": [_render_rule(rule) for rule in volumes.rules]
+    }
+    return _full(plain)
+
+
+def _render_rule(rule: VolumeRule) -> dict[str, Any]:
+    match = {"claims": list(rule.claims), "storageClass": list(rule.storage_class)}
+    return {"match": match, "copyMethod": str(rule.copy_method), "reason": rule.reason}
+
+
+def _full(value: dict[str, Any]) -> dict[str, Any]:
+    """Without what is empty, at any depth."""
+    kept = {}
+    for key, item in value.items():
+        found = item
+        if isinstance(item, dict):
+            found = _full(item)
+        elif isinstance(item, list):
+            found = [_full(one) if isinstance(one, dict) else one for one in item]
+        if found not in ({}, [], ""):
+            kept[key] = found
+    return kept

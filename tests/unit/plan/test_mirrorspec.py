@@ -1,0 +1,91 @@
+"""What a mirror shows is the policy: the language reads it back as the same one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from reconciler import policy
+from reconciler.model.policy import (
+    BackupPolicy,
+    ClusterScoped,
+    CopyMethod,
+    Manifests,
+    NamespaceSelector,
+    Objectives,
+    ObjectSelector,
+    Retention,
+    Schedule,
+    SecretsMode,
+    Selector,
+    VolumeRule,
+    Volumes,
+)
+from reconciler.plan.mirrorspec import render_spec
+from reconciler.policy.language import BackupPolicyDocument
+from reconciler.policy.values import make_policy
+from tests.unit.engine.controller_world import CONFIG, files
+
+EXAMPLES = {
+    path.name: path.read_bytes() for path in (Path(__file__).parents[3] / "policies").glob("*.yaml")
+}
+EVERYTHING = BackupPolicy(
+    name="all",
+    suspend=True,
+    schedule=Schedule("H H * * 1-5", "Europe/Berlin"),
+    objectives=Objectives(rpo=5400, rto=4 * 3600),
+    selector=Selector(
+        namespaces=NamespaceSelector(
+            names=("shop-*", "db"), match_labels={"team": "a"}, exclude=("*-test",)
+        ),
+        objects=ObjectSelector(
+            match_labels={"backup": "yes"},
+            include=("*",),
+            exclude=("configmap",),
+            cluster_scoped=ClusterScoped.NONE,
+        ),
+    ),
+    manifests=Manifests(SecretsMode.OMIT),
+    volumes=Volumes(
+        repository="main",
+        rules=(
+            VolumeRule(claims=("tmp-*",), copy_method=CopyMethod.SKIP, reason="it is a cache"),
+            VolumeRule(storage_class=("fast", "slow*"), copy_method=CopyMethod.DIRECT),
+        ),
+        copy_method=CopyMethod.SNAPSHOT,
+        concurrency=2,
+        exclude=("*.tmp",),
+    ),
+    retention=Retention(keep_last=3, keep_daily=7, keep_within="1y7d"),
+)
+
+
+def again(found: BackupPolicy) -> BackupPolicy:
+    """Through the mirror's spec and the language."""
+    document = {
+        "apiVersion": "backstay.dev/v1alpha1",
+        "kind": "BackupPolicy",
+        "metadata": {"name": found.name},
+        "spec": render_spec(found),
+    }
+    read = BackupPolicyDocument.model_validate(document)
+    return make_policy(read, found.volumes.repository)
+
+
+def test_a_policy_with_every_field_comes_back() -> None:
+    assert again(EVERYTHING) == EVERYTHING
+
+
+def test_the_worked_examples_come_back() -> None:
+    for found in policy.parse_files(EXAMPLES, CONFIG).policies:
+        assert again(found) == found
+
+
+def test_what_the_language_gives_is_written_out_and_what_is_empty_is_not() -> None:
+    (found,) = policy.parse_files(files("shop"), CONFIG).policies
+    spec = render_spec(found)
+    assert spec["selector"]["objects"] == {"clusterScoped": "Referenced", "include": ["*"]}
+    assert spec["volumes"]["concurrency"] == 4
+    assert spec["suspend"] is False
+    assert "objectives" not in spec
+    assert "rules" not in spec["volumes"]
+    assert again(found) == found
