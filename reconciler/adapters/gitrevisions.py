@@ -3,7 +3,7 @@
 What a plan of a change is made from: the clone that CI made, with a fork's pull request in it.
 That is hostile data: blobs are read with ``cat-file``, so that links, hooks, filters and submodules
 cannot act; what they would have been is a problem. Everything that grows has a cap
-(`gitsource.Limits`). The clone's own hooks, helpers and transports are switched off.
+(`policytree.Limits`). The clone's own hooks, helpers and transports are switched off.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Self
 from reconciler.adapters import gitobjects, process
 from reconciler.adapters.gitnames import check_folder, check_sha
 from reconciler.adapters.gitprocess import LOCAL_SECONDS, GitFolder
-from reconciler.adapters.gitsource import Limits
+from reconciler.adapters.policytree import Limits
 from reconciler.model.errors import Problem, Refused
 from reconciler.model.store import Descends, PolicyFiles, render_revision
 
