@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
-from reconciler.cli import wiring
+from reconciler.cli import inventoryinput, planchange, wiring
 from reconciler.cli.controller import Installation
 from reconciler.engine.controller import Cycle, Setting, make_plan
 from reconciler.engine.coverage import observe_coverage
 from reconciler.model.errors import Bug, Refused, UsageError
+from reconciler.model.finding import Finding
 from reconciler.model.plan import Plan
-from reconciler.report import plan as report
+from reconciler.plan.changelive import live_findings
+from reconciler.report import live
 
 
 @click.command(name="plan", short_help="Show what the controller, or a change, would do, and why.")
@@ -40,6 +43,14 @@ from reconciler.report import plan as report
     default="",
     help="The folder with the policies; default Config's, or all of the repository.",
 )
+@inventoryinput.inventory_option
+@click.option("--cluster", help="The cluster of the inventory to plan for, if it holds several.")
+@click.option(
+    "--fail-on",
+    multiple=True,
+    metavar="ID,…",
+    help="Exit 1 for a finding of these ids or severities, such as coverage-lost or error.",
+)
 @click.option(
     "--detailed-exitcode",
     is_flag=True,
@@ -48,50 +59,74 @@ from reconciler.report import plan as report
 @wiring.config_option
 @wiring.kubeconfig_option
 @wiring.context_option
-@wiring.output_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["text", "markdown", "json", "github"]),
+    default="text",
+    show_default=True,
+    help="For people, for a pull request's comment, for programs, or as annotations of GitHub.",
+)
 @click.pass_context
 def command(
     ctx: click.Context, base: str | None, head: str | None, merge_base: bool, repository: Path,
-    folder: str, detailed_exitcode: bool, config_file: Path, kubeconfig: Path | None,
-    context: str | None, output: str,
+    folder: str, inventory_from: str | None, cluster: str | None, fail_on: tuple[str, ...],
+    detailed_exitcode: bool, config_file: Path, kubeconfig: Path | None, context: str | None,
+    output: str,
 ) -> int:  # fmt: skip
     """Show what the next cycle of the controller would change, and why; change nothing.
 
-    Also shows, for each policy, the namespaces and claims that a run would protect now, with the
-    method and its reason. Problems of the policies are listed with file, line and column.
+    What must not be missed comes first. Then, for each policy, the namespaces and claims that a
+    run would protect now, with the method and its reason. Problems of the policies are listed with
+    file, line and column.
 
     With --base it needs no cluster: it shows what a change of the policies in a Git repository
-    will do, findings first. A Config is then read only where --config names it. Nothing of the
+    will do to the backups. A Config is then read only where --config names it. Nothing of the
     repository is executed or checked out.
 
-    Exit codes: 0 the plan was made, 4 the policies have problems, 1 failed. With
-    --detailed-exitcode: 0 nothing to do, 2 changes, 1 an error or a problem.
+    Exit codes: 0 the plan was made, 4 the policies have problems, 1 failed, or a finding that
+    --fail-on names. With --detailed-exitcode: 0 nothing to do, 2 changes, 1 an error, a problem
+    or such a finding.
     """
+    unwanted = planchange.parse_fail_on(fail_on)
     if base is not None:
-        from reconciler.cli import planchange
-
         named = ctx.get_parameter_source("config_file") is ParameterSource.COMMANDLINE
+        config = wiring.load_config(config_file) if named else None
         asked = planchange.Asked(
             base=base,
             head=head or "",
             repository=repository,
             path=folder,
             merge_base=merge_base,
-            config=wiring.load_config(config_file) if named else None,
+            config=config,
+            inventory=planchange.find_inventory(inventory_from, cluster, config),
         )
         change = planchange.make_plan(asked)
         planchange.show(change, output)
-        return planchange.exit_code(change, (), detailed=detailed_exitcode)
-    if head or merge_base or folder:
+        return planchange.exit_code(change, unwanted, detailed=detailed_exitcode)
+    if head or merge_base or folder or inventory_from or cluster:
         raise UsageError("there is no --base to compare with", hint="such as --base origin/main")
     with Installation(config_file, kubeconfig, context) as home:
         setting = home.setting(reporter=wiring.reporter())
         plan = with_coverage(make_plan(setting), setting)
+    findings = live_findings(plan)
+    show(plan, findings, output)
+    return exit_code(
+        plan, failed=planchange.is_unwanted(findings, unwanted), detailed=detailed_exitcode
+    )
+
+
+def show(plan: Plan, findings: Sequence[Finding], output: str) -> None:
+    """Prints a plan against a cluster."""
     if output == "json":
-        click.echo(json.dumps(report.to_json(plan), indent=2))
-    else:
-        click.echo(report.render_text(plan), nl=False)
-    return exit_code(plan, detailed=detailed_exitcode)
+        click.echo(json.dumps(live.to_json(plan, findings), indent=2))
+        return
+    render = {
+        "text": live.render_text,
+        "markdown": live.render_comment,
+        "github": live.render_github,
+    }[output]
+    click.echo(render(plan, findings), nl=False)
 
 
 def with_coverage(cycle: Cycle, setting: Setting) -> Plan:
@@ -112,8 +147,10 @@ def with_coverage(cycle: Cycle, setting: Setting) -> Plan:
     return replace(plan, coverage=coverage)
 
 
-def exit_code(plan: Plan, *, detailed: bool) -> int:
+def exit_code(plan: Plan, *, detailed: bool, failed: bool = False) -> int:
     """The two families: ours, and the one that CI users know from Terraform."""
     if plan.problems:
         return 1 if detailed else 4
+    if failed:
+        return 1
     return 2 if detailed and not plan.empty else 0

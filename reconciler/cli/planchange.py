@@ -6,15 +6,16 @@ one that lies in the repository may be a fork's.
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 
 from reconciler.adapters.gitrevisions import GitRevisions
-from reconciler.cli import policyfiles, wiring
+from reconciler.cli import inventoryinput, policyfiles, wiring
 from reconciler.model.change import ChangePlan, Revision
 from reconciler.model.config import (
     DEFAULT_FILE,
@@ -24,11 +25,13 @@ from reconciler.model.config import (
     PolicySourceConfig,
 )
 from reconciler.model.errors import UsageError
+from reconciler.model.finding import FINDINGS, Finding, Severity
 from reconciler.model.inventory import Inventory
 from reconciler.model.store import Descends, PolicyFiles
 from reconciler.plan.change import plan_change
 from reconciler.policy.revisions import read_revision
 from reconciler.report import change as report
+from reconciler.report import changecomment
 
 WORK_TREE = "the work tree"
 
@@ -129,18 +132,53 @@ def _work_tree(root: Path, folder: str) -> PolicyFiles:
     )
 
 
+def find_inventory(
+    where: str | None, cluster: str | None, config: Config | None
+) -> Inventory | None:
+    """What ``--inventory`` names, else what Config does; None where nobody names one."""
+    if where is None and (config is None or config.inventory is None):
+        if cluster is not None:
+            raise UsageError("--cluster chooses an inventory", hint="give --inventory too")
+        return None
+    return inventoryinput.read_inventory(where, cluster=cluster, config=config)
+
+
 def show(plan: ChangePlan, output: str) -> None:
     """Prints it."""
     if output == "json":
-        click.echo(json.dumps(report.to_json(plan), indent=2, ensure_ascii=False))
-    else:
-        click.echo(report.render_text(plan), nl=False)
+        click.echo(json.dumps(report.to_json(plan), indent=2))
+        return
+    render = {
+        "text": report.render_text,
+        "markdown": changecomment.render_comment,
+        "github": changecomment.render_github,
+    }[output]
+    click.echo(render(plan), nl=False)
 
 
-def exit_code(plan: ChangePlan, fail_on: Sequence[str], *, detailed: bool) -> int:
+def parse_fail_on(given: Iterable[str]) -> frozenset[str]:
+    """Ids and severities, apart by commas; raises UsageError for what is neither."""
+    words = {word.strip() for one in given for word in one.split(",")} - {""}
+    known = [*map(str, Severity), *FINDINGS]
+    for word in sorted(words):
+        if word not in known:
+            near = difflib.get_close_matches(word, known, n=1)
+            meant = f"did you mean {near[0]}? " if near else ""
+            raise UsageError(
+                f"--fail-on {word} is no finding", hint=f"{meant}there are {', '.join(known)}"
+            )
+    return frozenset(words)
+
+
+def is_unwanted(findings: Iterable[Finding], fail_on: frozenset[str]) -> bool:
+    """Whether there is a finding that ``--fail-on`` names."""
+    return any(one.id in fail_on or str(one.severity) in fail_on for one in findings)
+
+
+def exit_code(plan: ChangePlan, fail_on: frozenset[str], *, detailed: bool) -> int:
     """4 for problems, 1 for a finding that must not be, else as Terraform's for ``detailed``."""
     if plan.problems:
         return 1 if detailed else 4
-    if any(finding.id in fail_on for finding in plan.findings):
+    if is_unwanted(plan.findings, fail_on):
         return 1
     return 2 if detailed and not plan.empty else 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from reconciler.model.errors import one_line
 
@@ -55,3 +56,42 @@ class Finding:
         for name in ("message", "hint", "policy", "namespace", "claim"):
             object.__setattr__(self, name, one_line(getattr(self, name)))
         object.__setattr__(self, "details", tuple(one_line(line) for line in self.details))
+
+
+FINDINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "coverage-lost": "Namespaces or claims that a policy protects are protected by none any"
+        " more: the line that excludes, skips, suspends or removes",
+        "coverage-gained": "Namespaces or claims are protected that were not",
+        "claim-twice": "Two policies copy the same claim",
+        "copy-impossible": "A policy wants a claim's data and can't have it: its runs would be"
+        " `PartiallyFailed`",
+        "method-changed": "A claim's data is copied in another way than before",
+        "repository-changed": "A policy writes to another restic repository, which starts from"
+        " zero",
+        "repository-secret-changed": "A Repository takes its keys from another Secret",
+        "policy-removed": "A policy is gone: its schedule ends, what it backed up stays",
+        "policy-renamed": "A policy goes and another one selects the same, or says `renamedFrom`",
+        "selector-changed": "A policy selects by other words, and there is no inventory to say"
+        " what that means",
+        "retention-shortened": "A retention keeps less: the recovery points that would expire,"
+        " with their times",
+        "retention-extended": "A retention keeps more",
+        "rpo-missed": "A schedule can't keep the promised RPO: its worst gap within a year",
+        "rpo-loosened": "A policy promises less than before",
+        "never-runs": "A schedule has no run within five years",
+        "run-lost": "A schedule has a run that does not happen when clocks change",
+        "run-doubled": "A schedule has a run that happens twice when clocks change",
+        "pile-up": "More policies than before start in the same minutes on one Repository",
+        "exemption-added": "An exemption is new or other than before",
+        "exemption-removed": "An exemption is gone",
+        "exemption-expired": "A new or changed exemption has expired already",
+        "exemption-expiring": "A new or changed exemption expires within two weeks",
+        "restore-not-executed": "A Restore that this version does not execute",
+        "restore-no-point": "A Restore names a recovery point that there is not",
+        "deletion-refused": "In a cluster: something would be deleted, and a brake holds it",
+        "change-skipped": "In a cluster: something stands in the way of a change",
+        "selects-nothing": "In a cluster: a policy selects no namespace, its run would fail",
+    }
+)
+"""Id → what it says, for documentation and ``--fail-on``; ids are never given another meaning."""

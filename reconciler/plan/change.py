@@ -17,9 +17,13 @@ from reconciler.model.policy import Kind
 from reconciler.plan.changecover import Covered, Ground, named_only
 from reconciler.plan.changecoverage import Cover, coverage_findings
 from reconciler.plan.changedocuments import document_changes
+from reconciler.plan.changeexemptions import exemption_findings, waived_by
 from reconciler.plan.changeforce import base_force, head_force
 from reconciler.plan.changepolicies import policy_findings
 from reconciler.plan.changewhy import Sides
+from reconciler.plan.pileups import pileup_findings
+from reconciler.plan.retentionfindings import retention_findings
+from reconciler.plan.schedulefindings import schedule_findings
 
 _OLD = timedelta(days=1)
 _LOUDNESS = list(Severity)
@@ -39,9 +43,14 @@ def plan_change(
     known = inventory or named_only(everything, own_namespace=DEFAULT_NAMESPACE)
     sides = Sides(base=base, head=head, before=before, after=after, ground=Ground(known))
     old, new = _covers(sides)
+    was, will_be = before.all, after.all
     findings = [
-        *coverage_findings(sides, old, new, lambda *_: ""),
+        *coverage_findings(sides, old, new, waived_by(sides, inventory, now)),
         *policy_findings(sides, old, new, cluster=cluster, inventory=inventory),
+        *exemption_findings(sides, now),
+        *retention_findings(was, will_be, inventory, now, sides.at),
+        *schedule_findings(was, will_be, cluster, now, sides.at),
+        *pileup_findings(was, will_be, cluster, now, sides.at),
     ]
     return ChangePlan(
         cluster=cluster,

@@ -37,6 +37,11 @@ class Force:
     """Policies that are broken at this revision, and stay what they were before."""
 
     @property
+    def all(self) -> tuple[BackupPolicy, ...]:
+        """Every policy that this cluster takes, by name."""
+        return tuple(one for _, one in sorted(self.policies.items()))
+
+    @property
     def active(self) -> tuple[BackupPolicy, ...]:
         """The policies that start runs, by name; not those of which nobody knows."""
         return tuple(

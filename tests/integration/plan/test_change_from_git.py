@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli import main
+from reconciler.plan.inventoryfiles import render_inventory
 from tests.rig.policyrepo import PolicyRepository
-from tests.unit.plan.change_world import FILES, SHOP, edited
+from tests.unit.plan.change_world import FILES, SHOP, edited, inventory
 
 IDENTITY = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org")
 PRUNED = 'exclude: ["*-preview", shop]'
@@ -172,3 +173,42 @@ def test_each_work_tree_has_its_own_head(
     assert plan(tmp_path / "second", "--base", "HEAD", "--head", "change", "-o", "json") == 0
     document = json.loads(capsys.readouterr().out)
     assert document["base"] == f"HEAD@sha1:{git(clone, 'rev-parse', 'main')}"
+
+
+def test_every_form_and_what_to_fail_on(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["--base", "main", "--head", "change"]
+    assert plan(clone, *asked, "-o", "markdown") == 0
+    assert capsys.readouterr().out.startswith("<!-- backstay-plan - -->\n### Backstay: ")
+    assert plan(clone, *asked, "-o", "github") == 0
+    lost = "::error file=policies/shop.yaml,line=9,title=coverage-lost::"
+    assert lost in capsys.readouterr().out
+    for words, code in {"coverage-lost": 1, "note,error": 1, "retention-shortened": 0}.items():
+        assert plan(clone, *asked, "--fail-on", words) == code
+    assert plan(clone, *asked, "--fail-on", "coverage-lost", "--detailed-exitcode") == 1
+    assert plan(clone, *asked, "--fail-on", "retention-shortened", "--detailed-exitcode") == 2
+    capsys.readouterr()
+    assert plan(clone, *asked, "--fail-on", "coverage") == 2
+    said = capsys.readouterr().err
+    assert "--fail-on coverage is no finding" in said
+    assert "coverage-lost" in said
+
+
+def test_an_inventory_in_a_folder(
+    clone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "inventory"
+    for name, data in render_inventory(inventory()).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    asked = ["--base", "main", "--head", "change", "--inventory", str(folder), "-o", "json"]
+    assert plan(clone, *asked) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["cluster"] == "prod-eu"
+    assert document["protected"] == {
+        "before": {"namespaces": 3, "claims": 3}, "after": {"namespaces": 2, "claims": 2},
+    }  # fmt: skip
+    (lost,) = document["findings"]
+    assert lost["message"].startswith("namespace shop, with 1 claim, loses protection: policy shop")
+    assert plan(clone, *asked, "--cluster", "other") == 2
+    assert plan(clone, "--base", "main", "--cluster", "other") == 2

@@ -55,3 +55,9 @@ def test_where_namespaces_may_not_be_listed_the_plan_says_so() -> None:
     assert told.notes[-1] == "what policies protect is not shown: list namespace: HTTP 403"
     with pytest.raises(Incomplete):
         blind(Incomplete("list namespace: hung up"))
+
+
+def test_a_finding_that_must_not_be() -> None:
+    plan = Plan(cluster="c", namespace="n", revision="r", changes=(CHANGE,))
+    assert exit_code(plan, failed=True, detailed=False) == 1
+    assert exit_code(plan, failed=True, detailed=True) == 1

@@ -30,7 +30,7 @@ spec:
 PROFILES = f"""{HEAD}kind: Profile
 metadata: {{name: gold}}
 spec:
-  schedule: "17 4 * * *"
+  schedule: "47 2 * * *"
   volumes:
     copyMethod: Direct
   retention: {{keepDaily: 7}}

@@ -140,7 +140,7 @@ def test_a_policy_that_moves_to_another_file_is_the_same() -> None:
 
 
 def test_two_policies_on_one_claim() -> None:
-    both = SHOP.replace("{name: shop}", "{name: again}")
+    both = SHOP.replace("{name: shop}", "{name: again}").replace("17 4", "37 3")
     found = plan({**FILES, "again.yaml": both})
     (twice,) = found.findings
     assert (twice.id, twice.severity) == ("claim-twice", Severity.WARNING)

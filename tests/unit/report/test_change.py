@@ -17,9 +17,8 @@ def everything() -> ChangePlan:
         profiles=("keepDaily: 7", "keepDaily: 3"),
         main=("/backups/", "/elsewhere/"),
     )
-    head["more.yaml"] = SHOP.replace("{name: shop}", "{name: more}").replace(
-        'shop, "shop-*"', "crm, lab"
-    )
+    more = SHOP.replace("{name: shop}", "{name: more}").replace("17 4", "37 3")
+    head["more.yaml"] = more.replace('shop, "shop-*"', "crm, lab")
     head["broken.yaml"] = SHOP.replace("{name: shop}", "{name: broken}").replace(
         "keepDaily: 7", "keepDaly: 7"
     )

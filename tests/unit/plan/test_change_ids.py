@@ -1,0 +1,48 @@
+"""Every id of a finding is known, has a line in docs/plan.md, and only such ids are made."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli.planchange import is_unwanted, parse_fail_on
+from reconciler.model.errors import UsageError
+from reconciler.model.finding import FINDINGS, Finding, Severity
+
+ROOT = Path(__file__).parents[3]
+MAKERS = ("change*", "retentionfindings", "schedulefindings", "pileups", "restoreintents")
+_CONSTANT = re.compile(r'^[A-Z_]+ = "([a-z]+(?:-[a-z]+)+)"$', re.MULTILINE)
+
+
+def made() -> set[str]:
+    """Ids that modules of plans define."""
+    files = [path for name in MAKERS for path in (ROOT / "reconciler/plan").glob(f"{name}.py")]
+    return {found for path in files for found in _CONSTANT.findall(path.read_text())}
+
+
+def test_every_id_is_known() -> None:
+    assert made() <= set(FINDINGS)
+    assert set(FINDINGS) - made() == {"exemption-expired", "exemption-expiring"}
+
+
+def test_what_to_fail_on() -> None:
+    assert parse_fail_on(["coverage-lost,rpo-missed", "error"]) == {
+        "coverage-lost", "rpo-missed", "error",
+    }  # fmt: skip
+    assert parse_fail_on([]) == frozenset()
+    with pytest.raises(UsageError) as raised:
+        parse_fail_on(["coverage-losst"])
+    assert raised.value.message == "--fail-on coverage-losst is no finding"
+    assert raised.value.hint.startswith("did you mean coverage-lost? there are error, warning,")
+    assert all(known in raised.value.hint for known in FINDINGS)
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [({"policy-removed"}, True), ({"warning"}, True), ({"error"}, False), (set(), False)],
+)
+def test_unwanted(words: set[str], expected: bool) -> None:
+    found = [Finding(id="policy-removed", severity=Severity.WARNING, message="x")]
+    assert is_unwanted(found, frozenset(words)) is expected
