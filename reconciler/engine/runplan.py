@@ -9,10 +9,15 @@ from reconciler import ports
 from reconciler.engine import observe
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.model.errors import Stalled
+from reconciler.model.grants import limit_selector
 from reconciler.model.policy import CopyMethod
 from reconciler.model.volumes import MoveKind, MoveTask, RepositoryAccess
 from reconciler.plan import coverage, selection
 from reconciler.plan.selection import Selection, VolumeDecision
+
+_SHOWN = 100
+_FEW = 10
+"""A glob under a narrow grant passes over most of a large cluster, in every run."""
 
 
 class NothingSelected(Stalled):
@@ -49,11 +54,13 @@ def make_run_plan(request: RunRequest, run: RunPorts) -> RunPlan:
     """Observes namespaces, claims and their users, and decides; raises NothingSelected."""
     policy = request.compiled.policy
     namespaces = observe.observe_namespaces(run.reader)
-    chosen = selection.select_namespaces(
-        policy.selector.namespaces, namespaces, own_namespace=request.namespace
+    # The compiled policy may be older than a grant that was narrowed: today's Config decides, too.
+    selector = limit_selector(
+        policy.selector.namespaces, request.config.grants, request.policy.source
     )
+    chosen = selection.select_namespaces(selector, namespaces, own_namespace=request.namespace)
     if not chosen.namespaces:
-        passed = "".join(f"; {found.name}: {found.why}" for found in chosen.passed_over)
+        passed = "".join(f"; {found.name}: {found.why}" for found in chosen.passed_over[:_FEW])
         raise NothingSelected(
             f"policy {policy.name} selects no namespace of {len(namespaces)}{passed};"
             " nothing was committed",
@@ -86,8 +93,10 @@ def tell_plan(plan: RunPlan, reporter: ports.Reporter) -> None:
     """Logs what the run will do, each line with its reason."""
     for found in plan.selection.namespaces:
         reporter.event("namespace selected", namespace=found.name, why=found.why)
-    for passed in plan.selection.passed_over:
+    for passed in plan.selection.passed_over[:_SHOWN]:
         reporter.event("namespace passed over", namespace=passed.name, why=passed.why)
+    if (more := len(plan.selection.passed_over) - _SHOWN) > 0:
+        reporter.event("and more namespaces passed over", count=more)
     for namespace, decisions in plan.decisions.items():
         for decision in decisions:
             tell = reporter.warning if decision.impossible else reporter.event

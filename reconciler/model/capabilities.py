@@ -135,6 +135,10 @@ REPOSITORY = {
 }
 
 _CREDENTIALS = ("secretRef", "secretRef.name", "file", "env")
+_GRANTED = (
+    *("path", "admin", "namespaces", "repositories", "hooks", "restoreTargets"),
+    *("shortestInterval", "maxPolicies"),
+)
 _RESOURCES = ("", ".resources", ".resources.requests", ".resources.limits")
 
 CONFIG = {
@@ -168,10 +172,8 @@ CONFIG = {
     "secrets": _X,
     "secrets{}.file": _X,
     "secrets{}.env": _X,
-    "grants": _P,
-    "grants[].path": _P,
-    "grants[].namespaces": _P,
-    "grants[].hooks": _P,
+    "grants": _X,
+    **{f"grants[].{field}": _X for field in _GRANTED},
     "sharedKeyInTenants": _X,
     **{f"runs{part}": _X for part in _RESOURCES},
     **{f"movers{part}": _X for part in _RESOURCES},

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.model import jsonform
+from reconciler.model.grants import EVERYTHING, Grant
 
 DEFAULT_FILE = "backstay.yaml"
 KIND = "Config"
@@ -105,14 +106,6 @@ class JobSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """What policies below ``path`` of the policy repository may use: everything but hooks."""
-
-    path: str = ""
-    hooks: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """One installation."""
 
@@ -124,7 +117,7 @@ class Config:
     image_pull_policy: str = "IfNotPresent"
     secrets: Mapping[str, Credentials] = field(default_factory=dict)
     """Name of a Secret → where its keys are, for places that can't read Secrets."""
-    grants: tuple[Grant, ...] = (Grant(),)
+    grants: tuple[Grant, ...] = EVERYTHING
     shared_key_in_tenants: bool = False
     """Allows Direct movers to hold the Repository's own storage key in a tenant's namespace."""
     runs: JobSettings = field(default_factory=JobSettings)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from reconciler.model.grants import Grant
+
 
 class Origin(enum.StrEnum):
     """Who gave a field its value."""
@@ -50,5 +52,7 @@ class EffectivePolicy:
     """For which cluster; empty where nobody said."""
     elsewhere: str = ""
     """Why that cluster does not take it."""
+    grant: Grant | None = None
+    """What its folder may use, by Config."""
     cron: str = ""
     """The schedule as the CronJob gets it; empty where that depends on a cluster not named."""

@@ -107,6 +107,11 @@ class Coverage:
     """(name, why it is left out although it matched)."""
     claims: tuple[ClaimLine, ...] = ()
 
+    grant: str = ""
+    """The folder whose grant allows it; empty where Config has no grants."""
+    within: tuple[str, ...] | None = None
+    """Globs of namespaces that this grant gives; None: all."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:

@@ -92,6 +92,10 @@ class NamespaceSelector:
     names: tuple[str, ...] = ()
     match_labels: Mapping[str, str] = field(default_factory=dict)
     exclude: tuple[str, ...] = ()
+    within: tuple[str, ...] | None = None
+    """Globs that its folder's grant gives; what else matches is passed over. None: no limit."""
+    grant: str | None = None
+    """The folder of that grant, where Config has grants."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

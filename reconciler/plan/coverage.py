@@ -60,4 +60,6 @@ def cover(
         namespaces=tuple((found.name, found.why) for found in selection.namespaces),
         passed_over=tuple((found.name, found.why) for found in selection.passed_over),
         claims=tuple(lines),
+        grant=policy.selector.namespaces.grant or "",
+        within=policy.selector.namespaces.within,
     )

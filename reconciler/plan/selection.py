@@ -103,7 +103,8 @@ def select_namespaces(
 ) -> Selection:
     """Names are OR, names and labels are AND, ``exclude`` wins.
 
-    ``*`` leaves out ``kube-*`` and Backstay's own namespace unless they are named.
+    ``*`` leaves out ``kube-*`` and Backstay's own namespace unless they are named. What the
+    selector's grant does not give is passed over.
     """
     selected: list[SelectedNamespace] = []
     passed: list[PassedOver] = []
@@ -116,12 +117,18 @@ def select_namespaces(
         )
         if excluded:
             passed.append(PassedOver(namespace.name, f"excluded by {excluded}"))
+        elif selector.within is not None and not _any_match(namespace.name, selector.within):
+            passed.append(PassedOver(namespace.name, f"not granted to folder {selector.grant}"))
         elif namespace.terminating:
             passed.append(PassedOver(namespace.name, "it is being deleted"))
         else:
             why = _why(pattern, namespace.name, selector)
             selected.append(SelectedNamespace(namespace, why))
     return Selection(tuple(selected), tuple(passed))
+
+
+def _any_match(name: str, globs: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, glob) for glob in globs)
 
 
 def _rule_matches(rule: VolumeRule, claim: Claim) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -43,6 +44,19 @@ def check_path(value: str) -> str:
     parts = value.strip("/").split("/")
     if value.startswith(("/", "-")) or ".." in parts or len(value) > 1024:
         raise Wrong("is not a folder in the repository", "relative to its root, without ..")
+    return value
+
+
+def folder_of(path: str) -> str:
+    """A checked folder of a repository without slashes at its ends; empty is its root."""
+    return "/".join(step for step in path.split("/") if step not in {"", "."})
+
+
+def check_granted_path(value: str) -> str:
+    """A folder of the policy repository that can be told from others by looking at it."""
+    check_path(value)
+    if not value.isprintable() or unicodedata.normalize("NFC", value) != value:
+        raise Wrong("has letters that can't be told from others", "write it as Git shows it")
     return value
 
 
@@ -182,14 +196,42 @@ class InventoryPart(CredentialsPart):
 
 
 class GrantPart(Part):
-    """What policies below a folder may use."""
+    """What policies below a folder may use. What is left out is not granted."""
 
-    path: Annotated[str, AfterValidator(check_path)]
-    """Folder of the policy repository."""
-    namespaces: fields.Globs = Field(default_factory=lambda: ["*"])
-    """Namespaces that its policies may name."""
-    hooks: bool = False
-    """Whether its policies may have hooks."""
+    path: Annotated[str, AfterValidator(check_granted_path)]
+    """Folder of the policy repository, from its root; `.` is the root. A file has the grant of the
+    deepest of these folders that it lies in, and no other."""
+    admin: bool = False
+    """Whether `Repository` and `Profile` are taken from this folder. One grant has it."""
+    namespaces: fields.Globs = Field(default_factory=list)
+    """Namespaces that its policies may protect. Names outside are refused; what globs and labels
+    select outside is passed over."""
+    repositories: fields.Globs = Field(default_factory=lambda: ["*"])
+    """Repositories that its policies may name; by default all."""
+    hooks: fields.Globs = Field(default_factory=list)
+    """Namespaces in which its hooks may run; never Backstay's own, and `kube-…` only by name."""
+    restore_targets: fields.Globs = Field(default_factory=list)
+    """Namespaces that its restores may write to."""
+    shortest_interval: fields.Duration | None = None
+    """How close two runs of a policy may be."""
+    max_policies: Annotated[int, Field(ge=0, le=100_000)] | None = None
+    """How many policies the folder may have; with more of them none is taken anew."""
+
+
+def check_grants(grants: list[GrantPart]) -> list[GrantPart]:
+    """One grant for a folder, one admin folder among them."""
+    folders = [folder_of(grant.path) or "." for grant in grants]
+    twice = sorted({folder for folder in folders if folders.count(folder) > 1})
+    if twice:
+        raise Wrong(f"has two for folder {twice[0]}", "grants do not add up: make one of them")
+    admins = [f for f, grant in zip(folders, grants, strict=True) if grant.admin]
+    if len(admins) != 1:
+        shown = f"{', '.join(admins)} are" if admins else "no folder is"
+        raise Wrong(
+            f"needs one admin folder, and {shown}",
+            "write admin: true where Repositories and Profiles are taken from",
+        )
+    return grants
 
 
 class ResourcesPart(Part):
@@ -227,7 +269,9 @@ class ConfigDocument(Part):
     """As in Kubernetes."""
     secrets: dict[fields.ObjectName, LocalCredentials] = Field(default_factory=dict)
     """Name of a Secret → where its keys are, where Secrets can't be read."""
-    grants: list[GrantPart] | None = None
+    grants: (
+        Annotated[list[GrantPart], Field(max_length=1000), AfterValidator(check_grants)] | None
+    ) = None
     """What policies may use; by default everything but hooks."""
     shared_key_in_tenants: bool = False
     """Allows Direct movers to hold the Repository's own storage key in a tenant's namespace."""

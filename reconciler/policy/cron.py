@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
 
 from reconciler.model import cronhash
 
@@ -83,6 +84,35 @@ def parse_cron(text: str) -> str:
     _refuse_disagreement(parts[2], parts[4])
     _refuse_never(days=values[2], months=values[3], any_weekday=_is_star(parts[4]))
     return " ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class CronSets:
+    """The five fields as numbers; ``either``: a day that matches one of its two is enough."""
+
+    minutes: frozenset[int]
+    hours: frozenset[int]
+    days: frozenset[int]
+    months: frozenset[int]
+    weekdays: frozenset[int]
+    either: bool
+
+    def on(self, day: date) -> bool:
+        """Whether it runs on a day."""
+        if day.month not in self.months:
+            return False
+        of_month, of_week = day.day in self.days, day.isoweekday() % 7 in self.weekdays
+        return of_month or of_week if self.either else of_month and of_week
+
+
+def read_sets(cron: str) -> CronSets:
+    """What `parse_cron` accepted, without ``H``, as numbers."""
+    parts = cron.split()
+    minutes, hours, days, months, weekdays = (
+        _parse_field(field, part) for field, part in zip(_FIELDS, parts, strict=True)
+    )
+    either = not (_is_star(parts[2]) or _is_star(parts[4]))
+    return CronSets(minutes, hours, days, months, weekdays, either)
 
 
 def _unknown_macro(text: str) -> CronError:

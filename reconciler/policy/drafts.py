@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from reconciler.model import jsonform
 from reconciler.model.errors import Problem
+from reconciler.model.grants import Grant
 from reconciler.model.policy import Document, Value
 from reconciler.policy import nodes, problems, supported, text
 from reconciler.policy.language import BackupPolicyDocument, ProfileDocument
@@ -39,6 +40,10 @@ class Draft:
     value: Value | None = None
     held: str = ""
     elsewhere: str = ""
+    grant: Grant | None = None
+    """What its folder may use; None also where nobody asked Config."""
+    admin: bool = True
+    """Whether Repositories and Profiles are taken from its folder."""
     found: list[Problem] = field(default_factory=list)
 
     @property

@@ -11,6 +11,7 @@ from reconciler.model.capabilities import Support
 from reconciler.model.config import Config
 from reconciler.model.effective import EffectiveField, EffectivePolicy, Origin
 from reconciler.model.errors import InvalidInput, UsageError
+from reconciler.model.grants import EVERYTHING
 from reconciler.model.policy import BackupPolicy, Kind
 from reconciler.policy import nodes, problems
 from reconciler.policy.drafts import Draft
@@ -50,6 +51,7 @@ def effective_policy(
         profile_source=draft.profile.where if draft.profile else "",
         cluster=cluster,
         elsewhere=draft.elsewhere,
+        grant=draft.grant if draft.grant not in EVERYTHING else None,
         cron=_cron(draft, cluster),
     )
 

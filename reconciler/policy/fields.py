@@ -140,6 +140,8 @@ def check_repository_url(value: str) -> str:
         raise Wrong("has a character that is not allowed in it", "no blanks, ?, #, % or \\")
     host, path = _split_url(scheme, rest)
     user, at, host = host.rpartition("@")
+    if user.startswith("-"):
+        raise Wrong("names no user", "ssh would take it for an option")
     if at and (scheme != "sftp" or ":" in user):
         raise Wrong("has credentials in it", "put them into the Secret that secretRef names")
     _check_host(host)
@@ -172,16 +174,47 @@ def _split_url(scheme: str, rest: str) -> tuple[str, str]:
     return host, slash + path
 
 
+_METADATA = frozenset({"metadata.google.internal", "100.100.100.200", "fd00:ec2::254"})
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
 def _check_host(host: str) -> None:
-    name = re.sub(r":[0-9]{1,5}$", "", host).strip("[]")
-    if not name or not re.fullmatch(r"[A-Za-z0-9.:_-]+", name):
+    """A name or an address. What a name stands for, only DNS knows, and may say otherwise later."""
+    found = re.fullmatch(
+        r"(\[(?P<six>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(:[0-9]{1,5})?", host
+    )
+    if found is None or host.startswith(("-", ".")):
         raise Wrong("names no host")
+    name = (found["six"] or found["name"]).rstrip(".").lower()
     try:
-        address = ipaddress.ip_address(name)
+        address = _embedded(ipaddress.ip_address(name))
     except ValueError:
+        if found["six"] or re.fullmatch(r"[0-9]+|0x[0-9a-f]*", name.rpartition(".")[2]):
+            # The C library reads 2852039166 and 0xa9fea9fe as addresses.
+            raise Wrong(
+                "names no host", "write an address as four numbers, or [in brackets]"
+            ) from None
+        if name in _METADATA:
+            raise Wrong("names an address that is not allowed", "it holds no backups") from None
         return
-    if address.is_link_local or address.is_unspecified or address.is_multicast:
+    if (
+        address.is_link_local
+        or address.is_unspecified
+        or address.is_multicast
+        or str(address) in _METADATA
+    ):
         raise Wrong("names an address that is not allowed", "link-local addresses hold no backups")
+
+
+def _embedded(
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address,
+) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """The IPv4 address that an IPv6 one stands for; else the address itself."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return address
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or address
 
 
 def check_line(value: str) -> str:

@@ -16,7 +16,7 @@ from reconciler.model.config import KIND as CONFIG_KIND
 from reconciler.model.config import Config
 from reconciler.model.errors import LONGEST_TEXT, InvalidInput, Problem, one_line
 from reconciler.model.policy import API_VERSION, ParsedFiles
-from reconciler.policy import nodes, problems, resolving, text, values
+from reconciler.policy import grants, nodes, problems, resolving, text, values
 from reconciler.policy.configlanguage import ConfigDocument
 from reconciler.policy.drafts import Draft
 from reconciler.policy.language import KINDS
@@ -88,6 +88,8 @@ def draft_files(
     """
     caps = caps or Caps()
     drafts = _read_all(files, caps, read)
+    if config is not None:
+        grants.place(drafts, config)
     _refuse_duplicates(drafts)
     resolving.resolve(drafts, config)
     told = 0
@@ -181,7 +183,8 @@ def _definition(draft: Draft) -> type[Part] | None:
 def _refuse_duplicates(drafts: list[Draft]) -> None:
     same: defaultdict[tuple[str, str], list[Draft]] = defaultdict(list)
     for draft in drafts:
-        if draft.kind and draft.name:
+        # One that may not stand there takes no name away from one that may.
+        if draft.kind and draft.name and not grants.is_misplaced(draft):
             same[draft.kind, draft.name].append(draft)
     for (kind, name), group in same.items():
         for draft in group if len(group) > 1 else []:

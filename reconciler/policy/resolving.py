@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from reconciler.model.config import Config
 from reconciler.model.policy import CopyMethod, Kind, Value
-from reconciler.policy import nodes, problems, values
+from reconciler.policy import grants, nodes, problems, values
 from reconciler.policy.drafts import PROFILE, Draft
 from reconciler.policy.exemptionlanguage import ExemptionDocument
 from reconciler.policy.language import BackupPolicyDocument, RepositoryDocument
@@ -42,7 +42,8 @@ class Referred:
 
     @classmethod
     def among(cls, kind: str, drafts: list[Draft]) -> Referred:
-        """All of a kind; of two with one name the first."""
+        """All of a kind from where it may stand; of two with one name the first."""
+        drafts = [draft for draft in drafts if draft.admin]
         named = {draft.name: draft for draft in reversed(drafts) if draft.kind == kind}
         named.pop("", None)
         nameless = (draft for draft in drafts if draft.found and not (draft.kind and draft.name))
@@ -107,6 +108,9 @@ def resolve(drafts: Iterable[Draft], config: Config | None) -> None:
             draft.found = list(before)
             _resolve_policy(draft, profiles, repositories, config)
             draft.found = problems.merge(before, draft.found[len(before) :])
+    if config is not None:
+        grants.check(drafts, config)
+    for draft in drafts:
         if not draft.found and not draft.held:
             draft.value = _make_value(draft)
 
@@ -114,7 +118,7 @@ def resolve(drafts: Iterable[Draft], config: Config | None) -> None:
 def _make_value(draft: Draft) -> Value | None:
     match draft.part:
         case BackupPolicyDocument():
-            return values.make_policy(draft.part, draft.repository)
+            return grants.limit(draft, values.make_policy(draft.part, draft.repository))
         case RepositoryDocument():
             return values.make_repository(draft.part)
         case ExemptionDocument():

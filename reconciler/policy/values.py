@@ -7,14 +7,17 @@ from datetime import UTC, date, datetime, time
 
 from reconciler.model import config, policy
 from reconciler.model.durations import parse_duration, parse_percent
+from reconciler.model.grants import EVERYTHING, Grant
 from reconciler.policy.configlanguage import (
     ConfigDocument,
     CredentialsPart,
+    GrantPart,
     InventoryPart,
     JobsPart,
     LocalCredentials,
     ManifestStorePart,
     PolicySourcePart,
+    folder_of,
 )
 from reconciler.policy.cron import parse_cron
 from reconciler.policy.exemptionlanguage import ExemptionDocument
@@ -154,6 +157,7 @@ def make_config(document: ConfigDocument) -> config.Config:
         image=document.image,
         image_pull_policy=document.image_pull_policy,
         secrets={name: _local(part) for name, part in document.secrets.items()},
+        grants=_grants(document.grants),
         shared_key_in_tenants=document.shared_key_in_tenants,
         runs=_jobs(document.runs),
         movers=_jobs(document.movers),
@@ -161,11 +165,31 @@ def make_config(document: ConfigDocument) -> config.Config:
     )
 
 
+def _grants(parts: list[GrantPart] | None) -> tuple[Grant, ...]:
+    if parts is None:
+        return EVERYTHING
+    return tuple(
+        Grant(
+            path=folder_of(part.path),
+            admin=part.admin,
+            namespaces=tuple(part.namespaces),
+            repositories=tuple(part.repositories),
+            hooks=tuple(part.hooks),
+            restore_targets=tuple(part.restore_targets),
+            shortest_interval=parse_duration(part.shortest_interval)
+            if part.shortest_interval
+            else 0,
+            max_policies=part.max_policies,
+        )
+        for part in parts
+    )
+
+
 def _policy_source(part: PolicySourcePart) -> config.PolicySourceConfig:
     return config.PolicySourceConfig(
         url=part.url,
         ref=part.ref,
-        path="/".join(step for step in part.path.split("/") if step not in {"", "."}),
+        path=folder_of(part.path),
         interval=parse_duration(part.interval),
         credentials=_credentials(part),
     )

@@ -6,7 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from reconciler.model import durations, jsonform
 from reconciler.model.effective import EffectiveField, EffectivePolicy, Origin
+from reconciler.model.grants import Grant
 from reconciler.model.policy import API_VERSION
 
 FORMAT_VERSION = 1
@@ -30,6 +32,8 @@ def _head(policy: EffectivePolicy) -> str:
 
 
 def _notes(policy: EffectivePolicy) -> Iterator[str]:
+    if policy.grant is not None:
+        yield f"note: {describe_grant(policy.grant)}"
     if policy.elsewhere:
         yield f"note: cluster {policy.cluster} does not take it: {policy.elsewhere}"
     written = next((f.value for f in policy.fields if f.path == "schedule.cron"), "")
@@ -38,6 +42,25 @@ def _notes(policy: EffectivePolicy) -> Iterator[str]:
     elif policy.cron != written:
         where = f" in cluster {policy.cluster}" if policy.cluster else ""
         yield f"note: its schedule{where} is {policy.cron}"
+
+
+def describe_grant(grant: Grant) -> str:
+    """What a folder's policies may use, in a line."""
+    given = [
+        f"namespaces {_globs(grant.namespaces)}",
+        f"Repositories {_globs(grant.repositories)}",
+        f"hooks {_globs(grant.hooks)}",
+        f"restores into {_globs(grant.restore_targets)}",
+    ]
+    if grant.shortest_interval:
+        given.append(f"a run every {durations.render_duration(grant.shortest_interval)} at most")
+    if grant.max_policies is not None:
+        given.append(f"{grant.max_policies} policies at most")
+    return f"allowed by {grant}: {'; '.join(given)}"
+
+
+def _globs(globs: tuple[str, ...]) -> str:
+    return ", ".join(globs) or "none"
 
 
 def _rows(policy: EffectivePolicy) -> Iterator[tuple[str, str, str]]:
@@ -79,6 +102,8 @@ def to_json(policy: EffectivePolicy) -> dict[str, Any]:
         "cron": policy.cron or None,
         "fields": [_field_json(field) for field in policy.fields],
     }
+    if policy.grant is not None:
+        document["grant"] = jsonform.to_json(policy.grant)
     return document
 
 

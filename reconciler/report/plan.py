@@ -59,6 +59,9 @@ def _coverage_lines(coverage: Coverage) -> Iterator[str]:
         yield f"Policy {coverage.policy} selects no namespace now: a run would fail"
     else:
         yield f"Policy {coverage.policy} protects, if it runs now:"
+    if coverage.grant:
+        given = "every namespace" if coverage.within is None else ", ".join(coverage.within)
+        yield f"  allowed by the grant of folder {coverage.grant}: {given}"
     for name, why in coverage.namespaces:
         yield f"  namespace {name}: {why}"
         for line in coverage.claims:
@@ -127,7 +130,7 @@ def problem_json(problem: Problem) -> dict[str, Any]:
 
 
 def _coverage_json(coverage: Coverage) -> dict[str, Any]:
-    return {
+    document: dict[str, Any] = {
         "policy": coverage.policy,
         "namespaces": [{"name": name, "why": why} for name, why in coverage.namespaces],
         "passedOver": [{"name": name, "why": why} for name, why in coverage.passed_over],
@@ -142,3 +145,7 @@ def _coverage_json(coverage: Coverage) -> dict[str, Any]:
             for line in coverage.claims
         ],
     }
+    if coverage.grant:
+        given = ["*"] if coverage.within is None else list(coverage.within)
+        document["grant"] = {"folder": coverage.grant, "namespaces": given}
+    return document

@@ -15,6 +15,7 @@ from reconciler.model.config import (
     Resources,
 )
 from reconciler.model.errors import InvalidInput
+from reconciler.model.grants import EVERYTHING
 from tests.unit.policy.yamltexts import CONFIG, HEAD, MAIN, config
 
 FULL = (
@@ -75,6 +76,8 @@ def test_a_config_with_every_field() -> None:
 
 def test_defaults() -> None:
     value = config()
+    assert value.grants == EVERYTHING
+    assert EVERYTHING[0].hooks == ()
     assert value.policy_source.ref == "main"
     assert value.policy_source.interval == 60
     assert value.policy_source.credentials == Credentials(secret_ref="git")
@@ -95,7 +98,21 @@ def test_defaults() -> None:
         (CONFIG, "- x\n", "a Config must be a mapping"),
         (CONFIG, CONFIG + "---\na: b\n", "Config is one document"),
         (CONFIG, CONFIG + "x: [\n", "not YAML"),
-        (CONFIG, CONFIG + "grants: [{path: team}]\n", "`grants` is not supported yet"),
+        (CONFIG, CONFIG + "grants: [{path: team}]\n", "needs one admin folder, and no folder is"),
+        (CONFIG, CONFIG + "grants: []\n", "needs one admin folder, and no folder is"),
+        (
+            CONFIG,
+            CONFIG + "grants: [{path: a, admin: true}, {path: b, admin: true}]\n",
+            "needs one admin folder, and a, b are",
+        ),
+        (
+            CONFIG,
+            CONFIG + "grants: [{path: a, admin: true}, {path: ./a//}]\n",
+            "has two for folder a | grants do not add up",
+        ),
+        (CONFIG, CONFIG + "grants: [{path: ../a}]\n", "is not a folder in the repository"),
+        (CONFIG, CONFIG + 'grants: [{path: "a\\u0308"}]\n', "can't be told from others"),
+        (CONFIG, CONFIG + "grants: [{path: a, hooks: true}]\n", "`hooks` must be a list"),
         ("ssh://git@git", "git@git", "is not a Git URL"),
         ("ssh://git@git.example.org/p", "git@git.example.org:p", "is not a URL"),
         ("ssh://git@", "https://user:secret@", "has credentials in it"),
