@@ -22,6 +22,10 @@ VERBS: dict[str, tuple[str, str]] = {
         "Say that this cluster goes on writing an old one's branches.",
     ),
     "controller": ("reconciler.cli.controller", "Make the cluster's schedules match the policies."),
+    "coverage": (
+        "reconciler.cli.coverage",
+        "Show what is protected, exempt and unprotected.",
+    ),
     "doctor": (
         "reconciler.cli.doctor",
         "Check everything that a run needs; list leftovers.",

@@ -13,7 +13,7 @@ from click.core import ParameterSource
 from reconciler.cli import inventoryinput, planchange, wiring
 from reconciler.cli.controller import Installation
 from reconciler.engine.controller import Cycle, Setting, make_plan
-from reconciler.engine.coverage import observe_coverage
+from reconciler.engine.coverage import observe_covered
 from reconciler.model.errors import Bug, Refused, UsageError
 from reconciler.model.finding import Finding
 from reconciler.model.plan import Plan
@@ -135,16 +135,18 @@ def with_coverage(cycle: Cycle, setting: Setting) -> Plan:
     if plan is None:
         raise Bug("the steps of a plan made none")
     try:
-        coverage = observe_coverage(
+        found = observe_covered(
             setting.reader,
             cycle.policies,
+            cycle.desired.parsed.exemptions if cycle.desired else (),
             setting.config,
             own_namespace=setting.place.namespace,
+            now=setting.clock.now(),
         )
     except Refused as error:
         note = f"what policies protect is not shown: {error.message}"
         return replace(plan, notes=(*plan.notes, note))
-    return replace(plan, coverage=coverage)
+    return replace(plan, coverage=found.policies, unprotected=found.unprotected)
 
 
 def exit_code(plan: Plan, *, detailed: bool, failed: bool = False) -> int:

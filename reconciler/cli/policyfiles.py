@@ -38,6 +38,8 @@ class PolicyFiles:
     size: int = 0
     seen: dict[Path, str] = field(default_factory=dict)
     """Real path → name: a file that was named twice is read once."""
+    most: int = nodes.MAX_BYTES
+    """Bytes that are read of a file, and one more, which tells that it is too large."""
 
     def add(self, path: Path) -> None:
         """Reads one file."""
@@ -45,7 +47,7 @@ class PolicyFiles:
         if real in self.seen:
             return
         self.seen[real] = str(path)
-        data = read_file(path)
+        data = read_file(path, self.most)
         if data is not None:
             self._keep(str(path), data)
         elif path.is_symlink():
@@ -64,7 +66,7 @@ class PolicyFiles:
     def add_stdin(self, name: str) -> None:
         """Reads standard input as a file of this name."""
         if name not in self.files:
-            self._keep(name, sys.stdin.buffer.read(nodes.MAX_BYTES + 1))
+            self._keep(name, sys.stdin.buffer.read(self.most + 1))
 
     def add_folder(self, folder: Path) -> None:
         """Reads everything below a folder."""
@@ -123,9 +125,9 @@ class PolicyFiles:
         self.problems.append(Problem(file=str(path), line=1, column=1, message=message, hint=hint))
 
 
-def collect(paths: tuple[str, ...], *, stdin_name: str) -> PolicyFiles:
+def collect(paths: tuple[str, ...], *, stdin_name: str, most: int = nodes.MAX_BYTES) -> PolicyFiles:
     """All files that the paths name; raises UsageError for what is no policy file."""
-    found = PolicyFiles()
+    found = PolicyFiles(most=most)
     for name in paths:
         path = Path(name)
         if name == STDIN:
@@ -140,8 +142,8 @@ def collect(paths: tuple[str, ...], *, stdin_name: str) -> PolicyFiles:
     return found
 
 
-def read_file(path: Path) -> bytes | None:
-    """At most one byte more than is parsed, which tells that it is too large; None for a link.
+def read_file(path: Path, most: int = nodes.MAX_BYTES) -> bytes | None:
+    """At most one byte more than ``most``, which tells that it is too large; None for a link.
 
     Never waits: a named pipe is no file.
     """
@@ -155,7 +157,7 @@ def read_file(path: Path) -> bytes | None:
         if not stat.S_ISREG(os.fstat(number).st_mode):
             return None
         try:
-            return stream.read(nodes.MAX_BYTES + 1)
+            return stream.read(most + 1)
         except OSError as error:
             raise _unreadable(path, error) from error
 

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
 from reconciler import ports
 from reconciler.engine import observe
 from reconciler.model.cluster import Claim, ClaimUser
 from reconciler.model.config import Config
+from reconciler.model.inventory import Inventory, NamespaceInventory
 from reconciler.model.plan import Coverage
-from reconciler.model.policy import BackupPolicy
+from reconciler.model.policy import BackupPolicy, Exemption
+from reconciler.model.protection import Unprotected
 from reconciler.plan.coverage import cover, select_all
+from reconciler.plan.protection import protect, unprotected
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """What each policy would protect, and how much of the cluster none does."""
+
+    policies: tuple[Coverage, ...]
+    unprotected: Unprotected | None = None
+    """None where nobody said what time it is: exemptions end."""
 
 
 def observe_coverage(
@@ -21,23 +35,49 @@ def observe_coverage(
     own_namespace: str,
 ) -> tuple[Coverage, ...]:
     """One per policy, by the decisions that a run makes; complete or raises."""
+    return observe_covered(reader, policies, (), config, own_namespace=own_namespace).policies
+
+
+def observe_covered(
+    reader: ports.ClusterReader,
+    policies: Sequence[BackupPolicy],
+    exemptions: Sequence[Exemption],
+    config: Config,
+    *,
+    own_namespace: str,
+    now: datetime | None = None,
+) -> Covered:
+    """The same, and with ``now`` what else there is; templates are not looked for."""
     namespaces = observe.observe_namespaces(reader)
     selections = select_all(policies, namespaces, own_namespace=own_namespace)
     selected = sorted({name for found in selections.values() for name in found.names})
-    claims: dict[str, list[Claim]] = {name: [] for name in selected}
+    claims: dict[str, list[Claim]] = {found.name: [] for found in namespaces}
     for claim in observe.observe_claims(reader):
         if claim.namespace in claims:
             claims[claim.namespace].append(claim)
     users: dict[str, dict[str, ClaimUser]] = {
         name: dict(observe.observe_claim_users(reader, name)) for name in selected if claims[name]
     }
-    return tuple(
-        cover(
-            policy,
-            selections[policy.name],
-            claims,
-            users,
-            shared_key=config.shared_key_in_tenants,
-        )
+    shared_key = config.shared_key_in_tenants
+    covered = tuple(
+        cover(policy, selections[policy.name], claims, users, shared_key=shared_key)
         for policy in policies
     )
+    if now is None:
+        return Covered(covered)
+    inventory = Inventory(
+        cluster=config.cluster.name,
+        uid="",
+        labels=config.cluster.labels,
+        own_namespace=own_namespace,
+        namespaces=tuple(
+            NamespaceInventory(
+                namespace=found,
+                claims=tuple(claims[found.name]),
+                users=users.get(found.name, {}),
+            )
+            for found in namespaces
+        ),
+    )
+    judged = protect(policies, exemptions, inventory, now=now, shared_key=shared_key)
+    return Covered(covered, unprotected(judged))

@@ -30,7 +30,7 @@ KINDS: Mapping[str, Support] = MappingProxyType(
         "Repository": _X,
         "Config": _X,
         "Profile": _X,
-        "Exemption": _P,
+        "Exemption": _X,
         "Restore": _P,
     }
 )
@@ -94,14 +94,14 @@ PROFILE = {
 BACKUP_POLICY = {**PROFILE, "spec.profile": _X, "spec.renamedFrom": _P}
 
 EXEMPTION = {
-    **dict.fromkeys(_DOCUMENT, _P),
-    **{f"spec.clusters{part}": _P for part in _SELECTED},
-    "spec.match": _P,
-    **{f"spec.match.namespaces{part}": _P for part in _SELECTED},
-    "spec.match.claims": _P,
-    "spec.reason": _P,
-    "spec.owner": _P,
-    "spec.expires": _P,
+    **_DOCUMENT,
+    **{f"spec.clusters{part}": _X for part in _SELECTED},
+    "spec.match": _X,
+    **{f"spec.match.namespaces{part}": _X for part in _SELECTED},
+    "spec.match.claims": _X,
+    "spec.reason": _X,
+    "spec.owner": _X,
+    "spec.expires": _X,
 }
 
 _FROM = ("", ".policy", ".at", ".run", ".commit", ".cluster")

@@ -14,6 +14,7 @@ from typing import Any
 from reconciler.model.errors import Problem
 from reconciler.model.objects import ObjectRef
 from reconciler.model.policy import ParsedFiles
+from reconciler.model.protection import Unprotected
 from reconciler.model.store import Descends
 
 
@@ -127,6 +128,8 @@ class Plan:
     notes: tuple[str, ...] = ()
     coverage: tuple[Coverage, ...] | None = None
     """None where nobody looked."""
+    unprotected: Unprotected | None = None
+    """What of the cluster no policy protects and nobody exempts; None where nobody looked."""
     remember: str = ""
     """The revision to be remembered afterwards; empty where the remembered one must stay."""
 

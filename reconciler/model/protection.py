@@ -80,7 +80,7 @@ class Protector:
     last: LastPoint | None = None
     """None: none yet, or nobody looked (`Protection.points_known`)."""
     older: bool = False
-    """There are older recovery points of this policy that nobody told of."""
+    """None of the newest recovery points; there are older ones, which nobody looked into."""
     stale: bool = False
     """The last recovery point is older than the policy's ``objectives.rpo``."""
 
@@ -113,6 +113,8 @@ class ProtectionLine:
     held: LastPoint | None = None
     """The newest recovery point of any policy that holds it, in force or not."""
     note: str = ""
+    unbound: bool = False
+    """A claim that holds no data yet."""
 
     @property
     def title(self) -> str:
@@ -129,10 +131,10 @@ class ProtectionLine:
 
     @property
     def never(self) -> bool:
-        """Whether policies protect it and no recovery point of theirs holds it yet."""
-        if self.subject is Subject.TEMPLATE:
-            return False  # claims have recovery points, and each has a line of its own
-        return bool(self.protectors) and not any(f.last or f.older for f in self.protectors)
+        """Whether policies protect it and no recovery point of theirs is known to hold it."""
+        if self.subject is Subject.TEMPLATE or self.unbound:
+            return False  # claims with data have recovery points, and each has a line of its own
+        return bool(self.protectors) and not any(found.last for found in self.protectors)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ copied come from `reconciler.plan.selection` and `coverage`. What it adds:
 from __future__ import annotations
 
 import fnmatch
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -78,6 +78,18 @@ def unprotected(protection: Protection) -> Unprotected:
     return Unprotected(counts[Subject.NAMESPACE], counts[Subject.CLAIM], counts[Subject.TEMPLATE])
 
 
+def points_wanted(protection: Protection) -> dict[str, set[tuple[str, str]]]:
+    """Policy → (namespace, claim or empty) whose last recovery points tell how it does."""
+    wanted: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+    for line in protection.lines:
+        if line.subject is not Subject.TEMPLATE:
+            policies = {found.policy for found in line.protectors}
+            policies |= {one.policy for one in line.reasons if one.cause is Cause.SUSPENDED}
+            for policy in policies:
+                wanted[policy].add((line.namespace, line.name))
+    return dict(wanted)
+
+
 def narrow(protection: Protection, namespaces: Sequence[str]) -> Protection:
     """Only what lies in namespaces of these names or globs, and what is said about it."""
 
@@ -105,9 +117,7 @@ def _lines_of(
     yield judge.namespace()
     for claim in found.claims:
         waits = claim.phase == "Pending" and not claim.restoring
-        yield judge.claim(
-            claim.name, found.workloads.get(claim.name, ""), _NOT_BOUND if waits else ""
-        )
+        yield judge.claim(claim.name, found.workloads.get(claim.name, ""), waits=waits)
     for template in found.templates:
         yield judge.template(template)
 
@@ -131,7 +141,7 @@ class _Judge:
         )
         return self._state(base, "", self._scene.namespace(self._name))
 
-    def claim(self, name: str, workload: str, note: str) -> ProtectionLine:
+    def claim(self, name: str, workload: str, *, waits: bool) -> ProtectionLine:
         """A claim that is there, or that manifests declare."""
         base = ProtectionLine(
             subject=Subject.CLAIM,
@@ -140,7 +150,8 @@ class _Judge:
             workload=workload,
             state=State.PROTECTED,
             held=self._scene.held(self._name, name),
-            note=note,
+            note=_NOT_BOUND if waits else "",
+            unbound=waits,
         )
         return self._state(base, name, self._scene.claim(self._name, name))
 

@@ -41,6 +41,8 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield f"warning: nothing is deleted: {brake}"
     for note in plan.notes:
         yield f"note: {note}"
+    if plan.unprotected:
+        yield f"unprotected: {plan.unprotected}; `backstay coverage` names them"
     yield summary(plan)
 
 
@@ -99,6 +101,11 @@ def to_json(plan: Plan) -> dict[str, Any]:
     }
     if plan.coverage is not None:
         document["policies"] = [_coverage_json(coverage) for coverage in plan.coverage]
+    if plan.unprotected is not None:
+        document["unprotected"] = {
+            "namespaces": plan.unprotected.namespaces,
+            "claims": plan.unprotected.claims,
+        }
     return document
 
 
