@@ -29,13 +29,19 @@ def camel(name: str) -> str:
     return head + "".join(word.capitalize() for word in rest)
 
 
+@functools.cache
+def _names(cls: type[Any]) -> tuple[tuple[str, str], ...]:
+    """The fields of a dataclass, and what they are called in JSON."""
+    return tuple((field.name, camel(field.name)) for field in dataclasses.fields(cls))
+
+
 def to_json(value: object) -> Any:
     """A dataclass (or what its fields may hold) as dicts, lists and scalars."""
     if isinstance(value, enum.Enum):
         return value.value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        pairs = ((field.name, getattr(value, field.name)) for field in dataclasses.fields(value))
-        return {camel(name): to_json(item) for name, item in pairs if item is not None}
+        pairs = ((key, getattr(value, name)) for name, key in _names(type(value)))
+        return {key: to_json(item) for key, item in pairs if item is not None}
     if isinstance(value, Mapping):
         return {str(key): to_json(item) for key, item in sorted(value.items())}
     if isinstance(value, tuple):
@@ -55,7 +61,9 @@ def loads_object(text: str) -> dict[str, object]:
 
 def digest(value: object) -> str:
     """``sha256:<hex>`` of the JSON form of a dataclass."""
-    return "sha256:" + hashlib.sha256(dumps(to_json(value)).encode()).hexdigest()
+    # Not indented: that is what json does in C, and a thousand policies are digested in a cycle.
+    text = json.dumps(to_json(value), sort_keys=True, ensure_ascii=False)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
 def from_json(kind: type[T], data: object) -> T:
