@@ -31,11 +31,17 @@ _JITTER = 0.05
 @click.command(name="controller", short_help="Make the cluster's schedules match the policies.")
 @click.option("--once", is_flag=True, help="One cycle, then exit.")
 @listening.listen_option
+@listening.webhook_option
 @wiring.config_option
 @wiring.kubeconfig_option
 @wiring.context_option
 def command(
-    once: bool, listen: str, config_file: Path, kubeconfig: Path | None, context: str | None
+    once: bool,
+    listen: str,
+    listen_webhook: str,
+    config_file: Path,
+    kubeconfig: Path | None,
+    context: str | None,
 ) -> int:
     """Keep the cluster's schedules as the policies in Git say, until stopped.
 
@@ -60,17 +66,17 @@ def command(
         waker = Waker(bell, stopped=stopped.is_set)
         watch = watching.LateWatch(home.connect)
         with (
-            listening.watching(listen, reporter=reporter, clock=clock, bell=bell) as (
-                instruments,
-                metrics,
-            ),
+            listening.serving(
+                listen, listen_webhook, waker, reporter=reporter, clock=clock, bell=bell
+            ) as served,
             watching.applications(
-                watch, waker, instruments, stopped=stopped, reporter=reporter, clock=clock
+                watch, waker, served.instruments, stopped=stopped, reporter=reporter, clock=clock
             ) as noticer,
         ):
-            metrics.count_requests(watching.summed(home.requests, watch.requests))
+            instruments = served.instruments
+            served.metrics.count_requests(watching.summed(home.requests, watch.requests))
             run_controller(
-                _watching(lambda: noticer.begin(instruments.begin(prepare))),
+                _watching(lambda: noticer.begin(served.door.begin(instruments.begin(prepare)))),
                 _watched(teller, instruments.end, noticer.end, inventory),
                 pause=listening.instrumented(waker.pause, lambda: waker.woken_by, instruments),
                 jitter=lambda: random.uniform(1 - _JITTER, 1 + _JITTER),  # noqa: S311 - no secret

@@ -4,37 +4,104 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import click
 
 from reconciler import ports
 from reconciler.adapters.bell import SystemBell
+from reconciler.adapters.credentials import CredentialsResolver
 from reconciler.adapters.healthpages import make_pages
 from reconciler.adapters.httpserver import HttpServer, Listener, open_socket
 from reconciler.adapters.metrics import Metrics
+from reconciler.adapters.webhook import Webhook, key_of, path_of
+from reconciler.engine.controller import Setting
 from reconciler.engine.instruments import Instruments
+from reconciler.engine.waking import Waker
+from reconciler.model.errors import BackstayError
 
 listen_option = click.option(
     "--listen", default="", metavar="[HOST]:PORT",
     help="Serve /healthz, /readyz and /metrics here; by default nowhere.",
 )  # fmt: skip
+webhook_option = click.option(
+    "--listen-webhook", default="", metavar="[HOST]:PORT",
+    help="Take the webhook of policySource.webhook here; by default nowhere.",
+)  # fmt: skip
+
+
+class Door:
+    """Opens the webhook with the key that Config names, anew whenever that changes."""
+
+    def __init__(self, webhook: Webhook, reporter: ports.Reporter, *, listens: bool) -> None:
+        self._webhook = webhook
+        self._reporter = reporter
+        self._listens = listens
+        self._key = b""
+        self._told = ""
+
+    def begin(self, setting: Setting) -> Setting:
+        """Before a cycle; a key that can't be had closes the webhook and stops nothing."""
+        key, why = b"", ""
+        try:
+            key = self._find(setting)
+        except BackstayError as error:
+            why = error.message
+            if why != self._told:
+                self._reporter.warning("webhook closed", why=why, hint=error.hint)
+        self._told = why
+        if key != self._key:
+            self._key = key
+            self._webhook.use(key)
+            if key:
+                self._reporter.event("webhook open", path=path_of(key))
+        return setting
+
+    def _find(self, setting: Setting) -> bytes:
+        credentials = setting.config.policy_source.webhook
+        if credentials is None or not self._listens:
+            return b""
+        resolver = CredentialsResolver(reader=setting.reader, namespace=setting.place.namespace)
+        found = resolver.resolve(credentials)
+        return key_of(found.data, found.source)
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What is served, for the loop to fill."""
+
+    instruments: Instruments
+    metrics: Metrics
+    door: Door
 
 
 @contextmanager
-def watching(
-    listen: str, *, reporter: ports.Reporter, clock: ports.Clock, bell: SystemBell
-) -> Iterator[tuple[Instruments, Metrics]]:
-    """The loop's instruments, with the server that shows them where one is wanted."""
+def serving(
+    listen: str,
+    listen_webhook: str,
+    waker: Waker,
+    *,
+    reporter: ports.Reporter,
+    clock: ports.Clock,
+    bell: SystemBell,
+) -> Iterator[Serving]:
+    """The loop's instruments and the webhook, with servers for those that are wanted.
+
+    They are two, because the webhook is for a Git host far away, and the rest is for nobody there.
+    """
     metrics = Metrics(clock)
     instruments = Instruments(metrics, reporter=reporter, clock=clock, monotonic=bell.monotonic)
+    webhook = Webhook(lambda: waker.hint("webhook"))
     listeners = []
     if listen:
         pages = make_pages(
             alive=instruments.alive, missing=instruments.missing, metrics=metrics.render
         )
         listeners.append(Listener(pages, open_socket(listen)))
+    if listen_webhook:
+        listeners.append(Listener(webhook, open_socket(listen_webhook)))
     with HttpServer(listeners):
-        yield instruments, metrics
+        yield Serving(instruments, metrics, Door(webhook, reporter, listens=bool(listen_webhook)))
 
 
 def instrumented(

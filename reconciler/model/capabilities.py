@@ -153,6 +153,8 @@ CONFIG = {
     "policySource.path": _X,
     "policySource.interval": _X,
     **{f"policySource.{field}": _X for field in _CREDENTIALS},
+    "policySource.webhook": _X,
+    **{f"policySource.webhook.{field}": _X for field in _CREDENTIALS},
     "policySource.verify": _P,
     "policySource.verify.secretRef": _P,
     "policySource.verify.secretRef.name": _P,

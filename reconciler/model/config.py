@@ -63,6 +63,8 @@ class PolicySourceConfig:
     """Folder in the repository without slashes at its ends; empty is its root."""
     interval: int = 60
     credentials: Credentials | None = None
+    webhook: Credentials | None = None
+    """Where the key of the webhook is that says "look now"."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,25 @@ class VerifyPart(Part):
     """Secret with the allowed signers."""
 
 
+class WebhookPart(Part):
+    """The key of the webhook, which its sender signs with: one of the three."""
+
+    needs = (
+        Need(
+            rule=Rule.ONE,
+            fields=("secretRef", "file", "env"),
+            message=f"needs exactly one of {_SOURCES}",
+        ),
+    )
+
+    secret_ref: NameRef | None = None
+    """A Secret in Backstay's own namespace, with the key `token` of 16 bytes or more."""
+    file: fields.Text | None = None
+    """A folder with a file `token`."""
+    env: Annotated[str, AfterValidator(check_prefix)] | None = None
+    """Prefix of an environment variable: with `HOOK_` it is `HOOK_TOKEN`."""
+
+
 class PolicySourcePart(CredentialsPart):
     """The Git repository that policies come from."""
 
@@ -158,6 +177,8 @@ class PolicySourcePart(CredentialsPart):
     """Folder with the policies; by default the whole repository."""
     interval: Annotated[str, AfterValidator(check_interval)] = "1m"
     """How often it is looked at."""
+    webhook: WebhookPart | None = None
+    """Lets the Git host say that there is something new; without it that is found in time."""
     verify: VerifyPart | None = None
     """Which signatures are required."""
 

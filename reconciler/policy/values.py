@@ -17,6 +17,7 @@ from reconciler.policy.configlanguage import (
     LocalCredentials,
     ManifestStorePart,
     PolicySourcePart,
+    WebhookPart,
     folder_of,
 )
 from reconciler.policy.cron import parse_cron
@@ -192,6 +193,7 @@ def _policy_source(part: PolicySourcePart) -> config.PolicySourceConfig:
         path=folder_of(part.path),
         interval=parse_duration(part.interval),
         credentials=_credentials(part),
+        webhook=_credentials(part.webhook) if part.webhook else None,
     )
 
 
@@ -207,7 +209,7 @@ def _inventory(part: InventoryPart) -> config.InventoryConfig:
     return config.InventoryConfig(url=part.url, credentials=_credentials(part))
 
 
-def _credentials(part: CredentialsPart) -> config.Credentials | None:
+def _credentials(part: CredentialsPart | WebhookPart) -> config.Credentials | None:
     if part.secret_ref is None and part.file is None and part.env is None:
         return None
     name = part.secret_ref.name if part.secret_ref else ""
