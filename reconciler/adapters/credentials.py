@@ -22,7 +22,10 @@ from reconciler.model.errors import Refused
 MOUNTED = Path("/etc/backstay/secrets")
 URL_PREFIX = "backstay.dev/url-prefix"
 RESTIC_KEYS = ("RESTIC_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-GIT_KEYS = ("username", "password", "bearerToken", "identity", "known_hosts", "ca.crt")
+GIT_KEYS = (
+    *("username", "password", "bearerToken", "identity", "known_hosts", "ca.crt"),
+    "allowed_signers",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ import stat
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Self
 
 from reconciler.adapters import policytree
 from reconciler.adapters.gitnames import check_folder
@@ -54,6 +55,12 @@ class FolderPolicySource:
         self._path = check_folder(path)
         self._limits = limits or Limits()
         self._read: PolicyFiles | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Nothing is open between looks."""

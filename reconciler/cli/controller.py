@@ -14,9 +14,9 @@ import click
 
 from reconciler import policy, ports
 from reconciler.adapters.bell import SystemBell
-from reconciler.adapters.gitsource import GitPolicySource
 from reconciler.adapters.kube import KubeClient
 from reconciler.cli import listening, watching, wiring
+from reconciler.cli.policysource import PolicySource, read_keys
 from reconciler.cli.publishing import InventoryTeller
 from reconciler.engine.controller import Cycle, Setting, run_controller, run_cycle
 from reconciler.engine.instruments import LONGEST_CYCLE
@@ -116,8 +116,8 @@ class Installation:
         self._config_file = config_file
         self._cluster: KubeClient | None = None
         self.connect: Callable[[], KubeClient] = lambda: wiring.cluster(kubeconfig, context)
-        self._source: GitPolicySource | None = None
-        self._made_of: tuple[Config, Mapping[str, bytes]] | None = None
+        self._source: PolicySource | None = None
+        self._made_of: tuple[Config, tuple[Mapping[str, bytes], ...]] | None = None
         self._policies = policy.Rereader()
 
     def __enter__(self) -> Self:
@@ -159,11 +159,9 @@ class Installation:
         """Requests to the API server so far, by method."""
         return self._cluster.requests if self._cluster else {}
 
-    def _policy_source(self, config: Config, cluster: KubeClient) -> GitPolicySource:
+    def _policy_source(self, config: Config, cluster: KubeClient) -> PolicySource:
         resolve = wiring.resolver(cluster)
-        credentials = config.policy_source.credentials
-        keys = resolve.resolve(credentials).data if credentials else {}
-        made_of = (config, keys)
+        made_of = (config, read_keys(config, resolve))
         if self._source is None or made_of != self._made_of:
             if self._source is not None:
                 self._source.close()

@@ -37,7 +37,9 @@ def fetch(config: Config) -> PolicyFiles:
     A cluster is asked only where Config keeps the repository's keys in a Secret.
     """
     where = config.policy_source
-    needs_cluster = bool(where.credentials and where.credentials.secret_ref)
+    in_secrets = [where.credentials] if where.credentials else []
+    in_secrets += [config.credentials_of(where.signers)] if where.signers else []
+    needs_cluster = any(credentials.secret_ref for credentials in in_secrets)
     client = wiring.cluster(None) if needs_cluster else None
     with wiring.policy_source(config, wiring.resolver(client)) as source:
         found = source.fetch(None)

@@ -17,12 +17,12 @@ from reconciler import ports
 from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.credentials import CredentialsResolver
 from reconciler.adapters.gitcredentials import GitCredentials, parse_credentials
-from reconciler.adapters.gitsource import GitPolicySource
 from reconciler.adapters.gitstore import GitManifestStore
 from reconciler.adapters.keyring import SecretKeyring
 from reconciler.adapters.kube import KubeClient
 from reconciler.adapters.loglines import JsonLines
 from reconciler.adapters.telemetry import LogReporter
+from reconciler.cli.policysource import PolicySource, open_source
 from reconciler.model import naming
 from reconciler.model.config import DEFAULT_FILE, Author, Config, Credentials, InventoryConfig
 from reconciler.model.errors import Refused, UsageError
@@ -117,16 +117,9 @@ def _git_credentials(
     return parse_credentials(found.data, found.source)
 
 
-def policy_source(config: Config, resolve: CredentialsResolver) -> GitPolicySource:
-    """The Git repository that policies come from."""
-    source = config.policy_source
-    return GitPolicySource(
-        url=source.url,
-        ref=source.ref,
-        path=source.path,
-        credentials=_git_credentials(source.credentials, resolve),
-        workdir=cache_folder() / "git",
-    )
+def policy_source(config: Config, resolve: CredentialsResolver) -> PolicySource:
+    """Where policies come from: a Git repository or a folder."""
+    return open_source(config, resolve, workdir=cache_folder() / "git")
 
 
 def manifest_store(config: Config, resolve: CredentialsResolver) -> GitManifestStore:

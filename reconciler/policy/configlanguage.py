@@ -141,10 +141,10 @@ class ClusterPart(Part):
 
 
 class VerifyPart(Part):
-    """Which signatures a revision of the policies must have."""
+    """Who must have signed a revision of the policies."""
 
     secret_ref: NameRef
-    """Secret with the allowed signers."""
+    """Secret with the key `allowed_signers`: who may sign, in OpenSSH's format."""
 
 
 class WebhookPart(Part):
@@ -180,7 +180,7 @@ class PolicySourcePart(CredentialsPart):
     webhook: WebhookPart | None = None
     """Lets the Git host say that there is something new; without it that is found in time."""
     verify: VerifyPart | None = None
-    """Which signatures are required."""
+    """Who must have signed the newest commit; by default nobody."""
 
 
 class AuthorPart(Part):

@@ -180,7 +180,7 @@ def test_the_controller_meets_pod_security_restricted(base: list[Object]) -> Non
     }
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
     assert mounts["config"] == CONFIG_FOLDER
-    for name in ("policy-git", "inventory-git", "manifest-git"):
+    for name in ("policy-git", "policy-signers", "inventory-git", "manifest-git"):
         assert mounts[name] == f"{MOUNTED}/backstay-{name}"
 
 
@@ -203,7 +203,7 @@ def test_examples_have_a_valid_config_that_fits_the_deployment(folder: Path) -> 
     secrets = {v["secret"]["secretName"] for v in pod["volumes"] if "secret" in v}
     credentials = config.policy_source.credentials
     assert credentials is not None
-    git = {"backstay-inventory-git", "backstay-manifest-git-read"}
+    git = {"backstay-inventory-git", "backstay-manifest-git-read", "backstay-policy-signers"}
     assert secrets == {credentials.secret_ref, *git}
 
 
