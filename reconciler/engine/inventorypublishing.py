@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 
 from reconciler import ports
 from reconciler.capture.canonical import blob_id
+from reconciler.engine.clusterbranch import load_cluster_branch
 from reconciler.engine.context import policy_branch
 from reconciler.engine.history import StoreReader
 from reconciler.engine.inventory import inventory_branch, observe_inventory
@@ -108,7 +109,7 @@ class InventoryPublisher:
                 # A cycle that did not come so far changes nothing of what is in force.
                 about = replace(about, revision=branch.head.revision)
             observed = observe_inventory(sources.reader, about)
-            _check_owner(branch, observed)
+            _check_owner(sources, branch, observed)
             changes = [*_changed_namespaces(branch, observed)]
             tips, points = self._digest(sources, store, branch, about.cluster)
             changes += points
@@ -150,15 +151,20 @@ def _read_branch(store: ports.ManifestStore, cluster: str) -> _Branch:
     return _Branch(name, tip, tree, head)
 
 
-def _check_owner(branch: _Branch, observed: Inventory) -> None:
+def _check_owner(sources: Sources, branch: _Branch, observed: Inventory) -> None:
+    """Raises ForeignCluster where the branch is another cluster's, unless that was adopted."""
     head = branch.head
     if head is None or head.uid == observed.uid:
+        return
+    with sources.manifests() as manifests:
+        marker = load_cluster_branch(manifests, observed.cluster).marker
+    if marker is not None and marker.uid == observed.uid:
         return
     raise ForeignCluster(
         f"{branch.name} was written by the cluster with uid {head.uid}, and this one has uid"
         f" {observed.uid}; nothing was written",
         hint="two clusters with one name: give each its own cluster.name in Config; if this one"
-        f" replaces the other, delete the branch once: git push origin --delete {branch.name}",
+        " replaces the other, say so once: backstay adopt",
     )
 
 

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from reconciler.engine.clusterbranch import adopt_cluster
 from reconciler.engine.inventory import inventory_branch
 from reconciler.model.errors import Incomplete, Refused, Transient
 from reconciler.model.store import Write
@@ -214,17 +215,37 @@ def test_without_the_manifest_stores_keys_the_rest_is_published(world: Inventory
     assert [line["hint"] for line in told] == ["mount it"]
 
 
-def test_the_inventory_of_another_cluster_is_never_overwritten(world: InventoryWorld) -> None:
+@pytest.fixture
+def rebuilt(world: InventoryWorld) -> InventoryWorld:
+    """Another cluster with the same Config, an hour after the first one published."""
     world.look()
-    copied = InventoryWorld(uid="another-one")
-    copied.remote = world.remote
-    copied.clock.moment += timedelta(hours=1)
-    copied.look()
-    assert len(copied.commits) == 1
-    told = copied.log.of("inventory not published")[0]
+    other = InventoryWorld(uid="another-one")
+    other.remote, other.runs = world.remote, world.runs
+    other.clock.moment += timedelta(hours=1)
+    return other
+
+
+def test_the_inventory_of_another_cluster_is_never_overwritten(rebuilt: InventoryWorld) -> None:
+    rebuilt.look()
+    assert len(rebuilt.commits) == 1
+    told = rebuilt.log.of("inventory not published")[0]
     assert told["reason"] == "ForeignCluster"
     assert "another-one" in str(told["error"])
-    assert f"git push origin --delete {BRANCH}" in str(told["hint"])
+    assert "backstay adopt" in str(told["hint"])
+
+
+def test_a_cluster_that_was_adopted_goes_on_and_the_old_one_does_not(
+    world: InventoryWorld, rebuilt: InventoryWorld
+) -> None:
+    store = FakeManifestStore(world.runs)
+    identity = rebuilt.cluster.identity()
+    adopt_cluster(store, "prod-eu", identity, now=MORNING, by="ann")
+    rebuilt.look()
+    assert rebuilt.published().uid == "another-one"
+    world.later(hours=2)
+    world.look()
+    assert world.published().uid == "another-one"
+    assert world.log.of("inventory not published")[0]["reason"] == "ForeignCluster"
 
 
 def test_a_head_that_nobody_can_read_is_not_overwritten(world: InventoryWorld) -> None:

@@ -1,0 +1,62 @@
+"""After which cycles the inventory is looked at, and that nothing happens without it in Config."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli.publishing import InventoryTeller
+from reconciler.engine.controller import Cycle, Setting
+from reconciler.model.config import Credentials, InventoryConfig
+from reconciler.model.errors import Interrupted, Refused, Transient
+from tests.unit.engine.controller_world import ControllerWorld
+
+NOWHERE = InventoryConfig(
+    url="ssh://git@git.example.org/i.git", credentials=Credentials(file="/no/such/folder")
+)
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ControllerWorld:
+    """A controller whose Config names an inventory that nobody has the keys of."""
+    monkeypatch.setenv("BACKSTAY_CACHE_DIR", str(tmp_path))
+    world = ControllerWorld()
+    config = replace(world.setting.config, inventory=NOWHERE)
+    world.setting = replace(world.setting, config=config)
+    return world
+
+
+def look(world: ControllerWorld, cycle: Cycle, setting: Setting | None = None) -> int:
+    """How often a look was begun after this cycle: each is told, for want of keys."""
+    teller = InventoryTeller()
+    teller.remember(setting or world.setting)
+    before = len(world.log.of("inventory not published"))
+    teller(cycle)
+    return len(world.log.of("inventory not published")) - before
+
+
+@pytest.mark.parametrize("error", [None, Transient("git is away"), Refused("no key")])
+def test_it_looks_after_good_cycles_and_bad_ones(
+    world: ControllerWorld, error: Transient | None
+) -> None:
+    assert look(world, Cycle(error=error, failed_step="fetch" if error else "")) == 1
+    assert "/no/such/folder" in str(world.log.of("inventory not published")[0]["error"])
+
+
+def test_it_does_not_look_where_the_loop_ends_or_config_is_broken(world: ControllerWorld) -> None:
+    assert look(world, Cycle(error=Interrupted("asked to stop"))) == 0
+    assert look(world, Cycle(error=Refused("bad"), failed_step="config")) == 0
+    assert look(world, Cycle(), replace(world.setting, stopped=lambda: True)) == 0
+
+
+def test_without_an_inventory_in_config_nothing_is_asked(world: ControllerWorld) -> None:
+    config = replace(world.setting.config, inventory=None)
+    world.cluster.requests.clear()
+    assert look(world, Cycle(), replace(world.setting, config=config)) == 0
+    assert world.cluster.requests == {}
+
+
+def test_before_the_first_cycle_there_is_nothing_to_publish() -> None:
+    InventoryTeller()(Cycle())
