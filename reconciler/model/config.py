@@ -65,6 +65,8 @@ class PolicySourceConfig:
     credentials: Credentials | None = None
     webhook: Credentials | None = None
     """Where the key of the webhook is that says "look now"."""
+    signers: str = ""
+    """Secret with the allowed signers; empty: nobody has to sign."""
 
 
 @dataclass(frozen=True, slots=True)

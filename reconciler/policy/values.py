@@ -193,8 +193,8 @@ def _policy_source(part: PolicySourcePart) -> config.PolicySourceConfig:
         path=folder_of(part.path),
         interval=parse_duration(part.interval),
         credentials=_credentials(part),
-        signers=part.verify.secret_ref.name if part.verify else "",
         webhook=_credentials(part.webhook) if part.webhook else None,
+        signers=part.verify.secret_ref.name if part.verify else "",
     )
 
 
