@@ -80,6 +80,7 @@ CONTROLLER: tuple[Need, ...] = (
         own=True,
     ),
     *_needs("list", "", "namespaces persistentvolumeclaims pods", _INVENTORY),
+    *_needs("watch", "", "namespaces persistentvolumeclaims", "it notices new applications"),
     *_needs("list", "apps", "statefulsets", _INVENTORY),
     *_needs("list", "storage.k8s.io", "storageclasses", _INVENTORY),
     *_needs("list", "snapshot.storage.k8s.io", "volumesnapshotclasses", _INVENTORY),

@@ -83,7 +83,9 @@ def test_the_controller_writes_in_its_own_namespace_without_secrets(base: list[O
     found = list(rules_of(base, "backstay-controller"))
     rules = [(where, rule) for where, rule in found if where == "own"]
     lists = [rule for where, rule in found if where == "cluster"]
-    assert {verb for rule in lists for verb in rule["verbs"]} == {"list"}
+    assert {verb for rule in lists for verb in rule["verbs"]} == {"list", "watch"}
+    watched = {r for rule in lists if "watch" in rule["verbs"] for r in rule["resources"]}
+    assert watched == {"namespaces", "persistentvolumeclaims"}
     assert {resource for rule in lists for resource in rule["resources"]} == {
         *("namespaces", "persistentvolumeclaims", "pods", "statefulsets"),
         *("storageclasses", "volumesnapshotclasses"),
@@ -155,6 +157,23 @@ def test_the_restore_component_fits_an_overlay(tmp_path: Path) -> None:
     (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(lines))
     bound = list(rules_of(render(tmp_path), "backstay-restore"))
     assert {where for where, _ in bound} == {"cluster"}
+
+
+def test_the_webhook_component_opens_a_port_of_its_own(tmp_path: Path) -> None:
+    parts = (("resources", "base"), ("components", "components/webhook"))
+    lines = {key: [os.path.relpath(DEPLOY / path, tmp_path.resolve())] for key, path in parts}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(lines))
+    objects = render(tmp_path)
+    pod = one(objects, "Deployment", "backstay-controller")["spec"]["template"]
+    (container,) = pod["spec"]["containers"]
+    ports = {port["name"]: port["containerPort"] for port in container["ports"]}
+    assert f"--listen-webhook=:{ports['webhook']}" in container["args"]
+    assert ports["webhook"] != ports["http"]
+    mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    assert mounts["webhook"] == f"{MOUNTED}/backstay-webhook"
+    service = one(objects, "Service", "backstay-webhook")["spec"]
+    assert service["selector"].items() <= pod["metadata"]["labels"].items()
+    assert [port["targetPort"] for port in service["ports"]] == ["webhook"]
 
 
 def restore_component() -> list[Object]:
