@@ -31,7 +31,7 @@ KINDS: Mapping[str, Support] = MappingProxyType(
         "Config": _X,
         "Profile": _X,
         "Exemption": _X,
-        "Restore": _P,
+        "Restore": _R,
     }
 )
 
@@ -107,17 +107,17 @@ EXEMPTION = {
 _FROM = ("", ".policy", ".at", ".run", ".commit", ".cluster")
 
 RESTORE = {
-    **dict.fromkeys(_DOCUMENT, _P),
-    "spec.cluster": _P,
-    **{f"spec.from{part}": _P for part in _FROM},
-    "spec.selector": _P,
-    "spec.selector.namespaces": _P,
-    "spec.selector.matchLabels": _P,
-    "spec.selector.claims": _P,
-    "spec.selector.paths": _P,
-    "spec.mapNamespaces": _P,
-    "spec.volumes": _P,
-    "spec.existingResourcePolicy": _P,
+    **dict.fromkeys(_DOCUMENT, _R),
+    "spec.cluster": _R,
+    **{f"spec.from{part}": _R for part in _FROM},
+    "spec.selector": _R,
+    "spec.selector.namespaces": _R,
+    "spec.selector.matchLabels": _R,
+    "spec.selector.claims": _R,
+    "spec.selector.paths": _R,
+    "spec.mapNamespaces": _R,
+    "spec.volumes": _R,
+    "spec.existingResourcePolicy": _R,
 }
 
 REPOSITORY = {

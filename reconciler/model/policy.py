@@ -16,6 +16,7 @@ from typing import Any
 
 from reconciler.model import jsonform
 from reconciler.model.errors import NotSupported, Problem
+from reconciler.model.restoreintent import Restore
 
 API_VERSION = "backstay.dev/v1alpha1"
 FORMAT_VERSION = 1
@@ -269,7 +270,7 @@ class Exemption:
     """Empty: every cluster."""
 
 
-Value = BackupPolicy | Repository | Profile | Exemption
+Value = BackupPolicy | Repository | Profile | Exemption | Restore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -327,6 +328,13 @@ class ParsedFiles:
         values = (document.value for document in self.documents)
         found = (value for value in values if isinstance(value, Exemption))
         return tuple(sorted(found, key=lambda exemption: exemption.name))
+
+    @property
+    def restores(self) -> tuple[Restore, ...]:
+        """The good Restores of all clusters, by name."""
+        values = (document.value for document in self.documents)
+        found = (value for value in values if isinstance(value, Restore))
+        return tuple(sorted(found, key=lambda restore: restore.name))
 
     @property
     def broken(self) -> tuple[Document, ...]:

@@ -22,6 +22,7 @@ from reconciler.plan.changeforce import base_force, head_force
 from reconciler.plan.changepolicies import policy_findings
 from reconciler.plan.changewhy import Sides
 from reconciler.plan.pileups import pileup_findings
+from reconciler.plan.restoreintents import restore_findings
 from reconciler.plan.retentionfindings import retention_findings
 from reconciler.plan.schedulefindings import schedule_findings
 
@@ -51,6 +52,13 @@ def plan_change(
         *retention_findings(was, will_be, inventory, now, sides.at),
         *schedule_findings(was, will_be, cluster, now, sides.at),
         *pileup_findings(was, will_be, cluster, now, sides.at),
+        *restore_findings(
+            base.parsed.restores,
+            head.parsed.restores,
+            inventory,
+            cluster,
+            lambda name, path: head.place(Kind.RESTORE, name, path),
+        ),
     ]
     return ChangePlan(
         cluster=cluster,

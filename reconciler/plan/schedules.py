@@ -34,6 +34,7 @@ from reconciler.plan.entries import (
     ours_by_name,
     policy_of,
 )
+from reconciler.plan.restoreintents import restore_notes
 from reconciler.plan.schedulenotes import schedule_notes
 
 Raw = Mapping[str, Any]
@@ -74,7 +75,11 @@ def plan_schedules(
         changes=tuple(changes),
         problems=desired.problems,
         brakes=stops if refused else (),
-        notes=(*_notes(entries, changes, config, now), *_elsewhere(left)),
+        notes=(
+            *restore_notes(desired.parsed.restores, config.cluster.name),
+            *_notes(entries, changes, config, now),
+            *_elsewhere(left),
+        ),
         # As long as a deletion is refused the old revision is the one to descend from: else a
         # rewritten history would count as an honest one in the very next cycle.
         remember="" if refused or history.revision == history.last else history.revision,

@@ -68,6 +68,11 @@ def _head(kind: str) -> str:
             "**Not supported yet.** `backstay validate` checks every field of it and then refuses\n"
             "it, because nothing in this version executes it."
         )
+    if capabilities.KINDS[kind] is Support.PLANNED:
+        lines.append(
+            "**Planned, not executed yet.** `backstay plan` and the controller say what it would\n"
+            "do; nothing in this version does it."
+        )
     return "\n\n".join(lines)
 
 
@@ -144,7 +149,7 @@ def _row(kind: str, step: Step) -> str:
 
 
 def _support(kind: str, path: str) -> Support:
-    if capabilities.KINDS[kind] is Support.PARSED:
+    if capabilities.KINDS[kind] is not Support.EXECUTED:
         return Support.EXECUTED  # said once, of the whole kind
     return capabilities.support_of(kind, path)
 

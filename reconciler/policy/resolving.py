@@ -20,6 +20,7 @@ from reconciler.policy.language import BackupPolicyDocument, RepositoryDocument
 from reconciler.policy.nodes import Path
 from reconciler.policy.parts import ClustersPart
 from reconciler.policy.profiles import merge
+from reconciler.policy.restorelanguage import RestoreDocument
 
 MAX_INHERITED = 500_000
 """Values that profiles give policies, over all: a large one would cost as often as it is named."""
@@ -123,6 +124,8 @@ def _make_value(draft: Draft) -> Value | None:
             return values.make_repository(draft.part)
         case ExemptionDocument():
             return values.make_exemption(draft.part)
+        case RestoreDocument():
+            return values.make_restore(draft.part)
     return values.make_profile(draft.name, draft.root) if draft.kind == Kind.PROFILE else None
 
 

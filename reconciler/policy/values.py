@@ -8,6 +8,12 @@ from datetime import UTC, date, datetime, time
 from reconciler.model import config, policy
 from reconciler.model.durations import parse_duration, parse_percent
 from reconciler.model.grants import EVERYTHING, Grant
+from reconciler.model.restoreintent import (
+    ExistingPolicy,
+    Restore,
+    RestoreSource,
+    RestoreVolumes,
+)
 from reconciler.policy.configlanguage import (
     ConfigDocument,
     CredentialsPart,
@@ -33,6 +39,7 @@ from reconciler.policy.language import (
 from reconciler.policy.nodes import Node, child, plain_value
 from reconciler.policy.parts import ClustersPart, NamespacesPart
 from reconciler.policy.profiles import leaves
+from reconciler.policy.restorelanguage import RestoreDocument
 
 
 def make_policy(document: BackupPolicyDocument, repository: str) -> policy.BackupPolicy:
@@ -138,6 +145,29 @@ def make_exemption(document: ExemptionDocument) -> policy.Exemption:
         owner=spec.owner,
         expires=_end(spec.expires).strftime("%Y-%m-%dT%H:%M:%SZ"),
         clusters=make_clusters(spec.clusters),
+    )
+
+
+def make_restore(document: RestoreDocument) -> Restore:
+    """The value of a Restore."""
+    spec, source = document.spec, document.spec.from_
+    return Restore(
+        name=document.metadata.name,
+        cluster=spec.cluster,
+        source=RestoreSource(
+            policy=source.policy or (source.run or "").rsplit("-", 3)[0],
+            at=source.at or "",
+            run=source.run or "",
+            commit=source.commit or "",
+            cluster=source.cluster or "",
+        ),
+        namespaces=tuple(spec.selector.namespaces),
+        match_labels=dict(spec.selector.match_labels),
+        claims=tuple(spec.selector.claims),
+        paths=tuple(spec.selector.paths),
+        map_namespaces=dict(spec.map_namespaces),
+        volumes=RestoreVolumes(spec.volumes),
+        existing=ExistingPolicy(spec.existing_resource_policy),
     )
 
 

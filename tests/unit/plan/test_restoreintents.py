@@ -16,7 +16,10 @@ from reconciler.model.restoreintent import (
     RestoreVolumes,
 )
 from reconciler.model.run import Outcome
+from reconciler.plan.change import plan_change
 from reconciler.plan.restoreintents import command, describe, restore_findings, restore_notes
+from tests.unit.plan import change_world
+from tests.unit.policy.yamltexts import HEAD
 
 SOURCE = RestoreSource(policy="shop", at="2026-11-21T03:00:00Z")
 RESTORE = Restore(
@@ -159,3 +162,23 @@ def test_only_what_the_change_touches_and_is_for_this_cluster_is_told() -> None:
     assert changed.details[-1].endswith("a name is for one restore: give it a new one")
     anywhere = restore_findings([], [replace(RESTORE, cluster="dev")], None, "", place)
     assert [one.facts["cluster"] for one in anywhere] == ["dev"]
+
+
+def test_the_plan_of_a_change_tells_of_it_with_its_line() -> None:
+    text = f"""{HEAD}kind: Restore
+metadata: {{name: after-42}}
+spec:
+  cluster: prod-eu
+  from: {{policy: shop, at: 2026-11-21}}
+"""
+    base = change_world.FILES
+    plan = plan_change(
+        change_world.revision(base),
+        change_world.revision({**base, "restore.yaml": text}),
+        change_world.inventory(),
+        cluster="prod-eu",
+        now=change_world.NOW,
+    )
+    (found,) = plan.findings
+    assert (found.id, found.place) == ("restore-not-executed", Place("restore.yaml", 3))
+    assert found.details[0].startswith("recovery point shop-1, begun ")

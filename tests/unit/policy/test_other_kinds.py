@@ -1,13 +1,16 @@
-"""Exemption and Restore: checked to the last field; Restore is refused until it is executed."""
+"""Exemption and Restore: checked to the last field."""
 
 from __future__ import annotations
 
 import pytest
 
 from reconciler.model.policy import ClusterSelector, Exemption, NamespaceSelector
-from reconciler.policy.nodes import plain_value
-from reconciler.policy.reading import read_file
-from reconciler.policy.restorelanguage import RestoreDocument
+from reconciler.model.restoreintent import (
+    ExistingPolicy,
+    Restore,
+    RestoreSource,
+    RestoreVolumes,
+)
 from tests.unit.policy.yamltexts import EXEMPT, HEAD, RESTORE, messages, parse
 
 FULL = (
@@ -30,20 +33,37 @@ spec:
 )
 
 
-def plain(text: str) -> object:
-    root = read_file("a.yaml", text.encode())[0].root
-    assert root is not None
-    return plain_value(root)
-
-
 def test_a_restore_with_every_field() -> None:
-    (problem,) = parse(FULL).problems
-    assert problem.message == "kind Restore is not supported yet"
-    spec = RestoreDocument.model_validate(plain(FULL)).spec
-    assert (spec.cluster, spec.from_.policy, spec.from_.cluster) == ("prod-eu", "shop", "prod-us")
-    assert spec.map_namespaces == {"shop": "shop-restored"}
-    spec = RestoreDocument.model_validate(plain(RESTORE)).spec
-    assert (spec.volumes, spec.existing_resource_policy) == ("New", "Keep")
+    parsed = parse(FULL)
+    assert parsed.problems == ()
+    assert parsed.restores == (
+        Restore(
+            name="shop-after-incident-42",
+            cluster="prod-eu",
+            source=RestoreSource(policy="shop", at="2026-11-21T02:00:00Z", cluster="prod-us"),
+            namespaces=("shop",),
+            match_labels={"app.kubernetes.io/part-of": "checkout"},
+            claims=("data-*",),
+            paths=("etc/app.conf",),
+            map_namespaces={"shop": "shop-restored"},
+            volumes=RestoreVolumes.IN_PLACE,
+            existing=ExistingPolicy.UPDATE,
+        ),
+    )
+
+
+def test_the_smallest_restore() -> None:
+    (restore,) = parse(RESTORE).restores
+    assert (restore.volumes, restore.existing) == (RestoreVolumes.NEW, ExistingPolicy.KEEP)
+    assert (restore.namespaces, restore.map_namespaces) == ((), {})
+
+
+def test_a_run_names_its_policy() -> None:
+    text = RESTORE.replace(
+        "policy: shop, at: 2026-11-21T02:00:00Z", "run: a-b-20261121-041703-7c1e9"
+    )
+    (restore,) = parse(text).restores
+    assert restore.source == RestoreSource(policy="a-b", run="a-b-20261121-041703-7c1e9")
 
 
 @pytest.mark.parametrize(
@@ -58,7 +78,9 @@ def test_a_restore_with_every_field() -> None:
 )
 def test_recovery_points(point: str) -> None:
     text = FULL.replace("{policy: shop, at: 2026-11-21T02:00:00Z, cluster: prod-us}", point)
-    assert len(parse(text).problems) == 1
+    parsed = parse(text)
+    assert parsed.problems == ()
+    assert parsed.restores[0].source.policy == "shop"
 
 
 @pytest.mark.parametrize(
@@ -90,8 +112,7 @@ def test_recovery_points(point: str) -> None:
 def test_mistakes_in_a_restore(old: str, new: str, expected: str) -> None:
     assert old in FULL
     found = messages(parse(FULL.replace(old, new, 1)))
-    assert "kind Restore is not supported yet" in found[0]
-    assert expected in "\n".join(found[1:])
+    assert expected in "\n".join(found)
 
 
 def test_the_value_of_an_exemption() -> None:
