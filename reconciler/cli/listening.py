@@ -100,6 +100,8 @@ def serving(
         listeners.append(Listener(pages, open_socket(listen)))
     if listen_webhook:
         listeners.append(Listener(webhook, open_socket(listen_webhook)))
+    for listener in listeners:
+        reporter.event("listening", port=listener.socket.getsockname()[1])
     with HttpServer(listeners):
         yield Serving(instruments, metrics, Door(webhook, reporter, listens=bool(listen_webhook)))
 
