@@ -46,6 +46,8 @@ class Setting:
     stopped: Callable[[], bool] = lambda: False
     parse: Callable[[Mapping[str, bytes], Config], ParsedFiles] = policy.parse_files
     """Keeps, between cycles, what files say that did not change."""
+    known: mirror.Known = lambda: None
+    """Namespaces and claims of a watch, which save a cycle from listing them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,6 +235,7 @@ def _mirror(setting: Setting, cycle: Cycle) -> Cycle:
         namespace=setting.place.namespace,
         reader=setting.reader,
         applier=_applier(setting),
+        known=setting.known,
     )
     try:
         if cycle.look.mirrors is not None and cycle.error is not None:

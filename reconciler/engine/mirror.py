@@ -30,6 +30,8 @@ from reconciler.plan.mirrorruns import ended_runs
 from reconciler.plan.mirrorstatus import Protected
 
 Raw = Mapping[str, Any]
+Known = Callable[[], tuple[Sequence[Namespace], Sequence[Claim]] | None]
+"""What a watch knows of the cluster; None where it knows nothing for sure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,7 @@ class Mirror:
     namespace: str
     reader: ports.ClusterReader
     applier: Applier
+    known: Known = lambda: None
 
     def mirror(self, seen: Look, outcome: Outcome) -> Mirrored:
         """Writes what differs. Raises Interrupted only."""
@@ -183,15 +186,13 @@ class Mirror:
 
     def _protected(self) -> tuple[Callable[[Entry], Protected | None], str]:
         """A function that counts, and why it can't where it can't."""
+        found = self.known()
         try:
-            namespaces: tuple[Namespace, ...] = observe.observe_namespaces(self.reader)
-            claims: tuple[Claim, ...] = observe.observe_claims(self.reader)
+            namespaces, claims = found or (
+                observe.observe_namespaces(self.reader),
+                observe.observe_claims(self.reader),
+            )
         except Refused as error:
             return (lambda _: None), error.message
-        counter = mirrorcover.Counter(
-            namespaces,
-            claims,
-            own_namespace=self.namespace,
-            shared_key=self.config.shared_key_in_tenants,
-        )
-        return (lambda entry: counter.count(entry.wanted.policy) if entry.wanted else None), ""
+        counter = mirrorcover.Counter(namespaces, claims, self.config, own_namespace=self.namespace)
+        return (lambda entry: counter.count(entry.wanted) if entry.wanted else None), ""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from reconciler import ports
@@ -68,7 +68,7 @@ class Noticer:
         found = self._known()
         if found is not None and self._rules is not None:
             self._safely(*found)
-        return setting
+        return replace(setting, known=self._known)
 
     def end(self, cycle: Cycle) -> None:
         """After it, by its policies; where there is no watch the cluster is asked."""

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from reconciler.model.cluster import Claim, Namespace
-from reconciler.model.policy import BackupPolicy, CopyMethod
+from reconciler.model.config import Config
+from reconciler.model.grants import limit_selector
+from reconciler.model.policy import CopyMethod
 from reconciler.plan.coverage import cover
+from reconciler.plan.cronjob import WantedPolicy
 from reconciler.plan.mirrorstatus import Protected
+from reconciler.plan.namespaceindex import NamespaceIndex
 from reconciler.plan.selection import select_namespaces
-
-_GLOB = frozenset("*?[")
 
 
 class Counter:
@@ -24,29 +26,26 @@ class Counter:
         self,
         namespaces: Iterable[Namespace],
         claims: Iterable[Claim],
+        config: Config,
         *,
         own_namespace: str,
-        shared_key: bool,
     ) -> None:
-        self._namespaces = {found.name: found for found in namespaces}
+        self._index = NamespaceIndex(namespaces)
         self._claims: dict[str, list[Claim]] = {}
         for claim in claims:
             self._claims.setdefault(claim.namespace, []).append(claim)
+        self._config = config
         self._own = own_namespace
-        self._shared_key = shared_key
 
-    def count(self, policy: BackupPolicy) -> Protected:
+    def count(self, wanted: WantedPolicy) -> Protected:
         """Selected namespaces, and claims in them whose data would be copied."""
+        policy = wanted.policy
+        selector = limit_selector(policy.selector.namespaces, self._config.grants, wanted.source)
         selection = select_namespaces(
-            policy.selector.namespaces, self._candidates(policy), own_namespace=self._own
+            selector, self._index.candidates(selector), own_namespace=self._own
         )
-        found = cover(policy, selection, self._claims, {}, shared_key=self._shared_key)
+        found = cover(
+            policy, selection, self._claims, {}, shared_key=self._config.shared_key_in_tenants
+        )
         copied = [one for one in found.claims if one.possible and one.method != CopyMethod.SKIP]
         return Protected(len(selection.namespaces), len(copied))
-
-    def _candidates(self, policy: BackupPolicy) -> Iterable[Namespace]:
-        """Without globs only those that are named: policies times namespaces is a large number."""
-        names = policy.selector.namespaces.names
-        if not names or any(_GLOB & set(name) for name in names):
-            return self._namespaces.values()
-        return [self._namespaces[name] for name in sorted(set(names)) if name in self._namespaces]

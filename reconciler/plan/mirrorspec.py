@@ -14,6 +14,8 @@ from reconciler.model.durations import render_duration
 from reconciler.model.policy import BackupPolicy, VolumeRule
 
 _REPLACED = ("name", "objectives", "volumes")
+_OF_GRANTS = ("within", "grant")
+"""What Config's grants leave of a selector: no field of the language."""
 
 
 def render_spec(policy: BackupPolicy) -> dict[str, Any]:
@@ -25,6 +27,9 @@ def render_spec(policy: BackupPolicy) -> dict[str, Any]:
         for key, seconds in (("rpo", objectives.rpo), ("rto", objectives.rto))
         if seconds is not None
     }
+    namespaces = plain["selector"]["namespaces"]
+    for key in _OF_GRANTS:
+        namespaces.pop(key, None)
     plain["volumes"] = jsonform.to_json(volumes) | {
         "rules": [_render_rule(rule) for rule in volumes.rules]
     }

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.rig.cluster import paths
 from tests.rig.cluster.providers import Cluster
 from tests.rig.policyrepo import PolicyRepository
 from tests.rig.servers.sshd import Sshd
@@ -185,6 +186,62 @@ def test_the_loop_follows_git_and_config_and_ends_when_asked(
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.fixture
+def shown(home: Installation) -> Iterator[Installation]:
+    """Return an installation whose cluster knows BackupPolicy objects, as `deploy/` installs it."""
+    crd = str(paths.REPOSITORY / "deploy/base/crd-backuppolicies.yaml")
+    home.cluster.kubectl("apply", "--server-side", "-f", crd)
+    ready = ("--for=condition=Established", "crd/backuppolicies.backstay.dev")
+    home.cluster.kubectl("wait", "--timeout=300s", *ready)
+    yield home
+    home.cluster.kubectl("delete", "-f", crd, "--timeout=300s")
+
+
+def test_kubectl_shows_what_is_in_force_and_changes_nothing_of_it(shown: Installation) -> None:
+    def kubectl(*words: str) -> str:
+        return shown.cluster.kubectl("-n", NAMESPACE, *words)
+
+    def wait(condition: str) -> None:
+        kubectl("wait", f"--for={condition}", "backuppolicy/shop", "--timeout=60s")
+
+    def spec() -> Any:
+        return json.loads(kubectl("get", "backuppolicy", "shop", "-o", "json"))["spec"]
+
+    shown.policies.push(files("shop"))
+    assert shown.run("controller", "--once").returncode == 0
+    wait("condition=Ready")
+    head, row = kubectl("get", "backuppolicies").splitlines()
+    assert head.split()[:4] == ["NAME", "SCHEDULE", "LAST", "RUN"]
+    assert row.split()[:6] == ["shop", "17", "2", "*", "*", "*"]
+    assert "True" in row.split()
+    before = spec()
+
+    for change, where in (
+        ({"spec": {"suspend": True, "profile": "mine"}}, ()),
+        ({"status": {"nextRun": "2031-01-01T00:00:00Z"}}, ("--subresource=status",)),
+        ({"metadata": {"annotations": {"backstay.dev/requestedAt": "1795234623"}}}, ()),
+    ):
+        patch = ("--type=merge", "-p", json.dumps(change), *where)
+        kubectl("patch", "backuppolicy", "shop", *patch, "--field-manager=a-hand")
+    assert shown.run("controller", "--once").returncode == 0
+    assert spec() == before
+    wait("jsonpath={.status.lastHandledReconcileAt}=1795234623")
+    assert "2031" not in kubectl("get", "backuppolicy", "shop", "-o", "jsonpath={.status.nextRun}")
+    told = json.loads(kubectl("get", "events", "-o", "json"))["items"]
+    notes = [event["message"] for event in told if event["reason"] == "PutBack"]
+    assert len(notes) == 2, told
+    assert all("a-hand" in note for note in notes), notes
+    version = ("get", "backuppolicy", "shop", "-o", "jsonpath={.metadata.resourceVersion}")
+    before = kubectl(*version)
+    assert shown.run("controller", "--once").returncode == 0
+    assert kubectl(*version) == before
+
+    shown.policies.push(files(shop=BROKEN))
+    assert shown.run("controller", "--once").returncode == 4
+    wait("condition=Stalled")
+    assert "policies/shop.yaml:" in kubectl("get", "backuppolicies", "-o", "wide")
 
 
 def wait_for(what: Any, log: Path) -> None:

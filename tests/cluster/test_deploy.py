@@ -418,7 +418,13 @@ def test_an_edit_by_hand_is_a_conflict_that_is_told_and_not_forced(
     reasons = [c.reason for c in cycle.plan.changes if c.action == "skipped"]
     assert len(reasons) == 1
     assert "spec.suspend by kubectl-patch" in reasons[0]
-    assert versions(deployed) == before
+    after = versions(deployed)
+    assert after["CronJob/backstay-shop"] == before["CronJob/backstay-shop"]
+    message = 'jsonpath={.status.conditions[?(@.type=="Stalled")].message}'
+    shown = deployed.kubectl("-n", OWN, "get", "backuppolicy", "shop", "-o", message)
+    assert "spec.suspend by kubectl-patch" in shown
+    controller.cycle()
+    assert versions(deployed) == after
     deployed.kubectl(
         "-n", OWN, "patch", "cronjob", "backstay-shop", "-p", '{"spec":{"suspend":false}}'
     )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from reconciler.engine.observe import observe_claims, observe_namespaces
 from reconciler.model import kinds
+from reconciler.model.grants import Grant
 from reconciler.plan.mirrorfacts import REQUESTED_AT
 from tests.fakes.faults import FaultyReader
-from tests.unit.engine.controller_world import BROKEN, NAMESPACE, files, policy_yaml
+from tests.unit.engine.controller_world import BROKEN, CONFIG, NAMESPACE, files, policy_yaml
 from tests.unit.engine.mirror_world import MirrorWorld, claim, with_rpo
 
 
@@ -370,6 +374,30 @@ def test_what_the_jobs_told_stays_when_they_are_gone(world: MirrorWorld) -> None
     world.cluster.writes.clear()
     world.cycle()
     assert (world.written(), world.status()) == ([], before)
+
+
+def test_what_a_watch_knows_is_not_listed_again(world: MirrorWorld) -> None:
+    world.source.push(files("shop"))
+    world.cycle()
+    world.cluster.requests.clear()
+    known = (observe_namespaces(world.cluster), observe_claims(world.cluster))
+    asked = world.cluster.requests["pages"]
+    world.cluster.put(claim("more"))
+    world.cycle(known=lambda: known)
+    assert world.cluster.requests["pages"] - asked == 4
+    assert world.status()["protected"] == {"namespaces": 1, "claims": 1}
+
+
+def test_a_grant_limits_what_is_counted(world: MirrorWorld) -> None:
+    world.cluster.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "mail"}})
+    text = policy_yaml("shop").replace(b"[shop]", b'["*"]')
+    world.source.push(files(shop=text))
+    grants = (Grant(path="policies", admin=True, namespaces=("shop",)),)
+    world.cycle(config=replace(CONFIG, grants=grants))
+    assert world.status()["protected"] == {"namespaces": 1, "claims": 1}
+    assert world.mirror()["spec"]["selector"]["namespaces"] == {"names": ["*"]}
+    world.cycle(config=replace(CONFIG, grants=grants))
+    assert world.mirror()["metadata"]["generation"] == 1
 
 
 def test_a_new_claim_is_counted_by_the_next_cycle(world: MirrorWorld) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from reconciler import policy
 from reconciler.model.policy import (
     BackupPolicy,
     ClusterScoped,
     CopyMethod,
+    Kind,
     Manifests,
     NamespaceSelector,
     Objectives,
@@ -21,6 +25,7 @@ from reconciler.model.policy import (
     Volumes,
 )
 from reconciler.plan.mirrorspec import render_spec
+from reconciler.policy.crds import object_schema
 from reconciler.policy.language import BackupPolicyDocument
 from reconciler.policy.values import make_policy
 from tests.unit.engine.controller_world import CONFIG, files
@@ -73,6 +78,27 @@ def again(found: BackupPolicy) -> BackupPolicy:
 
 def test_a_policy_with_every_field_comes_back() -> None:
     assert again(EVERYTHING) == EVERYTHING
+
+
+def test_the_api_server_knows_every_field_that_is_written() -> None:
+    """What it does not know it drops, and every cycle would write it again."""
+    namespaces = replace(EVERYTHING.selector.namespaces, within=("shop-*",), grant="teams/a")
+    selector = replace(EVERYTHING.selector, namespaces=namespaces)
+    schema = object_schema(Kind.BACKUP_POLICY)["properties"]["spec"]
+    assert list(unknown(render_spec(replace(EVERYTHING, selector=selector)), schema)) == []
+
+
+def unknown(value: object, schema: dict[str, Any], at: str = "") -> Iterator[str]:
+    """Paths of what a structural schema does not have."""
+    if isinstance(value, dict) and "properties" in schema:
+        for key, item in value.items():
+            if key not in schema["properties"]:
+                yield f"{at}.{key}"
+            else:
+                yield from unknown(item, schema["properties"][key], f"{at}.{key}")
+    elif isinstance(value, list):
+        for item in value:
+            yield from unknown(item, schema["items"], f"{at}[]")
 
 
 def test_the_worked_examples_come_back() -> None:
