@@ -11,6 +11,7 @@ from typing import Any
 
 from reconciler.model.change import ChangePlan, DocumentChange, FieldChange, Protected
 from reconciler.model.finding import Finding, Place, Severity
+from reconciler.policy.text import for_log
 from reconciler.report.plan import problem_json
 
 FORMAT_VERSION = 1
@@ -20,7 +21,7 @@ _LONGEST = 120
 
 def render_text(plan: ChangePlan) -> str:
     """Lines: problems, findings, what differs, what could not be known, and a summary."""
-    return "\n".join(_lines(plan)) + "\n"
+    return "\n".join(map(for_log, _lines(plan))) + "\n"
 
 
 def title(plan: ChangePlan) -> str:

@@ -14,6 +14,7 @@ from itertools import islice
 from reconciler.model.change import ChangePlan, DocumentAction, DocumentChange, FieldChange
 from reconciler.model.errors import Problem
 from reconciler.model.finding import Finding, Place, Severity
+from reconciler.policy.text import for_log
 from reconciler.report.annotations import annotation, github_problems
 from reconciler.report.change import in_base, protection, show_place, show_values, summary
 from reconciler.report.markdown import comment_safe, escape, table
@@ -205,4 +206,6 @@ def finding_annotation(finding: Finding) -> str:
         if finding.place.line and not in_base(finding):
             place["line"] = finding.place.line
     lines = [finding.message, *finding.details, *filter(None, [finding.hint])]
-    return annotation("\n".join(lines), level=_LEVELS[finding.severity], title=finding.id, **place)
+    # GitHub's runner acts on `##[` wherever it stands in a line of the log.
+    message = "\n".join(map(for_log, lines))
+    return annotation(message, level=_LEVELS[finding.severity], title=finding.id, **place)

@@ -46,3 +46,9 @@ def test_what_to_fail_on() -> None:
 def test_unwanted(words: set[str], expected: bool) -> None:
     found = [Finding(id="policy-removed", severity=Severity.WARNING, message="x")]
     assert is_unwanted(found, frozenset(words)) is expected
+
+
+def test_the_page_has_a_line_for_each() -> None:
+    page = (ROOT / "docs/plan.md").read_text()
+    rows = re.findall(r"^\| `([a-z-]+)` \| (.+) \|$", page, re.MULTILINE)
+    assert [row for row in rows if "-" in row[0]] == list(FINDINGS.items())

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from reconciler.model.change import ChangePlan, DocumentAction, DocumentChange, FieldChange
 from reconciler.model.errors import Problem
 from reconciler.model.finding import Finding, Place, Severity
+from reconciler.report.change import render_text
 from reconciler.report.changecomment import LIMIT, marker, render_comment, render_github
 from reconciler.report.markdown import escape
 from tests.conftest import Golden
@@ -132,3 +133,20 @@ def test_one_marker_per_cluster() -> None:
     assert marker("prod-eu") == "<!-- backstay-plan prod-eu -->"
     assert marker("") == "<!-- backstay-plan - -->"
     assert marker("a-->b") == "<!-- backstay-plan a-b -->"
+
+
+def test_no_line_is_a_command_of_the_runner() -> None:
+    said = Finding(
+        id="coverage-lost",
+        severity=Severity.ERROR,
+        message="a ##[error]b",
+        details=("::add-mask::x",),
+    )
+    problem = Problem(file="::error file=x::y.yaml", line=1, column=1, message="##[debug]")
+    plan = replace(nothing(), findings=(said,), problems=(problem,))
+    text = render_text(plan)
+    assert "##[" not in text
+    assert not any(line.lstrip().startswith("::") for line in text.splitlines())
+    commands = [line for line in render_github(plan).splitlines() if line.startswith("::")]
+    assert len(commands) == 2
+    assert "##[error]" not in commands[1]

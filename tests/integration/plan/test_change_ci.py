@@ -1,0 +1,210 @@
+"""The workflows of docs/ci.md: valid YAML, and their scripts do what the page says."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from reconciler.model.finding import FINDINGS
+from reconciler.plan.inventoryfiles import render_inventory
+from tests.integration.plan.test_change_from_git import clone, git
+from tests.unit.plan.change_world import inventory
+
+ROOT = Path(__file__).parents[3]
+PAGE = (ROOT / "docs/ci.md").read_text()
+BLOCKS = [
+    yaml.safe_load(text)
+    for text in re.findall(r"^```yaml\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+]
+STEPS: list[dict[str, Any]] = BLOCKS[0]["jobs"]["plan"]["steps"]
+SCRIPT: str = BLOCKS[1]["backup plan"]["script"][0]
+
+DOCKER = """#!/bin/sh
+while [ "$1" != plan ]; do shift; done
+exec backstay "$@"
+"""
+GH = """#!/bin/sh
+case "$*" in
+  auth*) ;;
+  *--paginate*) cat "$FOUND" ;;
+  *) echo "$*" >> "$CALLS" ;;
+esac
+"""
+CURL = """#!/bin/sh
+for last in "$@"; do :; done
+case "$*" in
+  *--request*) echo "$*" >> "$CALLS" ;;
+  *state=opened*) echo '[{"iid": 7}]' ;;
+  *notes*) cat "$FOUND" ;;
+esac
+"""
+# For machines without jq: the two questions of the page, answered in the same way.
+JQ = f"""#!{sys.executable}
+import json, sys
+words = sys.argv[1:]
+asked, found = words[-1], json.load(sys.stdin)
+if asked == ".[].iid":
+    print("\\n".join(str(one["iid"]) for one in found))
+    sys.exit()
+named = {{words[n + 1]: words[n + 2] for n, word in enumerate(words) if word == "--arg"}}
+for one in found:
+    who = one["user"]["login"] if ".user.login" in asked else one["author"]["username"]
+    if who == named.get("bot", "github-actions[bot]") and one["body"].startswith(named["marker"]):
+        print(one["id"])
+"""
+__all__ = ["clone"]  # a fixture
+
+
+@pytest.fixture
+def server(clone: Path, tmp_path: Path) -> Path:
+    """The clone as the forge has it, with the refs of request 7."""
+    git(clone, "checkout", "--quiet", "main")
+    git(clone, "merge", "--quiet", "--no-ff", "--message", "Merge", "change")
+    git(clone, "update-ref", "refs/pull/7/merge", "HEAD")
+    git(clone, "update-ref", "refs/merge-requests/7/head", "change")
+    git(clone, "reset", "--quiet", "--hard", "HEAD^1")
+    git(clone, "config", "uploadpack.allowAnySHA1InWant", "true")
+    for name, data in render_inventory(inventory()).items():
+        path = tmp_path / "inventory" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return clone
+
+
+def variables(tmp_path: Path, found: list[dict[str, Any]], **more: str) -> dict[str, str]:
+    """An environment with programs of ours in place of docker, gh and curl."""
+    programs = tmp_path / "bin"
+    programs.mkdir(exist_ok=True)
+    known = {"docker": DOCKER, "gh": GH, "curl": CURL}
+    known |= {} if shutil.which("jq") else {"jq": JQ}
+    for name, text in known.items():
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    (tmp_path / "found.json").write_text(json.dumps(found))
+    return {
+        "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": str(tmp_path),
+        "FOUND": str(tmp_path / "found.json"),
+        "CALLS": str(tmp_path / "calls.txt"),
+        "INVENTORY": str(tmp_path / "inventory"),
+        **more,
+    }
+
+
+def bash(script: str, folder: Path, env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=folder, env=env, capture_output=True, text=True, timeout=250, check=False,
+    )  # fmt: skip
+
+
+def calls(tmp_path: Path) -> str:
+    return (tmp_path / "calls.txt").read_text()
+
+
+def work(tmp_path: Path) -> Path:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return folder
+
+
+def on_github(server: Path, head: str) -> dict[str, str]:
+    return {
+        "GITHUB_SERVER_URL": f"file://{server.parent}",
+        "GITHUB_REPOSITORY": server.name,
+        "NUMBER": "7",
+        "HEAD": head,
+        "IMAGE": "image",
+    }
+
+
+@pytest.mark.parametrize(
+    ("author", "call"),
+    [
+        ("github-actions[bot]", "--method PATCH repos/clone/issues/comments/41"),
+        ("mallory", "--method POST repos/clone/issues/7/comments"),
+    ],
+)
+def test_github(server: Path, tmp_path: Path, author: str, call: str) -> None:
+    head = git(server, "rev-parse", "change")
+    comment = {"id": 41, "user": {"login": author}, "body": "<!-- backstay-plan prod-eu -->\nold"}
+    other = {"id": 40, "user": {"login": author}, "body": "hello"}
+    env = variables(tmp_path, [other, comment], **on_github(server, head))
+    folder = work(tmp_path)
+    for step in STEPS[:-1]:
+        done = bash(step["run"], folder, env)
+        assert done.returncode == 0, (step["name"], done.stderr, done.stdout)
+    assert call in calls(tmp_path)
+    text = (folder / "comment.md").read_text()
+    assert text.startswith("<!-- backstay-plan prod-eu -->\n")
+    assert "namespace shop, with 1 claim, loses protection" in text
+    assert "does not contain" not in text
+    done = bash(STEPS[-1]["run"], folder, env)
+    assert done.returncode == 1
+    assert "::error file=policies/shop.yaml,line=9,title=coverage-lost::" in done.stdout
+    assert not list(folder.rglob("shop.yaml"))
+
+
+def test_github_plans_no_other_commit(server: Path, tmp_path: Path) -> None:
+    env = variables(tmp_path, [], **on_github(server, "1" * 40))
+    done = bash(STEPS[0]["run"], work(tmp_path), env)
+    assert done.returncode == 1
+    assert "the pull request has moved on" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("author", "call"),
+    [
+        ("bot", "--request PUT --data-urlencode body@comment.md https://x/projects/3/"),
+        ("mallory", "--request POST --data-urlencode body@comment.md https://x/projects/3/"),
+    ],
+)
+def test_gitlab(server: Path, tmp_path: Path, author: str, call: str) -> None:
+    note = {"id": 9, "author": {"username": author}, "body": "<!-- backstay-plan prod-eu -->\n"}
+    env = variables(
+        tmp_path,
+        [note],
+        COMMENT_TOKEN="none",
+        BOT="bot",
+        CI_API_V4_URL="https://x",
+        CI_PROJECT_ID="3",
+        CI_REPOSITORY_URL=f"file://{server}",
+        CI_DEFAULT_BRANCH="main",
+    )
+    folder = work(tmp_path)
+    done = bash(SCRIPT, folder, env)
+    assert done.returncode == 0, done.stderr
+    assert call in calls(tmp_path)
+    assert "loses protection" in (folder / "comment.md").read_text()
+
+
+def test_scripts_paste_nothing_and_check_nothing_out() -> None:
+    workflow = BLOCKS[0]
+    assert workflow["permissions"] == {}
+    assert workflow["jobs"]["plan"]["permissions"] == {
+        "contents": "read", "pull-requests": "write",
+    }  # fmt: skip
+    for step in STEPS:
+        assert "uses" not in step
+        assert "${{" not in step["run"]
+    for script in (*(step["run"] for step in STEPS), SCRIPT):
+        done = subprocess.run(["bash", "-n", "-c", script], check=False, timeout=60)
+        assert done.returncode == 0
+        assert "checkout" not in script
+
+
+def test_the_page_names_findings_that_there_are() -> None:
+    named = {
+        word for found in re.findall(r"--fail-on ([\w,-]+)", PAGE) for word in found.split(",")
+    }
+    assert named
+    assert named <= set(FINDINGS)
