@@ -107,7 +107,6 @@ class Coverage:
     passed_over: tuple[tuple[str, str], ...] = ()
     """(name, why it is left out although it matched)."""
     claims: tuple[ClaimLine, ...] = ()
-
     grant: str = ""
     """The folder whose grant allows it; empty where Config has no grants."""
     within: tuple[str, ...] | None = None

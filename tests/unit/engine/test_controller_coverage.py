@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from reconciler.engine.coverage import observe_coverage
+from reconciler.engine.coverage import observe_coverage, observe_covered
 from reconciler.model.errors import Incomplete
 from reconciler.model.plan import Coverage
-from reconciler.model.policy import CopyMethod, VolumeRule
+from reconciler.model.policy import CopyMethod, Exemption, NamespaceSelector, VolumeRule
+from reconciler.model.protection import Unprotected
 from reconciler.plan.coverage import NEEDS_SHARED_KEY
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.faults import FaultyReader
 from tests.unit.engine.controller_world import CONFIG
 from tests.unit.plan.schedules_world import policy
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 def claim(namespace: str, name: str, **spec: Any) -> dict[str, Any]:
@@ -96,3 +100,27 @@ def test_it_reads_pods_only_where_claims_are_selected(cluster: FakeCluster) -> N
     cluster.requests.clear()
     observe_coverage(cluster, [shop()], CONFIG, own_namespace="backstay-system")
     assert cluster.requests == {"pages": 3}
+
+
+def test_what_no_policy_protects_is_counted_with_the_same_reads(cluster: FakeCluster) -> None:
+    scratch = Exemption(
+        name="held",
+        namespaces=NamespaceSelector(names=("shop",)),
+        claims=("held",),
+        reason="rebuilt",
+        owner="team-ci",
+        expires="2026-12-01T23:59:59Z",
+    )
+
+    def counted(now: datetime, *exemptions: Exemption) -> Unprotected | None:
+        cluster.requests.clear()
+        found = observe_covered(
+            cluster, [shop()], exemptions, CONFIG, own_namespace="backstay-system", now=now
+        )
+        assert cluster.requests == {"pages": 3}
+        return found.unprotected
+
+    # Of the shop one can't be copied and one is skipped; mail and default are nobody's.
+    assert counted(NOON) == Unprotected(namespaces=2, claims=3)
+    assert counted(NOON, scratch) == Unprotected(namespaces=2, claims=2)
+    assert counted(NOON + timedelta(days=30), scratch) == Unprotected(namespaces=2, claims=3)

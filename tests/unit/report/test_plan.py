@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 
 from reconciler.model.plan import ClaimLine, Coverage, Plan
+from reconciler.model.protection import Unprotected
 from reconciler.model.store import Descends
 from reconciler.report.plan import render_text, summary, to_json
 from tests.conftest import Golden
@@ -76,3 +77,12 @@ def test_summary() -> None:
 
 def test_i8_every_line_of_the_json_has_its_reason() -> None:
     assert all(change["reason"] for change in to_json(everything())["changes"])
+
+
+def test_what_is_unprotected_is_counted_before_the_summary() -> None:
+    plan = replace(everything(), unprotected=Unprotected(namespaces=1, claims=2))
+    *_, counted, _ = render_text(plan).splitlines()
+    assert counted == "unprotected: 1 namespace, 2 claims; `backstay coverage` names them"
+    assert to_json(plan)["unprotected"] == {"namespaces": 1, "claims": 2}
+    assert "unprotected" not in render_text(replace(plan, unprotected=Unprotected()))
+    assert "unprotected" not in to_json(everything())
