@@ -95,7 +95,7 @@ def observe_inventory(
 
 
 def _read(reader: ports.ClusterReader, resource: Resource) -> list[dict[str, Any]]:
-    return observe.read_all(reader, resource, dict)
+    return observe.read_all(reader, resource, inventory.slim)
 
 
 def _has_snapshots(reader: ports.ClusterReader) -> bool:

@@ -10,11 +10,15 @@ from reconciler.plan.inventory import (
     About,
     Objects,
     make_inventory,
+    slim,
     slim_pod,
     slim_set,
+    templates_of,
     workload_of,
 )
-from tests.unit.plan.inventories import OBJECTS, UID, claim, named, pod, small
+from reconciler.plan.inventoryfiles import published
+from reconciler.plan.observe import claim_of
+from tests.unit.plan.inventories import ABOUT, OBJECTS, POINTS, UID, claim, named, pod, small
 
 
 def test_everything_is_sorted_and_the_uid_is_that_of_kube_system() -> None:
@@ -109,15 +113,37 @@ def test_a_set_scaled_to_zero_has_no_replicas() -> None:
 
 
 def test_slim_objects_give_the_same_inventory_and_hold_no_values() -> None:
-    slim = Objects(
-        namespaces=OBJECTS.namespaces,
-        claims=OBJECTS.claims,
-        pods=[kept for one in OBJECTS.pods if (kept := slim_pod(one)) is not None],
+    kept = Objects(
+        namespaces=[slim(one) for one in OBJECTS.namespaces],
+        claims=[slim(one) for one in OBJECTS.claims],
+        pods=[few for one in OBJECTS.pods if (few := slim_pod(one)) is not None],
         stateful_sets=[slim_set(one) for one in OBJECTS.stateful_sets],
+        storage_classes=[slim(one) for one in OBJECTS.storage_classes],
+        snapshot_classes=[slim(one) for one in OBJECTS.snapshot_classes],
     )
-    assert "hunter2" not in repr((slim.pods, slim.stateful_sets))
-    about = About(cluster="prod-eu")
-    assert make_inventory(about, slim).namespaces == make_inventory(about, OBJECTS).namespaces
+    assert "hunter2" not in repr(kept)
+    found, whole = make_inventory(ABOUT, kept, POINTS), small()
+    assert published(found) == published(whole)
+    assert [part.claims for part in found.namespaces] == [part.claims for part in whole.namespaces]
+
+
+def test_a_claim_that_a_restore_fills_is_told_as_such_from_a_slim_one_too() -> None:
+    raw = claim("shop", "data")
+    raw["metadata"]["annotations"] = {"backstay.dev/restoring": "shop-1", "note": "hunter2"}
+    kept = slim(raw)
+    assert "hunter2" not in repr(kept)
+    assert claim_of(kept) == claim_of(raw)
+
+
+def test_what_no_owner_or_claim_can_be_called_is_not_told() -> None:
+    raw = pod("shop", "x", "data", "Job/![a](https://evil.example.org)")
+    assert workload_of(raw) == "Pod/x"
+    templates = [named("", name) for name in ("data", "<b>", "a b")]
+    templates.append({**named("", "odd"), "spec": {"storageClassName": "x\ny"}})
+    found = templates_of(
+        named("StatefulSet", "db", "shop", spec={"volumeClaimTemplates": templates})
+    )
+    assert [one.name for one in found] == ["data"]
 
 
 def test_a_pod_without_claims_is_forgotten() -> None:
