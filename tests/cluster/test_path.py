@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -15,6 +16,13 @@ from reconciler.model.run import Outcome
 from tests.rig.stage import Stage, faults, shop
 from tests.rig.stage.runs import Run, run_again
 from tests.rig.stage.stage import NAMESPACE
+
+CLAIM = """\
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: mail}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}
+"""
 
 
 def test_commit_record_and_restic_agree_in_both_directions(stage: Stage, first: Run) -> None:
@@ -164,12 +172,43 @@ def test_another_cluster_writes_nothing_until_it_is_adopted(stage: Stage, first:
     assert run_again(stage).record.outcome is Outcome.COMPLETED
 
 
+def coverage(stage: Stage) -> dict[str, dict[str, Any]]:
+    """Every line of `backstay coverage`, none twice."""
+    found = json.loads(stage.backstay("coverage", "--json").stdout)
+    assert found["recoveryPointsKnown"], found["notes"]
+    lines = {f"{one['subject']} {one['namespace']}/{one['name']}": one for one in found["lines"]}
+    assert len(lines) == len(found["lines"])
+    return lines
+
+
+def state(line: dict[str, Any]) -> tuple[str, str | None]:
+    """How it counts, and the run that holds it last."""
+    last = line["lastRecoveryPoint"]
+    return line["state"], last and last["run"]
+
+
 def test_a_new_namespace_that_matches_is_in_the_next_run(stage: Stage, first: Run) -> None:
     stage.kubectl("create", "namespace", "shop-two")
     stage.kubectl("-n", "shop-two", "create", "configmap", "second", "--from-literal=a=b")
+    stage.kubectl("create", "namespace", "other")
+    stage.kubectl("-n", "other", "apply", "-f", "-", stdin=CLAIM)
+    before = coverage(stage)
+    assert state(before["namespace shop-two/"]) == ("protected", None)
+    assert state(before["namespace other/"]) == ("unprotected", None)
+    assert before["claim other/mail"]["reasons"][0]["cause"] == "unmatched"
+
     joined = run_again(stage)
     assert [part.name for part in joined.record.namespaces] == ["shop", "shop-two"]
     assert "shop-two/configmap/second.yaml" in joined.files()
+    after = coverage(stage)
+    for title in ("namespace shop-two/", "claim shop/data-db-0"):
+        assert state(after[title]) == ("protected", joined.record.name)
+    assert state(after["template shop/data"]) == ("protected", None)
+    gate = stage.backstay("coverage", "--fail-on", "unprotected", "-n", "other", check=False)
+    assert gate.returncode == 1
+    assert "failed: unprotected: 1 namespace, 1 claim" in gate.stdout
+    assert "; `backstay coverage` names them" in stage.backstay("plan").stdout
+    stage.kubectl("delete", "namespace", "other", "--timeout=300s")
 
     stage.kubectl("delete", "namespace", "shop-two", "--timeout=300s")
     left = run_again(stage, code=3)
