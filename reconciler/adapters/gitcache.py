@@ -60,6 +60,10 @@ class GitCache:
         self.repository.close()
         self.repository = self._make()
 
+    def is_full(self) -> bool:
+        """Whether so much was fetched, bit by bit, that it is better made again."""
+        return _packs(self.repository.folder) > _MAX_PACKS
+
     def close(self) -> None:
         """Closes it in order: keys are removed, and the next process may use it as it is."""
         if self._lock < 0:

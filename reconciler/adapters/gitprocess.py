@@ -276,3 +276,7 @@ def remove_leftovers(folder: Path, *, packs: bool) -> None:
     for pattern in patterns if packs else ():
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)
+    # git moves the pack to its place first and its index last.
+    for pack in folder.glob("objects/pack/pack-*.pack") if packs else ():
+        if not pack.with_suffix(".idx").exists():
+            pack.unlink(missing_ok=True)

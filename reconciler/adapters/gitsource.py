@@ -20,7 +20,7 @@ from reconciler.adapters import gitancestry, policytree, process
 from reconciler.adapters.gitcache import GitCache
 from reconciler.adapters.gitcredentials import GitCredentials
 from reconciler.adapters.gitnames import check_folder, check_sha, full_ref, parse_url
-from reconciler.adapters.gitprocess import REMOTE, GitFolder
+from reconciler.adapters.gitprocess import REMOTE, GitFolder, remove_leftovers
 from reconciler.adapters.gitsignature import AllowedSigners, SignatureCheck
 from reconciler.adapters.policytree import Limits
 from reconciler.model.errors import Incomplete, Problem, Refused
@@ -91,16 +91,21 @@ class GitPolicySource:
 
     def fetch(self, last: str | None) -> PolicyFiles:
         """The newest revision; ``descends`` is UNKNOWN when there is no ``last`` to compare."""
-        if self._git.spoiled:
+        if self._git.spoiled or self._cache.is_full():
             self._cache.renew()
-        sha = self._remote_sha() if self._read is not None else ""
-        if self._read is None or sha != self._sha:
-            sha = self._fetch_tip()
-            if sha != self._sha or self._read is None:
-                self._check_signature(sha)
-                self._read = self._read_files(sha)
-                self._sha = sha
-        return replace(self._read, descends=self._descends(last, self._sha))
+        try:
+            sha = self._remote_sha() if self._read is not None else ""
+            if self._read is None or sha != self._sha:
+                sha = self._fetch_tip()
+                if sha != self._sha or self._read is None:
+                    self._check_signature(sha)
+                    self._read = self._read_files(sha)
+                    self._sha = sha
+            return replace(self._read, descends=self._descends(last, self._sha))
+        except BaseException:
+            # Nobody else works in this repository: what is half there is of the child that ended.
+            remove_leftovers(self._git.folder, packs=True)
+            raise
 
     @property
     def _git(self) -> GitFolder:
@@ -149,9 +154,18 @@ class GitPolicySource:
 
     def _no_such_ref(self) -> Refused:
         return Refused(
-            f"{self._git.shown} has no {self._ref}",
+            f"{self._git.shown} has no {self._ref}{self._default_branch()}",
             hint="check `ref` of the policy source in Config, or push the branch",
         )
+
+    def _default_branch(self) -> str:
+        """What else there is, for who renamed the branch; nothing where it can't be had."""
+        done = self._git.talk("ls-remote", "--symref", REMOTE, "HEAD")
+        lines = done.stdout.decode("utf-8", "replace").splitlines()
+        if done.code == 0 and not lines:
+            return "; it has no default branch, or is empty"
+        found = next((line.split("\t")[0] for line in lines if line.startswith("ref: ")), "")
+        return f"; its default branch is {found.removeprefix('ref: refs/heads/')}" if found else ""
 
     def _read_files(self, sha: str) -> PolicyFiles:
         entries = self._list(sha)
@@ -177,7 +191,7 @@ class GitPolicySource:
 
     def _list(self, sha: str) -> list[_Entry]:
         """Everything below the folder, in Git's order; a tree that unfolds too far is refused."""
-        where = (self._path,) if self._path else ()
+        where, deepest = (self._path,) if self._path else (), self._limits.depth
         entries, pending = list[_Entry](), b""
         census = policytree.Census(self._limits, self._where, self._path)
         with self._git.start("ls-tree", "-r", "-z", "--full-tree", sha, "--", *where) as child:
@@ -185,6 +199,9 @@ class GitPolicySource:
                 *lines, pending = (pending + chunk).split(b"\0")
                 entries += [_parse_entry(line) for line in lines]
                 census.add(len(lines), len(chunk))
+                for entry in entries[-len(lines) :] if lines else ():
+                    if entry.path.count("/") > deepest:
+                        raise policytree.too_deep(entry.path, self._limits, self._where)
             done = child.wait()
         if done.code != 0:
             raise self._git.failure(f"list {self._path or 'files'}", done)

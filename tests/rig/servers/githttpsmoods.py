@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 
@@ -77,6 +78,23 @@ def stream(sideband: Iterable[bytes]) -> Mood:
                 return
             handler.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
         handler.wfile.write(b"0\r\n\r\n")
+
+    return answer
+
+
+def half_a_pack(begun: threading.Event, over: threading.Event) -> Mood:
+    """Sends the beginning of a pack, says so, and hangs up when it is told to."""
+
+    def lines() -> Iterator[bytes]:
+        pack = endless_pack(objects=1000)
+        for _ in range(20):
+            yield next(pack)
+        begun.set()
+        over.wait(120)
+
+    def answer(handler: Handler, real: Callable[[], Response]) -> None:
+        stream(lines())(handler, real)
+        handler.close_connection = True
 
     return answer
 
