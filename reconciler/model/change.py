@@ -12,7 +12,7 @@ from datetime import datetime
 
 from reconciler.model.errors import Problem
 from reconciler.model.finding import Finding, Place, Severity
-from reconciler.model.policy import ParsedFiles
+from reconciler.model.policy import Document, ParsedFiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +62,16 @@ class Revision:
     parsed: ParsedFiles = field(default_factory=ParsedFiles)
     written: Mapping[Key, Written] = field(default_factory=dict)
     """Documents that could be read, good or not."""
+    _known: dict[Key, Document] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Of two documents with one name the first counts, as in `ParsedFiles.document`."""
+        known = {(one.kind, one.name): one for one in reversed(self.parsed.documents)}
+        object.__setattr__(self, "_known", known)
+
+    def document(self, kind: str, name: str) -> Document | None:
+        """The document of this kind and name, good or broken."""
+        return self._known.get((kind, name))
 
     def place(self, kind: str, name: str, path: str = "") -> Place | None:
         """Where a document says something; None if it is not here."""

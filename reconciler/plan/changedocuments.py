@@ -38,7 +38,7 @@ def _rank(key: Key) -> tuple[int, str, str]:
 
 
 def _compare(base: Revision, head: Revision, key: Key) -> DocumentChange | None:
-    old, new = base.parsed.document(*key), head.parsed.document(*key)
+    old, new = base.document(*key), head.document(*key)
     kind, name = key
     was = base.written.get(key) if old is not None and (old.value or old.held) else None
     if new is None:

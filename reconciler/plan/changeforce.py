@@ -77,7 +77,7 @@ def _uncertain(cluster: str, *revisions: Revision) -> frozenset[str]:
 
 def keeps(head: Revision, document: Document) -> bool:
     """Whether the head has a problem where a good document of the base stood."""
-    found = head.parsed.document(document.kind, document.name)
+    found = head.document(document.kind, document.name)
     if found is not None:
         return found.value is None
     return any(not one.name and one.file == document.file for one in head.parsed.broken)

@@ -48,7 +48,7 @@ def _removed(sides: Sides, inventory: Inventory | None) -> Iterator[Finding]:
         if isinstance(one.value, BackupPolicy) and not _was_there(sides.base, one)
     }
     for document in sides.base.parsed.documents:
-        gone = sides.head.parsed.document(POLICY, document.name) is None
+        gone = sides.head.document(POLICY, document.name) is None
         if document.kind != Kind.BACKUP_POLICY or not document.name or not gone:
             continue
         if document.elsewhere or keeps(sides.head, document):
@@ -74,7 +74,7 @@ def _removed(sides: Sides, inventory: Inventory | None) -> Iterator[Finding]:
 
 
 def _was_there(base: Revision, document: Document) -> bool:
-    return base.parsed.document(document.kind, document.name) is not None
+    return base.document(document.kind, document.name) is not None
 
 
 def _heir(document: Document, added: dict[str, BackupPolicy]) -> str:
