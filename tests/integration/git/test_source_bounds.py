@@ -163,7 +163,7 @@ def test_a_cache_that_grew_with_each_commit_is_made_again(tmp_path: Path) -> Non
         allow_local=True,
     ) as source:
         last, counts = None, [0]
-        for number in range(45):
+        for number in range(70):
             repository.push({"policies/n.yaml": b"%d" % number})
             fetched = source.fetch(last)
             assert fetched.descends is (Descends.YES if last else Descends.UNKNOWN)
