@@ -28,6 +28,7 @@ from reconciler.model.store import Descends, PolicyFiles, parse_revision, render
 
 _OURS = "refs/backstay/policies"
 _CHUNK = 1 << 16
+_LONGEST_COMMIT = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +188,15 @@ class GitPolicySource:
             files=files,
             problems=tuple(problems + too_large),
             path_found=found,
+            message=self._message(sha),
         )
+
+    def _message(self, sha: str) -> str:
+        """The commit's message; of one that is very long the first part."""
+        done = self._git.run(
+            "cat-file", "commit", sha, what="read the newest commit", max_stdout=_LONGEST_COMMIT
+        )
+        return done.stdout.decode("utf-8", "replace").partition("\n\n")[2]
 
     def _list(self, sha: str) -> list[_Entry]:
         """Everything below the folder, in Git's order; a tree that unfolds too far is refused."""

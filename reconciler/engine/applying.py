@@ -8,7 +8,7 @@ was planned before could undo what another controller has written since.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +18,7 @@ from reconciler import ports
 from reconciler.model import naming
 from reconciler.model.errors import BackstayError, Interrupted, Stalled, Waiting
 from reconciler.model.plan import Action, Change, Plan
+from reconciler.model.store import parse_revision
 from reconciler.plan.compare import differences
 
 LEASE = "backstay-controller"
@@ -60,6 +61,9 @@ class Applier:
         """
         done: list[Done] = []
         failed: set[str] = set()
+        if plan.approved and plan.pending:
+            hold()
+            self.writer.apply(make_state(plan.namespace, plan.last, plan.revision, plan.approved))
         for change in plan.pending:
             if self.stopped():
                 raise Interrupted("asked to stop; the next cycle goes on")
@@ -155,11 +159,45 @@ def describe(change: Change) -> dict[str, object]:
     }
 
 
-def make_state(namespace: str, revision: str) -> dict[str, Any]:
-    """The ConfigMap that remembers the last revision, for the brake on rewritten histories."""
+def make_state(
+    namespace: str, revision: str, approving: str = "", approved: Sequence[str] = ()
+) -> dict[str, Any]:
+    """The ConfigMap that remembers the last revision, for the brake on rewritten histories.
+
+    While deletions are executed that the revision ``approving`` approved, it remembers them too:
+    killed in between, a cycle leaves fewer of them, which is another plan than was approved.
+    """
+    data = {"revision": revision}
+    if approved:
+        data |= {"approving": approving, "approved": " ".join(approved)}
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": {"name": STATE, "namespace": namespace, "labels": naming.labels("state")},
-        "data": {"revision": revision},
+        "data": data,
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What `make_state` wrote."""
+
+    revision: str = ""
+    approving: str = ""
+    approved: frozenset[str] = frozenset()
+
+    def approved_by(self, revision: str) -> frozenset[str]:
+        """The policies whose deletion this revision approved, where that was begun."""
+        return self.approved if revision == self.approving else frozenset()
+
+
+def read_state(state: ports.KubeObject | None) -> Memory:
+    """What is remembered; nothing where there is none, or where it can't be what we wrote."""
+    data = (state or {}).get("data") or {}
+    last = str(data.get("revision", ""))
+    try:
+        parse_revision(last)
+    except ValueError:
+        last = ""
+    names = frozenset(str(data.get("approved", "")).split())
+    return Memory(last, str(data.get("approving", "")), names)

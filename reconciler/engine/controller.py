@@ -15,14 +15,14 @@ from typing import TypeVar
 
 from reconciler import policy, ports
 from reconciler.engine import mirror, observe
-from reconciler.engine.applying import STATE, Applier, Done
+from reconciler.engine.applying import STATE, Applier, Done, Memory, read_state
 from reconciler.engine.unexpected import explain_unexpected
 from reconciler.model import kinds
 from reconciler.model.config import Config
 from reconciler.model.errors import BackstayError, Bug, Interrupted, Problem, Transient, Waiting
 from reconciler.model.plan import Desired, History, Observed, Plan
 from reconciler.model.policy import BackupPolicy, ParsedFiles
-from reconciler.model.store import PolicyFiles, parse_revision
+from reconciler.model.store import PolicyFiles
 from reconciler.plan.cronjob import APPLIED, Place
 from reconciler.plan.mirrorfacts import Outcome, trouble_of
 from reconciler.plan.schedules import plan_schedules
@@ -55,6 +55,7 @@ class Cycle:
     """What one cycle knows so far; each step fills in its part."""
 
     last: str = ""
+    memory: Memory = field(default_factory=Memory)
     files: PolicyFiles | None = None
     desired: Desired | None = None
     observed: Observed | None = None
@@ -91,18 +92,15 @@ Step = Callable[[Setting, Cycle], Cycle]
 
 def fetch(setting: Setting, cycle: Cycle) -> Cycle:
     """Reads what is remembered, and the newest revision against it."""
-    last = _remembered(setting)
-    return replace(cycle, last=last, files=setting.source.fetch(last or None))
+    memory = _remembered(setting)
+    last = memory.revision
+    return replace(cycle, last=last, memory=memory, files=setting.source.fetch(last or None))
 
 
-def _remembered(setting: Setting) -> str:
-    state = setting.reader.get(kinds.CONFIG_MAPS, STATE, namespace=setting.place.namespace)
-    last = str(((state or {}).get("data") or {}).get("revision", ""))
-    try:
-        parse_revision(last)
-    except ValueError:
-        return ""
-    return last
+def _remembered(setting: Setting) -> Memory:
+    return read_state(
+        setting.reader.get(kinds.CONFIG_MAPS, STATE, namespace=setting.place.namespace)
+    )
 
 
 def parse(setting: Setting, cycle: Cycle) -> Cycle:
@@ -154,6 +152,8 @@ def _history(setting: Setting, cycle: Cycle) -> History:
         last=cycle.last,
         path=setting.config.policy_source.path,
         path_found=files.path_found,
+        message=files.message,
+        begun=cycle.memory.approved_by(files.revision),
     )
 
 
@@ -189,7 +189,7 @@ def apply(setting: Setting, cycle: Cycle) -> Cycle:
         again = observe_own(setting, cycle)
         hold()
         if _written(_known(again.observed)) != _written(_known(cycle.observed)) or (
-            _remembered(setting) != cycle.last
+            _remembered(setting) != cycle.memory
         ):
             raise Waiting(
                 "the schedules were changed by another since this cycle looked",

@@ -53,6 +53,10 @@ class Teller:
         self._tell_more("skipped", skipped)
         for brake in cycle.plan.brakes:
             self._reporter.warning("nothing is deleted", why=brake)
+        if cycle.plan.approval:
+            self._reporter.warning(
+                "these deletions wait for approval", line=f"Backstay-Approve: {cycle.plan.approval}"
+            )
         for note in cycle.plan.notes:
             self._reporter.event("note", text=note)
 

@@ -65,6 +65,10 @@ class History:
     path: str = ""
     """The policy folder."""
     path_found: bool = True
+    message: str = ""
+    """Of the revision's own commit."""
+    begun: frozenset[str] = frozenset()
+    """Policies whose deletion this revision approved, as an earlier cycle began to execute it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +128,12 @@ class Plan:
     problems: tuple[Problem, ...] = ()
     brakes: tuple[str, ...] = ()
     """Why nothing is deleted; empty where deletions are free."""
+    approval: str = ""
+    """The digest that approves the deletions that are refused; empty where that can't help."""
+    approved: tuple[str, ...] = ()
+    """Policies that go by approval, so that a cycle that was cut short can go on."""
+    last: str = ""
+    """The remembered revision."""
     notes: tuple[str, ...] = ()
     coverage: tuple[Coverage, ...] | None = None
     """None where nobody looked."""

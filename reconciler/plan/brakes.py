@@ -7,20 +7,20 @@ apply are told.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from reconciler.model.config import Config
 from reconciler.model.plan import Desired, History
 from reconciler.model.store import Descends
+from reconciler.plan import approval
+from reconciler.plan.approval import Brakes
 
 
-def hint(namespace: str, name: str) -> str:
-    """What to do when it shall really go."""
-    return (
-        f"if it shall go: kubectl -n {namespace} delete cronjob {name} --cascade=orphan"
-        " (approval by commit is not supported yet)"
-    )
+def hint(namespace: str, name: str, digest: str) -> str:
+    """What to do when it shall really go; ``digest`` is empty where approval can't help."""
+    by_hand = f"kubectl -n {namespace} delete cronjob {name} --cascade=orphan"
+    if not digest:
+        return f"mend the revision first; or delete this one by hand: {by_hand}"
+    trailer = approval.render_trailer(digest)
+    return f"if all that go shall go, push a commit with the line `{trailer}`; or {by_hand}"
 
 
 def find(
@@ -30,29 +30,31 @@ def find(
     *,
     policies: int,
     have: int,
-    gone: Sequence[Mapping[str, Any]],
-) -> tuple[str, ...]:
+    gone: int,
+) -> Brakes:
     """Every reason not to delete now; ``policies`` in force, ``have`` schedules, ``gone`` of them.
 
-    A revision that is the remembered one descends from itself.
+    A revision that is the remembered one descends from itself. With a problem in it nobody knows
+    what it asks for, so nobody can approve that. A folder that is not there is one problem.
     """
-    found = []
+    found: list[str] = []
+    firm: list[str] = []
     if not history.path_found:
         found.append(f"the folder {history.path or '/'} is not in the revision")
     elif not policies:
         found.append("the revision holds no policy at all")
-    if desired.problems:
-        count = len(desired.problems)
-        found.append(f"the revision has {count} problem{'s' if count > 1 else ''}")
+    if count := len(desired.problems):
+        why = f"the revision has {count} problem{'s' if count > 1 else ''}"
+        (firm if history.path_found or count > 1 else found).append(why)
     if history.revision != history.last and history.descends is not Descends.YES:
         found.append(_descent(history))
     most = max(1, have * config.max_delete // 100)
-    if len(gone) > most:
+    if gone > most:
         found.append(
-            f"{len(gone)} of {have} policies would go at once, maxDelete"
+            f"{gone} of {have} policies would go at once, maxDelete"
             f" ({config.max_delete} %) allows {most}"
         )
-    return tuple(found)
+    return Brakes(tuple(firm), tuple(found))
 
 
 def _descent(history: History) -> str:

@@ -21,7 +21,7 @@ from reconciler.model import naming
 from reconciler.model.config import Config
 from reconciler.model.objects import ObjectRef
 from reconciler.model.plan import Action, Change, Desired, History, Observed, Plan
-from reconciler.plan import brakes, collection
+from reconciler.plan import approval, brakes, collection
 from reconciler.plan.compare import Difference, all_differences, differences, foreign_owner
 from reconciler.plan.cronjob import APPLIED, Place, make_config_map, make_cron_job
 from reconciler.plan.entries import (
@@ -61,9 +61,15 @@ def plan_schedules(
         changes += scene.changes_of(entries[name])
     expected = {naming.cronjob_name(name) for name in entries}
     gone = [raw for name, raw in sorted(ours.items()) if name not in expected]
-    stops = brakes.find(desired, history, config, policies=len(entries), have=len(ours), gone=gone)
+    held = brakes.find(
+        desired, history, config, policies=len(entries), have=len(ours), gone=len(gone)
+    )
+    word = approval.listen(held, map(policy_of, gone), history, config.cluster.name)
+    stops = () if word.given else held.all
     left = {found.name: found.elsewhere for found in desired.parsed.documents if found.elsewhere}
-    changes += [_deletion(raw, history, stops, left.get(policy_of(raw), "")) for raw in gone]
+    changes += [
+        _deletion(raw, history, stops, left.get(policy_of(raw), ""), word.digest) for raw in gone
+    ]
     changes += collection.collect(
         observed, changes, blocked=bool(stops) or bool(desired.problems), now=now
     )
@@ -75,10 +81,14 @@ def plan_schedules(
         changes=tuple(changes),
         problems=desired.problems,
         brakes=stops if refused else (),
+        approval=word.digest if refused else "",
+        approved=word.given,
+        last=history.last,
         notes=(
             *restore_notes(desired.parsed.restores, config.cluster.name),
             *_notes(entries, changes, config, now),
             *_elsewhere(left),
+            *word.notes,
         ),
         # As long as a deletion is refused the old revision is the one to descend from: else a
         # rewritten history would count as an honest one in the very next cycle.
@@ -257,7 +267,9 @@ class _Scene:
         return "it was changed in the cluster"
 
 
-def _deletion(raw: Raw, history: History, stops: Sequence[str], elsewhere: str) -> Change:
+def _deletion(
+    raw: Raw, history: History, stops: Sequence[str], elsewhere: str, digest: str
+) -> Change:
     name = policy_of(raw)
     gone = f"policy {name} is not in {history.revision}"
     if elsewhere:
@@ -271,7 +283,7 @@ def _deletion(raw: Raw, history: History, stops: Sequence[str], elsewhere: str) 
         return Change(
             action=Action.SKIPPED,
             reason=f"{gone}, and its schedule is kept: {'; '.join(stops)}",
-            hint=brakes.hint(raw["metadata"].get("namespace", ""), raw["metadata"]["name"]),
+            hint=brakes.hint(raw["metadata"].get("namespace", ""), raw["metadata"]["name"], digest),
             **common,
         )
     return Change(

@@ -39,6 +39,8 @@ def _lines(plan: Plan) -> Iterator[str]:
     yield ""
     for brake in plan.brakes:
         yield f"warning: nothing is deleted: {brake}"
+    if plan.approval:
+        yield f"to approve exactly these deletions, in a commit: Backstay-Approve: {plan.approval}"
     for note in plan.notes:
         yield f"note: {note}"
     if plan.unprotected:
@@ -99,6 +101,8 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "brakes": list(plan.brakes),
         "notes": list(plan.notes),
     }
+    if plan.approval:
+        document["approval"] = plan.approval
     if plan.coverage is not None:
         document["policies"] = [_coverage_json(coverage) for coverage in plan.coverage]
     if plan.unprotected is not None:

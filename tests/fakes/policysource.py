@@ -28,11 +28,12 @@ class FakePolicySource:
         problems: tuple[Problem, ...] = (),
         path_found: bool = True,
         rewrite: bool = False,
+        message: str = "Change policies\n",
     ) -> str:
         """A new revision; with ``rewrite`` no older one is among its ancestors."""
         if rewrite:
             self._history.clear()
-        seed = repr((sorted(files.items()), self._history, rewrite))
+        seed = repr((sorted(files.items()), self._history, rewrite, message))
         sha = hashlib.sha1(seed.encode(), usedforsecurity=False).hexdigest()
         self._history.append(sha)
         revision = render_revision(self.ref, sha)
@@ -42,6 +43,7 @@ class FakePolicySource:
             files=dict(files),
             problems=problems,
             path_found=path_found,
+            message=message,
         )
         return revision
 
@@ -56,6 +58,7 @@ class FakePolicySource:
             files=newest.files,
             problems=newest.problems,
             path_found=newest.path_found,
+            message=newest.message,
         )
 
     def _first(self) -> PolicyFiles:

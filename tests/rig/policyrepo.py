@@ -23,6 +23,7 @@ class PolicyRepository:
     def __init__(self, path: Path, *, filters: bool = True, branch: str = "main") -> None:
         self.path = path
         self.branch = branch
+        self.message = "Change policies"
         if not path.exists():
             self.git("init", "--quiet", "--bare", str(path), cwd=path.parent)
         self.git("config", "uploadpack.allowFilter", "true" if filters else "false")
@@ -54,7 +55,7 @@ class PolicyRepository:
         ref = f"refs/heads/{self.branch}"
         tip = "" if rewrite else self.git("for-each-ref", "--format=%(objectname)", ref)
         parents = ("-p", tip) if tip else ()
-        return self.move(self.git("commit-tree", *parents, "-m", "Change policies", tree))
+        return self.move(self.git("commit-tree", *parents, "-m", self.message, tree))
 
     def move(self, sha: str) -> str:
         """The branch now is at this commit, whatever it was; its revision."""

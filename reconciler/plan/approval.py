@@ -1,0 +1,76 @@
+"""A person's word for deletions that the brakes hold: ``Backstay-Approve: <digest>`` in a commit.
+
+The digest is of what would be deleted, in which cluster, and of nothing else: no times, no objects'
+ids, so that it stays the same from cycle to cycle, and changes as soon as one more would go. It is
+looked for in the message of the revision's own commit, the tip: it is the one that is applied,
+and the one whose signature is checked. An approval in an older commit approved another revision.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reconciler.model import jsonform
+from reconciler.model.plan import History
+
+TRAILER = "Backstay-Approve"
+_LINE = re.compile(rf"^{TRAILER}:[ \t]*([0-9a-f]{{32}})[ \t]*\r?$", re.MULTILINE)
+
+
+def deletions_digest(cluster: str, policies: Iterable[str]) -> str:
+    """128 bits in hex over the cluster's name and the policies that would go, in any order."""
+    body = {"formatVersion": 1, "cluster": cluster, "delete": sorted(policies)}
+    return hashlib.sha256(jsonform.dumps(body).encode()).hexdigest()[:32]
+
+
+def read_approvals(message: str) -> frozenset[str]:
+    """Every digest that a commit's message approves; a revision may be for several clusters."""
+    return frozenset(_LINE.findall(message))
+
+
+@dataclass(frozen=True, slots=True)
+class Brakes:
+    """Why nothing is deleted: ``firm`` stays whoever approves, ``soft`` goes by approval."""
+
+    firm: tuple[str, ...] = ()
+    soft: tuple[str, ...] = ()
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """Every reason."""
+        return (*self.firm, *self.soft)
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """Whether somebody approved what is held. ``given``: the policies that go by it."""
+
+    digest: str = ""
+    """What would approve it; empty where no word is needed, or none could help."""
+    given: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def listen(held: Brakes, gone: Iterable[str], history: History, cluster: str) -> Word:
+    """What the revision's commit says of the policies that would go."""
+    names = sorted(gone)
+    if held.firm or not held.soft or not names:
+        return Word()
+    digest = deletions_digest(cluster, names)
+    approvals = read_approvals(history.message)
+    # Approved by this very revision, and cut short: what is left of it is approved as well.
+    if digest in approvals or history.begun.issuperset(names):
+        note = f"{history.revision} approves that {len(names)} of the policies go"
+        return Word(digest, (*sorted({*names, *history.begun}),), (note,))
+    other = (
+        f"{history.revision} approves another plan than this: {', '.join(sorted(approvals)[:4])}"
+    )
+    return Word(digest, (), (other,) if approvals else ())
+
+
+def render_trailer(digest: str) -> str:
+    """The line that approves."""
+    return f"{TRAILER}: {digest}"
