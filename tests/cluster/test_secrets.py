@@ -110,7 +110,7 @@ def collect(
 ) -> Evidence:
     """Reads every place."""
     assert stage.s3 is not None
-    kinds = "configmaps,cronjobs,jobs,leases,events,deployments,serviceaccounts,pods"
+    kinds = "configmaps,cronjobs,jobs,leases,events,deployments,serviceaccounts,pods,backuppolicies"
     versions = {kind: text for kind, text in heard.watched.items() if kind != "secrets"}
     return Evidence(
         secrets=secrets_of(stage, marker),
