@@ -72,11 +72,16 @@ def command(
             watching.applications(
                 watch, waker, served.instruments, stopped=stopped, reporter=reporter, clock=clock
             ) as noticer,
+            watching.FolderHint(waker, reporter) as folder,
         ):
             instruments = served.instruments
             served.metrics.count_requests(watching.summed(home.requests, watch.requests))
             run_controller(
-                _watching(lambda: noticer.begin(served.door.begin(instruments.begin(prepare)))),
+                _watching(
+                    lambda: noticer.begin(
+                        folder.begin(served.door.begin(instruments.begin(prepare)))
+                    )
+                ),
                 _watched(teller, instruments.end, noticer.end, inventory),
                 pause=listening.instrumented(waker.pause, lambda: waker.woken_by, instruments),
                 jitter=lambda: random.uniform(1 - _JITTER, 1 + _JITTER),  # noqa: S311 - no secret

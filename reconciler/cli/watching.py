@@ -7,11 +7,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, Self, TypeVar
+from urllib.parse import unquote
 
 from reconciler import ports
+from reconciler.adapters.folderwatch import FolderWatch, folders_of
 from reconciler.adapters.kube import KubeClient
 from reconciler.adapters.kubewatch import KubeWatch
+from reconciler.engine.controller import Setting
 from reconciler.engine.instruments import Instruments
 from reconciler.engine.noticing import Noticer
 from reconciler.engine.reflector import Reflector
@@ -22,6 +26,7 @@ from reconciler.model.objects import Resource
 from reconciler.plan.observe import claim_of, namespace_of
 
 T = TypeVar("T")
+_LOCAL = "file://"
 _LAST_WORDS = 5.0
 """Seconds for a watch to end; its thread ends with the process in any case."""
 
@@ -103,6 +108,36 @@ def applications(
         watch.end()
         for thread in threads:
             thread.join(_LAST_WORDS)
+
+
+class FolderHint:
+    """Watches the policies where they lie on this machine; elsewhere it does nothing."""
+
+    def __init__(self, waker: Waker, reporter: ports.Reporter) -> None:
+        self._watch = FolderWatch(lambda: waker.hint("folder"))
+        self._reporter = reporter
+        self._told = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._watch.close()
+
+    def begin(self, setting: Setting) -> Setting:
+        """Before a cycle: what is there to be watched now."""
+        source = setting.config.policy_source
+        folders: tuple[Path, ...] = ()
+        if source.url.startswith(_LOCAL):
+            place = Path(unquote(source.url.removeprefix(_LOCAL)))
+            folders = folders_of(place, source.path) if place.is_absolute() else ()
+        why = self._watch.watch(folders)
+        if why and why != self._told:
+            self._reporter.warning(
+                "folder not watched", why=why, hint="the timer finds what changes there"
+            )
+        self._told = why
+        return setting
 
 
 def summed(*counts: Callable[[], Mapping[str, int]]) -> Callable[[], Mapping[str, int]]:

@@ -1,0 +1,97 @@
+"""Wakes the loop when something is written where policies lie on this machine. A hint, no more.
+
+Each folder is watched by itself, never a tree: a Git work tree gives a hundred thousand events for
+one commit (every file is opened), and what publishers do is to swap a link, which shows in the
+folder that holds the link. So the link's parent, the folder and some of its subfolders are watched,
+of a Git repository only where its refs are. Which these are is asked again before each cycle; on
+network file systems nothing is ever told, and the timer does the work.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from watchdog import events
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver, ObservedWatch
+
+MOST_FOLDERS = 100
+_WRITES = (
+    events.FileCreatedEvent, events.FileModifiedEvent, events.FileMovedEvent,
+    events.FileDeletedEvent, events.DirCreatedEvent, events.DirModifiedEvent,
+    events.DirMovedEvent, events.DirDeletedEvent,
+)  # fmt: skip
+"""Not that something was opened or read: our own look would wake us again."""
+
+
+def folders_of(source: Path, path: str = "") -> tuple[Path, ...]:
+    """What to watch of a policy source on this machine; at most `MOST_FOLDERS`.
+
+    ``source`` is a Git repository, or a folder or a link to one; ``path`` the policies' folder.
+    """
+    git = source / ".git" if (source / ".git").is_dir() else source
+    if (git / "objects").is_dir() and (git / "HEAD").is_file():
+        found = [git, *_below(git / "refs" / "heads")]
+    else:
+        # What holds the link that is swapped, and where it leads now.
+        whole = source.resolve()
+        found = [source.parent, whole, *_below(whole / path)]
+    unique = dict.fromkeys(folder for folder in found if folder.is_dir())
+    return tuple(unique)[:MOST_FOLDERS]
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """A folder and those in it, without hidden ones and links, in order."""
+    for place, names, _ in os.walk(folder):
+        yield Path(place)
+        names[:] = sorted(name for name in names if not name.startswith("."))[:MOST_FOLDERS]
+
+
+class FolderWatch(events.FileSystemEventHandler):
+    """One observer for all folders; `changed` is called in its thread."""
+
+    def __init__(self, changed: Callable[[], None]) -> None:
+        self._changed = changed
+        self._lock = threading.Lock()
+        self._observer: BaseObserver | None = None
+        self._watches: dict[Path, ObservedWatch] = {}
+
+    def on_any_event(self, event: events.FileSystemEvent) -> None:
+        """Something was written."""
+        if isinstance(event, _WRITES):
+            self._changed()
+
+    def watch(self, folders: Sequence[Path]) -> str:
+        """These from now on; returns why some are not watched, or an empty text."""
+        with self._lock:
+            if self._observer is None:
+                if not folders:
+                    return ""
+                self._observer = Observer()
+                self._observer.start()
+            return self._exchange(self._observer, set(folders))
+
+    def close(self) -> None:
+        """Ends it."""
+        with self._lock:
+            observer, self._observer = self._observer, None
+            self._watches.clear()
+        if observer is not None:
+            observer.stop()
+            observer.join()
+
+    def _exchange(self, observer: BaseObserver, folders: set[Path]) -> str:
+        for gone in self._watches.keys() - folders:
+            observer.unschedule(self._watches.pop(gone))
+        why = ""
+        for folder in sorted(folders - self._watches.keys()):
+            try:
+                self._watches[folder] = observer.schedule(
+                    self, str(folder), recursive=False, event_filter=list(_WRITES)
+                )
+            except OSError as error:
+                why = f"{folder}: {error.strerror or error}"
+        return why

@@ -1,0 +1,122 @@
+"""Folders that are watched, as editors, git, git-sync and the kubelet write them."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from watchdog.events import FileClosedNoWriteEvent, FileModifiedEvent, FileOpenedEvent
+
+from reconciler.adapters.folderwatch import MOST_FOLDERS, FolderWatch, folders_of
+from tests.rig.policyrepo import PolicyRepository
+
+PATIENCE = 60.0
+
+
+class Bell:
+    """Rung by a watch."""
+
+    def __init__(self) -> None:
+        self.rung = threading.Event()
+        self.watch = FolderWatch(self.rung.set)
+
+    def after(self, source: Path, act: Callable[[], object], path: str = "") -> bool:
+        """Whether it rings once something is done to a source that is watched."""
+        assert self.watch.watch(folders_of(source, path)) == ""
+        self.rung.clear()
+        act()
+        return self.rung.wait(PATIENCE)
+
+
+@pytest.fixture
+def bell() -> Iterator[Bell]:
+    bell = Bell()
+    yield bell
+    bell.watch.close()
+
+
+def publish(root: Path, link: str, revision: str) -> None:
+    """Swap a link to a new folder, as git-sync and the kubelet do."""
+    (root / revision).mkdir(parents=True)
+    (root / revision / "shop.yaml").write_text(revision)
+    (root / "new").symlink_to(revision)
+    (root / "new").replace(root / link)
+
+
+def test_a_file_that_is_written_or_removed(bell: Bell, tmp_path: Path) -> None:
+    folder = tmp_path / "policies" / "team"
+    folder.mkdir(parents=True)
+    file = folder / "shop.yaml"
+    assert bell.after(tmp_path, lambda: file.write_text("a"), "policies")
+    assert bell.after(tmp_path, lambda: file.write_text("b"), "policies")
+    assert bell.after(tmp_path, file.unlink, "policies")
+
+
+def test_a_link_that_is_swapped_again_and_again(bell: Bell, tmp_path: Path) -> None:
+    publish(tmp_path, "current", "one")
+    for revision in ("two", "three"):
+        assert bell.after(tmp_path / "current", partial(publish, tmp_path, "current", revision))
+
+
+def test_a_mounted_configmap(bell: Bell, tmp_path: Path) -> None:
+    mount = tmp_path / "mount"
+    mount.mkdir()
+    publish(mount, "..data", "..one")
+    (mount / "shop.yaml").symlink_to("..data/shop.yaml")
+    for revision in ("..two", "..three"):
+        assert bell.after(mount, partial(publish, mount, "..data", revision))
+
+
+def test_a_commit_in_a_repository_next_door(bell: Bell, tmp_path: Path) -> None:
+    repository = PolicyRepository(tmp_path / "policies.git")
+    repository.push({"a.yaml": b"a"})
+    for text in (b"b", b"c"):
+        assert bell.after(repository.path, partial(repository.push, {"a.yaml": text}))
+
+
+def test_of_a_repository_only_its_refs_are_watched(tmp_path: Path) -> None:
+    for name in ("refs/heads/team", "objects/ab", "logs"):
+        (tmp_path / ".git" / name).mkdir(parents=True)
+    (tmp_path / ".git" / "HEAD").write_text("ref: refs/heads/main\n")
+    (tmp_path / "many").mkdir()
+    watched = {str(folder.relative_to(tmp_path)) for folder in folders_of(tmp_path)}
+    assert watched == {".git", ".git/refs/heads", ".git/refs/heads/team"}
+
+
+def test_a_huge_folder_costs_a_bounded_number_of_watches(tmp_path: Path) -> None:
+    for number in range(MOST_FOLDERS + 20):
+        (tmp_path / f"d{number}").mkdir()
+    assert len(folders_of(tmp_path)) == MOST_FOLDERS
+
+
+def test_a_folder_that_is_not_there_yet_is_seen_when_it_comes(bell: Bell, tmp_path: Path) -> None:
+    late = tmp_path / "late"
+    assert folders_of(late) == (tmp_path,)
+    assert bell.after(late, late.mkdir)
+    assert bell.after(late, lambda: (late / "a.yaml").write_text("a"))
+
+
+def test_what_cannot_be_watched_is_told_and_stops_nothing(bell: Bell, tmp_path: Path) -> None:
+    why = bell.watch.watch([tmp_path / "nowhere", tmp_path])
+    assert "nowhere" in why
+    bell.rung.clear()
+    (tmp_path / "a.yaml").write_text("a")
+    assert bell.rung.wait(PATIENCE)
+    assert bell.watch.watch([]) == ""
+
+
+def test_reading_is_no_reason_to_look(bell: Bell, tmp_path: Path) -> None:
+    path = os.fspath(tmp_path / "a.yaml")
+    bell.watch.on_any_event(FileOpenedEvent(path))
+    bell.watch.on_any_event(FileClosedNoWriteEvent(path))
+    assert not bell.rung.is_set()
+    bell.watch.on_any_event(FileModifiedEvent(path))
+    assert bell.rung.is_set()
+
+
+def test_it_ends_though_it_never_began() -> None:
+    FolderWatch(lambda: None).close()
