@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given
@@ -67,6 +68,12 @@ def test_points_that_would_expire_are_listed_with_their_dates() -> None:
     assert (found.policy, found.namespace) == ("shop", "shop")
     assert found.place == place("shop", "retention.keepDaily")
     assert found.facts == {"words": "keepDaily 7 → 4", "namespaces": "1", "points": "3"}
+
+
+def test_the_page_shows_the_sentence_as_it_is_said() -> None:
+    (found,) = findings({"keep_daily": 7}, {"keep_daily": 4}, *points("shop", 10, "shop"))
+    page = (Path(__file__).parents[3] / "docs/retention.md").read_text()
+    assert f"\n{found.severity}: {found.message}\n" in page
 
 
 def test_namespaces_that_lose_the_same_points_share_a_line() -> None:
