@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from reconciler.adapters.gitrevisions import GitRevisions
+from reconciler.adapters.policytree import Limits
 from reconciler.cli import main
+from reconciler.model.errors import Refused
 from reconciler.plan.inventoryfiles import render_inventory
 from tests.rig.policyrepo import PolicyRepository
 from tests.unit.plan.change_world import FILES, SHOP, edited, inventory
@@ -212,3 +215,30 @@ def test_an_inventory_in_a_folder(
     assert lost["message"].startswith("namespace shop, with 1 claim, loses protection: policy shop")
     assert plan(clone, *asked, "--cluster", "other") == 2
     assert plan(clone, "--base", "main", "--cluster", "other") == 2
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        (Limits(entries=3), "has more than 3 entries"),
+        (Limits(listing=100), "has more than 100000 entries, or 0 MiB of names"),
+        (Limits(files=2), "has 4 policy files of 0 MiB; 2 of 64 MiB are allowed"),
+        (Limits(total_size=500), "4 policy files"),
+    ],
+)
+def test_a_tree_that_grows_too_far_is_refused(clone: Path, limits: Limits, message: str) -> None:
+    with GitRevisions(clone, limits=limits) as found:
+        sha = found.commit("change")
+        with pytest.raises(Refused, match=message):
+            found.files("change", sha, "policies")
+
+
+def test_a_partial_clone_is_never_completed_behind_the_back(
+    clone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git(clone, "config", "uploadpack.allowFilter", "true")
+    git(tmp_path, "clone", "--quiet", "--bare", "--filter=blob:none", f"file://{clone}", "ci.git")
+    assert plan(tmp_path / "ci.git", "--base", "main", "--head", "change") == 1
+    said = capsys.readouterr().err
+    assert "lacks some of its objects" in said
+    assert "git fetch --refetch --no-filter" in said
