@@ -125,6 +125,7 @@ class World:
             cluster=self._connect,
             source=self._source,
             store=self._store,
+            inventory=self._inventory,
             keyring=self._keyring,
             program=program_version,
             clock=wiring.clock(),
@@ -147,6 +148,10 @@ class World:
 
     def _store(self) -> DoctorStore:
         return self._opened.enter_context(wiring.manifest_store(self._config, self._resolver()))
+
+    def _inventory(self) -> DoctorStore:
+        inventory = wiring.inventory_of(self._config)
+        return self._opened.enter_context(wiring.inventory_store(inventory, self._resolver()))
 
     def _keyring(self) -> ports.Keyring:
         cache = wiring.cache_folder() / "restic"

@@ -51,6 +51,8 @@ class DoctorPorts:
     cluster: Callable[[], DoctorCluster]
     source: Callable[[], ports.PolicySource]
     store: Callable[[], DoctorStore]
+    inventory: Callable[[], DoctorStore]
+    """The repository of the inventory; asked for where Config has one."""
     keyring: Callable[[], ports.Keyring]
     """Whose repositories are read without a lock."""
     program: Callable[[str], str]

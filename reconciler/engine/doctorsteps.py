@@ -9,6 +9,7 @@ from reconciler.engine import (
     doctorcluster,
     doctorgit,
     doctorinstallation,
+    doctorinventory,
     doctorpolicies,
     doctorrepositories,
 )
@@ -101,6 +102,12 @@ STEPS: tuple[Step, ...] = (
         needs=("cluster",),
     ),
     Step(name="manifests", ids=("git/manifests", "git/push"), ask=doctorgit.ask_manifests),
+    Step(
+        name="inventory",
+        ids=("git/inventory",),
+        ask=doctorinventory.ask_inventory,
+        needs=("cluster",),
+    ),
     Step(
         name="cluster branch",
         ids=("git/cluster",),

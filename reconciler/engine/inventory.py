@@ -51,6 +51,16 @@ def read_inventory(store: StoreReader, cluster: str) -> Inventory:
     return found
 
 
+def read_head(store: StoreReader, cluster: str) -> Inventory | None:
+    """The head of what a cluster published last, without namespaces; None where there is none."""
+    branch = inventory_branch(cluster)
+    tip = store.tip(branch)
+    if tip is None:
+        return None
+    data = store.read(tip, [inventoryfiles.HEAD]).get(inventoryfiles.HEAD)
+    return None if data is None else inventoryfiles.read_head(data, where=f"{branch}:")[0]
+
+
 def clusters_with_inventory(store: StoreReader) -> tuple[str, ...]:
     """Names of the clusters that published one, sorted."""
     return tuple(sorted(name.removeprefix(_PREFIX) for name in store.branches(_PREFIX)))

@@ -50,6 +50,7 @@ CHECKS: tuple[Check, ...] = (
     Check("git/push", "the manifest repository takes pushes (asked, nothing is pushed)", _P),
     Check("git/cluster", "the branches there are this very cluster's", _P),
     Check("git/branches", "the newest commit of each branch was made by a run", _W),
+    Check("git/inventory", "the inventory is this cluster's, and not older than a day", _P),
     Check("repositories/secret", "the Secret is there and may be used for the URL", _P),
     Check("repositories/open", "the restic repository opens, and is the recorded one", _P),
     Check("repositories/snapshots", "what the last good record names is there", _P),

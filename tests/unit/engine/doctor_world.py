@@ -165,6 +165,7 @@ class DoctorWorld(RunWorld):
             cluster=connect,
             source=lambda: self.source,
             store=open_store,
+            inventory=open_store,
             keyring=lambda: FakeKeyring(
                 self.storage, CLUSTER, self.keyring.masters, read_only=True
             ),
