@@ -54,9 +54,12 @@ def _moments(chance: random.Random) -> list[datetime]:
     return sorted(found)
 
 
-@pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """250 snapshots in one repository, written once."""
+@pytest.fixture(scope="module", params=[tools.SUITE, tools.NEXT_SUITE])
+def repository(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Repository:
+    """250 snapshots in one repository, written once; for the image's restic, and the next."""
+    binary = str(tools.restic_path(request.param))
     folder = tmp_path_factory.mktemp("retention") / "repository"
     environment = {
         "PATH": os.environ["PATH"], "TZ": "UTC", "RESTIC_PASSWORD": PASSWORD,
@@ -64,7 +67,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Repository:
     }  # fmt: skip
 
     def restic(*arguments: str) -> str:
-        command = [str(tools.restic_path()), "--no-cache", *arguments]
+        command = [binary, "--no-cache", *arguments]
         return subprocess.run(
             command, check=True, capture_output=True, text=True, env=environment
         ).stdout
@@ -109,7 +112,10 @@ def _flag(word: str) -> str:
     return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in word)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 @given(
     number=st.integers(0, SETS - 1),
     words=st.fixed_dictionaries({}, optional=_WORDS).filter(bool),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.model.cluster import Namespace
@@ -30,6 +30,7 @@ selectors = st.builds(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(found=namespaces, selector=selectors)
 def test_a_selection_from_candidates_is_the_same(
     found: list[Namespace], selector: NamespaceSelector

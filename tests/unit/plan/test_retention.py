@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.model.inventory import PointDigest
@@ -18,6 +18,8 @@ from reconciler.plan import retention
 from reconciler.plan.retention import Point, decide, expired
 from tests.conftest import Golden
 
+# On a busy machine a list of points may take long to draw, which is no bug.
+PATIENT = settings(suppress_health_check=[HealthCheck.too_slow])
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 C, P, F = Outcome.COMPLETED, Outcome.PARTIALLY_FAILED, Outcome.FAILED
 _NAMES = ("last", "hourly", "daily", "weekly", "monthly", "yearly")
@@ -50,6 +52,7 @@ def _daily(outcomes: str) -> list[Point]:
     return [_point(timedelta(days=n), letters[letter]) for n, letter in enumerate(outcomes)]
 
 
+@PATIENT
 @given(points=point_lists, words=retentions, seed=st.integers())
 def test_the_order_of_points_does_not_matter(
     points: list[Point], words: dict[str, Any], seed: int
@@ -59,6 +62,7 @@ def test_the_order_of_points_does_not_matter(
     assert decide(mixed, Retention(**words), NOW) == decide(points, Retention(**words), NOW)
 
 
+@PATIENT
 @given(points=point_lists, words=retentions)
 def test_deciding_again_about_what_stayed_changes_nothing(
     points: list[Point], words: dict[str, Any]
@@ -67,6 +71,7 @@ def test_deciding_again_about_what_stayed_changes_nothing(
     assert _kept(kept, words) == kept
 
 
+@PATIENT
 @given(points=point_lists, words=retentions, data=st.data())
 def test_a_word_more_or_a_larger_one_keeps_all_that_was_kept(
     points: list[Point], words: dict[str, Any], data: st.DataObject
@@ -77,6 +82,7 @@ def test_a_word_more_or_a_larger_one_keeps_all_that_was_kept(
     assert _kept(points, words) <= _kept(points, {**words, name: more})
 
 
+@PATIENT
 @given(points=point_lists, words=retentions)
 def test_i13_the_last_complete_point_always_stays(
     points: list[Point], words: dict[str, Any]
@@ -88,6 +94,7 @@ def test_i13_the_last_complete_point_always_stays(
     assert not restorable or max(restorable, key=lambda point: point.started) in kept
 
 
+@PATIENT
 @given(points=point_lists, words=retentions)
 def test_i8_each_point_has_its_verdict_and_reasons(
     points: list[Point], words: dict[str, Any]
@@ -97,6 +104,7 @@ def test_i8_each_point_has_its_verdict_and_reasons(
     assert all(verdict.reasons for verdict in found)
 
 
+@PATIENT
 @given(points=point_lists, words=retentions)
 def test_points_that_are_not_complete_take_no_place_from_those_that_are(
     points: list[Point], words: dict[str, Any]

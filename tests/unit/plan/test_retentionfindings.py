@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from reconciler.model.finding import Finding, Place, Severity
@@ -153,6 +153,7 @@ def test_words_are_told_in_the_order_of_the_language() -> None:
     ]
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     before=st.dictionaries(st.sampled_from(["keep_last", "keep_daily"]), st.integers(1, 9)),
     after=st.dictionaries(st.sampled_from(["keep_last", "keep_daily"]), st.integers(1, 9)),
