@@ -26,4 +26,4 @@ def _requests(policies: int) -> Counter[str]:
 def test_a_cycle_without_a_change_asks_as_often_for_many_policies_as_for_few() -> None:
     few = _requests(2)
     assert few.total() > 0
-    assert _requests(60) == few
+    assert _requests(30) == few
