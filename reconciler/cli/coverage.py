@@ -16,6 +16,7 @@ from reconciler.model.protection import Protection
 from reconciler.plan import coveragegate
 from reconciler.plan.protection import narrow
 from reconciler.report import coverage as report
+from reconciler.report.coverageannotations import render_github
 from reconciler.report.coveragemarkdown import render_markdown
 
 
@@ -65,10 +66,10 @@ from reconciler.report.coveragemarkdown import render_markdown
 @click.option(
     "-o",
     "--output",
-    type=click.Choice(["text", "json", "markdown"]),
+    type=click.Choice(["text", "markdown", "json", "github"]),
     default="text",
     show_default=True,
-    help="For people, for programs, or for a comment.",
+    help="For people, for a comment, for programs, or as annotations of GitHub.",
 )
 @click.option("--json", "as_json", is_flag=True, help="The same as -o json.")
 def command(
@@ -143,7 +144,6 @@ def _show(protection: Protection, failed: tuple[str, ...], output: str) -> None:
     if output == "json":
         document = report.to_json(protection, failed)
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
-    elif output == "markdown":
-        click.echo(render_markdown(protection, failed), nl=False)
-    else:
-        click.echo(report.render_text(protection, failed), nl=False)
+        return
+    render = {"text": report.render_text, "markdown": render_markdown, "github": render_github}
+    click.echo(render[output](protection, failed), nl=False)

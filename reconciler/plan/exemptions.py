@@ -22,6 +22,7 @@ from reconciler.model.protection import (
     State,
     Waiver,
 )
+from reconciler.plan.namespaceindex import NamespaceIndex
 from reconciler.plan.selection import select_namespaces
 
 EXPIRED = "exemption-expired"
@@ -53,14 +54,15 @@ class Exemptions:
         self._now = now
         self._chosen: list[_Chosen] = []
         self._by_namespace: defaultdict[str, list[Exemption]] = defaultdict(list)
-        namespaces = [found.namespace for found in inventory.namespaces]
+        index = NamespaceIndex(found.namespace for found in inventory.namespaces)
         # The one that ends last speaks for what several match.
         for exemption in sorted(exemptions, key=lambda one: (one.expires, one.name), reverse=True):
             if not exemption.clusters.why_not(inventory.cluster, inventory.labels):
-                self._take(exemption, namespaces, inventory.own_namespace)
+                self._take(exemption, index, inventory.own_namespace)
 
-    def _take(self, exemption: Exemption, namespaces: Sequence[Namespace], own: str) -> None:
-        found = select_namespaces(exemption.namespaces, namespaces, own_namespace=own)
+    def _take(self, exemption: Exemption, index: NamespaceIndex, own: str) -> None:
+        candidates = index.candidates(exemption.namespaces)
+        found = select_namespaces(exemption.namespaces, candidates, own_namespace=own)
         self._chosen.append(_Chosen(exemption, frozenset(found.names)))
         for name in found.names:
             self._by_namespace[name].append(exemption)

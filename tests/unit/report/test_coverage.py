@@ -12,6 +12,7 @@ from reconciler.model.run import Outcome
 from reconciler.plan.coveragegate import CONDITIONS, failing
 from reconciler.plan.protection import protect
 from reconciler.report import coverage
+from reconciler.report.coverageannotations import render_github
 from reconciler.report.coveragemarkdown import MOST_ROWS, escape, render_markdown
 from tests.conftest import Golden
 from tests.unit.plan.protection_world import (
@@ -73,6 +74,15 @@ def test_text(golden: Golden) -> None:
 def test_markdown(golden: Golden) -> None:
     found = usual()
     golden("report/coverage.md", render_markdown(found, failing(found, ["unprotected"])))
+
+
+def test_annotations(golden: Golden) -> None:
+    found = usual()
+    golden("report/coverage.github", render_github(found, failing(found, ["unprotected"])))
+    many = [space(f"n{number:05}") for number in range(90)]
+    text = render_github(protect([], [], inventory(*many), now=NOW))
+    assert text.count("\n") == 51
+    assert text.endswith("::and 40 more: backstay coverage has them all\n")
 
 
 def test_json(golden: Golden) -> None:

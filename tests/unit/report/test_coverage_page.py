@@ -15,7 +15,7 @@ from reconciler.model.run import Outcome
 from reconciler.plan import exemptions
 from reconciler.plan.coveragegate import CONDITIONS, failing
 from reconciler.plan.protection import protect
-from reconciler.report import coverage, coveragemarkdown
+from reconciler.report import coverage, coverageannotations, coveragemarkdown
 from tests.unit.plan.protection_world import NOW, claim, inventory, policy, skipping, space
 from tests.unit.policy.yamltexts import HEAD, parse
 
@@ -94,4 +94,5 @@ def test_limits() -> None:
     assert f"{manifestfiles.MAX_VALUES:,} values" in TEXT
     assert f"{manifestfiles.MAX_OBJECTS:,} objects" in TEXT
     assert f"at most the {MOST_RECORDS} newest records" in TEXT
+    assert f"at most {coverageannotations.MOST_SHOWN} unprotected" in TEXT
     assert f"at most {coveragemarkdown.MOST_ROWS} rows" in TEXT
