@@ -73,7 +73,7 @@ class HttpServer:
     def __exit__(self, *_: object) -> None:
         for server in self._servers:
             server.should_exit = True
-        self._thread.join(_GRACE + 10)
+        self._thread.join(_GRACE + 30)
         for listener in self._listeners:
             listener.socket.close()
 
