@@ -186,12 +186,11 @@ def test_a_server_that_crawls_is_left_at_the_deadline_and_one_that_stands_still_
     with pytest.raises(DeadlineExceeded, match="took longer than 3 s"):
         open_source(limits=Limits(deadline=3)).fetch(None)
     server.misbehave(moods.crawl(3600), on="fetch")
-    source = open_source(limits=Limits(stalled=2))
     with pytest.raises(Transient, match="stands still"):
-        source.fetch(None)
+        open_source(limits=Limits(stalled=2)).fetch(None)
     assert not leftovers(tmp_path)
     server.behave()
-    assert dict(source.fetch(None).files) == GOOD
+    assert dict(open_source().fetch(None).files) == GOOD
 
 
 def leftovers(tmp_path: Path) -> list[str]:
