@@ -39,6 +39,7 @@ def render_record(record: run.RunRecord) -> bytes:
             revision=record.policy.revision,
             digest=record.policy.digest,
             source=record.policy.source,
+            renamedFrom=record.policy.renamed_from,
         ),
         cluster={"name": cluster.name, "uid": cluster.uid, "version": cluster.version},
         trigger=record.trigger.value,
@@ -67,6 +68,7 @@ def parse_record(text: bytes, *, where: str = "_run.yaml") -> run.RunRecord:
             revision=policy.text("revision"),
             digest=policy.text("digest"),
             source=policy.text("source", ""),
+            renamed_from=policy.text("renamedFrom", ""),
         ),
         cluster=run.ClusterRef(
             name=cluster.text("name"), uid=cluster.text("uid"), version=cluster.text("version")

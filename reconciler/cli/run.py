@@ -212,6 +212,7 @@ def _make_request(
             revision=annotations.get(naming.REVISION, ""),
             digest=digest,
             source=annotations.get(naming.SOURCE, ""),
+            renamed_from=compiled.policy.renamed_from or "",
         ),
         run_id=message.make_run_id(compiled.policy.name, started, metadata["uid"]),
         trigger=_trigger(annotations),

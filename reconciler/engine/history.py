@@ -29,7 +29,10 @@ class StoreReader(Protocol):
 
 
 def read_points(store: StoreReader, branch: str) -> tuple[RecoveryPoint, ...]:
-    """All recorded runs of a branch, newest first by start. Raises Refused without a branch."""
+    """All recorded runs of a branch, newest first by start; those of a policy's former names, too.
+
+    Raises Refused without a branch.
+    """
     if store.tip(branch) is None:
         others = sorted(store.branches(branch.rpartition("/")[0] + "/"))
         known = ", ".join(name.rpartition("/")[2] for name in others if "/_" not in name)
@@ -37,7 +40,26 @@ def read_points(store: StoreReader, branch: str) -> tuple[RecoveryPoint, ...]:
             f"there is no branch {branch} in the manifest store",
             hint=f"policies with runs: {known}" if known else _other_clusters(store, branch),
         )
-    return order_points(_points(store.log(branch)))
+    return order_points(
+        point for name in _lineage(store, branch) for point in _points(store.log(name))
+    )
+
+
+def _lineage(store: StoreReader, branch: str) -> Iterator[str]:
+    """The branch, and those of the policy's former names, as each one's newest record says."""
+    folder, seen = branch.rpartition("/")[0], set[str]()
+    tip = store.tip(branch)
+    while tip is not None and branch not in seen:
+        yield branch
+        seen.add(branch)
+        try:
+            former = read_record(store, tip).policy.renamed_from
+        except Stalled:
+            return
+        if not former:
+            return
+        branch = f"{folder}/{former}"
+        tip = store.tip(branch)
 
 
 def clusters_of(store: StoreReader) -> tuple[str, ...]:

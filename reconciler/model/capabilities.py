@@ -91,7 +91,7 @@ PROFILE = {
     "spec.guards.maxShrink": _P,
 }
 
-BACKUP_POLICY = {**PROFILE, "spec.profile": _X, "spec.renamedFrom": _P}
+BACKUP_POLICY = {**PROFILE, "spec.profile": _X, "spec.renamedFrom": _X}
 
 EXEMPTION = {
     **_DOCUMENT,

@@ -206,6 +206,8 @@ class BackupPolicy:
     suspend: bool = False
     objectives: Objectives = field(default_factory=Objectives)
     manifests: Manifests = field(default_factory=Manifests)
+    renamed_from: str | None = None
+    """Its former name, where it had one."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain dicts with camelCase names; `from_json` reads them back."""

@@ -58,6 +58,8 @@ class PolicyRef:
     digest: str
     source: str = ""
     """``policies/shop.yaml#0``: file and index of the document in it."""
+    renamed_from: str = ""
+    """The policy's former name: its branch holds the recovery points of before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,10 @@ class Brakes:
     firm: tuple[str, ...] = ()
     soft: tuple[str, ...] = ()
 
+    def asking(self, questions: tuple[str, ...]) -> Brakes:
+        """The same with questions that hold as well."""
+        return Brakes(self.firm, (*self.soft, *questions))
+
     @property
     def all(self) -> tuple[str, ...]:
         """Every reason."""

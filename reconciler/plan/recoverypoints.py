@@ -144,7 +144,8 @@ def _is_name(at: str) -> bool:
 def _named(points: Sequence[RecoveryPoint], at: str, policy: str) -> RecoveryPoint | None:
     hint = f"list the runs with: backstay log {policy}"
     if name := _RUN.fullmatch(at):
-        if name["policy"] != policy:
+        # A renamed policy's older runs have its former name.
+        if name["policy"] != policy and all(point.run_id != at for point in points):
             raise Refused(f"{at} is a run of policy {name['policy']}, not of {policy}", hint=hint)
         found = [point for point in points if point.run_id == at]
     elif _SHA.fullmatch(at):

@@ -13,7 +13,7 @@ What it promises (DESIGN §4, docs/controller.md):
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -34,6 +34,7 @@ from reconciler.plan.entries import (
     ours_by_name,
     policy_of,
 )
+from reconciler.plan.renames import Renames, find_renames
 from reconciler.plan.restoreintents import restore_notes
 from reconciler.plan.schedulenotes import schedule_notes
 
@@ -61,15 +62,19 @@ def plan_schedules(
         changes += scene.changes_of(entries[name])
     expected = {naming.cronjob_name(name) for name in entries}
     gone = [raw for name, raw in sorted(ours.items()) if name not in expected]
+    renames = find_renames(entries, gone, ours, observed.config_maps, config)
+    deleted = len(gone) - len(renames.said)
     held = brakes.find(
-        desired, history, config, policies=len(entries), have=len(ours), gone=len(gone)
-    )
+        desired, history, config, policies=len(entries), have=len(ours), gone=deleted
+    ).asking(renames.questions)
     word = approval.listen(held, map(policy_of, gone), history, config.cluster.name)
     stops = () if word.given else held.all
     left = {found.name: found.elsewhere for found in desired.parsed.documents if found.elsewhere}
-    changes += [
-        _deletion(raw, history, stops, left.get(policy_of(raw), ""), word.digest) for raw in gone
-    ]
+    if stops:
+        changes = [_wait(change, renames) for change in changes]
+    for raw in gone:
+        name = policy_of(raw)
+        changes.append(_deletion(raw, history, stops, _why_gone(name, left, renames), word.digest))
     changes += collection.collect(
         observed, changes, blocked=bool(stops) or bool(desired.problems), now=now
     )
@@ -89,6 +94,7 @@ def plan_schedules(
             *_notes(entries, changes, config, now),
             *_elsewhere(left),
             *word.notes,
+            *renames.notes,
         ),
         # As long as a deletion is refused the old revision is the one to descend from: else a
         # rewritten history would count as an honest one in the very next cycle.
@@ -267,13 +273,32 @@ class _Scene:
         return "it was changed in the cluster"
 
 
-def _deletion(
-    raw: Raw, history: History, stops: Sequence[str], elsewhere: str, digest: str
-) -> Change:
+def _why_gone(name: str, left: Mapping[str, str], renames: Renames) -> str:
+    """Why a policy is not in force; empty where the revision has none of the name."""
+    if name in renames.said:
+        return f"policy {name} is {renames.said[name]} now"
+    if name in left:
+        return f"policy {name} does not choose this cluster any more: {left[name]}"
+    return ""
+
+
+def _wait(change: Change, renames: Renames) -> Change:
+    """What looks like a policy under a new name: until it is answered the old schedule is it."""
+    old = next((old for old, new in renames.likely.items() if new == change.policy), "")
+    if not old or change.action is not Action.CREATED:
+        return change
+    return replace(
+        change,
+        action=Action.SKIPPED,
+        reason=f"policy {change.policy} looks like {old} under a new name, whose schedule goes on",
+        hint=f"add `renamedFrom: {old}` to it, or approve that {old} goes",
+        body=None,
+    )
+
+
+def _deletion(raw: Raw, history: History, stops: Sequence[str], why: str, digest: str) -> Change:
     name = policy_of(raw)
-    gone = f"policy {name} is not in {history.revision}"
-    if elsewhere:
-        gone = f"policy {name} does not choose this cluster any more: {elsewhere}"
+    gone = why or f"policy {name} is not in {history.revision}"
     common: dict[str, Any] = {
         "object": ref_of(raw),
         "policy": name,

@@ -255,7 +255,8 @@ class OwnPart(Part):
     """A Profile that gives what is left out here. What stands here replaces it: lists, labels and
     `retention` as a whole, everything else field by field."""
     renamed_from: fields.LabelName | None = None
-    """The policy's former name; its recovery points stay reachable."""
+    """The policy's former name; its recovery points stay reachable under the new one, from the
+    first run on. No other policy may have it."""
 
 
 class BackupPolicySpec(ProfileSpec, OwnPart):

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from reconciler.model.config import Config
 from reconciler.model.policy import CopyMethod, Kind, Value
-from reconciler.policy import grants, nodes, problems, values
+from reconciler.policy import grants, nodes, problems, renames, values
 from reconciler.policy.drafts import PROFILE, Draft
 from reconciler.policy.exemptionlanguage import ExemptionDocument
 from reconciler.policy.language import BackupPolicyDocument, RepositoryDocument
@@ -109,6 +109,7 @@ def resolve(drafts: Iterable[Draft], config: Config | None) -> None:
             draft.found = list(before)
             _resolve_policy(draft, profiles, repositories, config)
             draft.found = problems.merge(before, draft.found[len(before) :])
+    renames.check(drafts, config=config is not None)
     if config is not None:
         grants.check(drafts, config)
     for draft in drafts:

@@ -42,6 +42,8 @@ class RunPolicyPart(Part):
     """Digest of the compiled policy, sha256:<hex>."""
     source: str | None = None
     """File and index of the document in it, policies/shop.yaml#0."""
+    renamed_from: str | None = None
+    """The policy's former name, on whose branch the recovery points of before are."""
 
 
 class RunClusterPart(Part):

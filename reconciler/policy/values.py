@@ -48,6 +48,7 @@ def make_policy(document: BackupPolicyDocument, repository: str) -> policy.Backu
     return policy.BackupPolicy(
         name=document.metadata.name,
         suspend=spec.suspend,
+        renamed_from=spec.renamed_from,
         schedule=policy.Schedule(parse_cron(spec.schedule.cron), spec.schedule.time_zone),
         objectives=_objectives(spec.objectives),
         selector=_selector(spec.selector),

@@ -30,6 +30,7 @@ POLICY = run.PolicyRef(
     revision="main@sha1:4be1c9d2f0a84be1c9d2f0a84be1c9d2f0a84be1",
     digest="sha256:" + "5c" * 32,
     source="policies/shop.yaml#0",
+    renamed_from="webshop",
 )
 PROD = run.ClusterRef(name="prod-eu", uid="5b0c7a2e-6c1e-4a55-b3ab-5c8d3a3c9f10", version="v1.36.3")
 FULL = run.RunRecord(

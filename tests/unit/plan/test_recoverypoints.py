@@ -271,7 +271,7 @@ def test_few_records_are_read() -> None:
 
 def test_a_run_of_another_policy_is_told_as_such_with_this_policys_log() -> None:
     with pytest.raises(Refused) as caught:
-        choose_point(POINTS, GOOD.run_id, policy="blog", allow_partial=False, copied=at_once)
+        choose_point((), GOOD.run_id, policy="blog", allow_partial=False, copied=at_once)
     assert caught.value.message == f"{GOOD.run_id} is a run of policy shop, not of blog"
     assert caught.value.hint == "list the runs with: backstay log blog"
 

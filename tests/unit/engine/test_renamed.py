@@ -1,0 +1,69 @@
+"""After a rename the recovery points of before are found under the new name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from reconciler.engine.context import policy_branch
+from reconciler.engine.history import read_points, read_record
+from reconciler.engine.run import execute_run
+from reconciler.model.run import Outcome
+from tests.unit.engine.run_world import CLUSTER, RUN_IDS, RunWorld
+
+
+def run_as(world: RunWorld, number: int, name: str, former: str) -> str:
+    """A run of the policy under a new name; its id."""
+    world.policy = replace(world.policy, name=name, renamed_from=former)
+    request = world.request(number)
+    run_id = RUN_IDS[number - 1].replace("shop", name, 1)
+    policy = replace(request.policy, renamed_from=former)
+    done = execute_run(replace(request, policy=policy, run_id=run_id), world.ports())
+    assert done.record.outcome is Outcome.COMPLETED
+    return run_id
+
+
+@pytest.fixture
+def world() -> RunWorld:
+    """One run as shop, one as web, one as store."""
+    made = RunWorld()
+    made.run(1)
+    made.data["shop", "files"] = b"what came later"
+    run_as(made, 2, "web", "shop")
+    run_as(made, 3, "store", "web")
+    return made
+
+
+def test_the_points_of_every_name_are_listed_newest_first(world: RunWorld) -> None:
+    ids = ["store-20261121-031703-00003", "web-20261121-021703-00002", RUN_IDS[0]]
+    for name, seen in (("store", ids), ("web", ids[1:]), ("shop", ids[2:])):
+        points = read_points(world.make_store(), policy_branch(CLUSTER, name))
+        assert [point.run_id for point in points] == seen
+
+
+def test_the_record_says_the_former_name(world: RunWorld) -> None:
+    store = world.make_store()
+    tip = store.tip(policy_branch(CLUSTER, "web"))
+    assert tip is not None
+    assert read_record(store, tip).policy.renamed_from == "shop"
+
+
+@pytest.mark.parametrize("name", ["store", "web"])
+def test_a_restore_under_the_new_name_reaches_what_was_before(world: RunWorld, name: str) -> None:
+    world.lose_shop()
+    world.data.clear()
+    world.restored(RUN_IDS[0], policy=name)
+    assert world.data["shop", "files"] == b"a thousand files"
+
+
+def test_names_that_go_in_a_circle_end(world: RunWorld) -> None:
+    run_as(world, 4, "shop", "store")
+    points = read_points(world.make_store(), policy_branch(CLUSTER, "shop"))
+    assert len(points) == 4
+
+
+def test_a_former_name_without_runs_is_no_error() -> None:
+    world = RunWorld()
+    run_as(world, 1, "web", "never")
+    assert len(read_points(world.make_store(), policy_branch(CLUSTER, "web"))) == 1

@@ -1,0 +1,96 @@
+"""A policy under a new name: said, only likely, or another folder's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from reconciler.model.grants import Grant
+from reconciler.model.plan import Plan
+from reconciler.model.policy import BackupPolicy
+from tests.unit.plan.schedules_world import (
+    CONFIG,
+    REV2,
+    REV3,
+    SmallCluster,
+    actions,
+    desired,
+    good,
+    history,
+    policies,
+    policy,
+)
+
+
+def renamed(old: str, new: str, *, said: bool = True) -> BackupPolicy:
+    """A policy that selects what the old one did."""
+    selector = policy(old).selector
+    return replace(policy(new), selector=selector, renamed_from=old if said else None)
+
+
+def shops() -> SmallCluster:
+    cluster = SmallCluster()
+    cluster.apply(cluster.plan(policies("shop", "web")))
+    return cluster
+
+
+def of_cron_jobs(plan: Plan) -> list[tuple[str, str]]:
+    return [(a, name) for a, name in actions(plan) if name.startswith("CronJob/")]
+
+
+def test_a_renamed_policy_takes_its_schedule_along() -> None:
+    cluster = shops()
+    plan = cluster.apply(
+        cluster.plan(desired(good(renamed("shop", "a")), good(renamed("web", "b"))))
+    )
+    assert of_cron_jobs(plan) == [
+        ("created", "CronJob/backstay-a"),
+        ("created", "CronJob/backstay-b"),
+        ("deleted", "CronJob/backstay-shop"),
+        ("deleted", "CronJob/backstay-web"),
+    ]
+    assert plan.brakes == ()
+    again = cluster.plan(desired(good(renamed("shop", "a")), good(renamed("web", "b"))))
+    assert again.empty
+
+
+def test_without_the_word_the_plan_asks_for_as_long_as_it_takes() -> None:
+    cluster = shops()
+    wanted = desired(good(renamed("shop", "a", said=False)), good(policy("web")))
+    for revision in (REV2, REV3):
+        plan = cluster.apply(cluster.plan(wanted, history(revision)))
+        assert of_cron_jobs(plan) == [
+            ("skipped", "CronJob/backstay-a"),
+            ("unchanged", "CronJob/backstay-web"),
+            ("skipped", "CronJob/backstay-shop"),
+        ]
+        assert plan.brakes == (
+            "policy a looks like shop under a new name: add `renamedFrom: shop` to it",
+        )
+        assert plan.empty
+        assert plan.remember == ""
+    word = f"Backstay-Approve: {plan.approval}"
+    plan = cluster.apply(cluster.plan(wanted, history(REV2, message=word)))
+    assert set(cluster.of("CronJob")) == {"backstay-a", "backstay-web"}
+
+
+def test_a_policy_that_was_there_before_is_no_new_name() -> None:
+    cluster = SmallCluster()
+    both = desired(good(policy("shop")), good(renamed("shop", "twin", said=False)))
+    cluster.apply(cluster.plan(both))
+    plan = cluster.plan(desired(good(renamed("shop", "twin", said=False))))
+    assert ("deleted", "CronJob/backstay-shop") in actions(plan)
+
+
+@pytest.mark.parametrize(("folder", "said"), [("teams/a", True), ("teams/b", False)])
+def test_another_folders_policy_is_not_taken_over(folder: str, said: bool) -> None:
+    grants = (Grant(path="teams/a"), Grant(path="teams/b"), Grant(path="admin", admin=True))
+    cluster = SmallCluster(config=replace(CONFIG, grants=grants))
+    others = [good(policy(name), f"teams/a/{name}.yaml") for name in ("x", "y")]
+    cluster.apply(cluster.plan(desired(good(policy("shop"), "teams/a/shop.yaml"), *others)))
+    heir = good(renamed("shop", "new"), f"{folder}/new.yaml")
+    plan = cluster.plan(desired(heir, *others))
+    assert ("policy new is not of the folder that shop was of" in plan.notes) is not said
+    reason = next(c.reason for c in plan.changes if c.object.name == "backstay-shop")
+    assert ("policy shop is new now" in reason) is said
