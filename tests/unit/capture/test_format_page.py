@@ -61,7 +61,7 @@ def test_every_label_and_annotation_in_the_code_is_named() -> None:
     found: set[str] = set()
     for path in (ROOT / "reconciler").rglob("*.py"):
         text = path.read_text()
-        found |= set(re.findall(r"backstay\.dev/(?!v\d)([a-z][a-z-]*[a-z])", text))
-        found |= set(re.findall(r"\{(?:naming\.)?GROUP\}/([a-z][a-z-]*[a-z])", text))
+        found |= set(re.findall(r"backstay\.dev/(?!v\d)([a-z][a-zA-Z-]*[a-zA-Z])", text))
+        found |= set(re.findall(r"\{(?:naming\.)?GROUP\}/([a-z][a-zA-Z-]*[a-zA-Z])", text))
     assert {"component", "policy", "run", "captured-owners"} <= found
     assert [key for key in sorted(found - {"captured"}) if f"backstay.dev/{key}`" not in PAGE] == []
