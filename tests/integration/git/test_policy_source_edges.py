@@ -225,14 +225,15 @@ def test_processes_of_a_cycle(
     source = open_source()
     executed()
     source.fetch(None)
-    assert commands(executed) == ["fetch", "ls-tree", "cat-file"]
+    # The second cat-file has the commit's message: what it approves.
+    assert commands(executed) == ["fetch", "ls-tree", "cat-file", "cat-file"]
     for _ in range(3):
         assert source.fetch(first).descends is Descends.YES
         assert commands(executed) == ["ls-remote"]
     second = repository.push(GOOD | {"policies/new.yaml": b"1"})
     assert source.fetch(first).descends is Descends.YES
     assert commands(executed) == [
-        "ls-remote", "fetch", "ls-tree", "cat-file", "fetch", "rev-list",
+        "ls-remote", "fetch", "ls-tree", "cat-file", "cat-file", "fetch", "rev-list",
     ]  # fmt: skip
     # Asked again about the same two revisions it remembers the answer.
     assert source.fetch(first).descends is Descends.YES
