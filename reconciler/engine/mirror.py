@@ -16,6 +16,7 @@ from reconciler import ports
 from reconciler.capture.message import make_run_id
 from reconciler.engine import observe
 from reconciler.engine.applying import Applier, Hold
+from reconciler.engine.unexpected import explain_unexpected
 from reconciler.model import kinds
 from reconciler.model.cluster import Claim, Namespace
 from reconciler.model.config import Config
@@ -115,6 +116,11 @@ class Mirror:
 
         planned = plan(seen)
         told = Mirrored(foreign=planned.foreign, why=why)
+        for name, error in planned.failed:
+            bug = explain_unexpected(
+                error, self.applier.reporter, ended=f"the mirroring of policy {name}"
+            )
+            told = replace(told, why=bug.message, hint=bug.hint)
         if not planned.changes:
             return told
         with self.applier.lease(self.namespace) as hold:

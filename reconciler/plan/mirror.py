@@ -54,10 +54,14 @@ class StatusWrite:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MirrorPlan:
-    """What to write, in order; ``foreign`` are objects that are not Backstay's, by name."""
+    """What to write, in order; ``foreign`` are objects that are not Backstay's, by name.
+
+    ``failed``: policies whose object can't be compared, with what came of trying.
+    """
 
     changes: tuple[MirrorChange, ...] = ()
     foreign: tuple[str, ...] = ()
+    failed: tuple[tuple[str, Exception], ...] = ()
 
 
 def plan_mirrors(
@@ -72,15 +76,20 @@ def plan_mirrors(
     live = {raw["metadata"]["name"]: raw for raw in mirrors}
     wanted = {found.name: found for found in in_force}
     changes: list[MirrorChange] = []
+    failed: list[tuple[str, Exception]] = []
     for name in sorted(wanted):
-        change = _change(wanted[name], live.get(name), namespace, now)
+        try:
+            change = _change(wanted[name], live.get(name), namespace, now)
+        except Exception as error:  # noqa: BLE001 - handed back; one odd object costs one policy
+            failed.append((name, error))
+            continue
         if change is not None:
             changes.append(change)
     foreign = sorted(name for name, raw in live.items() if not is_mirror(raw))
     gone = sorted(name for name, raw in live.items() if is_mirror(raw) and name not in wanted)
     if may_delete:
         changes += [_deletion(live[name], namespace) for name in gone]
-    return MirrorPlan(changes=tuple(changes), foreign=tuple(foreign))
+    return MirrorPlan(changes=tuple(changes), foreign=tuple(foreign), failed=tuple(failed))
 
 
 def is_mirror(raw: Raw) -> bool:
@@ -156,8 +165,11 @@ def make_mirror(wanted: WantedPolicy, namespace: str) -> dict[str, Any]:
 def _patch(wanted: WantedPolicy, live: Raw, namespace: str) -> dict[str, Any]:
     body = make_mirror(wanted, namespace)
     metadata: dict[str, dict[str, Any]] = {}
-    for one in differences(body["metadata"], live["metadata"]):
-        metadata.setdefault(one.path[0], {})[one.path[1]] = one.wanted
+    for block in ("labels", "annotations"):
+        # Whoever removes the last annotation removes the block.
+        found = live["metadata"].get(block) or {}
+        for one in differences(body["metadata"][block], found):
+            metadata.setdefault(block, {})[one.path[0]] = one.wanted
     spec = merge_patch(live.get("spec") or {}, body["spec"])
     return ({"metadata": metadata} if metadata else {}) | ({"spec": spec} if spec else {})
 

@@ -255,6 +255,30 @@ def test_labels_and_annotations_of_ours_are_put_back_and_others_stay(world: Mirr
     assert annotations["example.org/theirs"] == "stays"
 
 
+@pytest.mark.parametrize("left", ["nothing", "theirs"])
+def test_annotations_that_somebody_removed_come_back(world: MirrorWorld, left: str) -> None:
+    """`kubectl annotate shop a- b-` leaves an object without the block."""
+    world.source.push(files("shop", "mail"))
+    world.cycle()
+    good = world.mirror()["metadata"]["annotations"]
+
+    def edit(raw: dict[str, dict[str, object]]) -> None:
+        del raw["metadata"]["annotations"]
+        if left == "theirs":
+            raw["metadata"]["annotations"] = {"example.org/theirs": "stays"}
+
+    world.edit(edit)
+    world.source.push(files(shop=policy_yaml("shop"), mail=policy_yaml("mail", "5 5 * * *")))
+    world.cycle()
+    kept = {"example.org/theirs": "stays"} if left == "theirs" else {}
+    assert world.mirror()["metadata"]["annotations"] == good | kept
+    assert world.mirror("mail")["spec"]["schedule"]["cron"] == "5 5 * * *"
+    assert world.log.of("unexpected error") == []
+    world.written()
+    world.cycle()
+    assert world.written() == []
+
+
 @pytest.mark.parametrize("copied", [False, True])
 def test_an_object_that_is_not_ours_is_told_and_never_touched(
     world: MirrorWorld, copied: bool

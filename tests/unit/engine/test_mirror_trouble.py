@@ -184,3 +184,17 @@ def test_another_controllers_lease_is_waited_for(world: MirrorWorld) -> None:
     world.clock.sleep(timedelta(minutes=4).total_seconds())
     world.cycle()
     assert "suspend" not in world.mirror()["spec"] or not world.mirror()["spec"]["suspend"]
+
+
+def test_an_object_that_no_program_here_wrote_costs_its_own_policy_only(world: MirrorWorld) -> None:
+    """Of a definition of another version: its conditions lack what ours need."""
+    world.source.push(files("shop", "mail"))
+    world.cycle()
+    odd = [{"type": "Ready", "status": "True"}]
+    world.edit(lambda raw: raw["status"].update(conditions=odd), name="mail")
+    world.source.push(files(shop=policy_yaml("shop", "5 5 * * *"), mail=policy_yaml("mail")))
+    assert world.cycle().exit_code == 0
+    assert world.mirror()["spec"]["schedule"]["cron"] == "5 5 * * *"
+    (told,) = world.log.of("policies not shown")
+    assert "the mirroring of policy mail" in str(told["why"])
+    assert world.status("mail")["conditions"] == odd
