@@ -72,6 +72,7 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "repository-secret-changed": "A Repository takes its keys from another Secret",
         "policy-removed": "A policy is gone: its schedule ends, what it backed up stays",
         "policy-renamed": "A policy goes and another one selects the same, or says `renamedFrom`",
+        "rename-unknown": "A policy's `renamedFrom` names none that the base has",
         "selector-changed": "A policy selects by other words, and there is no inventory to say"
         " what that means",
         "retention-shortened": "A retention keeps less: the recovery points that would expire,"

@@ -5,30 +5,38 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from reconciler.model.change import Revision
 from reconciler.model.finding import Finding, Place, Severity
 from reconciler.model.inventory import Inventory
-from reconciler.model.policy import BackupPolicy, Document, Kind, Repository
+from reconciler.model.policy import BackupPolicy, Kind, Repository
 from reconciler.plan.changecover import ClaimKey, copies
 from reconciler.plan.changecoverage import Cover, render_size
-from reconciler.plan.changeforce import keeps
+from reconciler.plan.changerenames import (
+    ChangeRenames,
+    Heir,
+    change_renames,
+    removed_policies,
+)
 from reconciler.plan.changewhy import POLICY, Sides, method_place
 
 REMOVED = "policy-removed"
 RENAMED = "policy-renamed"
+NOT_KNOWN = "rename-unknown"
 METHOD = "method-changed"
 IMPOSSIBLE = "copy-impossible"
 REPOSITORY = "repository-changed"
 KEYS = "repository-secret-changed"
 SELECTOR = "selector-changed"
 _STAYS = "its CronJob goes; recovery points, manifests and snapshots stay"
+_SAY = "add renamedFrom:"
 
 
 def policy_findings(
     sides: Sides, before: Cover, after: Cover, *, cluster: str, inventory: Inventory | None
 ) -> Iterator[Finding]:
     """All of them; ``cluster`` may be empty, ``inventory`` None."""
-    yield from _removed(sides, inventory)
+    renames = change_renames(sides.base, sides.head)
+    yield from _removed(sides, renames, inventory)
+    yield from _unknown(sides, renames, inventory)
     for name in sorted(sides.after.policies):
         if name not in sides.before.policies:
             continue
@@ -41,19 +49,11 @@ def policy_findings(
     yield from _impossible(sides, before, after)
 
 
-def _removed(sides: Sides, inventory: Inventory | None) -> Iterator[Finding]:
-    added = {
-        one.name: one.value
-        for one in sides.head.parsed.documents
-        if isinstance(one.value, BackupPolicy) and not _was_there(sides.base, one)
-    }
-    for document in sides.base.parsed.documents:
-        gone = sides.head.document(POLICY, document.name) is None
-        if document.kind != Kind.BACKUP_POLICY or not document.name or not gone:
-            continue
-        if document.elsewhere or keeps(sides.head, document):
-            continue
-        heir = _heir(document, added)
+def _removed(
+    sides: Sides, renames: ChangeRenames, inventory: Inventory | None
+) -> Iterator[Finding]:
+    for document in removed_policies(sides.base, sides.head):
+        heir = renames.heirs.get(document.name)
         points = inventory.points_of(document.name) if inventory else ()
         facts = {"points": str(len(points))} if inventory else {}
         newest = f"; the newest is of {points[-1].started:%Y-%m-%dT%H:%M:%SZ}" if points else ""
@@ -73,36 +73,40 @@ def _removed(sides: Sides, inventory: Inventory | None) -> Iterator[Finding]:
             )
 
 
-def _was_there(base: Revision, document: Document) -> bool:
-    return base.document(document.kind, document.name) is not None
-
-
-def _heir(document: Document, added: dict[str, BackupPolicy]) -> str:
-    """The new policy that says it was this one, or that protects the same; empty if none does."""
-    for name, policy in sorted(added.items()):
-        if policy.to_json().get("renamedFrom") == document.name:
-            return name
-    old = document.value
-    for name, policy in sorted(added.items()):
-        if isinstance(old, BackupPolicy) and policy.selector == old.selector:
-            return name
-    return ""
-
-
-def _renamed(sides: Sides, old: str, new: str, kept: str, facts: dict[str, str]) -> Finding:
-    said = sides.head.place(POLICY, new, "renamedFrom")
-    place = sides.head.place(POLICY, new)
-    linked = said is not None and said != place
-    where = "reachable under the new name" if linked else f"under the name {old}"
+def _renamed(sides: Sides, old: str, heir: Heir, kept: str, facts: dict[str, str]) -> Finding:
+    where = "reachable under the new name" if heir.said else f"under the name {old}"
+    hint = f"the controller keeps the old schedule and does not make the new one: {_SAY} {old}"
+    if heir.written:
+        hint = f"its renamedFrom names {heir.written}: write renamedFrom: {old}"
     return Finding(
         id=RENAMED,
-        severity=Severity.NOTE if linked else Severity.WARNING,
-        message=f"policy {old} becomes {new}: what it backed up stays {where}",
-        policy=new,
-        place=said if linked else place,
+        severity=Severity.NOTE if heir.said else Severity.WARNING,
+        message=f"policy {old} becomes {heir.name}: what it backed up stays {where}",
+        hint="" if heir.said else hint,
+        policy=heir.name,
+        place=sides.head.place(POLICY, heir.name, "renamedFrom" if heir.written else ""),
         details=(kept,) if kept else (),
-        facts={**facts, "from": old, "to": new},
+        facts={**facts, "from": old, "to": heir.name},
     )
+
+
+def _unknown(
+    sides: Sides, renames: ChangeRenames, inventory: Inventory | None
+) -> Iterator[Finding]:
+    """Former names that nobody had, as far as the base and the recovery points tell."""
+    for name, former in renames.unknown.items():
+        if inventory is not None and inventory.points_of(former):
+            continue
+        yield Finding(
+            id=NOT_KNOWN,
+            severity=Severity.WARNING,
+            message=f"policy {name} says renamedFrom: {former}, and the base has no policy of that"
+            " name: nothing of an earlier policy is found under the new name",
+            hint="write the name that it had, or leave the word out",
+            policy=name,
+            place=sides.head.place(POLICY, name, "renamedFrom"),
+            facts={"from": former, "to": name},
+        )
 
 
 def _selector(sides: Sides, name: str) -> Finding:

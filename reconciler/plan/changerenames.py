@@ -1,0 +1,103 @@
+"""Which policy of a change was which one before: those that say so, those that only look like it.
+
+The controller's rules of `reconciler.plan.renames`, but for grants, which no revision tells. What
+is compared before and after (retention, schedule, repository) is compared across a rename, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from reconciler.model.change import Revision
+from reconciler.model.policy import BackupPolicy, Document, Kind, NamespaceSelector
+from reconciler.plan.changeforce import keeps
+
+_POLICY = str(Kind.BACKUP_POLICY)
+_Key = tuple[frozenset[str], frozenset[tuple[str, str]], frozenset[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Heir:
+    """The policy that one which goes becomes; ``said``: its `renamedFrom` names just that one."""
+
+    name: str
+    said: bool
+    written: str = ""
+    """The `renamedFrom` that it has, whatever it names."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRenames:
+    """Former name → heir, and the policies whose `renamedFrom` names nobody."""
+
+    heirs: Mapping[str, Heir] = field(default_factory=dict)
+    unknown: Mapping[str, str] = field(default_factory=dict)
+    """Policy → the name that the base does not have."""
+
+    @property
+    def former(self) -> dict[str, str]:
+        """Heir → its former name; of several that look like it the first."""
+        found: dict[str, str] = {}
+        for old, heir in sorted(self.heirs.items(), key=lambda one: (not one[1].said, one[0])):
+            found.setdefault(heir.name, old)
+        return found
+
+
+def removed_policies(base: Revision, head: Revision) -> Iterator[Document]:
+    """Policies for this cluster that the head has not, good or broken."""
+    for document in base.parsed.documents:
+        if document.kind != Kind.BACKUP_POLICY or not document.name or document.elsewhere:
+            continue
+        if head.document(_POLICY, document.name) is None and not keeps(head, document):
+            yield document
+
+
+def change_renames(base: Revision, head: Revision) -> ChangeRenames:
+    """What is renamed between two revisions; the order of files does not matter."""
+    policies = {
+        one.name: one.value
+        for one in head.parsed.documents
+        if isinstance(one.value, BackupPolicy) and head.document(_POLICY, one.name) is one
+    }
+    added = {
+        name: policy for name, policy in policies.items() if base.document(_POLICY, name) is None
+    }
+    said = {one.renamed_from: name for name, one in sorted(policies.items()) if one.renamed_from}
+    unknown = {
+        name: policy.renamed_from
+        for name, policy in sorted(policies.items())
+        if policy.renamed_from
+        and base.document(_POLICY, policy.renamed_from) is None
+        and not _said_before(base, name, policy.renamed_from)
+    }
+    free = {
+        name: policy
+        for name, policy in sorted(added.items())
+        if not policy.renamed_from or name in unknown
+    }
+    heirs: dict[str, Heir] = {}
+    for document in removed_policies(base, head):
+        if document.name in said:
+            heirs[document.name] = Heir(said[document.name], True, document.name)
+        elif isinstance(document.value, BackupPolicy):
+            wanted = _key(document.value.selector.namespaces)
+            like = (n for n, one in free.items() if _key(one.selector.namespaces) == wanted)
+            name = next(like, "")
+            if name:
+                heirs[document.name] = Heir(name, False, free[name].renamed_from or "")
+    return ChangeRenames(heirs, unknown)
+
+
+def _said_before(base: Revision, name: str, former: str) -> bool:
+    document = base.document(_POLICY, name)
+    value = document.value if document else None
+    return isinstance(value, BackupPolicy) and value.renamed_from == former
+
+
+def _key(selector: NamespaceSelector) -> _Key:
+    return (
+        frozenset(selector.names),
+        frozenset(selector.match_labels.items()),
+        frozenset(selector.exclude),
+    )
