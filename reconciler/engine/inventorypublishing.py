@@ -22,7 +22,7 @@ from reconciler.engine.inventory import inventory_branch, observe_inventory
 from reconciler.engine.pointdigest import Budget, digest_policy, policy_tips
 from reconciler.engine.unexpected import explain_unexpected
 from reconciler.model.errors import BackstayError, ForeignCluster, InvalidInput
-from reconciler.model.inventory import Inventory
+from reconciler.model.inventory import Inventory, NamespaceInventory
 from reconciler.model.store import Delete, FileChange, Write
 from reconciler.plan import inventoryfiles
 from reconciler.plan.inventory import About
@@ -110,7 +110,8 @@ class InventoryPublisher:
                 about = replace(about, revision=branch.head.revision)
             observed = observe_inventory(sources.reader, about)
             _check_owner(sources, branch, observed)
-            changes = [*_changed_namespaces(branch, observed)]
+            observed, files = _readable(sources, branch, observed)
+            changes = [*_changed_namespaces(branch, files)]
             tips, points = self._digest(sources, store, branch, about.cluster)
             changes += points
             if changes or _head_changed(branch, observed):
@@ -168,15 +169,41 @@ def _check_owner(sources: Sources, branch: _Branch, observed: Inventory) -> None
     )
 
 
-def _changed_namespaces(branch: _Branch, observed: Inventory) -> Iterator[FileChange]:
+def _readable(
+    sources: Sources, branch: _Branch, observed: Inventory
+) -> tuple[Inventory, dict[str, bytes]]:
+    """Without the namespaces that readers would refuse, and the whole branch with them; the files.
+
+    What lies in a namespace is its tenants', who must not be able to stop the inventory of all.
+    """
+    good: list[NamespaceInventory] = []
+    files: dict[str, bytes] = {}
+    for part in observed.namespaces:
+        path, data = inventoryfiles.render_namespace(part)
+        try:
+            if branch.tree.get(path) != blob_id(data):
+                inventoryfiles.read_namespace(path, data)
+        except InvalidInput as error:
+            sources.reporter.warning(
+                "namespace not in the inventory",
+                namespace=part.namespace.name,
+                reason=error.reason,
+                error=str(error.problems[0]) if error.problems else error.message,
+                hint="the error names what nobody can read; change that object",
+            )
+            continue
+        good.append(part)
+        files[path] = data
+    return replace(observed, namespaces=tuple(good)), files
+
+
+def _changed_namespaces(branch: _Branch, files: Mapping[str, bytes]) -> Iterator[FileChange]:
     """All but the head and the points."""
-    files = inventoryfiles.render_inventory(observed)
     for path, data in files.items():
-        if path != HEAD and branch.tree.get(path) != blob_id(data):
-            inventoryfiles.read_namespace(path, data)
+        if branch.tree.get(path) != blob_id(data):
             yield Write(path, data)
     for path in branch.tree:
-        if path not in files and not path.startswith(f"{POINTS}/"):
+        if path != HEAD and path not in files and not path.startswith(f"{POINTS}/"):
             yield Delete(path)
 
 

@@ -34,6 +34,8 @@ _DEFAULTS = (
     "snapshot.storage.kubernetes.io/is-default-class",
 )
 _ANNOTATIONS = (naming.PRIVILEGED_MOVERS, naming.RESTORING, *_DEFAULTS)
+_LARGEST = 2**63 - 1
+"""Bytes: the largest size that `jsonplaces` reads."""
 _CRON_JOBS_JOB = re.compile(r"(.+)-[0-9]{8,}")
 
 
@@ -114,7 +116,9 @@ def snapshot_class_of(raw: Raw) -> SnapshotClass:
 def templates_of(raw: Raw) -> tuple[ClaimTemplate, ...]:
     """The claim templates of a StatefulSet object, by name.
 
-    The API server takes any text for their names: those that no claim can have are left out.
+    The API server takes anything for them, also no name and a negative size, and a template that
+    no claim can come of must not end the inventory of a cluster: those with a name that no claim
+    can have are left out, and a size that none can have is cut.
     """
     spec = raw.get("spec") or {}
     replicas = spec.get("replicas")
@@ -125,9 +129,9 @@ def templates_of(raw: Raw) -> tuple[ClaimTemplate, ...]:
         found.append(
             ClaimTemplate(
                 workload=raw["metadata"]["name"],
-                name=template["metadata"]["name"],
+                name=(template.get("metadata") or {}).get("name") or "",
                 storage_class=wanted.get("storageClassName") or "",
-                size=observe.quantity(str(requests.get("storage", "0"))),
+                size=min(max(0, observe.quantity(str(requests.get("storage", "0")))), _LARGEST),
                 replicas=1 if replicas is None else replicas,
             )
         )

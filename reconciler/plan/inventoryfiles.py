@@ -88,8 +88,7 @@ def _published(part: NamespaceInventory) -> NamespaceInventory:
 def render_inventory(inventory: Inventory) -> dict[str, bytes]:
     """Path → content: the head and a file per namespace. Points are `render_points`'."""
     files = {HEAD: render_head(inventory)}
-    for part in inventory.namespaces:
-        files[namespace_path(part.namespace.name)] = _render_namespace(part)
+    files.update(map(render_namespace, inventory.namespaces))
     return files
 
 
@@ -133,8 +132,9 @@ def render_head(inventory: Inventory) -> bytes:
     )
 
 
-def _render_namespace(part: NamespaceInventory) -> bytes:
-    return js.render(
+def render_namespace(part: NamespaceInventory) -> tuple[str, bytes]:
+    """Path and content of the file of one namespace."""
+    data = js.render(
         {
             "namespace": part.namespace.name,
             "labels": dict(sorted(part.namespace.labels.items())),
@@ -153,6 +153,7 @@ def _render_namespace(part: NamespaceInventory) -> bytes:
             ],
         }
     )
+    return namespace_path(part.namespace.name), data
 
 
 def _claim(claim: Claim, workloads: Mapping[str, str]) -> dict[str, Any]:

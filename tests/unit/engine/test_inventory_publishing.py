@@ -302,6 +302,35 @@ def test_i2_half_a_list_is_never_published(world: InventoryWorld) -> None:
     assert world.log.of("inventory not published")[0]["reason"] == Incomplete.reason
 
 
+def put_odd_claim(world: InventoryWorld, namespace: str, phase: str) -> None:
+    """A claim with a status that no reader takes."""
+    world.cluster.put(
+        {
+            "apiVersion": "v1",
+            "kind": "PersistentVolumeClaim",
+            "metadata": {"name": "odd", "namespace": namespace},
+            "spec": {},
+            "status": {"phase": phase},
+        }
+    )
+
+
+def test_what_lies_in_one_namespace_never_stops_the_inventory_of_the_others(
+    world: InventoryWorld,
+) -> None:
+    put_odd_claim(world, "blog", "Bound\x1b[31m")
+    add_namespace(world, "new")
+    world.look()
+    names = [part.namespace.name for part in world.published().namespaces]
+    assert names == ["aux", "default", "kube-system", "new", "shop"]
+    (told,) = world.log.of("namespace not in the inventory")
+    assert (told["namespace"], "phase must be one word" in str(told["error"])) == ("blog", True)
+    put_odd_claim(world, "blog", "Bound")
+    world.later(minutes=15)
+    world.look()
+    assert "blog" in [part.namespace.name for part in world.published().namespaces]
+
+
 def test_a_push_that_lost_a_race_is_made_again(world: InventoryWorld) -> None:
     world.look()
     add_namespace(world, "new")

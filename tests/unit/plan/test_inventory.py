@@ -16,7 +16,12 @@ from reconciler.plan.inventory import (
     templates_of,
     workload_of,
 )
-from reconciler.plan.inventoryfiles import published
+from reconciler.plan.inventoryfiles import (
+    namespace_path,
+    published,
+    read_namespace,
+    render_inventory,
+)
 from reconciler.plan.observe import claim_of
 from tests.unit.plan.inventories import ABOUT, OBJECTS, POINTS, UID, claim, named, pod, small
 
@@ -144,6 +149,31 @@ def test_what_no_owner_or_claim_can_be_called_is_not_told() -> None:
         named("StatefulSet", "db", "shop", spec={"volumeClaimTemplates": templates})
     )
     assert [one.name for one in found] == ["data"]
+
+
+@pytest.mark.parametrize("metadata", [{}, {"creationTimestamp": None}, None])
+def test_a_template_without_a_name_is_left_out(metadata: object) -> None:
+    nameless = {"metadata": metadata, "spec": {}}
+    templates = [nameless, {"spec": {}}, named("", "data")]
+    found = templates_of(
+        named("StatefulSet", "db", "shop", spec={"volumeClaimTemplates": templates})
+    )
+    assert [one.name for one in found] == ["data"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "size"), [("-5Gi", 0), ("-1", 0), ("999E", 2**63 - 1), ("1e18", 10**18)]
+)
+def test_what_no_claim_can_ask_for_is_cut_to_what_a_reader_takes(asked: str, size: int) -> None:
+    spec = {"resources": {"requests": {"storage": asked}}}
+    raw = named(
+        "StatefulSet", "db", "shop", spec={"volumeClaimTemplates": [named("", "d", spec=spec)]}
+    )
+    objects = Objects(namespaces=[named("Namespace", "shop")], stateful_sets=[raw])
+    found = make_inventory(About(cluster="x", uid=UID), objects)
+    assert found.namespaces[0].templates[0].size == size
+    path = namespace_path("shop")
+    assert read_namespace(path, render_inventory(found)[path]) == published(found).namespaces[0]
 
 
 def test_a_pod_without_claims_is_forgotten() -> None:
