@@ -16,6 +16,7 @@ from reconciler.model.policy import BackupPolicy, VolumeRule
 _REPLACED = ("name", "objectives", "volumes")
 _OF_GRANTS = ("within", "grant")
 """What Config's grants leave of a selector: no field of the language."""
+_LABELS = "matchLabels"
 
 
 def render_spec(policy: BackupPolicy) -> dict[str, Any]:
@@ -42,11 +43,11 @@ def _render_rule(rule: VolumeRule) -> dict[str, Any]:
 
 
 def _full(value: dict[str, Any]) -> dict[str, Any]:
-    """Without what is empty, at any depth."""
+    """Without what is empty, at any depth; a label's value may be empty, and is asked for then."""
     kept = {}
     for key, item in value.items():
         found = item
-        if isinstance(item, dict):
+        if isinstance(item, dict) and key != _LABELS:
             found = _full(item)
         elif isinstance(item, list):
             found = [_full(one) if isinstance(one, dict) else one for one in item]

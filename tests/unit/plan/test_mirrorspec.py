@@ -40,10 +40,10 @@ EVERYTHING = BackupPolicy(
     objectives=Objectives(rpo=5400, rto=4 * 3600),
     selector=Selector(
         namespaces=NamespaceSelector(
-            names=("shop-*", "db"), match_labels={"team": "a"}, exclude=("*-test",)
+            names=("shop-*", "db"), match_labels={"team": "a", "own": ""}, exclude=("*-test",)
         ),
         objects=ObjectSelector(
-            match_labels={"backup": "yes"},
+            match_labels={"backup": ""},
             include=("*",),
             exclude=("configmap",),
             cluster_scoped=ClusterScoped.NONE,
@@ -78,6 +78,16 @@ def again(found: BackupPolicy) -> BackupPolicy:
 
 def test_a_policy_with_every_field_comes_back() -> None:
     assert again(EVERYTHING) == EVERYTHING
+
+
+def test_a_label_that_must_be_empty_is_shown() -> None:
+    """Without it the object would show more than a run protects."""
+    namespaces = render_spec(EVERYTHING)["selector"]["namespaces"]
+    assert namespaces["matchLabels"] == {"team": "a", "own": ""}
+    only = NamespaceSelector(match_labels={"backup": ""})
+    selector = replace(EVERYTHING.selector, namespaces=only)
+    shown = render_spec(replace(EVERYTHING, selector=selector))["selector"]["namespaces"]
+    assert shown == {"matchLabels": {"backup": ""}}
 
 
 def test_the_api_server_knows_every_field_that_is_written() -> None:
