@@ -18,7 +18,6 @@ from reconciler.adapters.gitrevisions import GitRevisions
 from reconciler.cli import inventoryinput, policyfiles, wiring
 from reconciler.model.change import ChangePlan, Revision
 from reconciler.model.config import (
-    DEFAULT_FILE,
     ClusterConfig,
     Config,
     ManifestStoreConfig,
@@ -108,8 +107,7 @@ def _assumed(inventory: Inventory | None) -> Config | None:
 
 
 def _revision(files: PolicyFiles, config: Config | None) -> Revision:
-    wanted = {name: data for name, data in files.files.items() if Path(name).name != DEFAULT_FILE}
-    return read_revision(wanted, config, shown=files.revision, problems=files.problems)
+    return read_revision(files.files, config, shown=files.revision, problems=files.problems)
 
 
 def _work_tree(root: Path, folder: str) -> PolicyFiles:

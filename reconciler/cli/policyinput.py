@@ -23,11 +23,10 @@ def read_policies(paths: tuple[str, ...], config: Config | None) -> PolicyFiles:
 
 
 def read_paths(paths: tuple[str, ...]) -> PolicyFiles:
-    """Files of this disk, but for a Config that lies among them."""
+    """Files of this disk; a Config that lies among them is left out when they are parsed."""
     found = policyfiles.collect(paths, stdin_name="stdin.yaml")
-    files = {n: data for n, data in found.files.items() if Path(n).name != DEFAULT_FILE}
     return PolicyFiles(
-        revision="", descends=Descends.UNKNOWN, files=files, problems=tuple(found.problems)
+        revision="", descends=Descends.UNKNOWN, files=found.files, problems=tuple(found.problems)
     )
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from reconciler.model import capabilities
 from reconciler.model.capabilities import Support
+from reconciler.model.config import DEFAULT_FILE, Config
 from reconciler.model.config import KIND as CONFIG_KIND
-from reconciler.model.config import Config
 from reconciler.model.errors import LONGEST_TEXT, InvalidInput, Problem, one_line
 from reconciler.model.policy import API_VERSION, ParsedFiles
 from reconciler.policy import grants, nodes, problems, resolving, text, values
@@ -52,8 +52,9 @@ def parse_files(
 ) -> ParsedFiles:
     """All documents of the policy files, by file name and place in it, and all problems.
 
-    Files that `is_policy_file` does not name are left out. With ``config``, what it must allow
-    is checked too. Never raises.
+    Files that `is_policy_file` does not name are left out, and a ``backstay.yaml`` with nothing but
+    a Config: it has no effect here. With ``config``, what it must allow is checked too. Never
+    raises.
     """
     return close(draft_files(files, config, caps=caps))
 
@@ -108,11 +109,20 @@ def _read_all(
             drafts.append(_too_many(file, caps))
             break
         size += len(files[file])
-        for draft in read(file, files[file]):
+        found = read(file, files[file])
+        if _is_config(file, found):
+            continue
+        for draft in found:
             values += draft.yaml.count
             told += _shorten(draft, told, caps)
             drafts.append(draft)
     return drafts
+
+
+def _is_config(file: str, drafts: list[Draft]) -> bool:
+    """Whether a file is by name and by every document the installation's own."""
+    own_name = file.rpartition("/")[2] == DEFAULT_FILE
+    return own_name and bool(drafts) and all(draft.kind == CONFIG_KIND for draft in drafts)
 
 
 def _shorten(draft: Draft, told: int, caps: Caps) -> int:

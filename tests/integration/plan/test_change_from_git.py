@@ -84,6 +84,18 @@ def test_without_a_head_the_work_tree_is_planned(
     assert problem["message"] == "a symbolic link is not followed"
 
 
+def test_no_name_of_a_file_hides_a_policy(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What is planned are the policies that the controller would parse, whatever the file."""
+    write(clone, {"backstay.yaml": SHOP.replace("{name: shop}", "{name: hidden}")})
+    git(clone, "add", ".")
+    git(clone, "commit", "--quiet", "--message", "Hide one")
+    assert plan(clone, "--base", "main", "--head", "change", "-o", "json") == 0
+    changes = json.loads(capsys.readouterr().out)["changes"]
+    assert ["BackupPolicy", "hidden", "policies/backstay.yaml"] in [
+        [one["kind"], one["name"], one["file"]] for one in changes
+    ]
+
+
 def test_what_the_base_got_meanwhile_is_told(
     clone: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -328,3 +328,16 @@ def test_every_problem_at_once(golden: Golden) -> None:
     }
     parsed = parse_files(files)
     golden("policy/mistakes.txt", render_problems(parsed.problems, files))
+
+
+def test_a_config_among_the_policies_is_left_out_and_hides_no_policy() -> None:
+    files = {"main.yaml": MAIN.encode(), "a/backstay.yaml": CONFIG.encode()}
+    parsed = parse_files(files)
+    assert (parsed.problems, [one.file for one in parsed.documents]) == ((), ["main.yaml"])
+    (policy,) = parse_files(files | {"a/backstay.yaml": SHOP.encode()}).policies
+    assert policy.name == "shop"
+    parsed = parse_files(files | {"a/backstay.yaml": f"{CONFIG}---\n{SHOP}".encode()})
+    assert [policy.name for policy in parsed.policies] == ["shop"]
+    assert "Config does not belong among the policies" in messages(parsed)[0]
+    assert parse_files(files | {"a/backstay.yaml": b"kind: [\n"}).problems
+    assert parse_files(files | {"a/config.yaml": CONFIG.encode()}).problems
