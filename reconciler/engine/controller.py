@@ -119,7 +119,7 @@ def parse(setting: Setting, cycle: Cycle) -> Cycle:
                 hint="correct policySource.path in Config, or bring the folder back",
             ),
         )
-    return replace(cycle, desired=Desired(parsed, problems))
+    return replace(cycle, desired=Desired(parsed, problems, setting.config.grants))
 
 
 def observe_own(setting: Setting, cycle: Cycle) -> Cycle:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.model.errors import Problem
+from reconciler.model.grants import EVERYTHING, Grant
 from reconciler.model.objects import ObjectRef
 from reconciler.model.policy import ParsedFiles
 from reconciler.model.protection import Unprotected
@@ -77,6 +78,8 @@ class Desired:
 
     parsed: ParsedFiles
     problems: tuple[Problem, ...] = ()
+    grants: tuple[Grant, ...] = EVERYTHING
+    """Of Config: a schedule does not go from one folder to another unseen."""
 
 
 @dataclass(frozen=True, slots=True)

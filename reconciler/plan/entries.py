@@ -2,7 +2,9 @@
 
 A document with a problem must not change anything. What was applied before is in the cluster:
 the CronJob says which policy and document it came from, its ConfigMap holds the policy itself. So
-a schedule stays whole, and can even be repaired, while its document is broken.
+a schedule stays whole, and can even be repaired, while its document is broken. A schedule also
+stays with the folder that it came from as long as anything is wrong with the revision: the document
+that it belongs to may be there and not be read.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Any
 
 from reconciler.model import jsonform, naming
 from reconciler.model.errors import BackstayError, Problem
+from reconciler.model.grants import find_grant
 from reconciler.model.plan import Desired, History, Observed
 from reconciler.model.policy import (
     BackupPolicy,
@@ -68,19 +71,28 @@ def find_entries(desired: Desired, observed: Observed, history: History) -> dict
     """Every policy in force, by name. Its time grows with the documents, not with their square."""
     parsed = desired.parsed
     cron_jobs = ours_by_name(observed.cron_jobs)
+    config_maps = ours_by_name(observed.config_maps)
     repositories = {repository.name: repository for repository in parsed.repositories}
     entries: dict[str, Entry] = {}
     for document in parsed.documents:
         if isinstance(document.value, BackupPolicy) and not document.elsewhere:
             policy = document.value
+            cron_job = cron_jobs.get(naming.cronjob_name(policy.name))
+            if cron_job is not None and (why := _why_not_taken_over(document, cron_job, desired)):
+                entries[policy.name] = Entry(
+                    name=policy.name,
+                    source=document.source,
+                    wanted=last_good(cron_job, config_maps),
+                    held=why,
+                )
+                continue
             text = compiled_text(policy, [repositories[policy.volumes.repository]])
             digest = compiled_digest(text)
             wanted = WantedPolicy(
                 policy=policy,
                 text=text,
                 digest=digest,
-                revision=_origin(cron_jobs.get(naming.cronjob_name(policy.name)), digest)
-                or history.revision,
+                revision=_origin(cron_job, digest) or history.revision,
                 source=document.source,
             )
             entries[policy.name] = Entry(name=policy.name, source=document.source, wanted=wanted)
@@ -92,6 +104,24 @@ def find_entries(desired: Desired, observed: Observed, history: History) -> dict
         if kept is not None:
             entries.setdefault(kept.name, kept)
     return entries
+
+
+def _why_not_taken_over(document: Document, cron_job: Raw, desired: Desired) -> str:
+    """Why a schedule is not given to a document; empty where it may have it.
+
+    Of two documents with one name both are refused, where both are read. Who can hide the other one
+    (many small documents before it, one that can't be read) must not get its schedule.
+    """
+    source = annotations_of(cron_job).get(naming.SOURCE, "")
+    file = source.rpartition("#")[0]
+    if not desired.problems or file == document.file:
+        return ""
+    if find_grant(desired.grants, file) == find_grant(desired.grants, document.file):
+        return ""
+    return (
+        f"the schedule of policy {document.name} is of {source or 'no known file'}, which has"
+        f" another grant than {document.file}, and the revision has a problem"
+    )
 
 
 def _origin(cron_job: Raw | None, digest: str) -> str:

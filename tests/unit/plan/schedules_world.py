@@ -113,7 +113,7 @@ class SmallCluster:
         """What the controller would do; without a history the revision is an honest successor."""
         known = past or history(REV2 if self.remembered else REV1)
         return plan_schedules(
-            wanted,
+            replace(wanted, grants=self.config.grants),
             self.observed(),
             replace(known, last=known.last or self.remembered),
             self.config,
