@@ -9,9 +9,11 @@ The trailers alone are enough for a list of runs, so nobody has to read a tree f
     Backstay-Started: 2026-11-21T04:17:03Z
     Backstay-Objects: 412 +3 ~1 -0
     Backstay-Volumes: 10/11 +1288490188
+    Backstay-Renamed-From: webshop
 
 Objects: in the tree, created, changed, deleted. Volumes: stored, of how many that were to be
-stored, and by how many bytes the repositories grew. A run id is the policy's name, the time that
+stored, and by how many bytes the repositories grew. Renamed-From: only of a policy that says so.
+A run id is the policy's name, the time that
 its Job was created at and the beginning of the Job's uid: it sorts, and is a legal name.
 """
 
@@ -34,6 +36,7 @@ OUTCOME = "Backstay-Outcome"
 STARTED = "Backstay-Started"
 OBJECTS = "Backstay-Objects"
 VOLUMES = "Backstay-Volumes"
+RENAMED_FROM = "Backstay-Renamed-From"
 
 _TRAILER = re.compile(r"([A-Za-z][A-Za-z0-9-]*): (.*)")
 _OBJECTS = re.compile(r"(\d+) \+(\d+) ~(\d+) -(\d+)")
@@ -55,6 +58,7 @@ class Summary:
     volumes_stored: int
     volumes_wanted: int
     volumes_added: int
+    renamed_from: str = ""
 
 
 def make_run_id(policy: str, created: datetime, uid: str) -> str:
@@ -93,6 +97,7 @@ def summarise(record: run.RunRecord) -> Summary:
         volumes_stored=sum(volume.outcome is run.Outcome.COMPLETED for volume in wanted),
         volumes_wanted=len(wanted),
         volumes_added=sum(volume.added for volume in wanted),
+        renamed_from=record.policy.renamed_from,
     )
 
 
@@ -114,6 +119,7 @@ def render_message(record: run.RunRecord) -> str:
 def render_trailers(summary: Summary) -> dict[str, str]:
     """The trailers in their order."""
     counts = summary.objects
+    renamed = {RENAMED_FROM: summary.renamed_from} if summary.renamed_from else {}
     stored, wanted = summary.volumes_stored, summary.volumes_wanted
     return {
         POLICY: summary.policy,
@@ -123,6 +129,7 @@ def render_trailers(summary: Summary) -> dict[str, str]:
         STARTED: render_time(summary.started),
         OBJECTS: f"{counts.captured} +{counts.created} ~{counts.changed} -{counts.deleted}",
         VOLUMES: f"{stored}/{wanted} +{summary.volumes_added}",
+        **renamed,
     }
 
 
@@ -162,6 +169,7 @@ def parse_summary(trailers: Mapping[str, str]) -> Summary | None:
             volumes_stored=stored,
             volumes_wanted=wanted,
             volumes_added=added,
+            renamed_from=trailers.get(RENAMED_FROM, ""),
         )
     except (KeyError, ValueError):
         raise Stalled(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Protocol
 
 from reconciler.capture import message, paths, record
@@ -31,6 +31,7 @@ class StoreReader(Protocol):
 def read_points(store: StoreReader, branch: str) -> tuple[RecoveryPoint, ...]:
     """All recorded runs of a branch, newest first by start; those of a policy's former names, too.
 
+    Of a former name: what began before the first run that said it.
     Raises Refused without a branch.
     """
     if store.tip(branch) is None:
@@ -40,26 +41,37 @@ def read_points(store: StoreReader, branch: str) -> tuple[RecoveryPoint, ...]:
             f"there is no branch {branch} in the manifest store",
             hint=f"policies with runs: {known}" if known else _other_clusters(store, branch),
         )
-    return order_points(
-        point for name in _lineage(store, branch) for point in _points(store.log(name))
-    )
+    return order_points(_lineage(store, branch))
 
 
-def _lineage(store: StoreReader, branch: str) -> Iterator[str]:
-    """The branch, and those of the policy's former names, as each one's newest record says."""
-    folder, seen = branch.rpartition("/")[0], set[str]()
-    tip = store.tip(branch)
-    while tip is not None and branch not in seen:
-        yield branch
-        seen.add(branch)
-        try:
-            former = read_record(store, tip).policy.renamed_from
-        except Stalled:
-            return
-        if not former:
-            return
-        branch = f"{folder}/{former}"
-        tip = store.tip(branch)
+def _lineage(store: StoreReader, branch: str) -> Iterator[RecoveryPoint]:
+    """Points of the branch, and those of former names from before the first run of each heir.
+
+    A record that once said the former name is enough, whatever later ones say. What runs under
+    that name after its heir began is another policy's, that only took the name.
+    """
+    folder = branch.rpartition("/")[0]
+    read: dict[str, tuple[RecoveryPoint, ...]] = {}
+    taken: dict[str, datetime] = {}
+    waiting = [(branch, datetime.max.replace(tzinfo=UTC))]
+    while waiting:
+        name, end = waiting.pop()
+        if name in taken and taken[name] >= end:
+            continue
+        taken[name] = end
+        if name not in read:
+            read[name] = _points_of(store, name)
+        known = [point for point in read[name] if point.started < end]
+        yield from known
+        heirs: dict[str, datetime] = {}
+        for point in known:
+            if former := point.renamed_from:
+                heirs[former] = min(point.started, heirs.get(former, point.started))
+        waiting.extend((f"{folder}/{former}", began) for former, began in heirs.items())
+
+
+def _points_of(store: StoreReader, branch: str) -> tuple[RecoveryPoint, ...]:
+    return () if store.tip(branch) is None else tuple(_points(store.log(branch)))
 
 
 def clusters_of(store: StoreReader) -> tuple[str, ...]:
@@ -96,6 +108,7 @@ def _points(commits: Iterable[Commit]) -> Iterator[RecoveryPoint]:
                 volumes_stored=found.volumes_stored,
                 volumes_wanted=found.volumes_wanted,
                 volumes_added=found.volumes_added,
+                renamed_from=found.renamed_from,
             )
 
 

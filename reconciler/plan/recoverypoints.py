@@ -34,6 +34,8 @@ class RecoveryPoint:
     volumes_stored: int = 0
     volumes_wanted: int = 0
     volumes_added: int = 0
+    renamed_from: str = ""
+    """The former name that its policy had then."""
 
 
 def order_points(found: Iterable[RecoveryPoint]) -> tuple[RecoveryPoint, ...]:

@@ -50,7 +50,7 @@ def test_the_vectors_are_those_of_the_tests() -> None:
 
 def test_every_trailer_and_annotation_is_named() -> None:
     trailers = (message.POLICY, message.RUN, message.REVISION, message.OUTCOME, message.STARTED)
-    for key in (*trailers, message.OBJECTS, message.VOLUMES):
+    for key in (*trailers, message.OBJECTS, message.VOLUMES, message.RENAMED_FROM):
         assert f"`{key}`" in PAGE
     for key in (kept.OWNERS, kept.COMPLETED, kept.PHASE, kept.DATA_SOURCE):
         assert f"| `{key}` |" in PAGE

@@ -13,7 +13,7 @@ from reconciler.model.run import Outcome
 from tests.unit.engine.run_world import CLUSTER, RUN_IDS, RunWorld
 
 
-def run_as(world: RunWorld, number: int, name: str, former: str) -> str:
+def run_as(world: RunWorld, number: int, name: str, former: str = "") -> str:
     """A run of the policy under a new name; its id."""
     world.policy = replace(world.policy, name=name, renamed_from=former)
     request = world.request(number)
@@ -67,3 +67,41 @@ def test_a_former_name_without_runs_is_no_error() -> None:
     world = RunWorld()
     run_as(world, 1, "web", "never")
     assert len(read_points(world.make_store(), policy_branch(CLUSTER, "web"))) == 1
+
+
+def test_the_points_of_before_stay_when_the_word_is_removed(world: RunWorld) -> None:
+    before = ids_of(world, "store")
+    last = run_as(world, 4, "store")
+    assert ids_of(world, "store") == [last, *before]
+    world.lose_shop()
+    world.data.clear()
+    world.restored(RUN_IDS[0], policy="store")
+    assert world.data["shop", "files"] == b"a thousand files"
+
+
+def test_a_second_former_name_adds_to_the_first(world: RunWorld) -> None:
+    before = ids_of(world, "store")
+    other = run_as(world, 4, "other")
+    last = run_as(world, 5, "store", "other")
+    assert ids_of(world, "store") == [last, other, *before]
+
+
+def test_another_policy_under_a_former_name_is_not_the_heirs(world: RunWorld) -> None:
+    before = ids_of(world, "store")
+    own = run_as(world, 4, "web")
+    oldest = run_as(world, 5, "shop")
+    assert ids_of(world, "store") == before
+    assert ids_of(world, "web")[0] == own
+    assert oldest not in ids_of(world, "web")
+
+
+def test_a_name_that_is_reached_twice_counts_until_its_last_heir(world: RunWorld) -> None:
+    later = run_as(world, 4, "shop")
+    run_as(world, 5, "store", "shop")
+    assert later in ids_of(world, "store")
+    assert len(ids_of(world, "store")) == 5
+
+
+def ids_of(world: RunWorld, name: str) -> list[str]:
+    points = read_points(world.make_store(), policy_branch(CLUSTER, name))
+    return [point.run_id for point in points]
