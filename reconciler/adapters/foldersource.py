@@ -104,15 +104,23 @@ class FolderPolicySource:
     def _look(self) -> PolicyFiles:
         target = self._target()
         with _opened(str(target)) as root, self._policies(root) as folder:
+            # Asked before reading too: a folder of an old name may be half made just now.
+            self._check_leads(target, root)
             if folder is None:
                 return self._result(target, _Reading(self._limits, ""), found=False)
             reading = _Reading(self._limits, str(self._folder))
             reading.walk(folder, self._path)
             again = _Reading(self._limits, str(self._folder), contents=False)
             again.walk(folder, self._path)
-        if self._target() != target or reading.seen != again.seen:
+            self._check_leads(target, root)
+        if reading.seen != again.seen:
             raise _ChangedError
         return self._result(target, reading, found=True)
+
+    def _check_leads(self, target: Path, root: int) -> None:
+        """Whether the link leads to the very folder that is open, not to a new one of its name."""
+        if self._target() != target or not os.path.samestat(target.stat(), os.fstat(root)):
+            raise _ChangedError
 
     def _result(self, target: Path, reading: _Reading, *, found: bool) -> PolicyFiles:
         files = dict(sorted(reading.files.items()))
@@ -145,7 +153,8 @@ class FolderPolicySource:
             raise Refused(
                 f"{self._folder} leads nowhere", hint="correct policySource.url, or the link"
             ) from error
-        if not target.is_dir():
+        # Not `is_dir`: what was removed since it was resolved is no wrong URL.
+        if not stat.S_ISDIR(target.stat().st_mode):
             raise Refused(f"{self._folder} is no folder", hint="correct policySource.url")
         return target
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
-from pathlib import Path
+from collections.abc import Callable
+from pathlib import Path, PosixPath
 
 import pytest
 
@@ -109,6 +111,75 @@ def test_a_mounted_config_map_is_read_through_the_kubelets_link(tmp_path: Path) 
         fetched = looked.fetch(None)
         assert dict(fetched.files) == {"shop.yaml": day.encode()}
         assert fetched.problems == ()
+
+
+class Acting(PosixPath):
+    """A folder with which something happens before or after one of its resolutions."""
+
+    before: dict[int, Callable[[], None]]
+    after: dict[int, Callable[[], None]]
+    asked: int
+
+    @classmethod
+    def at(
+        cls,
+        folder: Path,
+        *,
+        before: dict[int, Callable[[], None]] | None = None,
+        after: dict[int, Callable[[], None]] | None = None,
+    ) -> Acting:
+        """What to do, by the number of the resolution, from 1."""
+        made = cls(folder)
+        made.before, made.after, made.asked = before or {}, after or {}, 0
+        return made
+
+    def resolve(self, strict: bool = False) -> Path:  # type: ignore[override]
+        """Where it leads."""
+        self.asked += 1
+        self.before.get(self.asked, lambda: None)()
+        found = Path(os.fspath(self)).resolve(strict)
+        self.after.get(self.asked, lambda: None)()
+        return found
+
+
+def test_a_folder_that_goes_while_its_link_is_read_is_no_wrong_url(tmp_path: Path) -> None:
+    newer = {"policies/newer.yaml": b"2"}
+    publish(tmp_path, A, GOOD)
+    looked = source(
+        Acting.at(tmp_path / "current", after={1: lambda: publish(tmp_path, B, newer)})
+    ).fetch(None)
+    assert parse_revision(looked.revision) == ("main", B)
+    assert dict(looked.files) == newer
+
+
+def test_a_half_removed_folder_is_not_taken_for_a_new_one_of_its_name(tmp_path: Path) -> None:
+    whole = GOOD | {"policies/b.yaml": b"b"}
+    publish(tmp_path, A, whole)
+
+    def again() -> None:
+        publish(tmp_path, B, GOOD)
+        publish(tmp_path, A, whole)
+
+    half = tmp_path / ".worktrees" / A / "policies/b.yaml"
+    looked = source(Acting.at(tmp_path / "current", after={1: half.unlink}, before={2: again}))
+    assert dict(looked.fetch(None).files) == whole
+
+
+def test_a_folder_that_is_made_anew_is_read_when_the_link_leads_there(tmp_path: Path) -> None:
+    """It was gone, and is half made, when it is opened; all of it is there when it is published."""
+    whole = GOOD | {"policies/b.yaml": b"b"}
+    publish(tmp_path, A, whole)
+
+    def half() -> None:
+        publish(tmp_path, B, GOOD)
+        write_files(tmp_path / ".worktrees" / A, GOOD)
+
+    def rest() -> None:
+        shutil.rmtree(tmp_path / ".worktrees" / A)
+        publish(tmp_path, A, whole)
+
+    looked = source(Acting.at(tmp_path / "current", after={1: half}, before={2: rest}))
+    assert dict(looked.fetch(None).files) == whole
 
 
 def test_no_revision_is_ever_mixed_while_the_link_is_swapped(tmp_path: Path) -> None:
