@@ -66,6 +66,8 @@ class InventoryPublisher:
         self._failures = 0
         self._tips: dict[str, str] | None = None
         """Policy → the tip that its file on the branch has; None: not known in this process."""
+        self._left: str | None = None
+        """The branch's tip as the last look left it: `_tips` holds for no other."""
 
     def publish(self, sources: Sources, about: About) -> None:
         """One look, if it is time for one. Never raises; tells what came of it."""
@@ -112,11 +114,17 @@ class InventoryPublisher:
             _check_owner(sources, branch, observed)
             observed, files = _readable(sources, branch, observed)
             changes = [*_changed_namespaces(branch, files)]
+            if branch.tip != self._left:
+                # Somebody deleted the branch, or put something else there, or Config has another
+                # repository: only what is on it now counts.
+                self._tips = None
             tips, points = self._digest(sources, store, branch, about.cluster)
             changes += points
             if changes or _head_changed(branch, observed):
                 changes.append(Write(HEAD, inventoryfiles.render_head(observed)))
-                _publish(sources, store, branch, changes, now)
+                self._left = _publish(sources, store, branch, changes, now)
+            else:
+                self._left = branch.tip
             self._tips = tips
         return now + INTERVAL
 
@@ -292,7 +300,8 @@ def _publish(
     branch: _Branch,
     changes: list[FileChange],
     now: datetime,
-) -> None:
+) -> str:
+    """The commit that is the branch's tip then."""
     names = sorted(change.path.removesuffix(".json") for change in changes if change.path != HEAD)
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     subject = f"Inventory: {shown or 'no change but the time'}"
@@ -301,3 +310,4 @@ def _publish(
     sources.reporter.event(
         "inventory published", branch=branch.name, commit=commit, files=len(changes)
     )
+    return commit

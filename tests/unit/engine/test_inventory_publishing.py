@@ -9,10 +9,10 @@ import pytest
 from reconciler.engine.clusterbranch import adopt_cluster
 from reconciler.engine.inventory import inventory_branch
 from reconciler.model.errors import Incomplete, Refused, Transient
-from reconciler.model.store import Write
+from reconciler.model.store import Delete, Write
 from reconciler.plan.inventory import About
 from tests.fakes.faults import FaultyReader
-from tests.fakes.gitstore import FakeManifestStore
+from tests.fakes.gitstore import FakeManifestStore, FakeRemote
 from tests.unit.engine.inventory_world import ABOUT, MORNING, InventoryWorld
 
 BRANCH = inventory_branch("prod-eu")
@@ -180,6 +180,48 @@ def test_points_of_a_branch_that_is_gone_go(world: InventoryWorld) -> None:
     world.look()
     assert world.published().points == ()
     assert "points/shop.json" not in world.files
+
+
+def test_a_branch_that_was_deleted_comes_back_with_its_points(world: InventoryWorld) -> None:
+    runs = [world.run()]
+    world.look()
+    del world.remote.heads[BRANCH]
+    world.later(minutes=15)
+    world.look()
+    assert [point.run for point in world.published().points] == runs
+
+
+def test_another_repository_gets_the_points_too(world: InventoryWorld) -> None:
+    runs = [world.run()]
+    world.look()
+    world.remote = FakeRemote()
+    world.later(minutes=15)
+    world.look()
+    assert [point.run for point in world.published().points] == runs
+
+
+def test_points_that_somebody_removed_come_back(world: InventoryWorld) -> None:
+    runs = [world.run()]
+    world.look()
+    store = FakeManifestStore(world.remote)
+    gone = [Delete("points/shop.json")]
+    store.push({BRANCH: store.commit(BRANCH, store.tip(BRANCH), gone, "less", when=MORNING)})
+    world.later(minutes=15)
+    world.look()
+    assert [point.run for point in world.published().points] == runs
+
+
+def test_a_branch_that_was_set_back_is_brought_forward(world: InventoryWorld) -> None:
+    runs = [world.run()]
+    world.look()
+    old = world.remote.heads[BRANCH]
+    world.later(hours=1)
+    runs.append(world.run())
+    world.look()
+    world.remote.heads[BRANCH] = old
+    world.later(minutes=15)
+    world.look()
+    assert [point.run for point in world.published().points] == runs
 
 
 def test_what_is_no_run_is_passed_over(world: InventoryWorld) -> None:
