@@ -28,7 +28,7 @@ SHORTEST_KEY = 16
 KEY = "token"
 """In the Secret, as Flux's receivers have it."""
 _HEADERS = ("x-hub-signature-256", "x-signature")
-_PATH = b"backstay/v1|webhook path"
+_PATH = b"backstay/v1|webhook path|"
 
 
 def key_of(data: Mapping[str, bytes], source: str) -> bytes:
@@ -44,8 +44,13 @@ def key_of(data: Mapping[str, bytes], source: str) -> bytes:
 
 
 def path_of(key: bytes) -> str:
-    """Where the webhook with this key is. It tells nothing about the key."""
-    return "/hook/" + hmac.new(key, _PATH, hashlib.sha256).hexdigest()
+    """Where the webhook with this key is. It tells nothing about the key, and signs nothing.
+
+    Logs and the Git host show it. So it is made with a key of its own: made with the webhook's,
+    it would be the signature of a body.
+    """
+    own = hashlib.sha256(_PATH + key).digest()
+    return "/hook/" + hmac.new(own, _PATH, hashlib.sha256).hexdigest()
 
 
 class Webhook:

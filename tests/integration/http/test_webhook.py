@@ -124,6 +124,12 @@ def test_a_signature_of_something_else_is_none(hook: Served) -> None:
     assert hook.woken == 0
 
 
+@pytest.mark.parametrize("body", [b"backstay/v1|webhook path", b"backstay/v1|webhook path|", b""])
+def test_who_knows_the_path_cannot_sign_with_it(hook: Served, body: bytes) -> None:
+    assert hook.send(body=body, X_Signature="sha256=" + PATH.removeprefix("/hook/")) == 401
+    assert hook.woken == 0
+
+
 def test_one_good_signature_of_two_is_enough(hook: Served) -> None:
     assert hook.send(X_Hub_Signature_256="sha256=00", X_Signature=SIGNATURE) == 202
 
