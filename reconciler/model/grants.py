@@ -59,13 +59,14 @@ class Grant:
         return None if "*" in self.namespaces else self.namespaces
 
     def may_hook(self, namespace: str, *, own_namespace: str) -> bool:
-        """Whether a hook may run in a namespace: never in Backstay's own.
+        """Whether a hook may run in a namespace, or in all that a glob selects: never in
+        Backstay's own.
 
-        In ``kube-*`` only where a glob speaks of it on purpose, as ``kube-system`` does.
+        In ``kube-*`` only where a granted glob speaks of it on purpose, as ``kube-system`` does.
         """
         if namespace == own_namespace:
             return False
-        globs = [glob for glob in self.hooks if fnmatch.fnmatchcase(namespace, glob)]
+        globs = [glob for glob in self.hooks if covers((glob,), namespace)]
         if namespace.startswith(_SYSTEM):
             return any(glob.startswith(_SYSTEM) for glob in globs)
         return bool(globs)

@@ -144,6 +144,17 @@ def test_a_grant_that_is_gone_gives_nothing_any_more() -> None:
         (("kube-*",), "kube-public", True),
         (("k*",), "kube-public", False),
         ((), "shop", False),
+        # In all that a glob selects: a policy speaks of kube-* by a pattern that begins so.
+        (("*",), "*", True),
+        (("*",), "shop-*", True),
+        (("shop-*",), "shop-eu-*", True),
+        (("shop-*",), "shop*", False),
+        (("shop-?",), "shop-*", False),
+        (("*",), "kube-*", False),
+        (("k*",), "kube-s*", False),
+        (("*",), "kube-[s]ystem", False),
+        (("*", "kube-*"), "kube-*", True),
+        (("kube-system",), "kube-*", False),
     ],
 )
 def test_where_a_hook_may_run(hooks: tuple[str, ...], namespace: str, allowed: bool) -> None:
