@@ -135,40 +135,47 @@ class Mirror:
                 raise Interrupted("asked to stop; the next cycle goes on")
             hold()
             try:
-                self._execute(change)
+                written = self._execute(change)
             except Refused as error:
                 told = replace(told, why=error.message, hint=error.hint)
             else:
-                told = replace(told, written=told.written + 1)
+                told = replace(told, written=told.written + written)
         return told
 
-    def _execute(self, change: MirrorChange) -> None:
-        """The object first, then what is told of it, then its status: see `mirrorevents`."""
+    def _execute(self, change: MirrorChange) -> bool:
+        """The object first, then what is told of it, then its status: see `mirrorevents`.
+
+        False where it was changed since it was looked at, and nothing was written: the next cycle
+        looks again.
+        """
         writer = self.applier.writer
         if change.action is Action.DELETED and change.live is not None:
-            writer.delete(change.object, uid=change.live["metadata"]["uid"])
-            self._log("mirror deleted", change)
-            return
+            gone = writer.delete(change.object, uid=change.live["metadata"]["uid"])
+            if gone:
+                self._log("mirror deleted", change)
+            return gone
         live = change.live
         if change.body is not None:
             live, created = writer.create(change.body)
             if not created:
-                return  # somebody else's, made just now: the next cycle looks at it
+                return False  # somebody else's, made just now
             self._log("mirror created", change)
         elif change.patch and live is not None:
             self._announce(change.events, live)
             live = writer.patch(
                 change.object, change.patch, version=live["metadata"]["resourceVersion"]
             )
-            self._log("mirror configured", change)
+            if live is not None:
+                self._log("mirror configured", change)
         if live is None or change.found is None:
-            return  # changed meanwhile: the next cycle looks again
+            return False
         status = plan_status(change.found, live, self.applier.clock.now())
         if status is None:
-            return
+            return True
         self._announce(status.events, live)
         version = live["metadata"]["resourceVersion"]
-        writer.patch(change.object, status.patch, version=version, status=True)
+        stored = writer.patch(change.object, status.patch, version=version, status=True)
+        return bool(change.body or change.patch) or stored is not None
 
     def _announce(self, events: Sequence[MirrorEvent], live: Raw) -> None:
         """Before the write that makes it true: a killed cycle's successor says the same again."""

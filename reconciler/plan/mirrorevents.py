@@ -48,7 +48,7 @@ def hand_edit(fields: str, who: str) -> MirrorEvent:
     """Somebody changed what is Backstay's."""
     return MirrorEvent(
         EventReason.PUT_BACK,
-        f"{fields} changed by {who}, and put back: this object shows what is in force; to change"
+        f"{fields} changed by {who}; being put back: this object shows what is in force; to change"
         " it, change the policy in Git",
         warning=True,
     )

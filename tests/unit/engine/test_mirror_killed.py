@@ -137,9 +137,41 @@ def test_a_hand_at_the_very_moment_of_a_write_wins_until_the_next_cycle() -> Non
                 world.edit(lambda raw: raw["spec"].update(profile="mine"))
             return world.cluster.patch(*arguments, **words)
 
-    world.cycle(writer=Late(world.cluster, lambda _: None))
+    cycle = world.cycle(writer=Late(world.cluster, lambda _: None))
     assert world.mirror()["spec"]["profile"] == "mine"
     assert world.mirror()["spec"]["schedule"]["cron"] == "17 2 * * *"
+    assert world.log.of("mirror configured") == []
+    assert cycle.mirrored is not None
+    assert cycle.mirrored.written == 0
     world.cycle()
+    assert len(world.log.of("mirror configured")) == 1
     assert "profile" not in world.mirror()["spec"]
     assert world.mirror()["spec"]["schedule"]["cron"] == "5 5 * * *"
+
+
+@pytest.mark.parametrize("lost", ["object", "status"])
+def test_what_was_removed_before_a_write_is_not_told_as_written(lost: str) -> None:
+    world = MirrorWorld()
+    world.source.push(files("shop", "mail"))
+    world.cycle()
+    if lost == "object":
+        world.source.push(files("shop"))
+    else:
+        world.clock.sleep(23 * 3600)
+
+    class Late(Watched):
+        """Somebody else removes the object first."""
+
+        def delete(self, *arguments: Any, **words: Any) -> Any:
+            """Nothing is there any more."""
+            if arguments[0].kind == "BackupPolicy":
+                world.cluster.remove(world.mirror("mail"))
+            return world.cluster.delete(*arguments, **words)
+
+        def patch(self, *_: Any, **__: Any) -> Any:
+            """Nothing is there any more."""
+
+    cycle = world.cycle(writer=Late(world.cluster, lambda _: None))
+    assert cycle.mirrored is not None
+    assert (cycle.mirrored.written, cycle.mirrored.why) == (0, "")
+    assert world.log.of("mirror deleted") == []
