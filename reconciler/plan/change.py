@@ -20,6 +20,7 @@ from reconciler.plan.changedocuments import document_changes
 from reconciler.plan.changeexemptions import exemption_findings, waived_by
 from reconciler.plan.changeforce import base_force, head_force
 from reconciler.plan.changepolicies import policy_findings
+from reconciler.plan.changerenames import change_renames, followed
 from reconciler.plan.changewhy import Sides
 from reconciler.plan.pileups import pileup_findings
 from reconciler.plan.restoreintents import restore_findings
@@ -44,18 +45,20 @@ def plan_change(
     known = inventory or named_only(everything, own_namespace=DEFAULT_NAMESPACE)
     sides = Sides(base=base, head=head, before=before, after=after, ground=Ground(known))
     old, new = _covers(sides)
-    was, will_be = before.all, after.all
+    renames = change_renames(base, head)
+    was, will_be, carried = before.all, after.all, renames.carried(before.all)
+    points = followed(inventory, renames, base, head)
     findings = [
         *coverage_findings(sides, old, new, waived_by(sides, inventory, now)),
         *policy_findings(sides, old, new, cluster=cluster, inventory=inventory),
         *exemption_findings(sides, now),
-        *retention_findings(was, will_be, inventory, now, sides.at),
-        *schedule_findings(was, will_be, cluster, now, sides.at),
+        *retention_findings(carried, will_be, points, now, sides.at),
+        *schedule_findings(carried, will_be, cluster, now, sides.at),
         *pileup_findings(was, will_be, cluster, now, sides.at),
         *restore_findings(
             base.parsed.restores,
             head.parsed.restores,
-            inventory,
+            points,
             cluster,
             lambda name, path: head.place(Kind.RESTORE, name, path),
         ),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from reconciler.model.finding import Finding, Place, Severity
 from reconciler.model.inventory import Inventory
 from reconciler.model.policy import BackupPolicy, Kind, Repository
-from reconciler.plan.changecover import ClaimKey, copies
+from reconciler.plan.changecover import ClaimKey, Covered, copies
 from reconciler.plan.changecoverage import Cover, render_size
 from reconciler.plan.changerenames import (
     ChangeRenames,
@@ -37,16 +37,17 @@ def policy_findings(
     renames = change_renames(sides.base, sides.head)
     yield from _removed(sides, renames, inventory)
     yield from _unknown(sides, renames, inventory)
-    for name in sorted(sides.after.policies):
-        if name not in sides.before.policies:
+    former = renames.former
+    for name, new in sorted(sides.after.policies.items()):
+        old = sides.before.policies.get(former.get(name, name))
+        if old is None:
             continue
-        old, new = sides.before.policies[name], sides.after.policies[name]
         if inventory is None and old.selector.namespaces != new.selector.namespaces:
             yield _selector(sides, name)
         if not new.suspend:
-            yield from _methods(sides, before, after, new)
+            yield from _methods(sides, before.covered[old.name], after, new)
             yield from _repository(sides, after, old, new, cluster)
-    yield from _impossible(sides, before, after)
+    yield from _impossible(sides, former, before, after)
 
 
 def _removed(
@@ -121,8 +122,8 @@ def _selector(sides: Sides, name: str) -> Finding:
     )
 
 
-def _methods(sides: Sides, before: Cover, after: Cover, policy: BackupPolicy) -> Iterator[Finding]:
-    old, new = before.covered[policy.name], after.covered[policy.name]
+def _methods(sides: Sides, old: Covered, after: Cover, policy: BackupPolicy) -> Iterator[Finding]:
+    new = after.covered[policy.name]
     groups: defaultdict[tuple[str, str, str], list[ClaimKey]] = defaultdict(list)
     for key, decision in sorted(new.claims.items()):
         was = old.claims.get(key)
@@ -147,12 +148,14 @@ def _claims(keys: list[ClaimKey]) -> str:
     return f"{len(keys)} claim" if len(keys) == 1 else f"{len(keys)} claims"
 
 
-def _impossible(sides: Sides, before: Cover, after: Cover) -> Iterator[Finding]:
+def _impossible(
+    sides: Sides, former: Mapping[str, str], before: Cover, after: Cover
+) -> Iterator[Finding]:
     """Claims that a policy wants since this change, and that can't be copied."""
     for policy in sides.after.active:
-        old = before.covered.get(policy.name)
+        old = before.covered.get(former.get(policy.name, policy.name))
         for key, decision in sorted(after.covered[policy.name].claims.items()):
-            was = old.claims.get(key) if old and policy.name in sides.before.policies else None
+            was = old.claims.get(key) if old else None
             lost = key in before.claims and key not in after.claims
             if not decision.impossible or lost or (was is not None and was.impossible):
                 continue

@@ -6,10 +6,11 @@ is compared before and after (retention, schedule, repository) is compared acros
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from reconciler.model.change import Revision
+from reconciler.model.inventory import Inventory
 from reconciler.model.policy import BackupPolicy, Document, Kind, NamespaceSelector
 from reconciler.plan.changeforce import keeps
 
@@ -25,6 +26,8 @@ class Heir:
     said: bool
     written: str = ""
     """The `renamedFrom` that it has, whatever it names."""
+    added: bool = True
+    """Whether the base has no policy of the heir's name, which would be its own past."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +40,57 @@ class ChangeRenames:
 
     @property
     def former(self) -> dict[str, str]:
-        """Heir → its former name; of several that look like it the first."""
+        """New policy → its former name; of several that look like it the first."""
         found: dict[str, str] = {}
         for old, heir in sorted(self.heirs.items(), key=lambda one: (not one[1].said, one[0])):
-            found.setdefault(heir.name, old)
+            if heir.added:
+                found.setdefault(heir.name, old)
         return found
+
+    def carried(self, before: Iterable[BackupPolicy]) -> tuple[BackupPolicy, ...]:
+        """The policies of the base, and each that goes under its heir's name, too."""
+        known = {policy.name: policy for policy in before}
+        heirs = [replace(known[old], name=new) for new, old in self.former.items() if old in known]
+        names = {heir.name for heir in heirs}
+        return (*(one for name, one in known.items() if name not in names), *heirs)
+
+
+def followed(
+    inventory: Inventory | None, renames: ChangeRenames, base: Revision, head: Revision
+) -> Inventory | None:
+    """An inventory in which a policy has the recovery points of its former names, too.
+
+    Not those from after its own first one that is known: they are of another policy, which only
+    took the name.
+    """
+    links = {**_links(base), **renames.former, **_links(head)}
+    if inventory is None or not links:
+        return inventory
+    points = list(inventory.points)
+    older = dict(inventory.older_points)
+    for name in sorted(links):
+        first = min((one.started for one in inventory.points_of(name)), default=None)
+        seen, former = {name}, links.get(name)
+        while former and former not in seen:
+            known = inventory.points_of(former)
+            earlier = [one for one in known if first is None or one.started < first]
+            points += [replace(one, policy=name) for one in earlier]
+            older[name] = older.get(name, 0) + inventory.older_points.get(former, 0)
+            first = min((one.started for one in earlier), default=first)
+            seen.add(former)
+            former = links.get(former)
+    points.sort(key=lambda one: (one.started, one.run))
+    return replace(
+        inventory, points=tuple(points), older_points={k: v for k, v in older.items() if v}
+    )
+
+
+def _links(revision: Revision) -> dict[str, str]:
+    return {
+        one.name: one.value.renamed_from
+        for one in revision.parsed.documents
+        if isinstance(one.value, BackupPolicy) and one.value.renamed_from
+    }
 
 
 def removed_policies(base: Revision, head: Revision) -> Iterator[Document]:
@@ -79,7 +128,8 @@ def change_renames(base: Revision, head: Revision) -> ChangeRenames:
     heirs: dict[str, Heir] = {}
     for document in removed_policies(base, head):
         if document.name in said:
-            heirs[document.name] = Heir(said[document.name], True, document.name)
+            name = said[document.name]
+            heirs[document.name] = Heir(name, True, document.name, name in added)
         elif isinstance(document.value, BackupPolicy):
             wanted = _key(document.value.selector.namespaces)
             like = (n for n, one in free.items() if _key(one.selector.namespaces) == wanted)

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from reconciler.model.finding import Finding, Place, Severity
-from tests.unit.plan.change_world import FILES, edited, inventory, line_of, plan
+from reconciler.model.run import Outcome
+from tests.unit.plan.change_world import FILES, claim, edited, inventory, line_of, plan
 
 
 def renamed(former: str = "shop", base: dict[str, str] = FILES, **edits: str) -> dict[str, str]:
@@ -23,7 +24,6 @@ def renamed(former: str = "shop", base: dict[str, str] = FILES, **edits: str) ->
 _TEXTS = {
     "schedule": "17 4 * * *",
     "retention": "keepDaily: 7",
-    "method": "    copyMethod: Direct\n  retention",
     "selector": "names: [shop",
 }
 
@@ -86,3 +86,68 @@ def test_a_former_name_of_another_policy_that_goes_is_not_taken_for_a_slip() -> 
         ("policy-renamed", "shop2"),
         ("policy-removed", "shop"),
     }
+
+
+@pytest.mark.parametrize("former", ["shop", ""])
+def test_a_rename_does_not_hide_a_shorter_retention(former: str) -> None:
+    head = renamed(former, retention="keepLast: 1")
+    short = found(head)["retention-shortened"]
+    assert (short.policy, short.severity) == ("shop2", Severity.WARNING)
+    assert "keepDaily 7 → none" in short.message
+    assert short.place == Place("shop.yaml", line_of(head, "shop.yaml", "keepLast"))
+
+
+def test_recovery_points_of_the_former_name_count() -> None:
+    known = inventory()
+    kept = {"shop": Outcome.COMPLETED}
+    points = tuple(replace(point, namespaces=kept) for point in known.points)
+    change = plan(renamed(retention="keepLast: 1"), known=replace(known, points=points))
+    short = next(one for one in change.findings if one.id == "retention-shortened")
+    assert short.severity is Severity.ERROR
+    assert "would expire 2 recovery points of shop" in short.message
+
+
+@pytest.mark.parametrize("former", ["shop", ""])
+def test_a_rename_does_not_hide_another_repository(former: str) -> None:
+    head = edited(renamed(former), main=("/backups/", "/elsewhere/"))
+    told = [one.policy for one in plan(head).findings if one.id == "repository-changed"]
+    assert told == ["labelled", "shop2"]
+
+
+def test_a_rename_does_not_hide_a_promise_that_breaks() -> None:
+    promise = (
+        "  retention: {keepDaily: 7}",
+        "  retention: {keepDaily: 7}\n  objectives: {rpo: 26h}",
+    )
+    base = edited(shop=promise)
+    missed = {one.id: one for one in plan(renamed(base=base, schedule="17 4 1 * *"), base).findings}
+    assert missed["rpo-missed"].severity is Severity.ERROR
+    assert missed["rpo-missed"].policy == "shop2"
+    gone = edited(renamed(base=base), shop=("{rpo: 26h}", "{rpo: 5d}"))
+    assert {one.id for one in plan(gone, base).findings} == {"policy-renamed", "rpo-loosened"}
+
+
+def test_a_rename_does_not_hide_another_selector_where_nothing_is_known() -> None:
+    assert set(found(renamed(selector="names: [crm"), offline=True)) >= {"selector-changed"}
+
+
+def test_a_rename_alone_says_nothing_else_of_a_claim_that_was_impossible_before() -> None:
+    known = inventory()
+    shop = known.namespaces[2]
+    assert shop.namespace.name == "shop"
+    block = replace(shop, claims=(claim("shop", "data", 1, mode="Block"),))
+    spaces = tuple(block if one is shop else one for one in known.namespaces)
+    change = plan(renamed(), known=replace(known, namespaces=spaces))
+    assert [one.id for one in change.findings] == ["policy-renamed"]
+
+
+def test_an_heir_that_was_there_before_is_held_against_itself() -> None:
+    head = edited(gold=("spec:\n", "spec:\n  renamedFrom: shop\n  retention: {keepDaily: 3}\n"))
+    del head["shop.yaml"]
+    told = [(one.id, one.facts.get("words", "")) for one in plan(head).findings]
+    assert ("policy-renamed", "") in told
+    assert ("retention-shortened", "keepDaily 7 → 3") in told
+    base = edited(shop=("keepDaily: 7", "keepDaily: 2"))
+    assert ("retention-shortened", "keepDaily 7 → 3") in [
+        (one.id, one.facts.get("words", "")) for one in plan(head, base).findings
+    ]
