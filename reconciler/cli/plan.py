@@ -92,6 +92,8 @@ def command(
     if base is not None:
         named = ctx.get_parameter_source("config_file") is ParameterSource.COMMANDLINE
         config = wiring.load_config(config_file) if named else None
+        inventory = planchange.find_inventory(inventory_from, cluster, config)
+        planchange.check_fail_on(unwanted, live=False, inventory=inventory is not None)
         asked = planchange.Asked(
             base=base,
             head=head or "",
@@ -99,13 +101,14 @@ def command(
             path=folder,
             merge_base=merge_base,
             config=config,
-            inventory=planchange.find_inventory(inventory_from, cluster, config),
+            inventory=inventory,
         )
         change = planchange.make_plan(asked)
         planchange.show(change, output)
         return planchange.exit_code(change, unwanted, detailed=detailed_exitcode)
     if head or merge_base or folder or inventory_from or cluster:
         raise UsageError("there is no --base to compare with", hint="such as --base origin/main")
+    planchange.check_fail_on(unwanted, live=True, inventory=False)
     with Installation(config_file, kubeconfig, context) as home:
         setting = home.setting(reporter=wiring.reporter())
         plan = with_coverage(make_plan(setting), setting)

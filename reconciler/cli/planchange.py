@@ -28,11 +28,23 @@ from reconciler.model.finding import FINDINGS, Finding, Severity
 from reconciler.model.inventory import Inventory
 from reconciler.model.store import Descends, PolicyFiles
 from reconciler.plan.change import plan_change
+from reconciler.plan.changelive import LIVE, LIVE_ONLY
 from reconciler.policy.revisions import read_revision
 from reconciler.report import change as report
 from reconciler.report import changecomment
 
 WORK_TREE = "the work tree"
+_NEED_INVENTORY = frozenset(
+    {
+        "coverage-lost",
+        "coverage-gained",
+        "claim-twice",
+        "copy-impossible",
+        "method-changed",
+        "restore-no-point",
+    }
+)
+"""Of globs, labels and claims nothing is known without one: such a gate would be open."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +62,7 @@ class Asked:
 
 def make_plan(asked: Asked) -> ChangePlan:
     """Reads both revisions and plans the change between them."""
-    config = asked.config or _assumed(asked.inventory)
+    config = _for_cluster(asked.config, asked.inventory) or _assumed(asked.inventory)
     folder = asked.path or (asked.config.policy_source.path if asked.config else "")
     notes = []
     with GitRevisions(asked.repository) as clone:
@@ -93,6 +105,14 @@ def _behind(asked: Asked, *, shallow: bool) -> str:
     )
 
 
+def _for_cluster(config: Config | None, inventory: Inventory | None) -> Config | None:
+    """Config, but for the cluster whose inventory was chosen: another of the fleet."""
+    if config is None or inventory is None or inventory.cluster in {"", config.cluster.name}:
+        return config
+    # Config's labels are its own cluster's.
+    return replace(config, cluster=ClusterConfig(inventory.cluster, inventory.labels))
+
+
 def _assumed(inventory: Inventory | None) -> Config | None:
     """What policies are held against without a Config: the inventory's cluster, and no rights."""
     if inventory is None or not inventory.cluster:
@@ -133,12 +153,16 @@ def _work_tree(root: Path, folder: str) -> PolicyFiles:
 def find_inventory(
     where: str | None, cluster: str | None, config: Config | None
 ) -> Inventory | None:
-    """What ``--inventory`` names, else what Config does; None where nobody names one."""
+    """What ``--inventory`` names, else what Config does; None where nobody names one.
+
+    Raises UsageError for one of another cluster than ``--cluster`` names, or else Config.
+    """
     if where is None and (config is None or config.inventory is None):
         if cluster is not None:
             raise UsageError("--cluster chooses an inventory", hint="give --inventory too")
         return None
-    return inventoryinput.read_inventory(where, cluster=cluster, config=config)
+    asked = cluster or (config.cluster.name if config else None)
+    return inventoryinput.read_inventory(where, cluster=asked, config=config)
 
 
 def show(plan: ChangePlan, output: str) -> None:
@@ -166,6 +190,24 @@ def parse_fail_on(given: Iterable[str]) -> frozenset[str]:
                 f"--fail-on {word} is no finding", hint=f"{meant}there are {', '.join(known)}"
             )
     return frozenset(words)
+
+
+def check_fail_on(words: frozenset[str], *, live: bool, inventory: bool) -> None:
+    """Raises UsageError for an id that this plan can't have: no gate that is always open."""
+    others = words & (FINDINGS.keys() - LIVE if live else LIVE_ONLY)
+    if others:
+        what = "a plan against a cluster" if live else "a plan with --base"
+        raise UsageError(
+            f"--fail-on: {what} has no finding {', '.join(sorted(others))}",
+            hint="that is one of a change: give --base" if live else "leave it out",
+        )
+    blind = words & _NEED_INVENTORY
+    if blind and not live and not inventory:
+        raise UsageError(
+            f"--fail-on {','.join(sorted(blind))} needs the cluster's inventory",
+            hint="give --inventory; without one only findings such as policy-removed,"
+            " selector-changed or retention-shortened are complete",
+        )
 
 
 def is_unwanted(findings: Iterable[Finding], fail_on: frozenset[str]) -> bool:

@@ -11,6 +11,10 @@ from reconciler.plan.changepolicies import IMPOSSIBLE, REMOVED
 REFUSED = "deletion-refused"
 SKIPPED = "change-skipped"
 NOTHING = "selects-nothing"
+LIVE_ONLY = frozenset({REFUSED, SKIPPED, NOTHING})
+"""Ids that only a plan against a cluster has."""
+LIVE = LIVE_ONLY | {REMOVED, IMPOSSIBLE}
+"""All ids that it has."""
 _LOUDNESS = list(Severity)
 
 

@@ -16,6 +16,7 @@ from reconciler.model.errors import Refused
 from reconciler.plan.inventoryfiles import render_inventory
 from tests.rig.policyrepo import PolicyRepository
 from tests.unit.plan.change_world import FILES, SHOP, edited, inventory
+from tests.unit.policy.yamltexts import CONFIG
 
 IDENTITY = ("-c", "user.name=Ann", "-c", "user.email=ann@example.org")
 PRUNED = 'exclude: ["*-preview", shop]'
@@ -197,9 +198,10 @@ def test_every_form_and_what_to_fail_on(clone: Path, capsys: pytest.CaptureFixtu
     assert plan(clone, *asked, "-o", "github") == 0
     lost = "::error file=policies/shop.yaml,line=9,title=coverage-lost::"
     assert lost in capsys.readouterr().out
-    for words, code in {"coverage-lost": 1, "note,error": 1, "retention-shortened": 0}.items():
+    for words, code in {"note,error": 1, "coverage-lost": 2, "retention-shortened": 0}.items():
         assert plan(clone, *asked, "--fail-on", words) == code
-    assert plan(clone, *asked, "--fail-on", "coverage-lost", "--detailed-exitcode") == 1
+    assert "--fail-on coverage-lost needs the cluster's inventory" in capsys.readouterr().err
+    assert plan(clone, *asked, "--fail-on", "error", "--detailed-exitcode") == 1
     assert plan(clone, *asked, "--fail-on", "retention-shortened", "--detailed-exitcode") == 2
     capsys.readouterr()
     assert plan(clone, *asked, "--fail-on", "coverage") == 2
@@ -225,8 +227,28 @@ def test_an_inventory_in_a_folder(
     }  # fmt: skip
     (lost,) = document["findings"]
     assert lost["message"].startswith("namespace shop, with 1 claim, loses protection: policy shop")
+    assert plan(clone, *asked, "--fail-on", "coverage-lost") == 1
     assert plan(clone, *asked, "--cluster", "other") == 2
     assert plan(clone, "--base", "main", "--cluster", "other") == 2
+
+
+def test_the_config_of_another_cluster_is_not_held_against_an_inventory(
+    clone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, data in render_inventory(inventory()).items():
+        path = tmp_path / "inventory" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    other = tmp_path / "other.yaml"
+    other.write_text(CONFIG.replace("prod-eu", "prod-us") + "sharedKeyInTenants: true\n")
+    asked = ["--base", "main", "--head", "change", "--inventory", str(tmp_path / "inventory")]
+    asked += ["--config", str(other), "-o", "json"]
+    assert plan(clone, *asked) == 2
+    assert "is of cluster prod-eu, not of prod-us" in capsys.readouterr().err
+    assert plan(clone, *asked, "--cluster", "prod-eu") == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["cluster"] == "prod-eu"
+    assert [one["id"] for one in document["findings"]] == ["coverage-lost"]
 
 
 @pytest.mark.parametrize(

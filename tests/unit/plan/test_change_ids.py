@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.cli.planchange import is_unwanted, parse_fail_on
+from reconciler.cli.planchange import check_fail_on, is_unwanted, parse_fail_on
 from reconciler.model.errors import UsageError
 from reconciler.model.finding import FINDINGS, Finding, Severity
 
@@ -37,6 +37,35 @@ def test_what_to_fail_on() -> None:
     assert raised.value.message == "--fail-on coverage-losst is no finding"
     assert raised.value.hint.startswith("did you mean coverage-lost? there are error, warning,")
     assert all(known in raised.value.hint for known in FINDINGS)
+
+
+@pytest.mark.parametrize("word", ["coverage-lost", "claim-twice", "copy-impossible"])
+def test_a_gate_that_needs_an_inventory_is_not_open_without_one(word: str) -> None:
+    words = frozenset({word, "policy-removed", "error"})
+    with pytest.raises(UsageError) as raised:
+        check_fail_on(words, live=False, inventory=False)
+    assert raised.value.message == f"--fail-on {word} needs the cluster's inventory"
+    assert "--inventory" in raised.value.hint
+    check_fail_on(words, live=False, inventory=True)
+    check_fail_on(words - {word}, live=False, inventory=False)
+
+
+@pytest.mark.parametrize(
+    ("word", "live", "message"),
+    [
+        ("coverage-lost", True, "a plan against a cluster has no finding coverage-lost"),
+        ("retention-shortened", True, "has no finding retention-shortened"),
+        ("deletion-refused", False, "a plan with --base has no finding deletion-refused"),
+        ("selects-nothing", False, "a plan with --base has no finding selects-nothing"),
+    ],
+)
+def test_a_finding_of_the_other_kind_of_plan_is_no_gate(
+    word: str, live: bool, message: str
+) -> None:
+    with pytest.raises(UsageError) as raised:
+        check_fail_on(frozenset({word}), live=live, inventory=True)
+    assert message in raised.value.message
+    check_fail_on(frozenset({word, "warning"}), live=not live, inventory=True)
 
 
 @pytest.mark.parametrize(
