@@ -67,8 +67,9 @@ class Applier:
         for change in plan.pending:
             if self.stopped():
                 raise Interrupted("asked to stop; the next cycle goes on")
-            if change.policy in failed:
-                # Its ConfigMap is not there: a CronJob without one would only fail.
+            if change.policy in failed or change.heir in failed:
+                # Its ConfigMap is not there: a CronJob without one would only fail. And an old
+                # schedule is all that a renamed policy has until the new one is there.
                 continue
             hold()
             error = self._execute(change)

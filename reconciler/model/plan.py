@@ -47,6 +47,8 @@ class Change:
     hint: str = ""
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     uid: str = ""
+    heir: str = ""
+    """The policy under its new name: what is deleted goes only once that one is in the cluster."""
 
     @property
     def changes(self) -> bool:

@@ -72,9 +72,16 @@ def plan_schedules(
     left = {found.name: found.elsewhere for found in desired.parsed.documents if found.elsewhere}
     if stops:
         changes = [_wait(change, renames) for change in changes]
+    stuck = {change.policy for change in changes if change.action is Action.SKIPPED}
     for raw in gone:
         name = policy_of(raw)
-        changes.append(_deletion(raw, history, stops, _why_gone(name, left, renames), word.digest))
+        heir = renames.said.get(name, "")
+        why = _why_gone(name, left, renames)
+        if heir in stuck and not stops:
+            changes.append(_still_needed(raw, heir, why))
+        else:
+            deletion = _deletion(raw, history, stops, why, word.digest)
+            changes.append(replace(deletion, heir=heir))
     changes += collection.collect(
         observed, changes, blocked=bool(stops) or bool(desired.problems), now=now
     )
@@ -293,6 +300,18 @@ def _wait(change: Change, renames: Renames) -> Change:
         reason=f"policy {change.policy} looks like {old} under a new name, whose schedule goes on",
         hint=f"add `renamedFrom: {old}` to it, or approve that {old} goes",
         body=None,
+    )
+
+
+def _still_needed(raw: Raw, heir: str, why: str) -> Change:
+    """The old schedule of a renamed policy, while the new one can't be made."""
+    return Change(
+        action=Action.SKIPPED,
+        object=ref_of(raw),
+        policy=policy_of(raw),
+        source=annotations_of(raw).get(naming.SOURCE, ""),
+        reason=f"{why}, whose schedule is not as it should be: until it is, this one goes on",
+        hint=f"see what keeps policy {heir} from being taken",
     )
 
 

@@ -207,6 +207,22 @@ def test_what_the_server_refuses_is_told_and_the_rest_goes_on(world: ControllerW
     assert world.names("CronJob") == ["backstay-mail", "backstay-shop"]
 
 
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_renamed_policy_keeps_its_schedule_where_the_new_one_is_refused(
+    world: ControllerWorld, after: int
+) -> None:
+    world.source.push(files("mail", "shop"))
+    assert world.cycle().exit_code == 0
+    renamed = policy_yaml("new") + b"  renamedFrom: shop\n"
+    world.source.push(files("mail", new=renamed))
+    # First the new ConfigMap, then the new CronJob.
+    writer = FaultyWriter(world.cluster, "apply", error=Refused("quota"), after=after)
+    assert world.cycle(writer=writer).exit_code == 1
+    assert world.names("CronJob") == ["backstay-mail", "backstay-shop"]
+    assert world.cycle().exit_code == 0
+    assert world.names("CronJob") == ["backstay-mail", "backstay-new"]
+
+
 def test_i11_a_cycle_that_dies_half_way_is_finished_by_the_next(world: ControllerWorld) -> None:
     world.source.push(files("mail", "shop"))
     for after in (1, 2, 3, 4, 5):

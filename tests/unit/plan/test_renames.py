@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from reconciler.model.grants import Grant
-from reconciler.model.plan import Plan
+from reconciler.model.plan import Action, Plan
 from reconciler.model.policy import BackupPolicy
 from tests.unit.plan.schedules_world import (
     CONFIG,
+    NAMESPACE,
     REV2,
     REV3,
     SmallCluster,
@@ -94,3 +95,26 @@ def test_another_folders_policy_is_not_taken_over(folder: str, said: bool) -> No
     assert ("policy new is not of the folder that shop was of" in plan.notes) is not said
     reason = next(c.reason for c in plan.changes if c.object.name == "backstay-shop")
     assert ("policy shop is new now" in reason) is said
+
+
+@pytest.mark.parametrize("kind", ["CronJob", "ConfigMap"])
+def test_the_old_schedule_goes_on_where_the_new_one_cannot_be_made(kind: str) -> None:
+    cluster = shops()
+    wanted = desired(good(renamed("shop", "new")), good(policy("web")))
+    name = next(
+        change.object.name
+        for change in cluster.plan(wanted).changes
+        if change.object.kind == kind and change.policy == "new"
+    )
+    theirs = cluster.of(kind)[name.replace("new", "shop")] if kind == "CronJob" else {}
+    foreign = {**theirs, "kind": kind, "metadata": {"name": name, "namespace": NAMESPACE}}
+    cluster.put({"apiVersion": "batch/v1" if kind == "CronJob" else "v1", "spec": {}} | foreign)
+    plan = cluster.apply(cluster.plan(wanted))
+    (old,) = (change for change in plan.changes if change.object.name == "backstay-shop")
+    assert old.action is Action.SKIPPED
+    assert old.reason.startswith("policy shop is new now, whose schedule is not as it should be")
+    assert plan.brakes == ()
+    assert "backstay-shop" in cluster.of("CronJob")
+    del cluster.objects[kind, name]
+    cluster.apply(cluster.plan(wanted, history(REV2)))
+    assert set(cluster.of("CronJob")) == {"backstay-new", "backstay-web"}
