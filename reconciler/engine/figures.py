@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Any
 
+from reconciler.capture.message import make_run_id
 from reconciler.engine.controller import Cycle
-from reconciler.model import naming
 from reconciler.model.cronhash import compile_schedule
 from reconciler.model.errors import Interrupted, Waiting
 from reconciler.model.figures import MOST_POLICIES, Figures, PolicyFigures
 from reconciler.model.plan import Observed
 from reconciler.model.policy import BackupPolicy
 from reconciler.plan.crontimes import next_time
+from reconciler.plan.entries import policy_of
+from reconciler.plan.mirror import is_mirror
+from reconciler.plan.mirrorruns import ended_runs, read_time
 
-Raw = Mapping[str, Any]
 OUTCOMES = ("done", "problems", "waiting", "interrupted", "failed")
 
 
@@ -44,7 +45,8 @@ def figures_of(before: Figures, cycle: Cycle, *, cluster: str, now: datetime) ->
         problems = len(cycle.problems)
     if cycle.desired is not None and cycle.observed is not None:
         found = sorted(cycle.policies, key=lambda policy: policy.name)
-        policies = _policies(found[:MOST_POLICIES], cycle.observed, cluster, now)
+        known = {policy.name: policy for policy in before.policies}
+        policies = _policies(found[:MOST_POLICIES], cycle, cycle.observed, known, cluster, now)
         count = len(found)
     return Figures(
         policies=policies,
@@ -65,61 +67,42 @@ def _in_force(cycle: Cycle) -> str:
 
 
 def _policies(
-    policies: Iterable[BackupPolicy], observed: Observed, cluster: str, now: datetime
-) -> tuple[PolicyFigures, ...]:
-    cron_jobs = {_policy_of(raw): raw for raw in observed.cron_jobs if _policy_of(raw)}
-    good: dict[str, list[Raw]] = {}
-    for job in observed.jobs:
-        if _is_complete(job):
-            for owner in job["metadata"].get("ownerReferences") or ():
-                good.setdefault(str(owner.get("uid")), []).append(job)
-    return tuple(
-        _figures(policy, cron_jobs.get(policy.name), good, cluster, now) for policy in policies
-    )
-
-
-def _figures(
-    policy: BackupPolicy,
-    cron_job: Raw | None,
-    good: Mapping[str, list[Raw]],
+    policies: Iterable[BackupPolicy],
+    cycle: Cycle,
+    observed: Observed,
+    before: Mapping[str, PolicyFigures],
     cluster: str,
     now: datetime,
-) -> PolicyFigures:
-    ended: datetime | None = None
-    began: datetime | None = None
-    if cron_job is not None:
-        ended = moment_of((cron_job.get("status") or {}).get("lastSuccessfulTime"))
-        for job in good.get(str(cron_job["metadata"].get("uid")), ()):
-            status = job["status"]
-            began = _later(began, moment_of(status.get("startTime")))
-            ended = _later(ended, moment_of(status.get("completionTime")))
-    return PolicyFigures(
-        name=policy.name,
-        suspended=policy.suspend,
-        last_success=ended,
-        recovery_point=began or ended,
-        next_run=None if policy.suspend else next_time(compile_schedule(policy, cluster), now),
-        rpo=policy.objectives.rpo,
-    )
+) -> tuple[PolicyFigures, ...]:
+    """What a Job tells goes with it: what was known before, here or by mirrors, stays known."""
+    runs = ended_runs(observed.jobs, make_run_id)
+    told = {
+        policy_of(raw): read_time(((raw.get("status") or {}).get("rpo") or {}).get("lastGood"))
+        for raw in cycle.look.mirrors or ()
+        if is_mirror(raw)
+    }
+
+    def figures(policy: BackupPolicy) -> PolicyFigures:
+        name = policy.name
+        old = before.get(name, PolicyFigures(name=name))
+        good = [run for run in runs.get(name, ()) if run.good is not None]
+        return PolicyFigures(
+            name=name,
+            suspended=policy.suspend,
+            last_success=_newest(now, (old.last_success,), (run.finished for run in good)),
+            recovery_point=_newest(
+                now, (old.recovery_point, told.get(name)), (run.good for run in good)
+            ),
+            next_run=None if policy.suspend else next_time(compile_schedule(policy, cluster), now),
+            rpo=policy.objectives.rpo,
+        )
+
+    return tuple(map(figures, policies))
 
 
-def _policy_of(raw: Raw) -> str:
-    return str((raw["metadata"].get("annotations") or {}).get(naming.POLICY, ""))
-
-
-def _is_complete(job: Raw) -> bool:
-    conditions = (job.get("status") or {}).get("conditions") or ()
-    return any(c.get("type") == "Complete" and c.get("status") == "True" for c in conditions)
-
-
-def _later(one: datetime | None, other: datetime | None) -> datetime | None:
-    return max((moment for moment in (one, other) if moment), default=None)
-
-
-def moment_of(text: object) -> datetime | None:
-    """A time as Kubernetes writes it; None for anything else."""
-    try:
-        found = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return found if found.tzinfo else None
+def _newest(
+    now: datetime, remembered: Iterable[datetime | None], seen: Iterable[datetime | None]
+) -> datetime | None:
+    """What is remembered of times to come is of a clock that was set back."""
+    kept = [moment for moment in remembered if moment is not None and moment <= now]
+    return max([*kept, *(moment for moment in seen if moment is not None)], default=None)

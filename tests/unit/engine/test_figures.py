@@ -11,9 +11,12 @@ import pytest
 from reconciler.engine.controller import Cycle, Setting
 from reconciler.engine.figures import OUTCOMES, figures_of, outcome_of
 from reconciler.engine.instruments import LONGEST_CYCLE, Instruments
+from reconciler.engine.mirror import Look
+from reconciler.model import naming
 from reconciler.model.errors import BackstayError, Interrupted, Refused, Transient, Waiting
-from reconciler.model.figures import MOST_POLICIES, Figures
+from reconciler.model.figures import MOST_POLICIES, Figures, PolicyFigures
 from reconciler.model.policy import BackupPolicy, ParsedFiles
+from reconciler.plan.cronjob import COMPONENT_POLICY, COMPONENT_RUN
 from tests.unit.engine.controller_world import BROKEN, ControllerWorld, files, policy_yaml
 
 NOW = datetime(2026, 11, 21, 4, 17, 3, tzinfo=UTC)
@@ -77,32 +80,47 @@ def scene() -> Scene:
     return Scene()
 
 
-def finished(
-    cron_job: dict[str, Any], name: str, hour: int, *, good: bool = True
+def run_job(
+    policy: str, name: str, began: str, ended: str = "", *, good: bool = True
 ) -> dict[str, Any]:
-    """A Job of a CronJob that began at an hour of the 20th and took ten minutes."""
-    day = "2026-11-20T"
+    """A run's Job of the 20th: ``began`` and ``ended`` are HH:MM; without an end it runs."""
     metadata = {
         "name": name,
-        "namespace": cron_job["metadata"]["namespace"],
-        "ownerReferences": [{"uid": cron_job["metadata"]["uid"], "kind": "CronJob"}],
+        "namespace": "backstay-system",
+        "uid": f"7c1e9000-{name}",
+        "creationTimestamp": f"2026-11-20T{began}:00Z",
+        "labels": {naming.COMPONENT: COMPONENT_RUN, naming.POLICY: policy},
+        "annotations": {naming.POLICY: policy},
     }
-    status: dict[str, Any] = {"startTime": f"{day}{hour:02}:00:00Z"}
-    if good:
-        status["completionTime"] = f"{day}{hour:02}:10:00Z"
-    status["conditions"] = [{"type": "Complete" if good else "Failed", "status": "True"}]
+    status: dict[str, Any] = {"startTime": f"2026-11-20T{began}:00Z"}
+    if ended:
+        when = f"2026-11-20T{ended}:00Z"
+        kind = "Complete" if good else "Failed"
+        status["conditions"] = [{"type": kind, "status": "True", "lastTransitionTime": when}]
+        if good:
+            status["completionTime"] = when
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "status": status}
+
+
+def with_jobs(cycle: Cycle, *jobs: dict[str, Any]) -> Cycle:
+    """The cycle, had it seen these Jobs."""
+    assert cycle.observed is not None
+    return replace(cycle, observed=replace(cycle.observed, jobs=jobs))
+
+
+def shops_figures(before: Figures, cycle: Cycle) -> PolicyFigures:
+    (shop,) = figures_of(before, cycle, cluster="prod-eu", now=NOW).policies
+    return shop
 
 
 def test_a_policys_figures_come_from_its_own_jobs(scene: Scene) -> None:
     policy = policy_yaml("shop").replace(b"spec:", b"spec:\n  objectives: {rpo: 26h}", 1)
     scene.world.source.push(files("mail", shop=policy))
     scene.cycle()
-    job = scene.world.cron_job("shop")
     for made in (
-        finished(job, "one", 2),
-        finished(job, "two", 3),
-        finished(job, "x", 4, good=False),
+        run_job("shop", "one", "02:00", "02:10"),
+        run_job("shop", "two", "03:00", "03:10"),
+        run_job("shop", "x", "04:00", "04:10", good=False),
     ):
         scene.world.cluster.put(made)
     scene.cycle()
@@ -120,16 +138,54 @@ def test_a_policys_figures_come_from_its_own_jobs(scene: Scene) -> None:
     assert scene.meter.figures.policy_count == 2
 
 
-def test_jobs_that_are_gone_leave_what_the_cronjob_remembers(scene: Scene) -> None:
+def test_i4_a_run_that_was_left_out_is_no_recovery_point(scene: Scene) -> None:
     scene.world.source.push(files("shop"))
     scene.cycle()
+    # Since 03:00 a run by hand holds the Lease; those of the schedule end well and do nothing.
+    jobs = [
+        run_job("shop", "good", "02:00", "02:10"),
+        run_job("shop", "hangs", "03:00"),
+        run_job("shop", "skipped-1", "04:00", "04:01"),
+        run_job("shop", "skipped-2", "05:00", "05:01"),
+    ]
+    cycle = with_jobs(scene.world.cycle(), *jobs)
+    assert cycle.observed is not None
     job = scene.world.cron_job("shop")
-    job["status"] = {"lastSuccessfulTime": "2026-11-19T02:30:00Z"}
-    observed = scene.world.cycle().observed
-    assert observed is not None
-    cycle = replace(scene.world.cycle(), observed=replace(observed, cron_jobs=(job,)))
-    (shop,) = figures_of(Figures(), cycle, cluster="prod-eu", now=NOW).policies
-    assert shop.last_success == shop.recovery_point == datetime(2026, 11, 19, 2, 30, tzinfo=UTC)
+    job["status"] = {"lastSuccessfulTime": "2026-11-20T05:01:00Z"}
+    cycle = replace(cycle, observed=replace(cycle.observed, cron_jobs=(job,)))
+    shop = shops_figures(Figures(), cycle)
+    assert shop.recovery_point == datetime(2026, 11, 20, 2, tzinfo=UTC)
+    assert shop.last_success == datetime(2026, 11, 20, 2, 10, tzinfo=UTC)
+
+
+def test_a_good_run_whose_job_is_gone_is_remembered(scene: Scene) -> None:
+    scene.world.source.push(files("shop"))
+    scene.cycle()
+    good = with_jobs(scene.world.cycle(), run_job("shop", "good", "02:00", "02:10"))
+    before = figures_of(Figures(), good, cluster="prod-eu", now=NOW)
+    hangs = with_jobs(good, run_job("shop", "hangs", "03:00"))
+    shop = shops_figures(before, hangs)
+    assert shop.recovery_point == datetime(2026, 11, 20, 2, tzinfo=UTC)
+    assert shop.last_success == datetime(2026, 11, 20, 2, 10, tzinfo=UTC)
+    fresh = shops_figures(Figures(), hangs)
+    assert (fresh.recovery_point, fresh.last_success) == (None, None)
+
+
+def test_a_new_process_knows_what_the_policys_object_says(scene: Scene) -> None:
+    scene.world.source.push(files("shop"))
+    scene.cycle()
+    mirror = {
+        "metadata": {
+            "name": "shop",
+            "labels": {naming.COMPONENT: COMPONENT_POLICY, naming.POLICY: "shop"},
+            "annotations": {naming.POLICY: "shop"},
+        },
+        "status": {"rpo": {"lastGood": "2026-11-19T02:00:00Z"}},
+    }
+    cycle = replace(with_jobs(scene.world.cycle()), look=Look(mirrors=(mirror,)))
+    shop = shops_figures(Figures(), cycle)
+    assert shop.recovery_point == datetime(2026, 11, 19, 2, tzinfo=UTC)
+    assert shop.last_success is None
 
 
 def test_a_suspended_policy_has_no_next_run(scene: Scene) -> None:
