@@ -9,7 +9,7 @@ from reconciler import ports
 from reconciler.engine import observe
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.model.errors import Stalled
-from reconciler.model.grants import limit_selector
+from reconciler.model.grants import EVERYTHING, covers, find_grant, limit_selector
 from reconciler.model.policy import CopyMethod
 from reconciler.model.volumes import MoveKind, MoveTask, RepositoryAccess
 from reconciler.plan import coverage, selection
@@ -24,6 +24,12 @@ class NothingSelected(Stalled):
     """The policy selects no namespace: the run is Failed and commits nothing."""
 
     reason = "NothingSelected"
+
+
+class NotGranted(Stalled):
+    """Today's Config does not give the policy its Repository any more: nothing is written there."""
+
+    reason = "NotGranted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +57,10 @@ def is_copied(decision: VolumeDecision) -> bool:
 
 
 def make_run_plan(request: RunRequest, run: RunPorts) -> RunPlan:
-    """Observes namespaces, claims and their users, and decides; raises NothingSelected."""
+    """Observes namespaces, claims and their users, and decides.
+
+    Raises NothingSelected, NotGranted.
+    """
     policy = request.compiled.policy
     namespaces = observe.observe_namespaces(run.reader)
     # The compiled policy may be older than a grant that was narrowed: today's Config decides, too.
@@ -67,6 +76,7 @@ def make_run_plan(request: RunRequest, run: RunPorts) -> RunPlan:
             hint="the last recovery point stays as it is; correct the selector, or bring the"
             " namespace back with: backstay restore " + policy.name,
         )
+    _check_repository(request)
     decisions = {}
     for name in chosen.names:
         claims = observe.observe_claims(run.reader, name)
@@ -74,6 +84,23 @@ def make_run_plan(request: RunRequest, run: RunPorts) -> RunPlan:
         decided = selection.decide_volumes(policy.volumes, claims, users)
         decisions[name] = tuple(_with_grant(request, found) for found in decided)
     return RunPlan(chosen, decisions, len(namespaces))
+
+
+def _check_repository(request: RunRequest) -> None:
+    """As with namespaces, a grant that was narrowed holds for what was compiled before."""
+    grants = request.config.grants
+    file, _, _ = request.policy.source.rpartition("#")
+    if not file or tuple(grants) == EVERYTHING:
+        return
+    name = request.compiled.repository.name
+    grant = find_grant(grants, file)
+    if grant is None or not covers(grant.repositories, name):
+        where = f"folder {grant.folder}" if grant else file
+        raise NotGranted(
+            f"Repository {name} is not granted to {where}; nothing was copied",
+            hint=f"let policy {request.policy.name} name another one, or grant it in Config; what"
+            " is in it already stays, and restores read it",
+        )
 
 
 def _with_grant(request: RunRequest, decision: VolumeDecision) -> VolumeDecision:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.engine.runplan import NothingSelected, make_run_plan
+from reconciler.engine.runplan import NotGranted, NothingSelected, make_run_plan
 from reconciler.model.grants import Grant
 from reconciler.model.policy import NamespaceSelector, Selector
 from tests.unit.engine.run_world import RunWorld, put_shop
@@ -37,3 +37,23 @@ def test_a_grant_that_was_taken_away_leaves_nothing() -> None:
     with pytest.raises(NothingSelected) as caught:
         make_run_plan(world.request(), world.ports())
     assert "shop: not granted to folder policies" in caught.value.message
+
+
+@pytest.mark.parametrize("granted", [(), ("other", "mai")])
+def test_a_repository_that_is_not_granted_any_more_is_not_written(granted: tuple[str, ...]) -> None:
+    world = world_with("*")
+    grants = (Grant(path="policies", repositories=granted), Grant(path="admin", admin=True))
+    world.config = replace(world.config, grants=grants)
+    with pytest.raises(NotGranted) as caught:
+        make_run_plan(world.request(), world.ports())
+    assert "Repository main is not granted to folder policies" in caught.value.message
+
+
+@pytest.mark.parametrize("source", ["policies/shop.yaml#0", ""])
+def test_a_repository_that_is_granted_is_written(source: str) -> None:
+    world = world_with("*")
+    grants = (Grant(path="policies", repositories=("ma*",)), Grant(path="admin", repositories=()))
+    world.config = replace(world.config, grants=grants)
+    request = world.request()
+    request = replace(request, policy=replace(request.policy, source=source))
+    assert "shop" in make_run_plan(request, world.ports()).selection.names
