@@ -32,15 +32,23 @@ def folders_of(source: Path, path: str = "") -> tuple[Path, ...]:
 
     ``source`` is a Git repository, or a folder or a link to one; ``path`` the policies' folder.
     """
-    git = source / ".git" if (source / ".git").is_dir() else source
-    if (git / "objects").is_dir() and (git / "HEAD").is_file():
+    git = source / ".git" if _is_folder(source / ".git") else source
+    if _is_folder(git / "objects") and (git / "HEAD").is_file():
         found = [git, *_below(git / "refs" / "heads")]
     else:
         # What holds the link that is swapped, and where it leads now.
-        whole = source.resolve()
+        whole = Path(os.path.realpath(source))
         found = [source.parent, whole, *_below(whole / path)]
-    unique = dict.fromkeys(folder for folder in found if folder.is_dir())
+    unique = dict.fromkeys(folder for folder in found if _is_folder(folder))
     return tuple(unique)[:MOST_FOLDERS]
+
+
+def _is_folder(path: Path) -> bool:
+    """Whether it can be seen to be one; where it may not be looked at there is nothing to watch."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def _below(folder: Path) -> Iterator[Path]:
@@ -53,8 +61,11 @@ def _below(folder: Path) -> Iterator[Path]:
 class FolderWatch(events.FileSystemEventHandler):
     """One observer for all folders; `changed` is called in its thread."""
 
-    def __init__(self, changed: Callable[[], None]) -> None:
+    def __init__(
+        self, changed: Callable[[], None], *, observer: Callable[[], BaseObserver] = Observer
+    ) -> None:
         self._changed = changed
+        self._make = observer
         self._lock = threading.Lock()
         self._observer: BaseObserver | None = None
         self._watches: dict[Path, ObservedWatch] = {}
@@ -70,8 +81,13 @@ class FolderWatch(events.FileSystemEventHandler):
             if self._observer is None:
                 if not folders:
                     return ""
-                self._observer = Observer()
-                self._observer.start()
+                try:
+                    observer = self._make()
+                    observer.start()
+                except (OSError, RuntimeError) as error:
+                    # The node has a number of inotify instances, for all who work there.
+                    return f"no folder can be watched: {getattr(error, 'strerror', '') or error}"
+                self._observer = observer
             return self._exchange(self._observer, set(folders))
 
     def close(self) -> None:

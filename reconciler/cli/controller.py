@@ -85,6 +85,7 @@ def command(
                 _watched(teller, instruments.end, noticer.end, inventory),
                 pause=listening.instrumented(waker.pause, lambda: waker.woken_by, instruments),
                 jitter=lambda: random.uniform(1 - _JITTER, 1 + _JITTER),  # noqa: S311 - no secret
+                reporter=reporter,
             )
     return 0
 

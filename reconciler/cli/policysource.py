@@ -83,13 +83,20 @@ def _folder(url: str) -> Path:
 
 
 def _is_repository(folder: Path) -> bool:
-    if not folder.exists():
+    try:
+        folder.stat()
+        bare = (folder / "objects").is_dir() and (folder / "HEAD").is_file()
+        return bare or (folder / ".git").is_dir()
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise Incomplete(
             f"there is no folder {folder}",
             hint="whoever publishes it (git-sync, a mount) has not yet, or the path is wrong",
-        )
-    bare = (folder / "objects").is_dir() and (folder / "HEAD").is_file()
-    return bare or (folder / ".git").is_dir()
+        ) from error
+    except OSError as error:
+        raise Refused(
+            f"{folder} can't be read: {error.strerror or error}",
+            hint="let the user that runs this read the folder and enter all above it",
+        ) from error
 
 
 def _credentials(config: Config, resolve: CredentialsResolver) -> GitCredentials:

@@ -290,11 +290,13 @@ def run_controller(
     *,
     pause: Callable[[float], bool],
     jitter: Callable[[], float],
+    reporter: ports.Reporter,
 ) -> None:
     """Cycles until ``pause`` (seconds to wait) says True: it is time to stop.
 
     ``prepare`` is asked before each cycle, because Config and credentials may have changed; what
-    it raises is told as a cycle that failed. ``jitter`` gives a factor around 1 for the interval.
+    it raises is told as a cycle that failed, a bug too. ``jitter`` gives a factor around 1 for the
+    interval.
     """
     failures = 0
     interval = 60.0
@@ -303,6 +305,10 @@ def run_controller(
             setting = prepare()
         except BackstayError as error:
             cycle = Cycle(failed_step="config", error=error)
+            tell(cycle)
+        except Exception as error:  # noqa: BLE001 - as in a step: the loop goes on
+            bug = explain_unexpected(error, reporter, ended="the cycle")
+            cycle = Cycle(failed_step="config", error=bug)
             tell(cycle)
         else:
             interval = float(setting.config.policy_source.interval)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from watchdog.events import FileClosedNoWriteEvent, FileModifiedEvent, FileOpenedEvent
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
 
 from reconciler.adapters.folderwatch import MOST_FOLDERS, FolderWatch, folders_of
 from tests.rig.policyrepo import PolicyRepository
@@ -107,6 +110,32 @@ def test_what_cannot_be_watched_is_told_and_stops_nothing(bell: Bell, tmp_path: 
     (tmp_path / "a.yaml").write_text("a")
     assert bell.rung.wait(PATIENCE)
     assert bell.watch.watch([]) == ""
+
+
+def test_a_node_without_another_inotify_instance_stops_nothing(tmp_path: Path) -> None:
+    refusals = [OSError(errno.EMFILE, "Too many open files"), RuntimeError("no new thread")]
+
+    def observer() -> BaseObserver:
+        if refusals:
+            raise refusals.pop(0)
+        return Observer()
+
+    rung = threading.Event()
+    watch = FolderWatch(rung.set, observer=observer)
+    try:
+        assert watch.watch([tmp_path]) == "no folder can be watched: Too many open files"
+        assert watch.watch([tmp_path]) == "no folder can be watched: no new thread"
+        assert watch.watch([tmp_path]) == ""
+        (tmp_path / "a.yaml").write_text("a")
+        assert rung.wait(PATIENCE)
+    finally:
+        watch.close()
+
+
+def test_a_folder_that_the_disk_refuses_to_look_at_is_not_watched(tmp_path: Path) -> None:
+    assert folders_of(tmp_path / ("x" * 300)) == (tmp_path,)
+    (tmp_path / "loop").symlink_to("loop")
+    assert folders_of(tmp_path / "loop") == (tmp_path,)
 
 
 def test_reading_is_no_reason_to_look(bell: Bell, tmp_path: Path) -> None:

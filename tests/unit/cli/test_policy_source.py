@@ -115,3 +115,13 @@ def test_signers_may_lie_elsewhere_where_secrets_cant_be_read(tmp_path: Path) ->
     assert policysource.read_keys(asked, keys) == ({"allowed_signers": SIGNERS},)
     with policysource.open_source(asked, keys, workdir=tmp_path / "work"):
         pass
+
+
+def test_a_folder_that_the_disk_refuses_to_look_at_is_an_error_with_a_way_on(
+    tmp_path: Path,
+) -> None:
+    # A name that is too long stands for a folder that may not be entered, which root always may.
+    there = make_config(f"file://{tmp_path}/{'x' * 300}")
+    with pytest.raises(Refused, match="can't be read") as caught:
+        policysource.open_source(there, resolver(tmp_path / "mounted", {}), workdir=tmp_path)
+    assert "enter" in caught.value.hint

@@ -53,7 +53,9 @@ def test_the_loop_backs_off_from_a_fault_and_comes_back() -> None:
     world.source.push(files("shop"))
     world.source.failures += [Transient("away"), Transient("away")]
     pause = Pause(4)
-    run_controller(lambda: world.setting, world.teller, pause=pause, jitter=lambda: 1.0)
+    run_controller(
+        lambda: world.setting, world.teller, pause=pause, jitter=lambda: 1.0, reporter=world.log
+    )
     assert pause.seconds == [5, 10, 60, 60]
     assert world.names("CronJob") == ["backstay-shop"]
 
@@ -62,7 +64,9 @@ def test_jitter_is_a_factor() -> None:
     world = ControllerWorld()
     world.source.push(files("shop"))
     pause = Pause(1)
-    run_controller(lambda: world.setting, world.teller, pause=pause, jitter=lambda: 0.95)
+    run_controller(
+        lambda: world.setting, world.teller, pause=pause, jitter=lambda: 0.95, reporter=world.log
+    )
     assert pause.seconds == [57]
 
 
@@ -78,9 +82,27 @@ def test_a_config_that_breaks_is_told_and_the_loop_goes_on() -> None:
             raise error
         return world.setting
 
-    run_controller(prepare, world.teller, pause=Pause(2), jitter=lambda: 1.0)
+    run_controller(prepare, world.teller, pause=Pause(2), jitter=lambda: 1.0, reporter=world.log)
     assert world.log.of("problem")[0]["where"] == "backstay.yaml:4:1"
     assert world.log.of("cycle failed")[0]["step"] == "config"
+    assert world.names("CronJob") == ["backstay-shop"]
+
+
+def test_a_fault_before_a_cycle_is_told_as_a_bug_and_the_loop_goes_on() -> None:
+    world = ControllerWorld()
+    world.source.push(files("shop"))
+    answers: list[Exception | None] = [OSError(24, "Too many open files: s3cret"), None]
+
+    def prepare() -> Setting:
+        error = answers.pop(0)
+        if error is not None:
+            raise error
+        return world.setting
+
+    run_controller(prepare, world.teller, pause=Pause(2), jitter=lambda: 1.0, reporter=world.log)
+    assert world.log.of("unexpected error")[0]["kind"] == "OSError"
+    assert world.log.of("cycle failed")[0]["step"] == "config"
+    assert "s3cret" not in str(world.log.of("cycle failed"))
     assert world.names("CronJob") == ["backstay-shop"]
 
 
@@ -89,7 +111,9 @@ def test_the_loop_ends_when_a_cycle_was_interrupted() -> None:
     world.source.push(files("shop"))
     pause = Pause(9)
     object.__setattr__(world.setting, "stopped", lambda: True)
-    run_controller(lambda: world.setting, world.teller, pause=pause, jitter=lambda: 1.0)
+    run_controller(
+        lambda: world.setting, world.teller, pause=pause, jitter=lambda: 1.0, reporter=world.log
+    )
     assert pause.seconds == []
 
 
