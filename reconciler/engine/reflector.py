@@ -2,8 +2,8 @@
 
 What is in it was there a moment ago; nothing is planned or deleted by it. A list is complete or
 raises, a watch goes on from the last version it heard of, and where that is too old (410) the list
-is made again. While the API server can't be asked the copy is not shown: `known` is None, and
-whoever needs to know reads for himself, more slowly.
+is made again. While the API server can't be asked, or a new list is due, the copy is not shown:
+`known` is None, and whoever needs to know reads for himself, more slowly. No error ends it.
 
 Every way of failing waits longer each time, and a stream that ends at once counts as failing: an
 API server in trouble must not be asked faster because of it. Ideas: client-go's Reflector.
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from reconciler import ports
+from reconciler.engine.unexpected import explain_unexpected
 from reconciler.model.errors import BackstayError, Expired, Stalled
 from reconciler.model.objects import Resource
 
@@ -70,10 +71,16 @@ class Reflector(Generic[T]):
             return self._failed()
         except Expired:
             self._version = ""
+            self._hide()
             return self._failed()
         except BackstayError as error:
             self._lost(error)
             return _REFUSED if isinstance(error, Stalled) else self._failed()
+        except Exception as error:  # noqa: BLE001 - told as a bug; the copy is made anew
+            self._version = ""
+            ended = f"the watch of {self._resource.plural}"
+            self._lost(explain_unexpected(error, self._reporter, ended=ended))
+            return self._failed()
 
     def _list(self) -> None:
         pairs, version = self._watch.listing(
@@ -116,10 +123,13 @@ class Reflector(Generic[T]):
         self._failures += 1
         return min(_FIRST * 2.0 ** min(self._failures - 1, 10), _LONGEST)
 
-    def _lost(self, error: BackstayError) -> None:
-        """The copy is not to be believed until something is heard again; said once."""
+    def _hide(self) -> None:
         with self._lock:
             self._well = False
+
+    def _lost(self, error: BackstayError) -> None:
+        """The copy is not to be believed until something is heard again; said once."""
+        self._hide()
         if self._told != error.reason:
             self._told = error.reason
             self._reporter.warning(

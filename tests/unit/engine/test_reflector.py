@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from reconciler.engine.reflector import Reflector
@@ -16,17 +18,26 @@ from tests.fakes.watch import FakeWatch
 
 
 class Scene:
-    """A cluster, a watch of its namespaces, and how often something was news."""
+    """A cluster, a watch of its namespaces, and how often something was news.
 
-    def __init__(self) -> None:
+    Reading the namespace ``odd`` fails, in a way that no adapter knows.
+    """
+
+    def __init__(self, odd: str = "") -> None:
+        self._odd = odd
         self.cluster = FakeCluster()
         self.watch = FakeWatch(self.cluster)
         self.reporter = FakeReporter()
         self.news = 0
         self.reflector: Reflector[Namespace] = Reflector(
-            self.watch, kinds.NAMESPACES, namespace_of, changed=self._changed,
+            self.watch, kinds.NAMESPACES, self._parse, changed=self._changed,
             reporter=self.reporter,
         )  # fmt: skip
+
+    def _parse(self, raw: dict[str, Any]) -> Namespace:
+        if raw["metadata"]["name"] == self._odd:
+            raise KeyError(self._odd)
+        return namespace_of(raw)
 
     def _changed(self) -> None:
         self.news += 1
@@ -92,7 +103,7 @@ def test_too_old_a_version_means_a_list_and_what_was_missed_is_news(scene: Scene
     scene.put("shop")
     scene.watch.forget()
     assert scene.reflector.step() == 1.0
-    assert scene.names() == {"default", "kube-system"}
+    assert scene.names() is None
     scene.reflector.step()
     assert scene.names() == {"default", "kube-system", "shop"}
     assert scene.watch.requests["listing"] == 2
@@ -122,8 +133,26 @@ def test_each_failure_waits_longer_and_success_forgets_them(scene: Scene) -> Non
 
 
 def test_lists_that_expire_again_and_again_wait_longer(scene: Scene) -> None:
+    scene.reflector.step()
     scene.watch.failures = [Expired("gone")] * 4
     assert [scene.reflector.step() for _ in range(4)] == [1, 2, 4, 8]
+    assert scene.names() is None
+
+
+@pytest.mark.parametrize("during", ["list", "watch"])
+def test_an_error_that_nobody_foresaw_hides_the_copy_and_ends_nothing(during: str) -> None:
+    scene = Scene(odd="shop")
+    if during == "watch":
+        scene.reflector.step()
+    scene.put("shop")
+    assert [scene.reflector.step() for _ in range(3)] == [1, 2, 4]
+    assert scene.names() is None
+    assert scene.reporter.of("unexpected error")[0]["kind"] == "KeyError"
+    (told,) = scene.reporter.of("watch interrupted")
+    assert "the watch of namespaces" in str(told["error"])
+    scene.delete("shop")
+    assert scene.reflector.step() == 1.0
+    assert scene.names() == {"default", "kube-system"}
 
 
 def test_streams_that_end_at_once_wait_longer(scene: Scene) -> None:
