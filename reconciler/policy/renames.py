@@ -12,6 +12,10 @@ from reconciler.policy.nodes import Path
 
 _FROM: Path = ("spec", "renamedFrom")
 _CLUSTERS: Path = ("spec", "clusters")
+_HINT = (
+    "it is the name of a policy that is gone; once a run under the new name is recorded, the line"
+    " can go as well"
+)
 
 
 def check(drafts: Iterable[Draft], *, config: bool) -> None:
@@ -39,7 +43,7 @@ def check(drafts: Iterable[Draft], *, config: bool) -> None:
             if message:
                 before = draft.found
                 draft.found = list(before)
-                draft.problem(_FROM, message, "it is the name of a policy that is gone")
+                draft.problem(_FROM, message, _HINT)
                 draft.found = problems.merge(before, draft.found[len(before) :])
 
 

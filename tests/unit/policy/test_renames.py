@@ -31,3 +31,5 @@ def test_what_is_none(texts: list[str], expected: list[str]) -> None:
     assert len(found) == len(expected)
     for said, part in zip(found, expected, strict=True):
         assert part.replace("its own name", "the policy's own name") in said
+        # Who gives the name to another policy later mends it by removing the line of the heir.
+        assert said.endswith("once a run under the new name is recorded, the line can go as well")
