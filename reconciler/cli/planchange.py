@@ -34,6 +34,10 @@ from reconciler.report import change as report
 from reconciler.report import changecomment
 
 WORK_TREE = "the work tree"
+_NO_CONFIG = (
+    "no Config was given: what policies may use in the folder where they lie (grants), and whether"
+    " Direct is allowed (sharedKeyInTenants), is not known; give --config"
+)
 _NEED_INVENTORY = frozenset(
     {
         "coverage-lost",
@@ -64,7 +68,7 @@ def make_plan(asked: Asked) -> ChangePlan:
     """Reads both revisions and plans the change between them."""
     config = _for_cluster(asked.config, asked.inventory) or _assumed(asked.inventory)
     folder = asked.path or (asked.config.policy_source.path if asked.config else "")
-    notes = []
+    notes = [] if asked.config else [_NO_CONFIG]
     with GitRevisions(asked.repository) as clone:
         tip = clone.commit(asked.base)
         head_commit = clone.commit(asked.head or "HEAD")

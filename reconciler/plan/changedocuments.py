@@ -55,11 +55,22 @@ def _compare(base: Revision, head: Revision, key: Key) -> DocumentChange | None:
             kind=kind, name=name, action=DocumentAction.ADDED, place=now.place, note=note
         )
     fields = tuple(_fields(was, now))
-    if not fields and old.elsewhere == new.elsewhere:
+    # What a document may use depends on the folder that it lies in: grants.
+    moved = _folder(old.file) != _folder(new.file)
+    if not fields and old.elsewhere == new.elsewhere and not moved:
         return None
     return DocumentChange(
-        kind=kind, name=name, action=DocumentAction.CHANGED, place=now.place, fields=fields
+        kind=kind,
+        name=name,
+        action=DocumentAction.CHANGED,
+        place=now.place,
+        note=f"moved from {old.file}" if moved else "",
+        fields=fields,
     )
+
+
+def _folder(file: str) -> str:
+    return file.rpartition("/")[0]
 
 
 def _fields(old: Written, new: Written) -> Iterator[FieldChange]:

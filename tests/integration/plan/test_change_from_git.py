@@ -60,6 +60,7 @@ def test_two_branches(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
     asked = ["--base", "main", "--head", "change", "-o", "json"]
     assert plan(clone, *asked) == 0
     document = json.loads(capsys.readouterr().out)
+    assert any("grants" in note and "give --config" in note for note in document["notes"])
     assert document["base"] == f"main@sha1:{git(clone, 'rev-parse', 'main')}"
     assert document["head"] == f"change@sha1:{git(clone, 'rev-parse', 'change')}"
     (lost,) = [one for one in document["findings"] if one["id"] == "coverage-lost"]
@@ -249,6 +250,7 @@ def test_the_config_of_another_cluster_is_not_held_against_an_inventory(
     document = json.loads(capsys.readouterr().out)
     assert document["cluster"] == "prod-eu"
     assert [one["id"] for one in document["findings"]] == ["coverage-lost"]
+    assert document["notes"] == []
 
 
 @pytest.mark.parametrize(

@@ -258,3 +258,13 @@ def test_an_old_inventory_is_told() -> None:
     old = replace(inventory(), taken=NOW.replace(day=1))
     (note,) = plan(FILES, known=old).notes
     assert note.startswith("the inventory is of 2026-11-01T18:00:00Z: what the cluster got or lost")
+
+
+def test_a_document_that_moves_to_another_folder_is_listed() -> None:
+    moved = {**without("shop"), "teams/lab/shop.yaml": SHOP}
+    (change,) = plan(moved).changes
+    assert (change.action, change.name, change.fields) == (DocumentAction.CHANGED, "shop", ())
+    assert change.note == "moved from shop.yaml"
+    assert change.place == Place("teams/lab/shop.yaml", line_of(FILES, "shop.yaml", "metadata"))
+    assert not plan(moved).empty
+    assert plan({**without("shop"), "store.yaml": SHOP}).empty  # no other rights there
