@@ -67,6 +67,7 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "copy-impossible": "A policy wants a claim's data and can't have it: its runs would be"
         " `PartiallyFailed`",
         "method-changed": "A claim's data is copied in another way than before",
+        "excluded-more": "A policy leaves more files out of the claims that it copies",
         "repository-changed": "A policy writes to another restic repository, which starts from"
         " zero",
         "repository-secret-changed": "A Repository takes its keys from another Secret",

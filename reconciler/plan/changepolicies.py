@@ -10,6 +10,7 @@ from reconciler.model.inventory import Inventory
 from reconciler.model.policy import BackupPolicy, Kind, Repository
 from reconciler.plan.changecover import ClaimKey, Covered, copies
 from reconciler.plan.changecoverage import Cover, render_size
+from reconciler.plan.changedata import data_findings
 from reconciler.plan.changerenames import (
     ChangeRenames,
     Heir,
@@ -44,6 +45,7 @@ def policy_findings(
             continue
         if inventory is None and old.selector.namespaces != new.selector.namespaces:
             yield _selector(sides, name)
+        yield from data_findings(sides, old, new)
         if not new.suspend:
             yield from _methods(sides, before.covered[old.name], after, new)
             yield from _repository(sides, after, old, new, cluster)
