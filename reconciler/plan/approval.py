@@ -1,16 +1,18 @@
 """A person's word for deletions that the brakes hold: ``Backstay-Approve: <digest>`` in a commit.
 
-The digest is of what would be deleted, in which cluster, and of nothing else: no times, no objects'
-ids, so that it stays the same from cycle to cycle, and changes as soon as one more would go. It is
-looked for in the message of the revision's own commit, the tip: it is the one that is applied,
-and the one whose signature is checked. An approval in an older commit approved another revision.
+The digest is of the schedules that would be deleted (policy and uid), in which cluster, and after
+which remembered revision. It stays the same from cycle to cycle, for the remembered revision stays
+while a deletion is refused, and changes as soon as one more would go. Once it was followed neither
+is ever the same again: who moves the branch back to a commit that approved approves nothing. It is
+looked for in the message of the revision's own commit, the tip: it is the one that is applied, and
+the one whose signature is checked. An approval in an older commit approved another revision.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler.model import jsonform
@@ -20,9 +22,13 @@ TRAILER = "Backstay-Approve"
 _LINE = re.compile(rf"^{TRAILER}:[ \t]*([0-9a-f]{{32}})[ \t]*\r?$", re.MULTILINE)
 
 
-def deletions_digest(cluster: str, policies: Iterable[str]) -> str:
-    """128 bits in hex over the cluster's name and the policies that would go, in any order."""
-    body = {"formatVersion": 1, "cluster": cluster, "delete": sorted(policies)}
+def deletions_digest(cluster: str, gone: Mapping[str, str], last: str) -> str:
+    """128 bits in hex over the cluster's name, the remembered revision, and what would go.
+
+    ``gone``: policy → uid of its schedule, in any order.
+    """
+    delete = [list(one) for one in sorted(gone.items())]
+    body = {"formatVersion": 1, "cluster": cluster, "after": last, "delete": delete}
     return hashlib.sha256(jsonform.dumps(body).encode()).hexdigest()[:32]
 
 
@@ -58,12 +64,12 @@ class Word:
     notes: tuple[str, ...] = ()
 
 
-def listen(held: Brakes, gone: Iterable[str], history: History, cluster: str) -> Word:
-    """What the revision's commit says of the policies that would go."""
+def listen(held: Brakes, gone: Mapping[str, str], history: History, cluster: str) -> Word:
+    """What the revision's commit says of the policies that would go (→ uid of the schedule)."""
     names = sorted(gone)
     if held.firm or not held.soft or not names:
         return Word()
-    digest = deletions_digest(cluster, names)
+    digest = deletions_digest(cluster, gone, history.last)
     approvals = read_approvals(history.message)
     # Approved by this very revision, and cut short: what is left of it is approved as well.
     if digest in approvals or history.begun.issuperset(names):

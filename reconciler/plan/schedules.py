@@ -67,7 +67,8 @@ def plan_schedules(
     held = brakes.find(
         desired, history, config, policies=len(entries), have=len(ours), gone=deleted
     ).asking(renames.questions)
-    word = approval.listen(held, map(policy_of, gone), history, config.cluster.name)
+    uids = {policy_of(raw): str(raw["metadata"].get("uid", "")) for raw in gone}
+    word = approval.listen(held, uids, history, config.cluster.name)
     stops = () if word.given else held.all
     left = {found.name: found.elsewhere for found in desired.parsed.documents if found.elsewhere}
     if stops:

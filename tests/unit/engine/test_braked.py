@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import pytest
 
 from reconciler.engine.applying import STATE
@@ -41,6 +43,13 @@ def state(world: ControllerWorld) -> dict[str, str]:
     return data
 
 
+def digest_of(world: ControllerWorld, names: Sequence[str], cluster: str = "prod-eu") -> str:
+    """What approves that these go, as everything is now."""
+    found = {raw["metadata"]["name"]: raw for raw in world.cluster.all("CronJob")}
+    gone = {name: found[f"backstay-{name}"]["metadata"]["uid"] for name in names}
+    return deletions_digest(cluster, gone, state(world)["revision"])
+
+
 def approve(digest: str) -> str:
     return f"Remove what is not needed\n\nIt was agreed on.\n\nBackstay-Approve: {digest}\n"
 
@@ -48,7 +57,7 @@ def approve(digest: str) -> str:
 def test_an_empty_folder(world: ControllerWorld) -> None:
     world.source.push({"policies/README.md": b""})
     digest = asked(world)
-    assert digest == deletions_digest("prod-eu", NAMES)
+    assert digest == digest_of(world, NAMES)
     world.source.push({"policies/README.md": b""}, message=approve(digest))
     world.cycle()
     assert world.names("CronJob") == []
@@ -56,7 +65,7 @@ def test_an_empty_folder(world: ControllerWorld) -> None:
 
 def test_a_renamed_path(world: ControllerWorld) -> None:
     world.source.push({}, path_found=False)
-    assert asked(world) == deletions_digest("prod-eu", NAMES)
+    assert asked(world) == digest_of(world, NAMES)
     world.source.push(files(*NAMES))  # it was a mistake
     assert world.cycle().plan.empty  # type: ignore[union-attr]
 
@@ -86,7 +95,7 @@ def test_half_of_the_files_broken_is_approved_by_nobody(world: ControllerWorld) 
     left = files(*NAMES[5:9]) | named
     world.source.push(left)
     assert asked(world) == ""
-    gone = deletions_digest("prod-eu", ["p9"])
+    gone = digest_of(world, ["p9"])
     world.source.push(left, message=approve(gone))
     assert asked(world) == ""
 
@@ -103,30 +112,68 @@ def test_a_mass_delete(world: ControllerWorld) -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        "Backstay-Approve: yes\n",
-        "Backstay-Approve: *\n",
-        f"Backstay-Approve: {'0' * 32}\n",
-        f"> Backstay-Approve: {deletions_digest('prod-eu', NAMES[7:])}\n",
-        f"Backstay-Approve: {deletions_digest('prod-us', NAMES[7:])}\n",
-        f"Backstay-Approve: {deletions_digest('prod-eu', NAMES[6:])}\n",
-        f"Backstay-Approve: {deletions_digest('prod-eu', NAMES[8:])}\n",
-        f"Backstay-Approve: {deletions_digest('prod-eu', NAMES[7:])[:16]}\n",
+        lambda _: "Backstay-Approve: yes\n",
+        lambda _: "Backstay-Approve: *\n",
+        lambda _: f"Backstay-Approve: {'0' * 32}\n",
+        lambda world: f"> Backstay-Approve: {digest_of(world, NAMES[7:])}\n",
+        lambda world: f"Backstay-Approve: {digest_of(world, NAMES[7:], 'prod-us')}\n",
+        lambda world: f"Backstay-Approve: {digest_of(world, NAMES[6:])}\n",
+        lambda world: f"Backstay-Approve: {digest_of(world, NAMES[8:])}\n",
+        lambda world: f"Backstay-Approve: {digest_of(world, NAMES[7:])[:16]}\n",
     ],
 )
-def test_a_word_for_another_plan_is_none_for_this(world: ControllerWorld, message: str) -> None:
-    world.source.push(files(*NAMES[:7]), message=message)
-    assert asked(world) == deletions_digest("prod-eu", NAMES[7:])
+def test_a_word_for_another_plan_is_none_for_this(
+    world: ControllerWorld, message: Callable[[ControllerWorld], str]
+) -> None:
+    world.source.push(files(*NAMES[:7]), message=message(world))
+    assert asked(world) == digest_of(world, NAMES[7:])
 
 
 def test_a_word_is_for_its_own_revision(world: ControllerWorld) -> None:
-    digest = deletions_digest("prod-eu", NAMES[7:])
+    digest = digest_of(world, NAMES[7:])
     world.source.push(files(*NAMES[:7]), message=approve(digest))
     world.source.push(files(*NAMES[:7]), message="Change something else\n")
     assert asked(world) == digest
 
 
+def test_a_word_that_was_followed_is_never_one_again(world: ControllerWorld) -> None:
+    first = asked_for(world, NAMES[:7])
+    world.source.push(files(*NAMES[:7]), message=approve(first))
+    world.cycle()
+    assert world.names("CronJob") == ALL[:7]
+    world.source.push(files(*NAMES))
+    world.cycle()
+    assert world.names("CronJob") == ALL
+    # The branch is moved back to the commit that approved.
+    world.source.push(files(*NAMES[:7]), message=approve(first), rewrite=True)
+    again = asked(world)
+    assert again != first
+    # The same by way of the commit before it, from which it descends.
+    world.source.push(files(*NAMES), rewrite=True)
+    world.cycle()
+    world.source.push(files(*NAMES[:7]), message=approve(first))
+    assert asked(world) != first
+
+
+def test_the_digest_is_of_these_very_schedules_after_this_very_revision() -> None:
+    one = deletions_digest("prod-eu", {"a": "1", "b": "2"}, "r1")
+    assert deletions_digest("prod-eu", {"b": "2", "a": "1"}, "r1") == one
+    others = [
+        deletions_digest("prod-us", {"a": "1", "b": "2"}, "r1"),
+        deletions_digest("prod-eu", {"a": "1", "b": "3"}, "r1"),
+        deletions_digest("prod-eu", {"a": "1", "b": "2"}, "r2"),
+        deletions_digest("prod-eu", {"a": "1"}, "r1"),
+    ]
+    assert len({one, *others}) == 5
+
+
+def asked_for(world: ControllerWorld, names: Sequence[str]) -> str:
+    world.source.push(files(*names))
+    return asked(world)
+
+
 def test_one_word_of_several_is_enough_for_a_fleet(world: ControllerWorld) -> None:
-    lines = [deletions_digest(cluster, NAMES[7:]) for cluster in ("prod-us", "prod-eu")]
+    lines = [digest_of(world, NAMES[7:], cluster) for cluster in ("prod-us", "prod-eu")]
     text = "Remove three\n\n" + "".join(f"Backstay-Approve: {one}\r\n" for one in lines)
     world.source.push(files(*NAMES[:7]), message=text)
     world.cycle()
@@ -136,7 +183,7 @@ def test_one_word_of_several_is_enough_for_a_fleet(world: ControllerWorld) -> No
 def test_i11_a_cycle_that_was_cut_short_goes_on_with_what_was_approved(
     world: ControllerWorld,
 ) -> None:
-    digest = deletions_digest("prod-eu", NAMES[3:])
+    digest = digest_of(world, NAMES[3:])
     world.source.push(files(*NAMES[:3]), message=approve(digest))
 
     def stopped() -> bool:
@@ -151,13 +198,13 @@ def test_i11_a_cycle_that_was_cut_short_goes_on_with_what_was_approved(
 
 
 def test_what_was_cut_short_is_not_approved_for_the_next_revision(world: ControllerWorld) -> None:
-    digest = deletions_digest("prod-eu", NAMES[3:])
+    digest = digest_of(world, NAMES[3:])
     world.source.push(files(*NAMES[:3]), message=approve(digest))
     world.cycle(stopped=lambda: len(world.names("CronJob")) < 8)
     world.source.push(files(*NAMES[:3]))
     plan = world.cycle().plan
     assert plan is not None
-    assert plan.approval == deletions_digest("prod-eu", NAMES[6:])
+    assert plan.approval == digest_of(world, NAMES[6:])
     assert len(world.names("CronJob")) == 7
 
 
@@ -172,4 +219,6 @@ def test_the_state_is_only_believed_where_it_is_ours_to_read(world: ControllerWo
         }
     )
     world.source.push(files(*NAMES[:9]))
-    assert asked(world) == deletions_digest("prod-eu", ["p9"])
+    (gone,) = (r for r in cluster.all("CronJob") if r["metadata"]["name"] == "backstay-p9")
+    uid = gone["metadata"]["uid"]
+    assert asked(world) == deletions_digest("prod-eu", {"p9": uid}, "")
