@@ -1,7 +1,8 @@
 """HTTP beside the program's own work: in a thread of its own, until it is told to end.
 
 Connections are few and short: a probe, Prometheus, a Git host. So their number, the size of what
-they send before anybody has looked at it, and the time they may idle are bounded.
+they send before anybody has looked at it, and their life are bounded, whatever they do. Where there
+are too many the oldest one goes: who says nothing must not keep a probe from its answer.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from typing import Self
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from reconciler.model.errors import Refused, UsageError
 
-_CONNECTIONS = 32
+MOST_CONNECTIONS = 32
+SECONDS = 20.0
+"""The life of a connection; longer than the webhook gives a request."""
 _IDLE = 5
 _GRACE = 3
 _HEADERS = 16 * 1024
@@ -59,10 +63,10 @@ class Listener:
 class HttpServer:
     """Serves from ``with`` to its end; what is being answered then has a few seconds."""
 
-    def __init__(self, listeners: Sequence[Listener]) -> None:
+    def __init__(self, listeners: Sequence[Listener], *, seconds: float = SECONDS) -> None:
         self._listeners = tuple(listeners)
         self._servers = tuple(
-            uvicorn.Server(_settings(listener.app)) for listener in self._listeners
+            uvicorn.Server(_settings(listener.app, seconds)) for listener in self._listeners
         )
         self._thread = threading.Thread(target=self._run, name="http", daemon=True)
 
@@ -90,18 +94,46 @@ class HttpServer:
         await asyncio.gather(*(server.serve([listener.socket]) for server, listener in pairs))
 
 
-def _settings(app: ASGIApp) -> uvicorn.Config:
+def _bounded(seconds: float) -> type[asyncio.Protocol]:
+    """A protocol whose connections end after so long.
+
+    uvicorn's own limits don't do it: its time-out is armed by an answer only, and its limit of
+    connections, silent ones included, gives 503 to who asks next.
+    """
+
+    class Bounded(H11Protocol):
+        """One connection."""
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)  # type: ignore[arg-type]
+            self.began = self.loop.time()
+            self.end = self.loop.call_later(seconds, self.transport.abort)
+            others = [
+                other
+                for other in self.connections
+                if isinstance(other, Bounded) and not other.transport.is_closing()
+            ]
+            if len(others) > MOST_CONNECTIONS:
+                min(others, key=lambda other: other.began).transport.abort()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self.end.cancel()
+            super().connection_lost(exc)
+
+    return Bounded
+
+
+def _settings(app: ASGIApp, seconds: float) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         loop="asyncio",
-        http="h11",
+        http=_bounded(seconds),
         ws="none",
         lifespan="off",
         log_config=None,
         log_level="critical",
         access_log=False,
         server_header=False,
-        limit_concurrency=_CONNECTIONS,
         timeout_keep_alive=_IDLE,
         timeout_graceful_shutdown=_GRACE,
         h11_max_incomplete_event_size=_HEADERS,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import http.client
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 from starlette.types import ASGIApp
 
 from reconciler.adapters.healthpages import make_pages
-from reconciler.adapters.httpserver import HttpServer, Listener, open_socket
+from reconciler.adapters.httpserver import MOST_CONNECTIONS, HttpServer, Listener, open_socket
 from reconciler.model.errors import Refused, UsageError
 
 PATIENCE = 60
@@ -71,6 +71,38 @@ def test_nothing_else_is_there_and_nothing_is_taken() -> None:
         for path in ("/healthz", "/readyz", "/metrics"):
             assert ask(port, path, "POST")[0] == 405
             assert ask(port, path, "HEAD") == (200, "")
+
+
+def ends(client: socket.socket) -> bool:
+    """Waits for the other side to end it."""
+    try:
+        return client.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+def test_connections_that_say_nothing_keep_no_probe_from_its_answer() -> None:
+    with served(Loop().pages()) as port, ExitStack() as opened:
+        silent = [
+            opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=PATIENCE))
+            for _ in range(2 * MOST_CONNECTIONS)
+        ]
+        assert ask(port, "/healthz") == (200, "ok\n")
+        # Nor does their number grow: the oldest ones had to go.
+        assert all(ends(client) for client in silent[:MOST_CONNECTIONS])
+        assert ask(port, "/healthz") == (200, "ok\n")
+
+
+@pytest.mark.parametrize("said", [b"", b"GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: "])
+def test_a_connection_without_a_whole_request_is_ended(said: bytes) -> None:
+    listening = open_socket("127.0.0.1:0")
+    place = listening.getsockname()[:2]
+    with (
+        HttpServer([Listener(Loop().pages(), listening)], seconds=0.2),
+        socket.create_connection(place, timeout=PATIENCE) as client,
+    ):
+        client.sendall(said)
+        assert ends(client)
 
 
 def test_it_ends_with_a_connection_open_that_says_nothing() -> None:
