@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 
 from reconciler.capture.message import make_run_id
 from reconciler.engine.controller import Cycle
+from reconciler.engine.inforce import policies_in_force
 from reconciler.model.cronhash import compile_schedule
 from reconciler.model.errors import Interrupted, Waiting
 from reconciler.model.figures import MOST_POLICIES, Figures, PolicyFigures
@@ -44,10 +46,9 @@ def figures_of(before: Figures, cycle: Cycle, *, cluster: str, now: datetime) ->
     if cycle.desired is not None:
         problems = len(cycle.problems)
     if cycle.desired is not None and cycle.observed is not None:
-        found = sorted(cycle.policies, key=lambda policy: policy.name)
-        known = {policy.name: policy for policy in before.policies}
-        policies = _policies(found[:MOST_POLICIES], cycle, cycle.observed, known, cluster, now)
-        count = len(found)
+        policies = _schedules(cycle, before.policies, cluster, now)
+        policies = _with_runs(policies, cycle, cycle.observed, before.policies, now)
+        count = len(cycle.policies)
     return Figures(
         policies=policies,
         policy_count=count,
@@ -66,35 +67,51 @@ def _in_force(cycle: Cycle) -> str:
     return cycle.last
 
 
-def _policies(
-    policies: Iterable[BackupPolicy],
+def _schedules(
+    cycle: Cycle, before: tuple[PolicyFigures, ...], cluster: str, now: datetime
+) -> tuple[PolicyFigures, ...]:
+    """What is in force, and what Git asks for beside it, which no schedule runs."""
+    in_force = policies_in_force(cycle)
+    if in_force is None:
+        return before
+    found = {policy.name: policy for policy in cycle.policies} | in_force
+
+    def figures(policy: BackupPolicy) -> PolicyFigures:
+        runs = policy.name in in_force and not policy.suspend
+        return PolicyFigures(
+            name=policy.name,
+            suspended=policy.suspend,
+            next_run=next_time(compile_schedule(policy, cluster), now) if runs else None,
+            rpo=policy.objectives.rpo,
+        )
+
+    return tuple(figures(found[name]) for name in sorted(found)[:MOST_POLICIES])
+
+
+def _with_runs(
+    policies: Iterable[PolicyFigures],
     cycle: Cycle,
     observed: Observed,
-    before: Mapping[str, PolicyFigures],
-    cluster: str,
+    before: Iterable[PolicyFigures],
     now: datetime,
 ) -> tuple[PolicyFigures, ...]:
     """What a Job tells goes with it: what was known before, here or by mirrors, stays known."""
     runs = ended_runs(observed.jobs, make_run_id)
+    known = {policy.name: policy for policy in before}
     told = {
         policy_of(raw): read_time(((raw.get("status") or {}).get("rpo") or {}).get("lastGood"))
         for raw in cycle.look.mirrors or ()
         if is_mirror(raw)
     }
 
-    def figures(policy: BackupPolicy) -> PolicyFigures:
-        name = policy.name
-        old = before.get(name, PolicyFigures(name=name))
-        good = [run for run in runs.get(name, ()) if run.good is not None]
-        return PolicyFigures(
-            name=name,
-            suspended=policy.suspend,
+    def figures(policy: PolicyFigures) -> PolicyFigures:
+        old = known.get(policy.name, policy)
+        good = [run for run in runs.get(policy.name, ()) if run.good is not None]
+        points = (old.recovery_point, told.get(policy.name))
+        return replace(
+            policy,
             last_success=_newest(now, (old.last_success,), (run.finished for run in good)),
-            recovery_point=_newest(
-                now, (old.recovery_point, told.get(name)), (run.good for run in good)
-            ),
-            next_run=None if policy.suspend else next_time(compile_schedule(policy, cluster), now),
-            rpo=policy.objectives.rpo,
+            recovery_point=_newest(now, points, (run.good for run in good)),
         )
 
     return tuple(map(figures, policies))

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from reconciler import ports
 from reconciler.engine import observe
 from reconciler.engine.controller import Cycle, Setting
+from reconciler.engine.inforce import policies_in_force
 from reconciler.engine.unexpected import explain_unexpected
 from reconciler.model.cluster import Claim, Namespace
 from reconciler.model.config import ClusterConfig
@@ -71,10 +72,11 @@ class Noticer:
         return replace(setting, known=self._known)
 
     def end(self, cycle: Cycle) -> None:
-        """After it, by its policies; where there is no watch the cluster is asked."""
-        if cycle.desired is not None and self._setting is not None:
-            parsed = cycle.desired.parsed
-            self._rules = _Rules(self._setting, parsed.policies, parsed.exemptions)
+        """After it, by the policies in force; where there is no watch the cluster is asked."""
+        in_force = policies_in_force(cycle)
+        if in_force is not None and cycle.desired is not None and self._setting is not None:
+            exemptions = cycle.desired.parsed.exemptions
+            self._rules = _Rules(self._setting, tuple(in_force.values()), exemptions)
         if self._rules is None:
             return
         found = self._known()

@@ -188,6 +188,29 @@ def test_a_new_process_knows_what_the_policys_object_says(scene: Scene) -> None:
     assert shop.last_success is None
 
 
+def test_a_policy_whose_document_broke_keeps_its_figures(scene: Scene) -> None:
+    policy = policy_yaml("shop").replace(b"spec:", b"spec:\n  objectives: {rpo: 26h}", 1)
+    scene.world.source.push(files("mail", shop=policy))
+    scene.cycle()
+    before = scene.meter.figures.policies
+    scene.world.source.push(files("mail", shop=BROKEN))
+    scene.cycle()
+    found = scene.meter.figures
+    assert found.policies == before
+    assert (found.policy_count, found.problems) == (1, 2)
+
+
+def test_a_policy_without_a_schedule_has_no_next_run(scene: Scene) -> None:
+    scene.world.source.push(files("shop"))
+    scene.cycle()
+    cycle = scene.world.cycle()
+    assert cycle.observed is not None
+    # Somebody else's CronJob has the name: the policy is blocked.
+    cycle = replace(cycle, observed=replace(cycle.observed, cron_jobs=()))
+    shop = shops_figures(Figures(), cycle)
+    assert (shop.name, shop.next_run) == ("shop", None)
+
+
 def test_a_suspended_policy_has_no_next_run(scene: Scene) -> None:
     policy = policy_yaml("shop").replace(b"spec:", b"spec:\n  suspend: true", 1)
     scene.world.source.push(files(shop=policy))

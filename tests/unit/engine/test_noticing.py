@@ -16,7 +16,7 @@ from reconciler.model.figures import Unprotected
 from reconciler.plan.observe import claim_of, namespace_of
 from tests.fakes.faults import FaultyReader
 from tests.fakes.watch import FakeWatch
-from tests.unit.engine.controller_world import ControllerWorld, files, policy_yaml
+from tests.unit.engine.controller_world import BROKEN, ControllerWorld, files, policy_yaml
 from tests.unit.engine.test_waking import FakeBell
 
 
@@ -108,6 +108,41 @@ def test_it_is_told_before_a_cycle_that_git_holds_up() -> None:
     scene.look()
     scene.noticer.begin(scene.world.setting)
     assert [what for what, _ in scene.told()] == ["namespace shop"]
+
+
+def test_it_is_told_by_the_schedule_that_a_broken_document_left() -> None:
+    scene = Scene()
+    shops = policy_yaml("shop").replace(b"[shop]", b'["shop*"]')
+    scene.world.source.push(files("mail", shop=shops))
+    scene.look()
+    scene.cycle()
+    scene.world.source.push(files("mail", shop=BROKEN))
+    scene.cycle()
+    scene.put("shop-2")
+    scene.look()
+    scene.cycle()
+    assert [verdict[:17] for _, verdict in scene.told()] == ["protected by shop"]
+
+
+def test_what_no_schedule_runs_protects_nothing() -> None:
+    scene = Scene()
+    scene.world.source.push(files("mail"))
+    scene.look()
+    scene.cycle()
+    scene.world.source.push(files("mail", "shop"))
+    scene.world.cluster.put(
+        {
+            "apiVersion": "batch/v1",
+            "kind": "CronJob",
+            "metadata": {"name": "backstay-shop", "namespace": "backstay-system"},
+            "spec": {"schedule": "0 0 * * *"},
+        }
+    )
+    scene.cycle()
+    scene.put("shop")
+    scene.look()
+    scene.cycle()
+    assert scene.told() == [("namespace shop", "unprotected: no policy selects it")]
 
 
 def test_it_is_told_by_the_last_good_policies_while_git_is_away() -> None:
