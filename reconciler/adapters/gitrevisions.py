@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from reconciler.adapters import gitobjects, process
+from reconciler.adapters import gitobjects, policytree, process
 from reconciler.adapters.gitnames import check_folder, check_sha
 from reconciler.adapters.gitprocess import LOCAL_SECONDS, GitFolder
 from reconciler.adapters.policytree import Limits
@@ -24,13 +24,7 @@ from reconciler.model.store import Descends, PolicyFiles, render_revision
 
 # gitrevisions(7) without what searches messages and reads paths: `:/text`, `HEAD:file`, `a..b`.
 _REVISION = re.compile(r"[A-Za-z0-9_@][\w./@{}^~+=,#%-]*")
-_SUFFIXES = (".yaml", ".yml")
 _CHUNK = 1 << 16
-_HERE = "put the file itself there"
-_UNREAD = {
-    "120000": ("a symbolic link is not followed", _HERE),
-    "160000": ("a submodule is not followed", _HERE),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +108,12 @@ class GitRevisions:
         found = not folder
         for entry in self._list(sha, folder):
             found = found or entry.path != folder
-            if _is_hidden(entry.path.removeprefix(folder)):
+            if policytree.is_hidden(entry.path, folder):
                 continue
-            reason = self._why_unread(entry, wanted)
-            if reason:
-                problems.append(_problem(entry.path, *reason))
-            elif entry.path.endswith(_SUFFIXES):
+            problem = self._why_unread(entry, wanted)
+            if problem:
+                problems.append(problem)
+            elif entry.path.endswith(policytree.SUFFIXES):
                 wanted[entry.path] = entry
         return PolicyFiles(
             revision=render_revision(revision, sha),
@@ -148,36 +142,27 @@ class GitRevisions:
             return "the clone is shallow: git fetch --unshallow origin, or fetch-depth: 0 in CI"
         return "see git branch --all; CI often fetches one branch only"
 
-    def _why_unread(self, entry: _Entry, known: Mapping[str, _Entry]) -> tuple[str, str] | None:
-        if entry.mode in _UNREAD:
-            return _UNREAD[entry.mode]
-        if {".", "..", ""} & set(entry.path.split("/")):
-            return "a name with . or .. as a folder is not read", "rename it"
-        if entry.path in known:
-            return "this name stands more than once", "remove one of them"
-        if entry.path.endswith(_SUFFIXES) and entry.size > self._limits.file_size:
-            largest = self._limits.file_size >> 10
-            hint = "split the file, or move it out of the policy folder"
-            return f"larger than {largest} KiB and not read", hint
-        return None
+    def _why_unread(self, entry: _Entry, known: Mapping[str, _Entry]) -> Problem | None:
+        problem = policytree.why_unread(int(entry.mode, 8), entry.path, known)
+        if problem is None and entry.path.endswith(policytree.SUFFIXES):
+            large = entry.size > self._limits.file_size
+            problem = policytree.too_large(entry.path, self._limits) if large else None
+        return problem
 
     def _list(self, sha: str, folder: str) -> Iterator[_Entry]:
         """Everything below the folder, in Git's order; a tree that unfolds too far is refused."""
-        limits, count, size, pending = self._limits, 0, 0, b""
-        where = (folder,) if folder else ()
+        where, deepest, pending = (folder,) if folder else (), self._limits.depth, b""
+        census = policytree.Census(self._limits, str(self.root), folder)
         with self._git.start(
             "ls-tree", "-r", "-l", "-z", "--full-tree", check_sha(sha), "--", *where
         ) as child:
             while chunk := child.stdout.read(_CHUNK):
                 *lines, pending = (pending + chunk).split(b"\0")
-                count, size = count + len(lines), size + len(chunk)
-                if count > limits.entries or size > limits.listing:
-                    raise Refused(
-                        f"{self.root} has more than {limits.entries} entries, or"
-                        f" {limits.listing >> 20} MiB of names, in {folder or 'its root'}",
-                        hint="name the folder that holds policies only with --path",
-                    )
-                yield from map(_parse_entry, lines)
+                census.add(len(lines), len(chunk))
+                for entry in map(_parse_entry, lines):
+                    if entry.path.count("/") > deepest:
+                        raise policytree.too_deep(entry.path, self._limits, str(self.root))
+                    yield entry
             done = child.wait()
         if done.code != 0:
             raise self._failure(f"list {folder or 'files'}", done)
@@ -225,17 +210,8 @@ def _check_revision(text: str) -> str:
     return text
 
 
-def _is_hidden(below: str) -> bool:
-    steps = below.split("/")
-    return any(step.startswith(".") and step not in {".", ".."} for step in steps)
-
-
 def _parse_entry(line: bytes) -> _Entry:
     head, _, path = line.partition(b"\t")
     mode, _, sha, size = head.decode().split()
     shown = path.decode("utf-8", "backslashreplace")
     return _Entry(mode, sha, int(size) if size.isdigit() else 0, shown)
-
-
-def _problem(path: str, message: str, hint: str) -> Problem:
-    return Problem(file=path, line=1, column=1, message=message, hint=hint)

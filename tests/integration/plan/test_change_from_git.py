@@ -269,6 +269,18 @@ def test_a_tree_that_grows_too_far_is_refused(clone: Path, limits: Limits, messa
             found.files("change", sha, "policies")
 
 
+def test_folders_too_deep_for_the_controller_are_refused_here_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = PolicyRepository(tmp_path / "bare.git")
+    files = {f"policies/{name}": text.encode() for name, text in FILES.items()}
+    bare.push(files)
+    fork = PolicyRepository(bare.path, branch="fork")
+    fork.push(files | {"policies/.x/" + "a/" * 257 + "f": b"x"})
+    assert plan(bare.path, "--base", "main", "--head", "fork") == 1
+    assert "has folders more than 256 deep" in capsys.readouterr().err
+
+
 def test_a_partial_clone_is_never_completed_behind_the_back(
     clone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
