@@ -81,6 +81,7 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "retention-extended": "A retention keeps more",
         "rpo-missed": "A schedule can't keep the promised RPO: its worst gap within a year",
         "rpo-loosened": "A policy promises less than before",
+        "runs-seldomer": "A policy's longest wait between two runs grows, promised or not",
         "never-runs": "A schedule has no run within five years",
         "run-lost": "A schedule has a run that does not happen when clocks change",
         "run-doubled": "A schedule has a run that happens twice when clocks change",

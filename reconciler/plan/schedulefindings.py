@@ -15,18 +15,21 @@ from reconciler.model.durations import render_duration
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.policy import BackupPolicy, Schedule
 from reconciler.plan import runtimes
-from reconciler.plan.clockchanges import irregular_times
+from reconciler.plan.clockchanges import hours, irregular_times
 from reconciler.plan.crontimes import next_time
 from reconciler.plan.retentionfindings import Places
 from reconciler.plan.schedulenotes import gap_text
 
 RPO_MISSED = "rpo-missed"
 RPO_LOOSENED = "rpo-loosened"
+SELDOMER = "runs-seldomer"
 NEVER_RUNS = "never-runs"
 RUN_LOST = "run-lost"
 RUN_DOUBLED = "run-doubled"
 _CRON = "schedule.cron"
 _RPO = "objectives.rpo"
+_LONGER = 1.1
+"""How many times the longest wait before: a day of 25 hours is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +63,7 @@ def schedule_findings(
     now: datetime,
     places: Places,
 ) -> tuple[Finding, ...]:
-    """By policy: `RPO_MISSED`, `RPO_LOOSENED`, `NEVER_RUNS`, `RUN_LOST`, `RUN_DOUBLED`.
+    """By policy: `RPO_MISSED`, `RPO_LOOSENED`, `SELDOMER`, `NEVER_RUNS`, `RUN_LOST`, `RUN_DOUBLED`.
 
     ``cluster`` may be empty: then the minute and hour of an ``H`` are anybody's guess, and what
     depends on them is not said. The year that is looked at begins with the day of ``now``.
@@ -74,6 +77,7 @@ def schedule_findings(
         if not policy.suspend:
             schedule = compile_schedule(policy, cluster)
             found += _promise(pair, schedule)
+            found += _seldomer(pair, schedule)
             if pair.rescheduled:
                 found += _times(pair, schedule, now)
     return tuple(found)
@@ -119,6 +123,27 @@ def _loosened(pair: _Pair) -> Iterator[Finding]:
         policy=pair.policy.name,
         place=pair.places(pair.policy.name, _RPO),
         facts={"from": str(old), "to": str(new or "")},
+    )
+
+
+def _seldomer(pair: _Pair, schedule: Schedule) -> Iterator[Finding]:
+    """The longest waits compared, promised or not; clock changes alone are not told."""
+    old, name = pair.before, pair.policy.name
+    if old is None or old.suspend or old.schedule == pair.policy.schedule:
+        return
+    before = runtimes.worst_gap(compile_schedule(old, pair.cluster), pair.begin)
+    after = runtimes.worst_gap(schedule, pair.begin)
+    if before is None or after is None or after.seconds <= before.seconds * _LONGER:
+        return
+    yield Finding(
+        id=SELDOMER,
+        severity=Severity.WARNING,
+        message=f"policy {name} runs more seldom: {gap_text(after)}, and it had"
+        f" {hours(before.seconds)} at most",
+        hint="what is lost between two runs is in no recovery point",
+        policy=name,
+        place=pair.places(name, _CRON),
+        facts={"from": str(before.seconds), "to": str(after.seconds)},
     )
 
 

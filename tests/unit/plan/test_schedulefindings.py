@@ -36,7 +36,7 @@ def findings(
 
 
 def test_a_promise_that_the_new_schedule_breaks() -> None:
-    (found,) = findings(promised("17 2 * * *", 26 * HOUR), promised("17 2 * * 1-5", 26 * HOUR))
+    found, _ = findings(promised("17 2 * * *", 26 * HOUR), promised("17 2 * * 1-5", 26 * HOUR))
     assert (found.id, found.severity) == ("rpo-missed", Severity.ERROR)
     assert found.message == (
         "policy shop: objectives.rpo promises 26h, and its schedule has 3 d without a run,"
@@ -59,7 +59,7 @@ def test_a_promise_that_stays_broken_is_louder_only_if_it_gets_worse() -> None:
     before = promised("17 2 * * *", HOUR)
     (better,) = findings(before, promised("17 */12 * * *", HOUR))
     assert better.severity is Severity.WARNING
-    (worse,) = findings(before, promised("17 2 */2 * *", HOUR))
+    worse, _ = findings(before, promised("17 2 */2 * *", HOUR))
     assert worse.severity is Severity.ERROR
 
 
@@ -93,3 +93,24 @@ def test_what_depends_on_the_cluster_is_not_said_of_none() -> None:
     hashed = promised("H 2 * * *", 26 * HOUR, "Europe/Berlin")
     assert "run-lost" not in [one.id for one in findings(None, hashed, cluster="")]
     assert "run-lost" in [one.id for one in findings(None, hashed)]
+
+
+def test_a_policy_that_runs_more_seldom_is_told_without_a_promise() -> None:
+    (found,) = findings(promised("17 4 * * *"), promised("17 4 1 1 *"))
+    assert (found.id, found.severity) == ("runs-seldomer", Severity.WARNING)
+    assert found.message == (
+        "policy shop runs more seldom: its schedule has 365 d without a run,"
+        " from 2027-01-01T04:17:00Z, and it had 24 h at most"
+    )
+    assert found.place == place("shop", "schedule.cron")
+    assert found.facts == {"from": str(DAY), "to": str(365 * DAY)}
+
+
+def test_what_does_not_run_more_seldom() -> None:
+    daily = promised("17 4 * * *")
+    assert findings(promised("17 4 1 1 *"), daily) == ()
+    assert findings(daily, promised("47 23 * * *")) == ()
+    assert findings(replace(daily, suspend=True), promised("17 4 1 1 *")) == ()
+    assert findings(daily, promised("17 4 1 1 *", suspend=True)) == ()
+    assert findings(None, promised("17 4 1 1 *")) == ()
+    assert findings(daily, promised("17 4 * * *", zone="Europe/Berlin")) == ()
