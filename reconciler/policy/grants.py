@@ -16,7 +16,7 @@ from reconciler.model import cronhash, durations, naming
 from reconciler.model.config import Config
 from reconciler.model.grants import EVERYTHING, Grant, covers, find_grant, may_meet, why_none
 from reconciler.model.policy import BackupPolicy, Kind
-from reconciler.policy import problems
+from reconciler.policy import problems, values
 from reconciler.policy.cron import parse_cron
 from reconciler.policy.drafts import Draft
 from reconciler.policy.exemptionlanguage import ExemptionDocument
@@ -53,13 +53,24 @@ def is_misplaced(draft: Draft) -> bool:
 
 def check(drafts: Iterable[Draft], config: Config) -> None:
     """Refuses what goes beyond its grant."""
-    taken = [d for d in drafts if d.kind in _OTHERS and d.judged and not d.elsewhere]
+    taken = [d for d in drafts if d.kind in _OTHERS and d.judged and not _of_another(d, config)]
     counts = Counter(d.grant for d in taken if d.grant and d.kind == Kind.BACKUP_POLICY)
     for draft in taken:
         before = draft.found
         draft.found = list(before)
         draft.tell(_beyond(draft, config, counts))
         draft.found = problems.merge(before, draft.found[len(before) :])
+
+
+def _of_another(draft: Draft, config: Config) -> bool:
+    """Whether a document is for other clusters, whose grants are not known here."""
+    match draft.part:
+        case ExemptionDocument():
+            clusters = values.make_clusters(draft.part.spec.clusters)
+            return bool(clusters.why_not(config.cluster.name, config.cluster.labels))
+        case RestoreDocument():
+            return draft.part.spec.cluster != config.cluster.name
+    return bool(draft.elsewhere)
 
 
 def limit(draft: Draft, policy: BackupPolicy) -> BackupPolicy:

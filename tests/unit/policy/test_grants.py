@@ -339,6 +339,23 @@ def test_an_exemption_of_anothers_namespace() -> None:
     assert "granted" not in "\n".join(refusals(A, EXEMPT.replace("scratch-*", "shop-x*")))
 
 
+@pytest.mark.parametrize("file", [A, "nowhere/shop.yaml"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(EXEMPT + "  clusters: [prod-us]\n", id="Exemption"),
+        pytest.param(RESTORE.replace("prod-eu", "prod-us"), id="Restore"),
+    ],
+)
+def test_what_is_for_another_cluster_is_held_against_its_grants(file: str, text: str) -> None:
+    assert refusals(file, text) == []
+
+
+def test_an_exemption_for_this_cluster_among_others_is_held_against_its_grants() -> None:
+    found = "\n".join(refusals(A, EXEMPT + "  clusters: [prod-us, prod-eu]\n"))
+    assert "namespace scratch-* is not granted" in found
+
+
 def test_config_among_the_policies() -> None:
     assert "Config does not belong among the policies" in refusals(A, CONFIG)[0]
 
