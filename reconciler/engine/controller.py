@@ -152,7 +152,8 @@ def _history(setting: Setting, cycle: Cycle) -> History:
         last=cycle.last,
         path=setting.config.policy_source.path,
         path_found=files.path_found,
-        message=files.message,
+        message=files.message or "",
+        has_message=files.message is not None,
         begun=cycle.memory.approved_by(files.revision),
     )
 

@@ -70,6 +70,8 @@ class History:
     path_found: bool = True
     message: str = ""
     """Of the revision's own commit."""
+    has_message: bool = True
+    """Whether the source has commit messages at all, and so a place for a word of approval."""
     begun: frozenset[str] = frozenset()
     """Policies whose deletion this revision approved, as an earlier cycle began to execute it."""
 

@@ -45,8 +45,8 @@ class PolicyFiles:
     files: Mapping[str, bytes]
     problems: tuple[Problem, ...] = ()
     path_found: bool = True
-    message: str = ""
-    """Of the revision's own commit, its first kilobytes; empty where a source has no commits."""
+    message: str | None = None
+    """Of the revision's own commit, its first kilobytes; None where a source has no messages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -266,5 +266,5 @@ def test_a_missing_folder_is_not_an_empty_one(world: World) -> None:
 
 def test_the_message_of_the_newest_commit_comes_with_it(world: World) -> None:
     world.push(FILES)
-    expected = "" if isinstance(world, InFolder | BehindLink) else "Change policies\n"
+    expected = None if isinstance(world, InFolder | BehindLink) else "Change policies\n"
     assert world.source.fetch(None).message == expected

@@ -28,7 +28,7 @@ class FakePolicySource:
         problems: tuple[Problem, ...] = (),
         path_found: bool = True,
         rewrite: bool = False,
-        message: str = "Change policies\n",
+        message: str | None = "Change policies\n",
     ) -> str:
         """A new revision; with ``rewrite`` no older one is among its ancestors."""
         if rewrite:

@@ -35,6 +35,7 @@ def test_links_and_devices_are_problems_and_hidden_things_are_passed_over(tmp_pa
     os.mkfifo(here / "pipe.yaml")
     fetched = source(tmp_path).fetch(None)
     assert dict(fetched.files) == GOOD
+    assert fetched.message is None
     assert [(problem.file, problem.message) for problem in fetched.problems] == [
         ("policies/folder", "a symbolic link is not followed"),
         ("policies/link.yaml", "a symbolic link is not followed"),
