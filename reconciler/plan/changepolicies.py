@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import chain
 
 from reconciler.model.finding import Finding, Place, Severity
 from reconciler.model.inventory import Inventory
@@ -46,10 +48,16 @@ def policy_findings(
         if inventory is None and old.selector.namespaces != new.selector.namespaces:
             yield _selector(sides, name)
         yield from data_findings(sides, old, new)
-        if not new.suspend:
-            yield from _methods(sides, before.covered[old.name], after, new)
-            yield from _repository(sides, after, old, new, cluster)
+        told = chain(
+            _methods(sides, before.covered[old.name], after, new),
+            _repository(sides, after, old, new, cluster),
+        )
+        yield from (_once_resumed(one) for one in told) if new.suspend else told
     yield from _impossible(sides, former, before, after)
+
+
+def _once_resumed(finding: Finding) -> Finding:
+    return replace(finding, details=(*finding.details, "it is suspended: so when it is resumed"))
 
 
 def _removed(

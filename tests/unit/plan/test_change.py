@@ -195,6 +195,19 @@ def test_another_repository_starts_from_zero() -> None:
     assert shop.place == Place("main.yaml", line_of(head, "main.yaml", "url:"))
 
 
+def test_what_changes_of_a_suspended_policy_is_told() -> None:
+    base = edited(shop=("spec:\n", "spec:\n  suspend: true\n"))
+    moved = plan(edited(base, main=("/backups/", "/elsewhere/")), base).findings
+    shop = next(one for one in moved if one.policy == "shop")
+    assert shop.id == "repository-changed"
+    assert shop.details[-1] == "it is suspended: so when it is resumed"
+    keys = plan(edited(base, main=("restic-main", "restic-new")), base).findings
+    assert [(one.id, one.policy) for one in keys] == [
+        ("repository-secret-changed", "labelled"),
+        ("repository-secret-changed", "shop"),
+    ]
+
+
 def test_another_secret_of_a_repository() -> None:
     head = edited(main=("restic-main", "restic-new"))
     found = plan(head)
