@@ -7,7 +7,7 @@ two revisions: never a namespace, a claim or anything else that a tenant may mak
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
@@ -53,7 +53,7 @@ _OF_A_POLICY: tuple[tuple[str, str, Callable[[PolicyFigures, datetime], float | 
 class Metrics:
     """Takes figures from the loop's thread, shows them to the server's."""
 
-    def __init__(self, clock: ports.Clock) -> None:
+    def __init__(self, clock: ports.Clock, *, outcomes: Sequence[str] = ()) -> None:
         self._clock = clock
         self._lock = threading.Lock()
         self._figures = Figures()
@@ -64,6 +64,9 @@ class Metrics:
         self._cycles = Counter(
             "backstay_cycles", "Cycles by how they ended.", ["outcome"], registry=self._registry
         )
+        for outcome in outcomes:
+            # At 0 from the start: an alert can't tell none from a series that is not there.
+            self._cycles.labels(outcome)
         self._duration = Histogram(
             "backstay_cycle_duration_seconds",
             "How long cycles took.",

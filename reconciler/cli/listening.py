@@ -16,6 +16,7 @@ from reconciler.adapters.httpserver import HttpServer, Listener, open_socket
 from reconciler.adapters.metrics import Metrics
 from reconciler.adapters.webhook import Webhook, key_of, path_of
 from reconciler.engine.controller import Setting
+from reconciler.engine.figures import OUTCOMES
 from reconciler.engine.instruments import Instruments
 from reconciler.engine.waking import Waker
 from reconciler.model.errors import BackstayError
@@ -89,7 +90,7 @@ def serving(
 
     They are two, because the webhook is for a Git host far away, and the rest is for nobody there.
     """
-    metrics = Metrics(clock)
+    metrics = Metrics(clock, outcomes=OUTCOMES)
     instruments = Instruments(metrics, reporter=reporter, clock=clock, monotonic=bell.monotonic)
     webhook = Webhook(lambda: waker.hint("webhook"))
     listeners = []

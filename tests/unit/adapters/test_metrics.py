@@ -81,6 +81,23 @@ def test_what_is_not_known_is_not_zero() -> None:
     assert [name for name in found if name.startswith("backstay_revision")] == []
 
 
+def test_a_controller_without_a_good_cycle_shows_that_it_had_none() -> None:
+    metrics = Metrics(FakeClock(NOW), outcomes=OUTCOMES)
+    metrics.cycle("failed", 1)
+    found = samples(metrics)
+    counts = {name: float(found[f'backstay_cycles_total{{outcome="{name}"}}']) for name in OUTCOMES}
+    assert counts == dict.fromkeys(OUTCOMES, 0.0) | {"failed": 1}
+
+
+def test_the_alert_for_a_controller_that_stands_asks_for_one_that_is_gone_too() -> None:
+    rule = PAGE.read_text().partition("BackstayControllerStands")[2]
+    good = re.findall(r'outcome=~"([a-z|]+)"', rule)[0].split("|")
+    # A wrong policy is no controller that stands: the others were applied.
+    assert good == ["done", "problems"]
+    assert set(good) <= set(OUTCOMES)
+    assert "absent(backstay_cycles_total)" in rule
+
+
 def test_labels_are_few_and_bounded() -> None:
     allowed = {"policy", "outcome", "by", "method", "state", "revision", "le"}
     for family in filled().families():
