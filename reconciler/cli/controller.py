@@ -82,7 +82,7 @@ def command(
                         folder.begin(served.door.begin(instruments.begin(prepare)))
                     )
                 ),
-                _watched(teller, instruments.end, noticer.end, inventory),
+                _watched(teller, instruments.end, noticer.end, instruments.goes_on, inventory),
                 pause=listening.instrumented(waker.pause, lambda: waker.woken_by, instruments),
                 jitter=lambda: random.uniform(1 - _JITTER, 1 + _JITTER),  # noqa: S311 - no secret
                 reporter=reporter,

@@ -57,7 +57,7 @@ def _sources(setting: Setting) -> Sources:
     return Sources(
         reader=setting.reader,
         inventory=lambda: wiring.inventory_store(wiring.inventory_of(config), resolve, author),
-        manifests=lambda: wiring.manifest_store(config, resolve),
+        manifests=lambda: wiring.manifest_store(config, resolve, deadline=wiring.INVENTORY_SECONDS),
         reporter=setting.reporter,
         clock=setting.clock,
         stopped=setting.stopped,

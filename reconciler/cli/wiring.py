@@ -17,6 +17,7 @@ from reconciler import ports
 from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.credentials import CredentialsResolver
 from reconciler.adapters.gitcredentials import GitCredentials, parse_credentials
+from reconciler.adapters.gitprocess import NETWORK_SECONDS
 from reconciler.adapters.gitstore import GitManifestStore
 from reconciler.adapters.keyring import SecretKeyring
 from reconciler.adapters.kube import KubeClient
@@ -30,7 +31,8 @@ from reconciler.policy import parse_config
 from reconciler.policy.nodes import MAX_BYTES
 from reconciler.report.loglines import render_entry
 
-_INVENTORY_SECONDS = 60.0
+INVENTORY_SECONDS = 60.0
+"""For each connection of whatever an inventory needs: it is the loop's thread that waits."""
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 config_option = click.option(
@@ -122,8 +124,10 @@ def policy_source(config: Config, resolve: CredentialsResolver) -> PolicySource:
     return open_source(config, resolve, workdir=cache_folder() / "git")
 
 
-def manifest_store(config: Config, resolve: CredentialsResolver) -> GitManifestStore:
-    """The Git repository that captures go to."""
+def manifest_store(
+    config: Config, resolve: CredentialsResolver, *, deadline: float = NETWORK_SECONDS
+) -> GitManifestStore:
+    """The Git repository that captures go to; ``deadline``: seconds that a connection may take."""
     store = config.manifest_store
     return GitManifestStore(
         store.url,
@@ -131,6 +135,7 @@ def manifest_store(config: Config, resolve: CredentialsResolver) -> GitManifestS
         author_email=store.author.email,
         credentials=_git_credentials(store.credentials, resolve),
         workdir=cache_folder() / "git",
+        deadline=deadline,
     )
 
 
@@ -156,7 +161,7 @@ def inventory_store(
         credentials=_git_credentials(inventory.credentials, resolve),
         # A folder of its own: it may be the manifest store's URL too.
         workdir=cache_folder() / "inventory",
-        deadline=_INVENTORY_SECONDS,
+        deadline=INVENTORY_SECONDS,
     )
 
 

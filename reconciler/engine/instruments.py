@@ -63,7 +63,7 @@ class Instruments:
     def begin(self, prepare: Callable[[], Setting]) -> Setting:
         """A cycle begins, with what ``prepare`` gives or raises."""
         self._begun = self._monotonic()
-        self._deadline = self._begun + LONGEST_CYCLE + _SLACK
+        self._go_on()
         self._config_read = False
         setting = prepare()
         self._config_read = True
@@ -80,6 +80,13 @@ class Instruments:
             self.publish(figures_of(self.figures, cycle, cluster=self._cluster, now=now))
         except Exception as error:  # noqa: BLE001 - figures end no cycle; told as a bug
             explain_unexpected(error, self._reporter, ended="the figures of a cycle")
+
+    def goes_on(self, _: Cycle) -> None:
+        """What follows a cycle begins, and has as long as a cycle of its own."""
+        self._go_on()
+
+    def _go_on(self) -> None:
+        self._deadline = self._monotonic() + LONGEST_CYCLE + _SLACK
 
     def publish(self, figures: Figures) -> None:
         """These from now on."""

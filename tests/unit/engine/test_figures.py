@@ -314,6 +314,16 @@ def test_a_loop_that_hangs_is_not_alive(scene: Scene) -> None:
     assert scene.instruments.alive()
 
 
+def test_what_follows_a_cycle_has_as_long_again(scene: Scene) -> None:
+    scene.instruments.begin(lambda: scene.world.setting)
+    scene.time += LONGEST_CYCLE
+    scene.instruments.goes_on(Cycle())
+    scene.time += LONGEST_CYCLE
+    assert scene.instruments.alive() == ""
+    scene.time += 100
+    assert "no sign of life" in scene.instruments.alive()
+
+
 def test_a_fault_of_the_figures_is_told_and_ends_nothing(scene: Scene) -> None:
     scene.world.source.push(files("shop"))
     scene.meter.error = RuntimeError("secret-word")
