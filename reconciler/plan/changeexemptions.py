@@ -9,6 +9,7 @@ from reconciler.model.finding import Finding, Severity
 from reconciler.model.inventory import Inventory
 from reconciler.model.policy import Exemption, Kind
 from reconciler.plan.changecoverage import Waived
+from reconciler.plan.changeforce import keeps
 from reconciler.plan.changewhy import Sides
 from reconciler.plan.exemptions import EXPIRED, EXPIRING, SOON, Exemptions, expiry
 
@@ -66,10 +67,13 @@ def _added(sides: Sides, exemption: Exemption, *, is_new: bool) -> Finding:
 
 
 def _removed(sides: Sides, name: str) -> Finding:
+    document = sides.base.document(EXEMPTION, name)
+    broken = document is not None and keeps(sides.head, document)
     return Finding(
         id=REMOVED,
-        severity=Severity.NOTE,
-        message=f"exemption {name} is removed: what it matched is missed again",
+        severity=Severity.WARNING if broken else Severity.NOTE,
+        message=f"exemption {name} is {'broken' if broken else 'removed'}: what it matched is"
+        " missed again",
         place=sides.base.place(EXEMPTION, name),
         facts={"exemption": name, "side": "base"},
     )

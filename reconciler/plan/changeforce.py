@@ -1,7 +1,8 @@
 """What is in force at a revision: its good documents, and for a broken one what was there before.
 
-As the controller does it: a document with a problem keeps its last good version, and so does what
-refers to it. The base of a change stands for that version here.
+As the controller does it: a policy or Repository with a problem keeps its last good version, and
+so does what refers to it. The base of a change stands for that version here. An Exemption with a
+problem excuses nothing until it is mended.
 """
 
 from __future__ import annotations
@@ -57,9 +58,13 @@ def base_force(base: Revision, *, cluster: str) -> Force:
 
 
 def head_force(base: Revision, head: Revision, *, cluster: str) -> Force:
-    """What the head's files say, and the base's where the head has a problem."""
+    """What the head's files say, and the base's where a policy or Repository has a problem."""
     good = [one for one in head.parsed.documents if one.value is not None]
-    kept = [one for one in base.parsed.documents if one.value is not None and keeps(head, one)]
+    kept = [
+        one
+        for one in base.parsed.documents
+        if one.value is not None and not isinstance(one.value, Exemption) and keeps(head, one)
+    ]
     names = frozenset(one.name for one in kept if one.kind == Kind.BACKUP_POLICY)
     return _force((*good, *kept), names, _uncertain(cluster, base, head))
 

@@ -65,6 +65,16 @@ def test_one_that_goes() -> None:
     assert removed.facts["side"] == "base"
 
 
+def test_a_broken_one_excuses_nothing() -> None:
+    head = edited(edited(WITH, shop=LEFT_OUT), exempt=("  reason: thrown", "  raeson: thrown"))
+    change = plan(head, WITH)
+    assert change.problems
+    lost, broken = change.findings
+    assert (lost.id, lost.severity) == ("coverage-lost", Severity.ERROR)
+    assert (broken.id, broken.severity) == ("exemption-removed", Severity.WARNING)
+    assert broken.message == "exemption blue is broken: what it matched is missed again"
+
+
 def test_a_restore_is_told() -> None:
     (found,) = plan({**FILES, "restore.yaml": RESTORE}).findings
     assert found.id == "restore-not-executed"
