@@ -3,7 +3,8 @@
 A renamed policy takes its former schedule along: its CronJob goes without being counted as a
 deletion. Where nobody says so, a new policy that selects just what one that is gone selected is
 most likely the same one, and its recovery points would not be found under the new name: the plan
-asks, and until it is answered the old schedule goes on and the new one is not made.
+asks, and until it is answered the old schedule goes on and the new one is not made. Policies of
+folders with different grants are never the same one, whatever they select: labels are everybody's.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ def find_renames(
         return Renames()
     by_name = {raw["metadata"]["name"]: raw for raw in config_maps}
     former: dict[str, Entry] = {}
-    new: dict[_Key, str] = {}
+    new: dict[tuple[_Key, object], str] = {}
     for name, entry in sorted(entries.items()):
         if entry.wanted is None or entry.held:
             continue
@@ -59,7 +60,8 @@ def find_renames(
         if policy.renamed_from:
             former[policy.renamed_from] = entry
         elif naming.cronjob_name(name) not in known:
-            new.setdefault(_key(policy.selector.namespaces), name)
+            grant = find_grant(config.grants, _file(entry.source))
+            new.setdefault((_key(policy.selector.namespaces), grant), name)
     said, likely, notes = dict[str, str](), dict[str, str](), list[str]()
     for raw in gone:
         old = policy_of(raw)
@@ -70,7 +72,7 @@ def find_renames(
             else:
                 notes.append(f"policy {heir.name} is not of the folder that {old} was of")
         elif new and (before := last_good(raw, by_name)) is not None:
-            looks = new.get(_key(before.policy.selector.namespaces))
+            looks = new.get((_key(before.policy.selector.namespaces), _grant(raw, config)))
             if looks is not None:
                 likely[old] = looks
     return Renames(said, likely, tuple(notes))

@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.model.grants import Grant
 from reconciler.model.plan import Action, Plan
-from reconciler.model.policy import BackupPolicy
+from reconciler.model.policy import BackupPolicy, NamespaceSelector, Selector
 from tests.unit.plan.schedules_world import (
     CONFIG,
     NAMESPACE,
@@ -118,3 +118,22 @@ def test_the_old_schedule_goes_on_where_the_new_one_cannot_be_made(kind: str) ->
     del cluster.objects[kind, name]
     cluster.apply(cluster.plan(wanted, history(REV2)))
     assert set(cluster.of("CronJob")) == {"backstay-new", "backstay-web"}
+
+
+@pytest.mark.parametrize(("folder", "likely"), [("teams/a", True), ("teams/b", False)])
+def test_another_folders_policy_is_not_the_same_one_for_what_it_selects(
+    folder: str, likely: bool
+) -> None:
+    """Equal labels are nothing special: each grant gives other namespaces of them."""
+    gold = Selector(namespaces=NamespaceSelector(match_labels={"backup": "gold"}))
+    # Two grants that give the same are two folders all the same.
+    grants = (Grant(path="teams/a"), Grant(path="teams/b"), Grant(path="admin", admin=True))
+    cluster = SmallCluster(config=replace(CONFIG, grants=grants))
+    other = good(policy("x"), "teams/a/x.yaml")
+    old = replace(policy("old"), selector=gold)
+    cluster.apply(cluster.plan(desired(good(old, "teams/a/old.yaml"), other)))
+    new = good(replace(policy("new"), selector=gold), f"{folder}/new.yaml")
+    plan = cluster.apply(cluster.plan(desired(new, other)))
+    assert bool(plan.brakes) is likely
+    names = {"backstay-old" if likely else "backstay-new", "backstay-x"}
+    assert set(cluster.of("CronJob")) == names
