@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import faulthandler
+from collections.abc import Callable
 
 from reconciler.cli import wiring
 from reconciler.engine.controller import Cycle, Setting
+from reconciler.engine.figures import revision_in_force
 from reconciler.engine.instruments import LONGEST_CYCLE
 from reconciler.engine.inventorypublishing import InventoryPublisher, Sources
 from reconciler.model.errors import Interrupted
@@ -16,8 +18,8 @@ class InventoryTeller:
     """Gets each cycle when all else is done with it; without ``inventory`` in Config it does
     nothing."""
 
-    def __init__(self) -> None:
-        self._publisher = InventoryPublisher()
+    def __init__(self, publish: Callable[[Sources, About], None] | None = None) -> None:
+        self._publish = publish or InventoryPublisher().publish
         self._setting: Setting | None = None
 
     def remember(self, setting: Setting) -> Setting:
@@ -32,11 +34,9 @@ class InventoryTeller:
             return
         if cycle.failed_step == "config" or isinstance(cycle.error, Interrupted):
             return
-        good = cycle.error is None and cycle.files is not None
-        revision = cycle.files.revision if good and cycle.files else cycle.last
         faulthandler.dump_traceback_later(LONGEST_CYCLE, exit=True)
         try:
-            self._publisher.publish(_sources(setting), _about(setting, revision))
+            self._publish(_sources(setting), _about(setting, revision_in_force(cycle)))
         finally:
             faulthandler.cancel_dump_traceback_later()
 

@@ -54,13 +54,13 @@ def figures_of(before: Figures, cycle: Cycle, *, cluster: str, now: datetime) ->
         policy_count=count,
         unprotected=before.unprotected,
         revision_seen=seen,
-        revision_in_force=_in_force(cycle) or before.revision_in_force,
+        revision_in_force=revision_in_force(cycle) or before.revision_in_force,
         problems=problems,
     )
 
 
-def _in_force(cycle: Cycle) -> str:
-    """The revision that the cluster remembers after this cycle."""
+def revision_in_force(cycle: Cycle) -> str:
+    """The revision that the cluster remembers after this cycle; empty where nobody knows."""
     whole = cycle.error is None and not any(done.error for done in cycle.done)
     if whole and cycle.plan is not None and cycle.plan.remember:
         return cycle.plan.remember

@@ -11,7 +11,7 @@ from reconciler.cli.publishing import InventoryTeller
 from reconciler.engine.controller import Cycle, Setting
 from reconciler.model.config import Credentials, InventoryConfig
 from reconciler.model.errors import Interrupted, Refused, Transient
-from tests.unit.engine.controller_world import ControllerWorld
+from tests.unit.engine.controller_world import BROKEN, ControllerWorld, files
 
 NOWHERE = InventoryConfig(
     url="ssh://git@git.example.org/i.git", credentials=Credentials(file="/no/such/folder")
@@ -56,6 +56,22 @@ def test_without_an_inventory_in_config_nothing_is_asked(world: ControllerWorld)
     world.cluster.requests.clear()
     assert look(world, Cycle(), replace(world.setting, config=config)) == 0
     assert world.cluster.requests == {}
+
+
+def test_its_revision_is_the_one_in_force_and_not_the_one_that_a_brake_holds(
+    world: ControllerWorld,
+) -> None:
+    told: list[str] = []
+    teller = InventoryTeller(lambda _, about: told.append(about.revision))
+    teller.remember(world.setting)
+    world.source.push(files("mail", "shop"))
+    teller(world.cycle())
+    world.source.push(files(mail=BROKEN))
+    teller(world.cycle())
+    world.source.failures.append(Transient("away"))
+    teller(world.cycle())
+    assert told[0].startswith("main@sha1:")
+    assert told == [told[0]] * 3
 
 
 def test_before_the_first_cycle_there_is_nothing_to_publish() -> None:
