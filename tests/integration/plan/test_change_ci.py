@@ -42,18 +42,23 @@ esac
 CURL = """#!/bin/sh
 for last in "$@"; do :; done
 case "$*" in
-  *--request*) echo "$*" >> "$CALLS" ;;
-  *state=opened*) echo '[{"iid": 7}]' ;;
+  *--request*) echo "$*" >> "$CALLS"
+    number="${last#*/merge_requests/}"; cp comment.md "$CALLS.${number%%/*}.md" ;;
+  *state=opened*) cat "$OPEN.${last##*page=}" ;;
   *notes*) cat "$FOUND" ;;
 esac
 """
-# For machines without jq: the two questions of the page, answered in the same way.
+# For machines without jq: the questions of the page, answered in the same way.
 JQ = f"""#!{sys.executable}
 import json, sys
 words = sys.argv[1:]
-asked, found = words[-1], json.load(sys.stdin)
-if asked == ".[].iid":
-    print("\\n".join(str(one["iid"]) for one in found))
+source = open(words.pop()) if words[-1].endswith(".json") else sys.stdin
+asked, found = words[-1], json.load(source)
+if asked == "length":
+    print(len(found))
+    sys.exit()
+if ".iid" in asked:
+    print("\\n".join(str(one["iid"]) + " " + one["sha"] for one in found))
     sys.exit()
 named = {{words[n + 1]: words[n + 2] for n, word in enumerate(words) if word == "--arg"}}
 for one in found:
@@ -170,9 +175,25 @@ def test_github_plans_no_other_commit(server: Path, tmp_path: Path) -> None:
 )
 def test_gitlab(server: Path, tmp_path: Path, author: str, call: str) -> None:
     note = {"id": 9, "author": {"username": author}, "body": "<!-- backstay-plan prod-eu -->\n"}
-    env = variables(
+    env = on_gitlab(server, tmp_path, [note], [[7]])
+    folder = work(tmp_path)
+    done = bash(SCRIPT, folder, env)
+    assert done.returncode == 0, done.stderr
+    assert call in calls(tmp_path)
+    assert "loses protection" in (folder / "comment.md").read_text()
+
+
+def on_gitlab(
+    server: Path, tmp_path: Path, notes: list[dict[str, Any]], pages: list[list[int]]
+) -> dict[str, str]:
+    """The scheduled job's variables; ``pages`` are the numbers of the open requests."""
+    for number, page in enumerate(pages, 1):
+        found = [{"iid": one, "sha": f"{one:040x}"} for one in page]
+        (tmp_path / f"open.json.{number}").write_text(json.dumps(found))
+    return variables(
         tmp_path,
-        [note],
+        notes,
+        OPEN=str(tmp_path / "open.json"),
         COMMENT_TOKEN="none",
         BOT="bot",
         CI_API_V4_URL="https://x",
@@ -180,11 +201,42 @@ def test_gitlab(server: Path, tmp_path: Path, author: str, call: str) -> None:
         CI_REPOSITORY_URL=f"file://{server}",
         CI_DEFAULT_BRANCH="main",
     )
+
+
+def test_gitlab_replaces_the_comment_of_what_can_not_be_planned(
+    server: Path, tmp_path: Path
+) -> None:
+    """Request 5 has no commits here; request 7 is planned all the same."""
+    note = {"id": 9, "author": {"username": "bot"}, "body": "<!-- backstay-plan prod-eu -->\n"}
+    env = on_gitlab(server, tmp_path, [note], [[5, 7]])
+    done = bash(SCRIPT, work(tmp_path), env)
+    assert done.returncode == 1
+    assert "not planned, or without a comment: 5 \n" in done.stderr
+    first, second = calls(tmp_path).splitlines()
+    assert "--request PUT" in first
+    assert "/merge_requests/5/notes/9" in first
+    assert "/merge_requests/7/notes/9" in second
+    told = (tmp_path / "calls.txt.5.md").read_text()
+    assert told.startswith("<!-- backstay-plan prod-eu -->\n")
+    assert f"{5:040x} could not be planned" in told
+    assert "loses protection" in (tmp_path / "calls.txt.7.md").read_text()
+
+
+def test_gitlab_looks_at_every_page(server: Path, tmp_path: Path) -> None:
+    env = on_gitlab(server, tmp_path, [], [[7, 7], [7]])
+    # Pages of two; and only how far it reads is of interest here.
+    quick = SCRIPT.replace("-lt 100", "-lt 2").replace('! plan "$number"', "false")
     folder = work(tmp_path)
-    done = bash(SCRIPT, folder, env)
+    (folder / "comment.md").write_text("<!-- backstay-plan prod-eu -->\n")
+    done = bash(quick, folder, env)
     assert done.returncode == 0, done.stderr
-    assert call in calls(tmp_path)
-    assert "loses protection" in (folder / "comment.md").read_text()
+    assert calls(tmp_path).count("--request POST") == 3
+
+
+def test_nothing_keeps_the_github_workflow_from_starting() -> None:
+    (event,) = BLOCKS[0][True].values()  # YAML 1.1 reads the key `on` as true
+    assert "paths" not in event
+    assert event["types"] == ["opened", "synchronize", "reopened", "edited"]
 
 
 def test_scripts_paste_nothing_and_check_nothing_out() -> None:
