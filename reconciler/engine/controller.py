@@ -9,6 +9,7 @@ leaves the schedules as they are; what the error says of what happens next
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
@@ -231,17 +232,18 @@ def _mirror(setting: Setting, cycle: Cycle) -> Cycle:
     """Shows in the cluster what is in force, also after a cycle that failed."""
     if setting.stopped() or isinstance(cycle.error, Interrupted | Waiting):
         return cycle
-    own = mirror.Mirror(
-        config=setting.config,
-        namespace=setting.place.namespace,
-        reader=setting.reader,
-        applier=_applier(setting),
-        known=setting.known,
-    )
     try:
         if cycle.look.mirrors is not None and cycle.error is not None:
             # What was seen before it failed may be half of the truth.
             cycle = replace(cycle, observed=observe_own(setting, cycle).observed)
+        own = mirror.Mirror(
+            config=setting.config,
+            namespace=setting.place.namespace,
+            reader=setting.reader,
+            applier=_applier(setting),
+            as_left=functools.partial(_as_left, setting, cycle),
+            known=setting.known,
+        )
         return replace(cycle, mirrored=own.mirror(cycle.look, _outcome(setting, cycle)))
     except Interrupted as error:
         return replace(cycle, failed_step=cycle.failed_step or "mirror", error=cycle.error or error)
@@ -250,6 +252,31 @@ def _mirror(setting: Setting, cycle: Cycle) -> Cycle:
     except Exception as error:  # noqa: BLE001 - told as a bug; the schedules are as they should be
         bug = explain_unexpected(error, setting.reporter, ended="the mirroring of policies")
         return replace(cycle, mirrored=mirror.Mirrored(why=bug.message, hint=bug.hint))
+
+
+def _as_left(setting: Setting, cycle: Cycle) -> bool:
+    """Whether the schedules are what this cycle found, and has made of it.
+
+    Where they are not, another controller knows a newer revision. What is being deleted says
+    nothing of that: its finalizers keep it for a while.
+    """
+    left = dict(_written(_known(cycle.observed)))
+    for done in cycle.done:
+        change = done.change
+        if done.error is None and change.object.kind == kinds.CRON_JOBS.kind:
+            left.pop(change.object.name, None)
+            if change.body is not None:
+                left[change.object.name] = change.body["metadata"]["annotations"][APPLIED]
+    found = list(
+        observe.read_all(setting.reader, kinds.CRON_JOBS, dict, namespace=setting.place.namespace)
+    )
+    going = {r["metadata"]["name"] for r in found if r["metadata"].get("deletionTimestamp")}
+    here = dict(_written(Observed(cron_jobs=tuple(found))))
+    if any(left.get(name) != here.get(name) for name in (left.keys() | here.keys()) - going):
+        return False
+    if cycle.error is not None:
+        return True  # it shows what the cluster holds, of whatever revision
+    return _remembered(setting).revision in (cycle.last, _known(cycle.files).revision)
 
 
 def _outcome(setting: Setting, cycle: Cycle) -> Outcome:

@@ -2,8 +2,9 @@
 
 Also after a cycle that failed, so that `kubectl get backuppolicies` says since when. Written under
 the controller's Lease, and only where something changed (I7); each write is of the very version
-that was looked at, so two controllers, or a hand at the same moment, never mix. Trouble here never
-stops the schedules: it is told with the cycle.
+that was looked at, so two controllers, or a hand at the same moment, never mix. And only while the
+schedules are as the cycle left them: another controller may have brought a newer revision since.
+Trouble here never stops the schedules: it is told with the cycle.
 """
 
 from __future__ import annotations
@@ -80,6 +81,8 @@ class Mirror:
     namespace: str
     reader: ports.ClusterReader
     applier: Applier
+    as_left: Callable[[], bool] = lambda: True
+    """Whether the schedules are still as the cycle left them; asked under the Lease."""
     known: Known = lambda: None
 
     def mirror(self, seen: Look, outcome: Outcome) -> Mirrored:
@@ -124,6 +127,8 @@ class Mirror:
         if not planned.changes:
             return told
         with self.applier.lease(self.namespace) as hold:
+            if not self.as_left():
+                raise Waiting("the schedules were changed by another since this cycle looked")
             again = look(self.reader, self.namespace)
             if again.mirrors is None:
                 return replace(told, why=again.why, hint=again.hint)

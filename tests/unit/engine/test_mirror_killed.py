@@ -122,6 +122,35 @@ def test_two_controllers_leave_what_one_leaves(moment: int) -> None:
     assert world.cluster.writes == []
 
 
+@pytest.mark.parametrize("writes", [False, True])
+def test_an_older_revision_is_never_shown_over_a_newer_one(writes: bool) -> None:
+    """Another brings one before the Lease is taken for the objects, which is the last time."""
+    world = MirrorWorld()
+    world.source.push(files("shop", "gone"))
+    world.cycle()
+    if writes:
+        world.source.push(files(shop=policy_yaml("shop", "4 4 * * *"), gone=policy_yaml("gone")))
+    world.clock.sleep(23 * 3600)
+    leases = 0
+
+    def meet(moment: str) -> None:
+        nonlocal leases
+        leases += moment == "before acquire_lease"
+        if moment == "before acquire_lease" and leases == (2 if writes else 1):
+            newer = files("new", shop=policy_yaml("shop", "5 5 * * *"))
+            world.source.push(newer)
+            world.cycle(holder=NEW)
+
+    cycle_of(world, OLD, meet)
+    assert leases == (2 if writes else 1)
+    before = state(world)
+    assert set(before) == {"new", "shop"}
+    assert before["shop"][0]["schedule"]["cron"] == "5 5 * * *"
+    assert ("Warning", "PutBack") not in world.events()
+    world.cycle(holder=OLD)
+    assert state(world) == before
+
+
 def test_a_hand_at_the_very_moment_of_a_write_wins_until_the_next_cycle() -> None:
     world = MirrorWorld()
     world.source.push(files("shop"))
