@@ -8,18 +8,27 @@ has a finding, with the recovery point that would be taken as far as an inventor
 from __future__ import annotations
 
 import fnmatch
+import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC
 
 from reconciler.model.errors import BackstayError
 from reconciler.model.finding import Finding, Place, Severity
 from reconciler.model.inventory import Inventory, PointDigest
-from reconciler.model.restoreintent import ExistingPolicy, Restore, RestoreVolumes
+from reconciler.model.restoreintent import (
+    ExistingPolicy,
+    Restore,
+    RestoreSource,
+    RestoreVolumes,
+)
 from reconciler.plan.recoverypoints import RecoveryPoint, choose_point, order_points
 
 NOT_EXECUTED = "restore-not-executed"
 NO_POINT = "restore-no-point"
 _FEW = 8
+_RUN = re.compile(r"(?P<began>\d{8}-\d{6})-[0-9a-f]{5}")
+"""A run's id behind the name of its policy; the time is UTC."""
 
 Places = Callable[[str, str], Place | None]
 """(name of the Restore, field below ``spec``) → the line that says it at the head."""
@@ -174,12 +183,22 @@ def _point_lines(restore: Restore, inventory: Inventory | None) -> Iterator[str]
             copied=lambda point: point.started,
         )
     except BackstayError:
+        if _is_newer(source, inventory):
+            yield f"run {source.run} is newer than the inventory, which does not know it"
+            return
         if not older:
             raise
         yield f"it may be one of {older} older recovery points that are not in the inventory"
         return
     digest = next(one for one in digests if one.run == chosen.run_id)
     yield from _chosen(restore, digest)
+
+
+def _is_newer(source: RestoreSource, inventory: Inventory) -> bool:
+    """Whether a run of the policy itself began after the last look at the recovery points."""
+    found = _RUN.fullmatch(source.run.removeprefix(f"{source.policy}-"))
+    taken = inventory.taken
+    return bool(found and taken and found["began"] > f"{taken.astimezone(UTC):%Y%m%d-%H%M%S}")
 
 
 def _recovery_point(digest: PointDigest) -> RecoveryPoint:

@@ -150,6 +150,42 @@ def test_what_an_inventory_can_not_know_is_said() -> None:
     assert findings(RESTORE, known=None)[0].details[0].startswith("from policy shop")
 
 
+@pytest.mark.parametrize(
+    ("run", "ids"),
+    [
+        ("shop-20261122-041700-7c1e9", ["restore-not-executed"]),
+        ("shop-20261122-021800-7c1e9", ["restore-no-point", "restore-not-executed"]),
+        ("cart-20261122-041700-7c1e9", ["restore-no-point", "restore-not-executed"]),
+    ],
+)
+def test_a_run_that_began_after_the_inventory_may_be_there(run: str, ids: list[str]) -> None:
+    known = replace(KNOWN, taken=datetime(2026, 11, 22, 3, tzinfo=UTC))
+    named = replace(RESTORE, source=RestoreSource(policy="shop", run=run))
+    found = findings(named, known=known)
+    assert [one.id for one in found] == ids
+    told = f"run {run} is newer than the inventory, which does not know it"
+    assert (told in found[-1].details) is (len(ids) == 1)
+
+
+@pytest.mark.parametrize("renamed_before", [True, False])
+def test_a_run_under_the_former_name_of_its_policy_is_found(renamed_before: bool) -> None:
+    run = point(20).run
+    text = f"""{HEAD}kind: Restore
+metadata: {{name: after-42}}
+spec:
+  cluster: prod-eu
+  from: {{policy: shop2, run: {run}}}
+"""
+    shop = change_world.edited(shop=("{name: shop}", "{name: shop2}"))
+    renamed = change_world.edited(shop, shop=("spec:\n", "spec:\n  renamedFrom: shop\n"))
+    known = replace(change_world.inventory(), points=(point(19), point(20)))
+    base = renamed if renamed_before else change_world.FILES
+    found = change_world.plan({**renamed, "restore.yaml": text}, base, known).findings
+    assert "restore-no-point" not in [one.id for one in found]
+    (restore,) = (one for one in found if one.id == "restore-not-executed")
+    assert restore.details[0].startswith(f"recovery point {run}, begun ")
+
+
 def test_namespaces_that_the_point_does_not_hold_are_told() -> None:
     found = findings(replace(RESTORE, namespaces=("shop", "web")))[0]
     assert found.details[1] == "it does not hold web"
