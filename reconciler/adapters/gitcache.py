@@ -43,6 +43,8 @@ class GitCache:
         stalled: int = 0,
     ) -> None:
         self._private = False
+        # Each fetch may bring a pack of the cap's size; a repository without a cap may be large.
+        self._most_bytes = 2 * caps.file_size
         self._stalled = stalled
         self._workdir = workdir
         with _may_fail(workdir):
@@ -62,7 +64,11 @@ class GitCache:
 
     def is_full(self) -> bool:
         """Whether so much was fetched, bit by bit, that it is better made again."""
-        return _packs(self.repository.folder) > _MAX_PACKS
+        return self._holds_much(self.repository.folder)
+
+    def _holds_much(self, folder: Path) -> bool:
+        sizes = _pack_sizes(folder)
+        return len(sizes) > _MAX_PACKS or 0 < self._most_bytes < sum(sizes)
 
     def close(self) -> None:
         """Closes it in order: keys are removed, and the next process may use it as it is."""
@@ -93,7 +99,7 @@ class GitCache:
         used = self._home / "in-use"
         folder = self._home / "repository.git"
         shutil.rmtree(self._home / "access", ignore_errors=True)
-        usable = folder.is_dir() and not used.exists() and _packs(folder) <= _MAX_PACKS
+        usable = folder.is_dir() and not used.exists() and not self._holds_much(folder)
         if usable:
             remove_leftovers(folder, packs=True)
         used.touch(mode=0o600)
@@ -115,8 +121,8 @@ class GitCache:
         self._lock = -1
 
 
-def _packs(folder: Path) -> int:
-    return sum(1 for _ in folder.glob("objects/pack/*.pack"))
+def _pack_sizes(folder: Path) -> list[int]:
+    return [pack.stat().st_size for pack in folder.glob("objects/pack/*.pack")]
 
 
 def _try_lock(home: Path) -> int | None:

@@ -113,6 +113,18 @@ def test_a_file_of_hundreds_of_megabytes_costs_neither_memory_nor_disk(
     assert [problem.file for problem in fetched.problems] == ["policies/huge.yaml"]
 
 
+def test_a_repository_that_changes_much_again_and_again_fills_no_disk(
+    repository: PolicyRepository, open_source: OpenSource, tmp_path: Path
+) -> None:
+    source = open_source(limits=Limits(fetched=1 << 20))
+    for _ in range(8):
+        files = {f"policies/{name}.yaml": os.urandom(200 << 10) for name in "abc"}
+        repository.push(files)
+        assert dict(source.fetch(None).files) == files
+        packs = [file.stat().st_size for file in tmp_path.glob("work0/*/*/objects/pack/*.pack")]
+        assert 600 << 10 <= sum(packs) <= 3 << 20
+
+
 @pytest.mark.parametrize("path", ["policies", "policies/"])
 @pytest.mark.parametrize("mode", ["100644", "120000"])
 def test_a_file_or_link_in_place_of_the_folder_is_no_folder(
