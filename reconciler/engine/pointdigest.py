@@ -26,7 +26,7 @@ _FEW = 20
 
 @dataclass(slots=True)
 class Budget:
-    """What may still be read. ``policy``: records of one policy; ``until``: no record after it."""
+    """What may still be read. ``policy``: good records of one policy; ``until``: none after it."""
 
     clock: ports.Clock
     until: datetime
@@ -117,15 +117,18 @@ def _read_all(
 ) -> int:
     """Adds what is not there yet to ``have``; how many were left unread."""
     missing = [(name, run) for name, run in wanted if name not in have]
+    good = 0
     for count, (name, run) in enumerate(missing):
-        if count >= budget.policy or budget.spent:
+        if good >= budget.policy or budget.spent:
             return len(missing) - count
         try:
             record = read_record_of(store, run.commit, run_id=name, outcome=run.outcome)
         except Stalled:
-            # No recovery point: nobody can restore from it either, and `log` and `doctor` tell.
+            # No recovery point: nobody can restore from it either, and `log` and `doctor` tell. It
+            # is not remembered either, so it must not count, or many would hide the older ones.
             continue
         have[name] = digest_record(record)
+        good += 1
     return 0
 
 

@@ -224,23 +224,39 @@ def test_a_branch_that_was_set_back_is_brought_forward(world: InventoryWorld) ->
     assert [point.run for point in world.published().points] == runs
 
 
-def test_what_is_no_run_is_passed_over(world: InventoryWorld) -> None:
-    run = world.run()
+def forge_run(world: InventoryWorld, minute: int = 0) -> None:
+    """A commit that says it is a run, with a record that nobody can read."""
     store = FakeManifestStore(world.runs)
     branch = "clusters/prod-eu/shop"
     forged = store.commit(
         branch,
         store.tip(branch),
         [Write("_run.yaml", b"kind: Run\n")],
-        "hello\n\nBackstay-Policy: shop\nBackstay-Run: shop-20261121-050000-7c1e9\n"
+        f"hello\n\nBackstay-Policy: shop\nBackstay-Run: shop-20261121-05{minute:02}00-7c1e9\n"
         "Backstay-Revision: main@sha1:1\nBackstay-Outcome: Completed\n"
-        "Backstay-Started: 2026-11-21T05:00:00Z\nBackstay-Objects: 1 +0 ~0 -0\n"
+        f"Backstay-Started: 2026-11-21T05:{minute:02}:00Z\nBackstay-Objects: 1 +0 ~0 -0\n"
         "Backstay-Volumes: 0/0 +0\n",
         when=MORNING,
     )
     store.push({branch: forged})
+
+
+def test_what_is_no_run_is_passed_over(world: InventoryWorld) -> None:
+    run = world.run()
+    forge_run(world)
     world.look()
     assert [point.run for point in world.published().points] == [run]
+
+
+def test_records_that_nobody_can_read_do_not_hide_the_older_ones(world: InventoryWorld) -> None:
+    run = world.run()
+    for minute in range(45):
+        forge_run(world, minute)
+    world.look()
+    assert [point.run for point in world.published().points] == [run]
+    world.later(minutes=15)
+    world.look()
+    assert world.runs.calls == ["branches"]
 
 
 def test_without_the_manifest_stores_keys_the_rest_is_published(world: InventoryWorld) -> None:
