@@ -18,6 +18,7 @@ from reconciler.model.finding import FINDINGS
 from reconciler.plan.inventoryfiles import render_inventory
 from tests.integration.plan.test_change_from_git import clone, git
 from tests.unit.plan.change_world import inventory
+from tests.unit.policy.yamltexts import CONFIG
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/ci.md").read_text()
@@ -73,6 +74,11 @@ __all__ = ["clone"]  # a fixture
 def server(clone: Path, tmp_path: Path) -> Path:
     """The clone as the forge has it, with the refs of request 7."""
     git(clone, "checkout", "--quiet", "main")
+    own = clone / "clusters/prod-eu/backstay.yaml"
+    own.parent.mkdir(parents=True)
+    own.write_text(f"{CONFIG}sharedKeyInTenants: true\n")
+    git(clone, "add", ".")
+    git(clone, "commit", "--quiet", "--message", "Config")
     git(clone, "merge", "--quiet", "--no-ff", "--message", "Merge", "change")
     git(clone, "update-ref", "refs/pull/7/merge", "HEAD")
     git(clone, "update-ref", "refs/merge-requests/7/head", "change")
@@ -153,6 +159,7 @@ def test_github(server: Path, tmp_path: Path, author: str, call: str) -> None:
     assert text.startswith("<!-- backstay-plan prod-eu -->\n")
     assert "namespace shop, with 1 claim, loses protection" in text
     assert "does not contain" not in text
+    assert "no Config was given" not in text
     done = bash(STEPS[-1]["run"], folder, env)
     assert done.returncode == 1
     assert "::error file=policies/shop.yaml,line=9,title=coverage-lost::" in done.stdout
@@ -180,7 +187,9 @@ def test_gitlab(server: Path, tmp_path: Path, author: str, call: str) -> None:
     done = bash(SCRIPT, folder, env)
     assert done.returncode == 0, done.stderr
     assert call in calls(tmp_path)
-    assert "loses protection" in (folder / "comment.md").read_text()
+    text = (folder / "comment.md").read_text()
+    assert "loses protection" in text
+    assert "no Config was given" not in text
 
 
 def on_gitlab(
