@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from reconciler.adapters.credentials import MOUNTED
+from reconciler.adapters.policytree import Limits
 from reconciler.engine.applying import LEASE
 from reconciler.model import naming
 from reconciler.plan.cronjob import CONFIG_FOLDER, SERVICE_ACCOUNT
@@ -55,6 +56,16 @@ def rules_of(objects: list[Object], account: str) -> Iterator[tuple[str, Object]
             role = one(objects, binding["roleRef"]["kind"], binding["roleRef"]["name"])
             cluster = binding["kind"] == "ClusterRoleBinding"
             yield from (("cluster" if cluster else "own", rule) for rule in role["rules"])
+
+
+def test_i9_the_controller_has_room_for_what_git_may_take(base: list[Object]) -> None:
+    """Else the node ends it, at each look at a hostile repository, before git is refused."""
+    pod = one(base, "Deployment", "backstay-controller")["spec"]["template"]["spec"]
+    memory = pod["containers"][0]["resources"]["limits"]["memory"]
+    assert int(memory.removesuffix("Mi")) << 20 >= Limits().memory + (256 << 20)
+    disk = next(volume for volume in pod["volumes"] if volume["name"] == "tmp")
+    size = disk["emptyDir"]["sizeLimit"]
+    assert int(size.removesuffix("Gi")) << 30 >= 8 * Limits().fetched
 
 
 @pytest.mark.parametrize("folder", [DEPLOY / "base", *EXAMPLES], ids=lambda path: path.name)
