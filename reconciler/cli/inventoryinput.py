@@ -16,7 +16,14 @@ from reconciler.engine.history import StoreReader
 from reconciler.model.config import Config, Credentials, InventoryConfig
 from reconciler.model.errors import UsageError
 from reconciler.model.inventory import Inventory
-from reconciler.plan.inventoryfiles import HEAD, LARGEST, MOST_FILES, parse_inventory
+from reconciler.plan.inventoryfiles import (
+    HEAD,
+    LARGEST,
+    MOST_FILES,
+    NAMESPACES,
+    POINTS,
+    parse_inventory,
+)
 
 _ENVIRONMENT = "BACKSTAY_INVENTORY_"
 
@@ -112,6 +119,12 @@ def _of_cluster(found: Inventory, cluster: str | None) -> Inventory:
 
 def _read_folder(folder: Path) -> Inventory:
     """A checkout of the branch, or what ``git archive`` gives; links are not followed."""
+    for name in (NAMESPACES, POINTS):
+        if (folder / name).is_symlink():
+            raise UsageError(
+                f"{folder / name} is a link, and links are not followed",
+                hint="give a checkout of the inventory's branch",
+            )
     files: dict[str, bytes] = {}
     for path in sorted((folder / HEAD, *folder.glob("namespaces/*"), *folder.glob("points/*"))):
         if path.is_symlink() or not path.is_file():

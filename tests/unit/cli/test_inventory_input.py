@@ -42,6 +42,14 @@ def test_a_link_in_the_folder_is_not_followed(folder: Path, tmp_path: Path) -> N
     assert read_inventory(str(folder)) == published(small())
 
 
+@pytest.mark.parametrize("name", ["namespaces", "points"])
+def test_a_linked_folder_in_the_folder_is_refused(folder: Path, tmp_path: Path, name: str) -> None:
+    (folder / name).rename(tmp_path / "elsewhere")
+    (folder / name).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UsageError, match=f"{name} is a link"):
+        read_inventory(str(folder))
+
+
 def test_a_problem_names_the_file_on_disk(folder: Path) -> None:
     (folder / "namespaces" / "shop.json").write_text("{\n}")
     with pytest.raises(InvalidInput) as caught:
