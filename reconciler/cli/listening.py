@@ -19,7 +19,7 @@ from reconciler.engine.controller import Setting
 from reconciler.engine.figures import OUTCOMES
 from reconciler.engine.instruments import Instruments
 from reconciler.engine.waking import Waker
-from reconciler.model.errors import BackstayError
+from reconciler.model.errors import BackstayError, Refused
 
 listen_option = click.option(
     "--listen", default="", metavar="[HOST]:PORT",
@@ -60,8 +60,13 @@ class Door:
 
     def _find(self, setting: Setting) -> bytes:
         credentials = setting.config.policy_source.webhook
-        if credentials is None or not self._listens:
+        if credentials is None:
             return b""
+        if not self._listens:
+            raise Refused(
+                "Config has policySource.webhook, and nobody listens for it",
+                hint="add components/webhook to the kustomization, or --listen-webhook",
+            )
         resolver = CredentialsResolver(reader=setting.reader, namespace=setting.place.namespace)
         found = resolver.resolve(credentials)
         return key_of(found.data, found.source)
