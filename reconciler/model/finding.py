@@ -63,6 +63,8 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "coverage-lost": "Namespaces or claims that a policy protects are protected by none any"
         " more: the line that excludes, skips, suspends or removes",
         "coverage-gained": "Namespaces or claims are protected that were not",
+        "protector-changed": "Namespaces lose one of their policies, and the rest run more seldom,"
+        " keep less or write elsewhere",
         "claim-twice": "Two policies copy the same claim",
         "copy-impossible": "A policy wants a claim's data and can't have it: its runs would be"
         " `PartiallyFailed`",

@@ -28,7 +28,7 @@ RUN_LOST = "run-lost"
 RUN_DOUBLED = "run-doubled"
 _CRON = "schedule.cron"
 _RPO = "objectives.rpo"
-_LONGER = 1.1
+LONGER = 1.1
 """How many times the longest wait before: a day of 25 hours is none."""
 
 
@@ -133,7 +133,7 @@ def _seldomer(pair: _Pair, schedule: Schedule) -> Iterator[Finding]:
         return
     before = runtimes.worst_gap(compile_schedule(old, pair.cluster), pair.begin)
     after = runtimes.worst_gap(schedule, pair.begin)
-    if before is None or after is None or after.seconds <= before.seconds * _LONGER:
+    if before is None or after is None or after.seconds <= before.seconds * LONGER:
         return
     yield Finding(
         id=SELDOMER,

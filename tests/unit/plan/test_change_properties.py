@@ -101,7 +101,7 @@ def test_adding_a_policy_never_changes_what_is_done_to_another(
     quiet = {"coverage-gained", "claim-twice", "copy-impossible", "policy-renamed", "pile-up"}
     assert {one.id for one in new if one.policy == "zebra"} <= quiet
     assert {one.id for one in new if one.policy != "zebra"} <= {
-        "coverage-lost", "coverage-gained", "claim-twice", "pile-up",
+        "coverage-lost", "coverage-gained", "claim-twice", "pile-up", "protector-changed",
     }  # fmt: skip
     assert beside.before == alone.before
 
