@@ -45,6 +45,7 @@ _NEED_INVENTORY = frozenset(
         "claim-twice",
         "copy-impossible",
         "method-changed",
+        "protector-changed",
         "restore-no-point",
     }
 )

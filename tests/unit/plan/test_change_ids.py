@@ -39,7 +39,7 @@ def test_what_to_fail_on() -> None:
     assert all(known in raised.value.hint for known in FINDINGS)
 
 
-@pytest.mark.parametrize("word", ["coverage-lost", "claim-twice", "copy-impossible"])
+@pytest.mark.parametrize("word", ["coverage-lost", "protector-changed", "copy-impossible"])
 def test_a_gate_that_needs_an_inventory_is_not_open_without_one(word: str) -> None:
     words = frozenset({word, "policy-removed", "error"})
     with pytest.raises(UsageError) as raised:
