@@ -32,6 +32,8 @@ from tests.unit.engine.run_world import (
 )
 
 LEASE = lease_name("shop")
+YEAR = 365 * 86400
+"""Of a Lease that is not to end by itself: in a fake time, who waits moves it on for everybody."""
 
 
 def test_a_second_run_at_the_same_time_is_skipped() -> None:
@@ -91,7 +93,7 @@ def test_a_run_that_lost_its_lease_pushes_nothing() -> None:
 
     def move(task: MoveTask) -> Any:
         world.cluster.acquire_lease(
-            SYSTEM, LEASE, "other/pod", seconds=60, take_from=f"{RUN_IDS[0]}/run-1-a"
+            SYSTEM, LEASE, "other/pod", seconds=YEAR, take_from=f"{RUN_IDS[0]}/run-1-a"
         )
         return world.move(task)
 
@@ -110,7 +112,7 @@ def test_a_run_that_lost_its_lease_copies_no_longer() -> None:
 
     def ensure(task: MoveTask) -> Any:
         world.cluster.acquire_lease(
-            SYSTEM, LEASE, "other/pod", seconds=60, take_from=f"{RUN_IDS[0]}/run-1-a"
+            SYSTEM, LEASE, "other/pod", seconds=YEAR, take_from=f"{RUN_IDS[0]}/run-1-a"
         )
         return begun(task)
 

@@ -25,6 +25,8 @@ from tests.unit.engine.run_world import (
 from tests.unit.engine.test_run_jobs import stopped_after
 
 LEASE = lease_name("shop")
+YEAR = 365 * 86400
+"""Of a Lease that is not to end by itself: in a fake time, who waits moves it on for everybody."""
 JOB = "backstay-shop-1"
 DEADLINE = {"type": "FailureTarget", "status": "True", "reason": "DeadlineExceeded"}
 FAILED = {"type": "Failed", "status": "True", "reason": "BackoffLimitExceeded"}
@@ -146,7 +148,7 @@ class Overtaken:
     def ensure(self, task: MoveTask) -> MoveResult:
         """As the port says, of another's Lease."""
         one, two = (f"{RUN_IDS[0]}/run-1-{pod}" for pod in "ab")
-        self._world.cluster.acquire_lease(SYSTEM, LEASE, two, seconds=60, take_from=one)
+        self._world.cluster.acquire_lease(SYSTEM, LEASE, two, seconds=YEAR, take_from=one)
         result = self._inner.ensure(task)
         self.began.set()
         return result
