@@ -5,15 +5,13 @@ A claim that waits for its first pod counts as what it will be once it is bound.
 
 from __future__ import annotations
 
-import fnmatch
-from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.model.cluster import Claim, Namespace
 from reconciler.model.inventory import Inventory, NamespaceInventory
 from reconciler.model.policy import BackupPolicy, CopyMethod, NamespaceSelector
+from reconciler.plan.namespaceindex import WILD, NamespaceIndex
 from reconciler.plan.selection import (
     Selection,
     VolumeDecision,
@@ -23,7 +21,6 @@ from reconciler.plan.selection import (
 
 ClaimKey = tuple[str, str]
 """Namespace and claim."""
-_WILD = frozenset("*?[")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +49,12 @@ class Ground:
         self.namespaces: dict[str, NamespaceInventory] = {
             one.namespace.name: one for one in inventory.namespaces
         }
-        self._names = sorted(self.namespaces)
-        self._labelled: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
-        for name in self._names:
-            for pair in self.namespaces[name].namespace.labels.items():
-                self._labelled[pair].append(name)
+        self._index = NamespaceIndex(one.namespace for one in inventory.namespaces)
 
     def select(self, selector: NamespaceSelector) -> Selection:
         """As a run selects, looking only at what can match."""
         return select_namespaces(
-            selector, self._candidates(selector), own_namespace=self.own_namespace
+            selector, self._index.candidates(selector), own_namespace=self.own_namespace
         )
 
     def cover(self, policy: BackupPolicy) -> Covered:
@@ -82,31 +75,6 @@ class Ground:
         sizes = (claim.size for claim in found.claims if claim.name == key[1]) if found else ()
         return next(iter(sizes), 0)
 
-    def _candidates(self, selector: NamespaceSelector) -> Iterable[Namespace]:
-        names: Iterable[str] = self._names
-        if selector.match_labels:
-            pair = min(selector.match_labels.items(), key=lambda one: len(self._having(one)))
-            names = self._having(pair)
-        elif selector.names:
-            names = {name for glob in selector.names for name in self._matching(glob)}
-        return [self.namespaces[name].namespace for name in names]
-
-    def _having(self, pair: tuple[str, str]) -> list[str]:
-        return self._labelled.get(pair, [])
-
-    def _matching(self, glob: str) -> Iterable[str]:
-        fixed = next((n for n, letter in enumerate(glob) if letter in _WILD), len(glob))
-        if fixed == len(glob):
-            return [glob] if glob in self.namespaces else []
-        begin = bisect_left(self._names, glob[:fixed])
-        found = []
-        for name in self._names[begin:]:
-            if not name.startswith(glob[:fixed]):
-                break
-            if fnmatch.fnmatchcase(name, glob):
-                found.append(name)
-        return found
-
 
 def _once_bound(claim: Claim) -> Claim:
     return replace(claim, phase="Bound") if claim.phase == "Pending" else claim
@@ -118,7 +86,7 @@ def named_only(policies: Iterable[BackupPolicy], *, own_namespace: str) -> Inven
         name
         for policy in policies
         for name in policy.selector.namespaces.names
-        if not _WILD & set(name)
+        if not WILD & set(name)
     }
     return Inventory(
         cluster="",

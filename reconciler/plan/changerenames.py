@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 
 from reconciler.model.change import Revision
 from reconciler.model.inventory import Inventory
-from reconciler.model.policy import BackupPolicy, Document, Kind, NamespaceSelector
+from reconciler.model.policy import BackupPolicy, Document, Kind
 from reconciler.plan.changeforce import keeps
+from reconciler.plan.renames import selector_key
 
 _POLICY = str(Kind.BACKUP_POLICY)
-_Key = tuple[frozenset[str], frozenset[tuple[str, str]], frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +131,8 @@ def change_renames(base: Revision, head: Revision) -> ChangeRenames:
             name = said[document.name]
             heirs[document.name] = Heir(name, True, document.name, name in added)
         elif isinstance(document.value, BackupPolicy):
-            wanted = _key(document.value.selector.namespaces)
-            like = (n for n, one in free.items() if _key(one.selector.namespaces) == wanted)
+            wanted = selector_key(document.value.selector.namespaces)
+            like = (n for n, one in free.items() if selector_key(one.selector.namespaces) == wanted)
             name = next(like, "")
             if name:
                 heirs[document.name] = Heir(name, False, free[name].renamed_from or "")
@@ -143,11 +143,3 @@ def _said_before(base: Revision, name: str, former: str) -> bool:
     document = base.document(_POLICY, name)
     value = document.value if document else None
     return isinstance(value, BackupPolicy) and value.renamed_from == former
-
-
-def _key(selector: NamespaceSelector) -> _Key:
-    return (
-        frozenset(selector.names),
-        frozenset(selector.match_labels.items()),
-        frozenset(selector.exclude),
-    )

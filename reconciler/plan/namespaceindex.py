@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from reconciler.model.cluster import Namespace
 from reconciler.model.policy import NamespaceSelector
 
-_WILD = frozenset("*?[")
+WILD = frozenset("*?[")
+"""Characters that make a name a glob."""
 
 
 class NamespaceIndex:
@@ -31,15 +32,15 @@ class NamespaceIndex:
     def candidates(self, selector: NamespaceSelector) -> list[Namespace]:
         """By name: all that a selector selects or passes over, and maybe some others."""
         names: Sequence[str] = self._names
-        for pair in selector.match_labels.items():
-            names = min(names, self._labelled.get(pair, []), key=len)
-        if selector.names:
-            meant = {name for glob in selector.names for name in self._matching(glob)}
-            names = sorted(meant.intersection(names)) if selector.match_labels else sorted(meant)
+        if selector.match_labels:
+            having = (self._labelled.get(pair, []) for pair in selector.match_labels.items())
+            names = min(having, key=len)
+        elif selector.names:
+            names = sorted({name for glob in selector.names for name in self._matching(glob)})
         return [self._by_name[name] for name in names]
 
     def _matching(self, glob: str) -> Iterator[str]:
-        fixed = next((n for n, letter in enumerate(glob) if letter in _WILD), len(glob))
+        fixed = next((n for n, letter in enumerate(glob) if letter in WILD), len(glob))
         if fixed == len(glob):
             if glob in self._by_name:
                 yield glob

@@ -20,7 +20,7 @@ from reconciler.model.policy import NamespaceSelector
 from reconciler.plan.entries import Entry, annotations_of, last_good, policy_of
 
 Raw = Mapping[str, Any]
-_Key = tuple[tuple[str, ...], tuple[tuple[str, str], ...], tuple[str, ...]]
+_Key = tuple[frozenset[str], frozenset[tuple[str, str]], frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ def find_renames(
             former[policy.renamed_from] = entry
         elif naming.cronjob_name(name) not in known:
             grant = find_grant(config.grants, _file(entry.source))
-            new.setdefault((_key(policy.selector.namespaces), grant), name)
+            new.setdefault((selector_key(policy.selector.namespaces), grant), name)
     said, likely, notes = dict[str, str](), dict[str, str](), list[str]()
     for raw in gone:
         old = policy_of(raw)
@@ -72,7 +72,7 @@ def find_renames(
             else:
                 notes.append(f"policy {heir.name} is not of the folder that {old} was of")
         elif new and (before := last_good(raw, by_name)) is not None:
-            looks = new.get((_key(before.policy.selector.namespaces), _grant(raw, config)))
+            looks = new.get((selector_key(before.policy.selector.namespaces), _grant(raw, config)))
             if looks is not None:
                 likely[old] = looks
     return Renames(said, likely, tuple(notes))
@@ -86,9 +86,10 @@ def _file(source: str) -> str:
     return source.rpartition("#")[0]
 
 
-def _key(selector: NamespaceSelector) -> _Key:
+def selector_key(selector: NamespaceSelector) -> _Key:
+    """Equal for selectors of which one may be the other under a new policy's name."""
     return (
-        tuple(sorted(selector.names)),
-        tuple(sorted(selector.match_labels.items())),
-        tuple(sorted(selector.exclude)),
+        frozenset(selector.names),
+        frozenset(selector.match_labels.items()),
+        frozenset(selector.exclude),
     )
