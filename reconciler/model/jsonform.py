@@ -1,8 +1,10 @@
 """Frozen dataclasses ↔ plain JSON values, by one rule for all of them.
 
-What it promises: every field is written (None is left out), names are camelCase, mappings are
-sorted when dumped, so equal values give equal bytes; a field that is missing takes its default;
-a field that is unknown is an error, because it was written by a newer version and would be lost.
+What it promises: every field is written (None is left out, and a field marked `WHEN_SET` while it
+is empty, so that a later field leaves older values' bytes as they are), names are camelCase,
+mappings are sorted when dumped, so equal values give equal bytes; a field that is missing takes its
+default; a field that is unknown is an error, because it was written by a newer version and would be
+lost.
 Fields may be str, int, bool, enums, dataclasses, ``X | None``, ``tuple[X, ...]``,
 ``Mapping[str, X]``.
 """
@@ -21,6 +23,9 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+WHEN_SET: Mapping[str, bool] = types.MappingProxyType({"when_set": True})
+"""As a field's ``metadata``: it is left out while it is empty."""
+
 
 @functools.cache
 def camel(name: str) -> str:
@@ -30,9 +35,12 @@ def camel(name: str) -> str:
 
 
 @functools.cache
-def _names(cls: type[Any]) -> tuple[tuple[str, str], ...]:
-    """The fields of a dataclass, and what they are called in JSON."""
-    return tuple((field.name, camel(field.name)) for field in dataclasses.fields(cls))
+def _names(cls: type[Any]) -> tuple[tuple[str, str, bool], ...]:
+    """The fields of a dataclass: their names here and in JSON, and whether they are always there."""
+    return tuple(
+        (field.name, camel(field.name), field.metadata != WHEN_SET)
+        for field in dataclasses.fields(cls)
+    )
 
 
 def to_json(value: object) -> Any:
@@ -40,8 +48,12 @@ def to_json(value: object) -> Any:
     if isinstance(value, enum.Enum):
         return value.value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        pairs = ((key, getattr(value, name)) for name, key in _names(type(value)))
-        return {key: to_json(item) for key, item in pairs if item is not None}
+        found = ((key, getattr(value, name), always) for name, key, always in _names(type(value)))
+        return {
+            key: to_json(item)
+            for key, item, always in found
+            if item is not None and (always or item)
+        }
     if isinstance(value, Mapping):
         return {str(key): to_json(item) for key, item in sorted(value.items())}
     if isinstance(value, tuple):

@@ -16,6 +16,7 @@ from typing import Any
 
 from reconciler.model import jsonform
 from reconciler.model.errors import NotSupported, Problem
+from reconciler.model.hooks import Hook
 from reconciler.model.restoreintent import Restore
 
 API_VERSION = "backstay.dev/v1alpha1"
@@ -208,6 +209,9 @@ class BackupPolicy:
     manifests: Manifests = field(default_factory=Manifests)
     renamed_from: str | None = None
     """Its former name, where it had one."""
+    hooks: tuple[Hook, ...] = field(default=(), metadata=jsonform.WHEN_SET)
+    hooks_within: tuple[str, ...] = field(default=(), metadata=jsonform.WHEN_SET)
+    """Globs of namespaces in which its folder's grant lets hooks run; none: in no namespace."""
 
     def to_json(self) -> dict[str, Any]:
         """Plain dicts with camelCase names; `from_json` reads them back."""
