@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -63,7 +64,7 @@ def load_config(path: Path) -> Config:
             f"Config {path} can't be read: {error.strerror}",
             hint="give its place with --config; deploy/README.md shows one",
         ) from error
-    return parse_config(str(path), data)
+    return replace(parse_config(str(path), data), own_namespace=own_namespace())
 
 
 def program() -> str:

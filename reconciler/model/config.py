@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from reconciler.model import jsonform
+from reconciler.model import jsonform, naming
 from reconciler.model.grants import EVERYTHING, Grant
 
 DEFAULT_FILE = "backstay.yaml"
@@ -128,6 +128,8 @@ class Config:
     movers: JobSettings = field(default_factory=JobSettings)
     max_delete: int = 20
     """Per cent of the policies that one revision may take away without approval."""
+    own_namespace: str = naming.DEFAULT_NAMESPACE
+    """Where this installation runs. The file does not say it: who reads the file does."""
 
     def credentials_of(self, secret: str) -> Credentials:
         """Where to read the named Secret: the ``secrets`` mapping first, else the Secret itself."""

@@ -63,11 +63,16 @@ class Grant:
         Backstay's own.
 
         In ``kube-*`` only where a granted glob speaks of it on purpose, as ``kube-system`` does.
+        A glob that does not begin with ``kube-`` selects none of them, and selects Backstay's own
+        namespace only where it is its name (`reconciler.plan.selection`).
         """
-        if namespace == own_namespace:
+        guarded = namespace.startswith(_SYSTEM)
+        if namespace == own_namespace or (
+            guarded and fnmatch.fnmatchcase(own_namespace, namespace)
+        ):
             return False
         globs = [glob for glob in self.hooks if covers((glob,), namespace)]
-        if namespace.startswith(_SYSTEM):
+        if guarded:
             return any(glob.startswith(_SYSTEM) for glob in globs)
         return bool(globs)
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from reconciler.model import cronhash, durations, naming
+from reconciler.model import cronhash, durations
 from reconciler.model.config import Config
 from reconciler.model.grants import EVERYTHING, Grant, covers, find_grant, may_meet, why_none
 from reconciler.model.policy import BackupPolicy, Kind
@@ -120,7 +120,7 @@ def _policy(
         yield _namespace(path, "any", grant)
     if part.spec.hooks:
         for number, glob in enumerate(given or ["*"]):
-            yield from _hook((*path, number) if given else path, glob, grant)
+            yield from _hook((*path, number) if given else path, glob, grant, config.own_namespace)
     if draft.repository and not covers(grant.repositories, draft.repository):
         yield Finding(
             ("spec", "volumes", "repository"),
@@ -138,15 +138,10 @@ def _namespace(path: Path, glob: str, grant: Grant) -> Finding:
     )
 
 
-def _hook(path: Path, glob: str, grant: Grant) -> Iterator[Finding]:
+def _hook(path: Path, glob: str, grant: Grant, own_namespace: str) -> Iterator[Finding]:
     """A hook that ran in some of a policy's namespaces only would leave copies that look alike."""
-    plain = not set("*?[") & set(glob)
-    allowed = (
-        grant.may_hook(glob, own_namespace=naming.DEFAULT_NAMESPACE)
-        if plain
-        else covers(grant.hooks, glob)
-    )
-    if not allowed:
+    if not grant.may_hook(glob, own_namespace=own_namespace):
+        plain = not set("*?[") & set(glob)
         what = f"namespace {glob}" if plain else f"every namespace that {glob} selects"
         yield Finding(
             path,

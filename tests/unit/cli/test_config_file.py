@@ -8,6 +8,7 @@ import pytest
 
 from reconciler.cli import wiring
 from reconciler.model.errors import InvalidInput, UsageError
+from tests.unit.policy.yamltexts import CONFIG
 
 
 @pytest.mark.parametrize("path", ["/dev/zero", "/dev/null", "/proc", "/nowhere/backstay.yaml"])
@@ -23,3 +24,13 @@ def test_a_file_that_is_too_large_is_read_no_further(tmp_path: Path) -> None:
         file.truncate(1 << 40)
     with pytest.raises(InvalidInput):
         wiring.load_config(large)
+
+
+def test_it_knows_where_the_installation_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "backstay.yaml"
+    file.write_text(CONFIG)
+    assert wiring.load_config(file).own_namespace == "backstay-system"
+    monkeypatch.setenv("BACKSTAY_NAMESPACE", "backups")
+    assert wiring.load_config(file).own_namespace == "backups"

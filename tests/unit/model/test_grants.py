@@ -160,3 +160,12 @@ def test_a_grant_that_is_gone_gives_nothing_any_more() -> None:
 def test_where_a_hook_may_run(hooks: tuple[str, ...], namespace: str, allowed: bool) -> None:
     grant = Grant(path="teams/a", hooks=hooks)
     assert grant.may_hook(namespace, own_namespace="backstay-system") is allowed
+
+
+def test_backstays_own_namespace_is_where_the_installation_runs() -> None:
+    grant = Grant(path="teams/a", hooks=("*", "kube-*"))
+    assert grant.may_hook("backstay-system", own_namespace="backups")
+    assert not grant.may_hook("backups", own_namespace="backups")
+    assert grant.may_hook("backup*", own_namespace="backups"), "a selector's glob leaves it out"
+    assert not grant.may_hook("kube-*", own_namespace="kube-backups"), "this one takes it in"
+    assert grant.may_hook("kube-s*", own_namespace="kube-backups")

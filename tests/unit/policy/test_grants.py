@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from reconciler.model.cluster import Namespace
 from reconciler.model.config import Config
+from reconciler.model.grants import Grant
 from reconciler.model.policy import BackupPolicy, ParsedFiles
 from reconciler.plan import intervals
 from reconciler.plan.selection import select_namespaces
@@ -207,6 +208,20 @@ def test_a_hook_where_none_may_run(file: str, namespace: str) -> None:
 @pytest.mark.parametrize("selector", ['["s*"]', '["*"]', "{matchLabels: {a: b}}"])
 def test_a_hook_in_more_than_was_granted(selector: str) -> None:
     assert "hooks may not run in every namespace that" in "\n".join(refusals(A, hooked(selector)))
+
+
+def test_a_glob_for_kube_needs_a_grant_that_names_it_as_a_name_does() -> None:
+    wide = replace(ALLOWED, grants=(Grant(path="teams/a", hooks=("*",)),))
+    found = parse_files({A: hooked('["kube-*"]').encode()}, wide).problems
+    assert "hooks may not run in every namespace that kube-* selects" in [p.message for p in found]
+
+
+def test_a_hook_in_backstays_own_namespace_wherever_that_is() -> None:
+    here = replace(ALLOWED, own_namespace="mail")
+    refused = "hooks may not run in namespace mail"
+    files = ADMIN | {"teams/b/x.yaml": hooked("[mail]").encode()}
+    assert refused in [problem.message for problem in parse_files(files, here).problems]
+    assert refused not in [problem.message for problem in parse_files(files, ALLOWED).problems]
 
 
 def test_a_hook_where_it_may_run_is_refused_as_not_supported_only() -> None:
