@@ -36,7 +36,7 @@ def camel(name: str) -> str:
 
 @functools.cache
 def _names(cls: type[Any]) -> tuple[tuple[str, str, bool], ...]:
-    """The fields of a dataclass: their names here and in JSON, and whether they are always there."""
+    """The fields of a dataclass: what they are called, in JSON too, and which are always there."""
     return tuple(
         (field.name, camel(field.name), field.metadata != WHEN_SET)
         for field in dataclasses.fields(cls)
