@@ -69,7 +69,7 @@ class FailuresAtOnce:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Forget the caller's Git, cluster and repositories before anything can use them."""
-    if config.getoption("dist", "no") == "loadfile" and not hasattr(config, "workerinput"):
+    if config.getoption("dist", "no") == "loadgroup" and not hasattr(config, "workerinput"):
         config.pluginmanager.register(FailuresAtOnce(config))
     os.environ["BACKSTAY_CACHE"] = str(cache_folder())  # while HOME is still the caller's
     for name in [name for name in os.environ if FOREIGN.fullmatch(name)]:

@@ -1,8 +1,9 @@
 """One real Kubernetes, and one installation on it, for all cluster tests of a process.
 
-`scripts/test` runs this tier in several processes, a module in one of them (`--dist loadfile`),
+`scripts/test` runs this tier in several processes, a module in one of them (`--dist loadgroup`),
 each with a cluster of its own: neither a person's cluster nor another test run is met. It dies with
-its process even when that is killed; the next `up` clears what is then left.
+its process even when that is killed; the next `up` clears what is then left. The modules that break
+things (`gated`) are two groups: so two processes, not all of them, start the cluster for it.
 `BACKSTAY_TEST_KEEP=1` leaves it up, and says how to end it.
 
 A process gets its modules in the order that is made here: first those that install Backstay for
@@ -35,25 +36,27 @@ __all__ = [
     "api_proxy", "cluster", "detours", "first", "gate", "gated_cluster", "gated_stage", "marker",
     "s3_proxy", "ssh_proxy", "stage",
 ]  # fmt: skip
-LONG = (
-    "test_demo",
-    "test_rig",
-    "test_bad_days",
-    "test_killed_restores",
-    "test_killed_runs",
-    "test_recovery",
-    "test_faults",
-)
+GATED = {
+    "test_killed_runs": "gated: runs and injected faults",
+    "test_injected": "gated: runs and injected faults",
+}
+"""Which group a module that breaks things is in; the other one without a word here."""
+LONG = ("test_demo", "test_rig", "test_recovery", "test_faults", "test_path")
 """Modules that take minutes begin early, so that no process works on while others are done."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the modules of this folder in order; whatever else is collected stays before them."""
-    shared = {item.path for item in items if {"stage", "gated_stage"} & {*_fixtures(item)}}
+    shared = {item.path for item in items if "stage" in _fixtures(item)}
+    gated = {item.path for item in items if "gated_cluster" in _fixtures(item)}
 
-    def turn(item: pytest.Item) -> tuple[bool, bool, bool]:
+    def turn(item: pytest.Item) -> tuple[bool, bool, str, bool, bool]:
         ours = Path(__file__).parent in item.path.parents
-        return ours, item.path in shared, ours and item.path.stem not in LONG
+        broken = item.path in gated
+        group = GATED.get(item.path.stem, "gated: all else") if broken else ""
+        if ours:
+            item.add_marker(pytest.mark.xdist_group(group or item.path.stem))
+        return ours, not broken, group, item.path in shared, ours and item.path.stem not in LONG
 
     items.sort(key=turn)
 
