@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 
 from reconciler.model.cluster import ClusterIdentity, Discovery
 from reconciler.model.objects import ObjectRef, Resource
+from reconciler.model.podexec import ExecResult
 from reconciler.model.rights import Right, Verdict
 from reconciler.model.store import Commit, FileChange, PolicyFiles
 from reconciler.model.volumes import (
@@ -153,6 +154,29 @@ class ClusterWriter(Protocol):
 
     def release_lease(self, namespace: str, name: str, holder: str) -> None:
         """Frees a Lease that ``holder`` still holds; no effect otherwise."""
+        ...
+
+
+class PodExec(Protocol):
+    """Executes programs in containers: no shell, no input, no terminal."""
+
+    def run(
+        self,
+        namespace: str,
+        pod: str,
+        container: str,
+        command: Sequence[str],
+        *,
+        timeout: float,
+        on_output: Callable[[bytes], object],
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> ExecResult:
+        """Waits until the program has ended, at most ``timeout`` seconds.
+
+        ``on_output`` gets what it writes, of both outputs, in pieces. Never tried again here. What
+        it raises, `reconciler.model.podexec` lists by whether the program was started; Interrupted
+        when ``stopped`` turned true meanwhile: the program goes on.
+        """
         ...
 
 

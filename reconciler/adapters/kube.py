@@ -22,6 +22,7 @@ from reconciler.adapters import kubeaccess, kubelease
 from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.kubediscovery import ACCEPT, Catalogue, read_catalogue
 from reconciler.adapters.kubeerrors import Answer, Call, call, explain, explain_list, read_status
+from reconciler.adapters.kubeexec import KubeExec
 from reconciler.adapters.kubetransport import Transport, from_kubeconfig, in_cluster
 from reconciler.adapters.kubewatch import KubeWatch
 from reconciler.model import kinds
@@ -79,6 +80,10 @@ class KubeClient:
     def watch(self) -> KubeWatch:
         """The same cluster, watched; its requests are counted here."""
         return KubeWatch(self._transport)
+
+    def execute(self) -> KubeExec:
+        """The same cluster, for programs in its containers; its requests are counted here."""
+        return KubeExec(self._transport)
 
     def close(self) -> None:
         """Closes idle connections."""

@@ -93,6 +93,22 @@ class Transport:
         with self._lock:
             return dict(self._counts)
 
+    def upgrade(self, method: str, path: str, query: Query) -> tuple[Any, str, dict[str, str]]:
+        """(client configuration, URL, headers with credentials) for who makes a connection of its
+        own; counted as a request. Raises Refused where there are no credentials."""
+        url = self.host + path + (f"?{urlencode(query, quote_via=quote)}" if query else "")
+        headers = {"User-Agent": self._agent}
+        with self._lock:
+            self._counts[method] += 1
+        try:
+            self._client.update_params_for_auth(headers, [], ["BearerToken"], url, method, None)
+        except Exception as error:
+            told = foreign(error, self.host)
+            if told is None:
+                raise
+            raise told from error
+        return self._client.configuration, url, headers
+
     def close(self) -> None:
         """Closes idle connections; the next request opens new ones."""
         self._client.rest_client.close()
@@ -149,7 +165,9 @@ class Transport:
         if status in _AWAY:
             self._away = now
         since = self._away
-        return status in _UNSETTLED and since is not None and now - since < _SETTLES_WITHIN
+        if status not in _UNSETTLED or since is None:
+            return False
+        return timedelta() <= now - since < _SETTLES_WITHIN
 
     @contextlib.contextmanager
     def stream(self, path: str, *, query: Query, silence: float) -> Iterator[Stream]:
