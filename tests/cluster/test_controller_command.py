@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.rig import typedpage
 from tests.rig.cluster import paths
 from tests.rig.cluster.providers import Cluster
 from tests.rig.policyrepo import PolicyRepository
@@ -32,6 +34,10 @@ manifestStore: {{url: "ssh://git@git.example.org/captures.git", file: {keys}}}
 image: localhost/backstay-rig/busybox:1
 sharedKeyInTenants: true
 """
+CAPTURES = "ssh://git@git.example.org/captures.git"
+GUIDE = paths.REPOSITORY / "docs/first-policy.md"
+GUIDED = re.DOTALL | re.MULTILINE
+WORLD = str(paths.REPOSITORY / "tests/cluster/first-policy.yaml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +248,49 @@ def test_kubectl_shows_what_is_in_force_and_changes_nothing_of_it(shown: Install
     assert shown.run("controller", "--once").returncode == 4
     wait("condition=Stalled")
     assert "policies/shop.yaml:" in kubectl("get", "backuppolicies", "-o", "wide")
+
+
+def test_the_guides_last_step_prints_what_it_shows(
+    shown: Installation, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    """docs/first-policy.md, what needs a cluster; tests/integration/cli types the rest."""
+    heading = "\n## 7. In the cluster\n"
+    before, _, last = GUIDE.read_text().partition(heading)
+    policies = {
+        f"policies/{name}.yaml": found.encode()
+        for name, found in re.findall(r"> policies/(\w+)\.yaml <<'END'\n(.*?)^END$", before, GUIDED)
+    }
+    text = policies["policies/shop.yaml"].replace(b"timezone", b"timeZone")
+    policies["policies/shop.yaml"] = text.replace(b"keepDaly: 7", b"keepDaily: 3")
+    config = shown.config.read_text()  # a manifest repository that is there, and has no run yet
+    shown.config.write_text(config.replace(CAPTURES, re.findall('url: "(.*?)"', config)[0]))
+    shown.cluster.kubectl("apply", "-f", WORLD)
+    try:
+        for claim in ("shop/uploads", "shop/web-cache", "shop-eu/orders"):
+            namespace, _, name = claim.partition("/")
+            bound = ("wait", "--for=jsonpath={.status.phase}=Bound", "--timeout=300s")
+            shown.cluster.kubectl("-n", namespace, *bound, f"pvc/{name}")
+        shown.policies.push(policies)
+        assert shown.run("controller", "--once").returncode == 0
+        wait = ("wait", "--for=condition=Ready", "backuppolicy/shop", "--timeout=300s")
+        shown.cluster.kubectl("-n", NAMESPACE, *wait)
+        commands = [
+            found.replace("backstay-system", NAMESPACE) for found in typedpage.commands(last)
+        ]
+        environment = shown.environment | {
+            "KUBECONFIG": str(shown.cluster.kubeconfig),
+            "PATH": f"{BACKSTAY.parent}:{os.environ['PATH']}",
+        }
+        answers = typedpage.type_all(commands, tmp_path, environment)
+    finally:
+        shown.cluster.kubectl("delete", "-f", WORLD)
+    assert [code for code, _ in answers] == [0] * len(answers), answers
+    told = [printed.replace(NAMESPACE, "backstay-system") for _, printed in answers]
+    new = typedpage.filled(last, told)
+    if pytestconfig.getoption("--update-golden"):
+        GUIDE.write_text(before + heading + new)
+        return
+    assert new == last
 
 
 def wait_for(what: Any, log: Path) -> None:
