@@ -11,9 +11,10 @@ from typing import Any
 
 from reconciler.model import jsonform
 from reconciler.model.durations import render_duration
+from reconciler.model.hooks import Hook, Phase
 from reconciler.model.policy import BackupPolicy, VolumeRule
 
-_REPLACED = ("name", "objectives", "volumes")
+_REPLACED = ("name", "objectives", "volumes", "hooks", "hooksWithin")
 _OF_GRANTS = ("within", "grant")
 """What Config's grants leave of a selector: no field of the language."""
 _LABELS = "matchLabels"
@@ -34,7 +35,22 @@ def render_spec(policy: BackupPolicy) -> dict[str, Any]:
     plain["volumes"] = jsonform.to_json(volumes) | {
         "rules": [_render_rule(rule) for rule in volumes.rules]
     }
+    plain["hooks"] = [_render_hook(hook) for hook in policy.hooks]
     return _full(plain)
+
+
+def _render_hook(hook: Hook) -> dict[str, Any]:
+    plain: dict[str, Any] = {
+        "name": hook.name,
+        "pods": {"matchLabels": dict(sorted(hook.match_labels.items()))},
+        "container": hook.container or "",
+        "once": hook.once,
+    }
+    for phase in Phase:
+        if (command := hook.command(phase)) is not None:
+            timeout = render_duration(command.timeout)
+            plain[str(phase)] = jsonform.to_json(command) | {"timeout": timeout}
+    return plain
 
 
 def _render_rule(rule: VolumeRule) -> dict[str, Any]:

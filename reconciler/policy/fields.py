@@ -92,6 +92,26 @@ def check_duration(value: str) -> str:
     return _checked(durations.parse_duration, value)
 
 
+MAX_TIMEOUT = 3600
+MAX_COMMAND = 8192
+
+
+def check_timeout(value: str) -> str:
+    """``60s``, for a command that an application waits for."""
+    if durations.parse_duration(check_duration(value)) > MAX_TIMEOUT:
+        raise Wrong("is longer than 1h", "the application stands still meanwhile")
+    return value
+
+
+def check_command(value: list[str]) -> list[str]:
+    """Program and arguments; it travels in an object and in a URL, so all of it is bounded."""
+    if value and not value[0].strip():
+        raise Wrong("begins without a program", 'such as ["sync"]; no shell splits a text')
+    if sum(len(word.encode()) for word in value) > MAX_COMMAND:
+        raise Wrong(f"is longer than {MAX_COMMAND} bytes", "put a script into the image")
+    return value
+
+
 def check_keep_duration(value: str) -> str:
     """``1y6d``, restic's form."""
     return _checked(durations.parse_keep_duration, value)
@@ -291,6 +311,7 @@ def _text(pattern: str = "", *, longest: int = 0, shortest: int = 1) -> WithJson
 _NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _NAMES = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 _VALUE = _text(r"([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?", longest=63, shortest=0)
+_DURATION = _text(r"([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?", shortest=2, longest=60)
 _KEY = _text(rf"({_NAMES}/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?", longest=317)
 
 LabelName = Annotated[str, AfterValidator(check_label_name), _text(_NAME, longest=63)]
@@ -325,10 +346,12 @@ Labels = Annotated[
         }
     ),
 ]
-Duration = Annotated[
-    str,
-    AfterValidator(check_duration),
-    _text(r"([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?", shortest=2, longest=60),
+Duration = Annotated[str, AfterValidator(check_duration), _DURATION]
+Timeout = Annotated[str, AfterValidator(check_timeout), _DURATION]
+Command = Annotated[
+    list[Annotated[str, Field(max_length=4096)]],
+    Field(min_length=1, max_length=100),
+    AfterValidator(check_command),
 ]
 KeepDuration = Annotated[
     str,

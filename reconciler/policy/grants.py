@@ -74,9 +74,12 @@ def _of_another(draft: Draft, config: Config) -> bool:
 
 
 def limit(draft: Draft, policy: BackupPolicy) -> BackupPolicy:
-    """The policy with the namespaces that its grant gives; Config without grants limits nothing."""
+    """The policy with the namespaces that its grant gives, to it and to its hooks; Config without
+    grants limits no namespace, and gives no hook any."""
     if draft.grant is None or draft.grant in EVERYTHING:
         return policy
+    if policy.hooks:
+        policy = replace(policy, hooks_within=draft.grant.hooks)
     namespaces = replace(
         policy.selector.namespaces, within=draft.grant.limit, grant=draft.grant.folder
     )

@@ -8,10 +8,11 @@ what the reference and the schemas say.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from reconciler.model.hooks import OnError
 from reconciler.model.policy import ClusterScoped, CopyMethod, Scope, SecretsMode
 from reconciler.policy import fields
 from reconciler.policy.exemptionlanguage import ExemptionDocument
@@ -124,15 +125,26 @@ class VolumesPart(Part):
     """What restic leaves out of each volume, as in its `--exclude`."""
 
 
-class PreHookPart(Part):
+class HookCommandPart(Part):
     """A command in a pod."""
 
-    command: Annotated[list[fields.Text], Field(min_length=1, max_length=100)]
+    command: fields.Command
     """Program and arguments; no shell."""
-    timeout: fields.Duration = "60s"
-    """After which it is stopped."""
-    on_error: Literal["Fail", "Continue"] = "Fail"
-    """What an error means for the run."""
+    timeout: fields.Timeout = "60s"
+    """After which it is stopped, at most `1h`."""
+    on_error: Annotated[OnError, Field(strict=False)] = OnError.FAIL
+    """Whether the data is copied all the same; the run's outcome and record tell it either way."""
+
+
+class HoldPart(Part):
+    """A command that stays open around the copy, for what lasts as long as its session."""
+
+    command: fields.Command
+    """Program and arguments; it ends when its input closes."""
+    ready: fields.Line
+    """A line of its output that says it is ready."""
+    timeout: fields.Timeout = "60s"
+    """Until it must be ready."""
 
 
 class HookPart(Part):
@@ -141,7 +153,7 @@ class HookPart(Part):
     needs = (
         Need(
             rule=Rule.ANY,
-            fields=("pre", "post"),
+            fields=("pre", "post", "hold"),
             message="does nothing",
             hint="give pre, post or both",
         ),
@@ -152,11 +164,15 @@ class HookPart(Part):
     pods: LabelSelector
     """In which pods."""
     container: fields.LabelName | None = None
-    """In which container; by default the pod's first."""
-    pre: PreHookPart | None = None
-    """Before the copy."""
-    post: PreHookPart | None = None
-    """After it, whenever `pre` was started."""
+    """In which container; by default the one that `kubectl exec` takes."""
+    once: bool = False
+    """In one pod for the whole policy, the first by namespace and name, instead of in each."""
+    pre: HookCommandPart | None = None
+    """Before the copy, in the order of the list."""
+    post: HookCommandPart | None = None
+    """After it, whenever `pre` was started; in the reverse of the list's order."""
+    hold: HoldPart | None = None
+    """Before the copy, until it is done."""
 
 
 def _check_names(hooks: list[HookPart]) -> list[HookPart]:

@@ -121,6 +121,15 @@ class Metadata(Part):
 class LabelSelector(Part):
     """Label selector; all labels must match."""
 
+    needs = (
+        Need(
+            rule=Rule.ANY,
+            fields=("matchLabels",),
+            message="selects nothing",
+            hint="give matchLabels, such as {app: db}",
+        ),
+    )
+
     match_labels: fields.Labels = Field(default_factory=dict)
     """Labels that must be carried, all of them."""
 

@@ -30,6 +30,7 @@ _WORDS: dict[Any, str] = {
     fields.check_glob: "glob",
     fields.check_kind_glob: "kind",
     fields.check_duration: "duration",
+    fields.check_timeout: "duration",
     fields.check_keep_duration: "span",
     fields.check_percent: "percentage",
     fields.check_cron: "cron",

@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time
 from reconciler.model import config, policy
 from reconciler.model.durations import parse_duration, parse_percent
 from reconciler.model.grants import EVERYTHING, Grant
+from reconciler.model.hooks import Hook, HookCommand
 from reconciler.model.restoreintent import (
     ExistingPolicy,
     Restore,
@@ -30,6 +31,8 @@ from reconciler.policy.cron import parse_cron
 from reconciler.policy.exemptionlanguage import ExemptionDocument
 from reconciler.policy.language import (
     BackupPolicyDocument,
+    HookCommandPart,
+    HookPart,
     ObjectivesPart,
     ProfileSpec,
     RepositoryDocument,
@@ -55,7 +58,25 @@ def make_policy(document: BackupPolicyDocument, repository: str) -> policy.Backu
         manifests=policy.Manifests(spec.manifests.secrets),
         volumes=_volumes(spec.volumes, repository),
         retention=policy.Retention(**spec.retention.model_dump(exclude_unset=True)),
+        hooks=tuple(_hook(hook) for hook in spec.hooks),
     )
+
+
+def _hook(part: HookPart) -> Hook:
+    return Hook(
+        name=part.name,
+        match_labels=dict(part.pods.match_labels),
+        container=part.container,
+        once=part.once,
+        pre=_command(part.pre),
+        post=_command(part.post),
+    )
+
+
+def _command(part: HookCommandPart | None) -> HookCommand | None:
+    if part is None:
+        return None
+    return HookCommand(tuple(part.command), parse_duration(part.timeout), part.on_error)
 
 
 def _objectives(part: ObjectivesPart) -> policy.Objectives:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from reconciler import policy
+from reconciler.model.hooks import Hook, HookCommand, OnError
 from reconciler.model.policy import (
     BackupPolicy,
     ClusterScoped,
@@ -61,6 +62,16 @@ EVERYTHING = BackupPolicy(
         exclude=("*.tmp",),
     ),
     retention=Retention(keep_last=3, keep_daily=7, keep_within="1y7d"),
+    hooks=(
+        Hook(
+            name="quiesce",
+            match_labels={"app": "db", "main": ""},
+            container="db",
+            once=True,
+            pre=HookCommand(("sh", "-c", "", "a b"), 90, OnError.CONTINUE),
+        ),
+        Hook(name="sync", match_labels={"app": "web"}, post=HookCommand(("sync",))),
+    ),
 )
 
 
@@ -95,7 +106,8 @@ def test_the_api_server_knows_every_field_that_is_written() -> None:
     namespaces = replace(EVERYTHING.selector.namespaces, within=("shop-*",), grant="teams/a")
     selector = replace(EVERYTHING.selector, namespaces=namespaces)
     schema = object_schema(Kind.BACKUP_POLICY)["properties"]["spec"]
-    assert list(unknown(render_spec(replace(EVERYTHING, selector=selector)), schema)) == []
+    limited = replace(EVERYTHING, selector=selector, hooks_within=("shop-*",))
+    assert list(unknown(render_spec(limited), schema)) == []
 
 
 def unknown(value: object, schema: dict[str, Any], at: str = "") -> Iterator[str]:

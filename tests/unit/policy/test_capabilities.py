@@ -95,7 +95,8 @@ def test_every_field_that_is_not_executed_is_refused(kind: str, path: str) -> No
     )
     found = problems_of(kind, with_value(kind, path, "x"))
     name = top.rpartition(".")[2]
-    assert [p.path for p in found if p.message == f"`{name}` is not supported yet"] == [top]
+    refused = [p.path for p in found if p.message == f"`{name}` is not supported yet"]
+    assert [path.replace("[0]", "[]") for path in refused] == [top]
 
 
 def prefixes(path: str) -> list[str]:

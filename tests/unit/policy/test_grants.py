@@ -202,7 +202,6 @@ def test_what_a_profile_gives_beyond_the_grant_is_told_where_it_is_named() -> No
 def test_a_hook_where_none_may_run(file: str, namespace: str) -> None:
     found = "\n".join(refusals(file, hooked(f"[{namespace}]")))
     assert f"hooks may not run in namespace {namespace}" in found
-    assert "`hooks` is not supported yet" in found
 
 
 @pytest.mark.parametrize("selector", ['["s*"]', '["*"]', "{matchLabels: {a: b}}"])
@@ -224,10 +223,10 @@ def test_a_hook_in_backstays_own_namespace_wherever_that_is() -> None:
     assert refused not in [problem.message for problem in parse_files(files, ALLOWED).problems]
 
 
-def test_a_hook_where_it_may_run_is_refused_as_not_supported_only() -> None:
+def test_a_hook_where_it_may_run_is_refused_at_most_as_not_supported() -> None:
     for selector in ("[shop-1]", '["shop-*"]'):
-        (only,) = refusals(A, hooked(selector))
-        assert "`hooks` is not supported yet" in only
+        found = refusals(A, hooked(selector))
+        assert [line for line in found if "`hooks` is not supported yet" not in line] == []
 
 
 def test_every_minute() -> None:
