@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler import ports
+from reconciler.engine.keeper import Keeper
 from reconciler.model import naming
 from reconciler.model.errors import BackstayError, Interrupted, Stalled, Waiting
 from reconciler.model.plan import Action, Change, Plan
@@ -47,23 +48,32 @@ class Applier:
     writer: ports.ClusterWriter
     reporter: ports.Reporter
     clock: ports.Clock
-    holder: str
-    """Who we are in the Lease: a pod, or a process of a machine."""
+    keeper: Keeper
+    """Who we are, with our holder's name in the Lease: a pod, or a process of a machine."""
     stopped: Callable[[], bool]
 
-    def apply(self, plan: Plan, hold: Hold) -> tuple[Done, ...]:
+    @property
+    def holder(self) -> str:
+        """Who we are in the Lease."""
+        return self.keeper.holder
+
+    def apply(self, plan: Plan, hold: Hold, memory: Memory) -> tuple[Done, ...]:
         """Every pending change, in order, and then the revision is remembered.
 
-        ``hold`` is that of the `lease` under which ``plan`` was made. What the API server refuses
-        is told and left, with what depends on it; the rest goes on. Anything else ends it, and
-        the next cycle plans again. Raises Waiting once the Lease is lost, Interrupted between two
-        changes once it is time to stop.
+        ``hold`` is that of the `lease` under which ``plan`` was made and ``memory`` was read: where
+        another Config is in force there, ours is noted first. What the API server refuses is told
+        and left, with what depends on it; the rest goes on. Anything else ends it, and the next
+        cycle plans again. Raises Waiting once the Lease is lost, Interrupted between two changes
+        once it is time to stop.
         """
         done: list[Done] = []
         failed: set[str] = set()
-        if plan.approved and plan.pending:
+        keeps = memory.keeper.config in ("", self.keeper.config)
+        if plan.pending and (plan.approved or not keeps):
             hold()
-            self.writer.apply(make_state(plan.namespace, plan.last, plan.revision, plan.approved))
+            self.writer.apply(
+                make_state(plan.namespace, plan.last, self.keeper, plan.revision, plan.approved)
+            )
         for change in plan.pending:
             if self.stopped():
                 raise Interrupted("asked to stop; the next cycle goes on")
@@ -79,7 +89,7 @@ class Applier:
             self._tell(done[-1])
         if plan.remember and not failed:
             hold()
-            self.writer.apply(make_state(plan.namespace, plan.remember))
+            self.writer.apply(make_state(plan.namespace, plan.remember, self.keeper))
         return tuple(done)
 
     def _execute(self, change: Change) -> BackstayError | None:
@@ -120,8 +130,8 @@ class Applier:
         def hold() -> None:
             nonlocal renewed
             now = self.clock.now()
-            if renewed is not None and now - renewed < _RENEW_AFTER:
-                return
+            if renewed is not None and timedelta() <= now - renewed < _RENEW_AFTER:
+                return  # a clock that was set back tells no age: then it is renewed at once
             if renewed is not None and now - renewed >= timedelta(seconds=LEASE_SECONDS):
                 # Free again, maybe, and ours for the asking. But the plan is from before.
                 raise Waiting(
@@ -161,14 +171,19 @@ def describe(change: Change) -> dict[str, object]:
 
 
 def make_state(
-    namespace: str, revision: str, approving: str = "", approved: Sequence[str] = ()
+    namespace: str,
+    revision: str,
+    keeper: Keeper,
+    approving: str = "",
+    approved: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """The ConfigMap that remembers the last revision, for the brake on rewritten histories.
+    """The ConfigMap that remembers the last revision, for the brake on rewritten histories, and who
+    wrote last by which Config (`reconciler.engine.keeper`).
 
     While deletions are executed that the revision ``approving`` approved, it remembers them too:
     killed in between, a cycle leaves fewer of them, which is another plan than was approved.
     """
-    data = {"revision": revision}
+    data = {"revision": revision, "keeper": keeper.holder, "config": keeper.config}
     if approved:
         data |= {"approving": approving, "approved": " ".join(approved)}
     return {
@@ -186,6 +201,7 @@ class Memory:
     revision: str = ""
     approving: str = ""
     approved: frozenset[str] = frozenset()
+    keeper: Keeper = field(default_factory=Keeper)
 
     def approved_by(self, revision: str) -> frozenset[str]:
         """The policies whose deletion this revision approved, where that was begun."""
@@ -201,4 +217,5 @@ def read_state(state: ports.KubeObject | None) -> Memory:
     except ValueError:
         last = ""
     names = frozenset(str(data.get("approved", "")).split())
-    return Memory(last, str(data.get("approving", "")), names)
+    keeper = Keeper(str(data.get("keeper", "")), str(data.get("config", "")))
+    return Memory(last, str(data.get("approving", "")), names, keeper)

@@ -17,8 +17,9 @@ from typing import TypeVar
 from reconciler import policy, ports
 from reconciler.engine import mirror, observe
 from reconciler.engine.applying import STATE, Applier, Done, Memory, read_state
+from reconciler.engine.keeper import Keeper, stand_back
 from reconciler.engine.unexpected import explain_unexpected
-from reconciler.model import kinds
+from reconciler.model import jsonform, kinds
 from reconciler.model.config import Config
 from reconciler.model.errors import BackstayError, Bug, Interrupted, Problem, Transient, Waiting
 from reconciler.model.plan import Desired, History, Observed, Plan
@@ -49,6 +50,14 @@ class Setting:
     """Keeps, between cycles, what files say that did not change."""
     known: mirror.Known = lambda: None
     """Namespaces and claims of a watch, which save a cycle from listing them."""
+    program: str = ""
+    """Program and version: another one may render the same Config otherwise."""
+
+    @property
+    def keeper(self) -> Keeper:
+        """Who this is, and all that its schedules are made by but the policies."""
+        made_by = (self.config.to_json(), self.place.config_map, self.program)
+        return Keeper(self.holder, jsonform.digest(made_by))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +195,7 @@ def apply(setting: Setting, cycle: Cycle) -> Cycle:
     planned = _known(cycle.plan)
     if planned.empty and not planned.remember:
         return cycle
+    _stand_back(setting, cycle.memory)
     applier = _applier(setting)
     with applier.lease(setting.place.namespace) as hold:
         again = observe_own(setting, cycle)
@@ -199,7 +209,12 @@ def apply(setting: Setting, cycle: Cycle) -> Cycle:
                 retry_after=1,
             )
         again = plan(setting, again)
-        return replace(again, done=applier.apply(_known(again.plan), hold))
+        return replace(again, done=applier.apply(_known(again.plan), hold, cycle.memory))
+
+
+def _stand_back(setting: Setting, memory: Memory) -> None:
+    """Raises StoodBack while another controller keeps the schedules by another Config."""
+    stand_back(setting.reader, setting.place.namespace, setting.keeper, memory.keeper)
 
 
 def _applier(setting: Setting) -> Applier:
@@ -207,7 +222,7 @@ def _applier(setting: Setting) -> Applier:
         writer=setting.writer,
         reporter=setting.reporter,
         clock=setting.clock,
-        holder=setting.holder,
+        keeper=setting.keeper,
         stopped=setting.stopped,
     )
 
@@ -242,6 +257,7 @@ def _mirror(setting: Setting, cycle: Cycle) -> Cycle:
             reader=setting.reader,
             applier=_applier(setting),
             as_left=functools.partial(_as_left, setting, cycle),
+            may_write=lambda: _stand_back(setting, _remembered(setting)),
             known=setting.known,
         )
         return replace(cycle, mirrored=own.mirror(cycle.look, _outcome(setting, cycle)))

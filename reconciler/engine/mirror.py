@@ -17,6 +17,7 @@ from reconciler import ports
 from reconciler.capture.message import make_run_id
 from reconciler.engine import observe
 from reconciler.engine.applying import Applier, Hold
+from reconciler.engine.keeper import StoodBack
 from reconciler.engine.unexpected import explain_unexpected
 from reconciler.model import kinds
 from reconciler.model.cluster import Claim, Namespace
@@ -83,6 +84,8 @@ class Mirror:
     applier: Applier
     as_left: Callable[[], bool] = lambda: True
     """Whether the schedules are still as the cycle left them; asked under the Lease."""
+    may_write: Callable[[], None] = lambda: None
+    """Raises StoodBack where another controller keeps them by another Config; asked before it."""
     known: Known = lambda: None
 
     def mirror(self, seen: Look, outcome: Outcome) -> Mirrored:
@@ -93,6 +96,8 @@ class Mirror:
             return self._mirror(seen.mirrors, outcome)
         except Interrupted:
             raise
+        except StoodBack as error:
+            return Mirrored(why=error.message, hint=error.hint)
         except Waiting:
             # Another controller is writing: its mirrors are as good as ours, and newer.
             return Mirrored()
@@ -126,6 +131,7 @@ class Mirror:
             told = replace(told, why=bug.message, hint=bug.hint)
         if not planned.changes:
             return told
+        self.may_write()
         with self.applier.lease(self.namespace) as hold:
             if not self.as_left():
                 raise Waiting("the schedules were changed by another since this cycle looked")

@@ -55,14 +55,16 @@ def cycle_of(world: ControllerWorld, holder: str, step: Step) -> Cycle:
 
 
 def state(world: ControllerWorld) -> dict[str, Any]:
-    """Everything but the Lease, without what the server numbers."""
+    """Everything but the Lease and who wrote last, without what the server numbers."""
     found = {}
     for raw in world.cluster.all():
         if raw["kind"] != "Lease":
             kept = {k: v for k, v in raw["metadata"].items() if k not in _NOT_COMPARED}
             if UNUSED_SINCE in kept.get("annotations", {}):
                 kept["annotations"] = {**kept["annotations"], UNUSED_SINCE: "some time"}
-            found[f"{raw['kind']}/{raw['metadata']['name']}"] = {**raw, "metadata": kept}
+            data = {k: v for k, v in (raw.get("data") or {}).items() if k != "keeper"}
+            name = f"{raw['kind']}/{raw['metadata']['name']}"
+            found[name] = {**raw, "metadata": kept} | ({"data": data} if data else {})
     return found
 
 
