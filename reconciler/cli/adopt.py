@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from reconciler.cli import wiring
-from reconciler.engine.clusterbranch import adopt_cluster, load_cluster_branch
+from reconciler.engine.clusterbranch import adopt_cluster, check_former, load_cluster_branch
 from reconciler.model.errors import UsageError
 
 
@@ -35,6 +35,8 @@ def command(
     identity = client.identity()
     with wiring.manifest_store(config, wiring.resolver(client)) as store:
         marker = load_cluster_branch(store, name).marker
+        if marker is None:
+            check_former(store, name, identity, config.cluster.renamed_from)
         before = marker.uid if marker else "nobody"
         if before != identity.uid and not yes:
             click.echo(f"{name} was written by {before}; this cluster is {identity.uid}.", err=True)

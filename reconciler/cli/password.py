@@ -16,18 +16,20 @@ from reconciler.model.errors import Refused
 @click.command(name="password", short_help="Print a repository's own restic password.")
 @click.argument("namespace")
 @click.option("--repository", default=None, help="The Repository; default the only one.")
+@wiring.former_option
 @wiring.config_option
 @wiring.kubeconfig_option
 @wiring.output_option
 def command(
-    namespace: str, repository: str | None, config_file: Path, kubeconfig: Path | None, output: str
-) -> None:
+    namespace: str, repository: str | None, cluster: str | None, config_file: Path,
+    kubeconfig: Path | None, output: str,
+) -> None:  # fmt: skip
     """Print the restic password of NAMESPACE's repository (`_cluster` for the one of Secrets).
 
     It is derived from the master password, cluster and namespace; `restic -r URL snapshots` opens
     the repository with it. The URL goes to stderr.
     """
-    config = wiring.load_config(config_file)
+    config = wiring.under_former_name(wiring.load_config(config_file), cluster)
     resolve = wiring.resolver(wiring.cluster(kubeconfig) if needs_cluster(config) else None)
     with wiring.manifest_store(config, resolve) as store:
         entries = load_cluster_branch(store, config.cluster.name).entries

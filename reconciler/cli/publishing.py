@@ -10,7 +10,7 @@ from reconciler.engine.controller import Cycle, Setting
 from reconciler.engine.figures import revision_in_force
 from reconciler.engine.instruments import LONGEST_CYCLE
 from reconciler.engine.inventorypublishing import InventoryPublisher, Sources
-from reconciler.model.errors import Interrupted
+from reconciler.model.errors import ClusterRenamed, Interrupted
 from reconciler.plan.inventory import About
 
 
@@ -32,7 +32,8 @@ class InventoryTeller:
         setting = self._setting
         if setting is None or setting.config.inventory is None or setting.stopped():
             return
-        if cycle.failed_step == "config" or isinstance(cycle.error, Interrupted):
+        # Under a name that may be a slip in Config nothing is published either.
+        if cycle.failed_step == "config" or isinstance(cycle.error, Interrupted | ClusterRenamed):
             return
         faulthandler.dump_traceback_later(LONGEST_CYCLE, exit=True)
         try:

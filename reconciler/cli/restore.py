@@ -44,14 +44,15 @@ _HOURS = 12
 @click.option("--allow-partial", is_flag=True, help="Take a recovery point with missing parts.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--plan", "plan_only", is_flag=True, help="Print the plan and stop.")
+@wiring.former_option
 @wiring.config_option
 @wiring.kubeconfig_option
 @wiring.context_option
 @wiring.output_option
 def command(
     policy: str, at: str, only: tuple[str, ...], mapped: tuple[str, ...], allow_partial: bool,
-    yes: bool, plan_only: bool, config_file: Path, kubeconfig: Path | None, context: str | None,
-    output: str,
+    yes: bool, plan_only: bool, cluster: str | None, config_file: Path, kubeconfig: Path | None,
+    context: str | None, output: str,
 ) -> int:  # fmt: skip
     """Restore what POLICY protects to the state of a recovery point.
 
@@ -62,7 +63,7 @@ def command(
     the new name and what the plan only warns of.
     """
     names = parse_mapping(mapped)
-    config = wiring.load_config(config_file)
+    config = wiring.under_former_name(wiring.load_config(config_file), cluster)
     client = wiring.cluster(kubeconfig, context)
     resolve = wiring.resolver(client)
     clock, reporter = wiring.clock(), wiring.reporter(output)

@@ -25,6 +25,7 @@ from reconciler.model.config import Config
 from reconciler.model.errors import Refused, UsageError
 from reconciler.model.policy import Compiled, compiled_digest, load_compiled
 from reconciler.model.run import Outcome, PolicyRef, Trigger
+from reconciler.plan import clustername
 from reconciler.plan.moverjob import MoverSettings
 from reconciler.plan.reasons import tell_reasons
 from reconciler.report.loglines import (
@@ -200,6 +201,7 @@ def _make_request(
     job = reader.get(kinds.JOBS, name, namespace=namespace)
     if job is None:
         raise Refused(f"the Job {namespace}/{name} of this run is gone")
+    clustername.check_job(job, config.cluster)
     metadata = job["metadata"]
     annotations = metadata.get("annotations") or {}
     started = datetime.fromisoformat(metadata["creationTimestamp"]).astimezone(UTC)

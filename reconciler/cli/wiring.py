@@ -40,6 +40,10 @@ config_option = click.option(
     "--config", "config_file", type=click.Path(path_type=Path), default=Path(DEFAULT_FILE),
     show_default=True, help="The installation's file, kind Config.",
 )  # fmt: skip
+former_option = click.option(
+    "--cluster", default=None,
+    help="What the cluster was called then: cluster.name (the default) or cluster.renamedFrom.",
+)  # fmt: skip
 kubeconfig_option = click.option(
     "--kubeconfig", type=click.Path(path_type=Path), default=None,
     help="The cluster to talk to; default $KUBECONFIG, ~/.kube/config, or the pod's own cluster.",
@@ -65,6 +69,20 @@ def load_config(path: Path) -> Config:
             hint="give its place with --config; deploy/README.md shows one",
         ) from error
     return replace(parse_config(str(path), data), own_namespace=own_namespace())
+
+
+def under_former_name(config: Config, cluster: str | None) -> Config:
+    """Config as it was when the cluster was called so: branches, URLs and passwords follow from
+    the name. Raises UsageError for a name that Config knows nothing of."""
+    if cluster in (None, config.cluster.name):
+        return config
+    if cluster != config.cluster.renamed_from:
+        raise UsageError(
+            f"--cluster {cluster} is neither cluster.name nor cluster.renamedFrom of Config",
+            hint="give a Config with the name of the cluster whose recovery points they are:"
+            " docs/recovery.md",
+        )
+    return replace(config, cluster=replace(config.cluster, name=cluster, renamed_from=""))
 
 
 def program() -> str:

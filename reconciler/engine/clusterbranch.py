@@ -14,10 +14,11 @@ from datetime import datetime
 from reconciler import ports
 from reconciler.capture import paths, record
 from reconciler.engine.context import cluster_branch
-from reconciler.engine.history import StoreReader
+from reconciler.engine.history import StoreReader, clusters_of
 from reconciler.model.cluster import ClusterIdentity
 from reconciler.model.errors import (
     BackstayError,
+    ClusterRenamed,
     ForeignCluster,
     PushRejected,
     Refused,
@@ -118,11 +119,13 @@ def _last_good(store: StoreReader, branch: str, path: str) -> str:
 
 
 def open_cluster_branch(
-    store: ports.ManifestStore, cluster: str, identity: ClusterIdentity
+    store: ports.ManifestStore, cluster: str, identity: ClusterIdentity, *, former: str = ""
 ) -> ClusterBranch:
     """The branch of this cluster, or of nobody yet; raises ForeignCluster if it is another's.
 
-    Raises Refused where the marker can't be read; for the repositories ``damage`` says so.
+    ``former`` is the name that this cluster may have written under before. Raises ClusterRenamed
+    where it is nobody's yet and this very cluster wrote under other names only, and Refused where
+    the marker can't be read; for the repositories ``damage`` says so.
     """
     hint = f"if this cluster replaces it, say so once: backstay adopt (cluster {cluster})"
     branch = _load(store, cluster)
@@ -142,7 +145,45 @@ def open_cluster_branch(
             f" and this one has uid {identity.uid}; nothing was written",
             hint=hint,
         )
+    if branch.marker is None:
+        check_former(store, cluster, identity, former)
     return branch
+
+
+def check_former(store: StoreReader, cluster: str, identity: ClusterIdentity, former: str) -> None:
+    """For a name that has no marker yet; see `open_cluster_branch`."""
+    own = names_of(store, identity.uid, besides=cluster)
+    if own and former not in own:
+        raise ClusterRenamed(
+            f"this very cluster ({identity.uid}) wrote its recovery points as {own[0]}, and Config"
+            f" calls it {cluster}; nothing was written",
+            hint=f"put cluster.name: {own[0]} into Config; or, if it is called {cluster} from now"
+            f" on, cluster.renamedFrom: {own[0]}",
+        )
+
+
+def names_of(store: StoreReader, uid: str, *, besides: str) -> tuple[str, ...]:
+    """The other names that the cluster with this uid wrote under, sorted."""
+    found = []
+    for name in clusters_of(store):
+        if name == besides:
+            continue
+        try:
+            marker = load_marker(store, name)
+        except Stalled:
+            continue  # another cluster's, and damaged: its own doctor says so
+        if marker is not None and marker.uid == uid:
+            found.append(name)
+    return tuple(found)
+
+
+def load_marker(store: StoreReader, cluster: str) -> ClusterMarker | None:
+    """Who writes as this cluster; None before the first run. Raises Stalled where it is damaged."""
+    tip = store.tip(cluster_branch(cluster))
+    if tip is None:
+        return None
+    data = store.read(tip, [paths.MARKER_PATH]).get(paths.MARKER_PATH)
+    return None if data is None else record.parse_cluster(data)
 
 
 def adopt_cluster(

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from reconciler import policy
 from reconciler.engine.applying import STATE
-from reconciler.engine.clusterbranch import load_cluster_branch
+from reconciler.engine.clusterbranch import load_cluster_branch, names_of
 from reconciler.engine.doctor import Task
 from reconciler.engine.doctorfacts import Facts, failed, failed_with
-from reconciler.engine.history import StoreReader, clusters_of, doubt_newest, read_points
+from reconciler.engine.history import doubt_newest, read_points
 from reconciler.engine.observe import read_all
 from reconciler.model import kinds
 from reconciler.model.doctor import Finding, Level
@@ -163,15 +163,17 @@ def ask_branch(facts: Facts) -> Iterator[Finding]:
         return
     facts.found_branch = branch
     own = branch.marker is not None and branch.marker.uid == facts.uid
-    if facts.uid and not own and (other := _find_own(store, facts.uid, besides=name)):
+    others = names_of(store, facts.uid, besides=name) if facts.uid and not own else ()
+    if others and facts.config.cluster.renamed_from not in others:
+        other = others[0]
         yield Finding(
             id="git/cluster",
             level=Level.PROBLEM,
             where=f"branch clusters/{other}/_cluster",
             message=f"was written by this very cluster ({facts.uid}), which Config calls {name}:"
             f" its recovery points are those of {other}",
-            hint=f"put cluster.name: {other} into Config; moving to another name is not supported"
-            " yet: passwords and URLs of repositories follow from the name",
+            hint=f"put cluster.name: {other} into Config; or, if it is called {name} from now on,"
+            f" cluster.renamedFrom: {other} (docs/rename-cluster.md)",
         )
         return
     if branch.marker is None:
@@ -198,19 +200,6 @@ def ask_branch(facts: Facts) -> Iterator[Finding]:
         yield Finding(
             id="git/cluster", level=Level.OK, where=where, message=f"is this cluster's, {facts.uid}"
         )
-
-
-def _find_own(store: StoreReader, uid: str, *, besides: str) -> str:
-    """The other name that the cluster with this uid wrote under; empty where there is none."""
-    for name in clusters_of(store):
-        if name != besides:
-            try:
-                marker = load_cluster_branch(store, name).marker
-            except BackstayError:
-                continue  # another cluster's, and damaged: its own doctor says so
-            if marker is not None and marker.uid == uid:
-                return name
-    return ""
 
 
 def _unmarked(facts: Facts, where: str) -> Finding:

@@ -131,7 +131,9 @@ class _Run:
         identity = self._insist("asking which cluster this is", run.reader.identity)
         branch = self._insist(
             "reading the cluster's branch",
-            lambda: clusterbranch.open_cluster_branch(run.store, request.cluster, identity),
+            lambda: clusterbranch.open_cluster_branch(
+                run.store, request.cluster, identity, former=request.config.cluster.renamed_from
+            ),
         )
         self._traces = remove_leftovers(request, run, self._lease.dead)
         self._marked = branch.marker is not None

@@ -149,6 +149,7 @@ CONFIG = {
     "cluster": _X,
     "cluster.name": _X,
     "cluster.labels": _X,
+    "cluster.renamedFrom": _X,
     "policySource": _X,
     "policySource.url": _X,
     "policySource.ref": _X,

@@ -51,6 +51,8 @@ class ClusterConfig:
 
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    renamed_from: str = ""
+    """The name that it had before; schedules of that name may be made again under this one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@
     │   ├── UsageError             the command line is wrong                                2
     │   ├── InvalidInput           policies or Config have problems                         4
     │   ├── ForeignCluster         another cluster wrote this branch; `backstay adopt`      4
+    │   ├── ClusterRenamed         the cluster had another name; `cluster.renamedFrom`      4
     │   ├── RepositoryMissing      no restic repository at the URL                         10
     │   ├── RepositoryLost         a repository that a record names is gone or another     10
     │   ├── WrongPassword          the repository does not open with this password         12
@@ -123,6 +124,13 @@ class ForeignCluster(Stalled):
 
     exit_code = 4
     reason = "ForeignCluster"
+
+
+class ClusterRenamed(Stalled):
+    """Config gives the cluster another name than it had, and does not say that it is renamed."""
+
+    exit_code = 4
+    reason = "ClusterRenamed"
 
 
 class NotSupported(Stalled):

@@ -118,7 +118,7 @@ def make_cron_job(wanted: WantedPolicy, config: Config, place: Place) -> dict[st
             "name": naming.cronjob_name(policy.name),
             "namespace": place.namespace,
             "labels": naming.labels(COMPONENT_POLICY, policy=policy.name),
-            "annotations": wanted.annotations,
+            "annotations": _annotations(wanted, config),
         },
         "spec": {
             "schedule": schedule.cron,
@@ -142,10 +142,15 @@ def make_cron_job(wanted: WantedPolicy, config: Config, place: Place) -> dict[st
     return manifest
 
 
+def _annotations(wanted: WantedPolicy, config: Config) -> dict[str, str]:
+    """Also the cluster that this is for: a run under another name would begin a new history."""
+    return wanted.annotations | {naming.CLUSTER: config.cluster.name}
+
+
 def _job_template(wanted: WantedPolicy, config: Config, place: Place) -> dict[str, Any]:
     labels = naming.labels(COMPONENT_RUN, policy=wanted.policy.name)
     return {
-        "metadata": {"labels": labels, "annotations": wanted.annotations},
+        "metadata": {"labels": labels, "annotations": _annotations(wanted, config)},
         "spec": {
             "backoffLimit": BACKOFF,
             "activeDeadlineSeconds": RUN_DEADLINE,

@@ -21,7 +21,7 @@ from reconciler.model import naming
 from reconciler.model.config import Config
 from reconciler.model.objects import ObjectRef
 from reconciler.model.plan import Action, Change, Desired, History, Observed, Plan
-from reconciler.plan import approval, brakes, collection
+from reconciler.plan import approval, brakes, clustername, collection
 from reconciler.plan.compare import Difference, all_differences, differences, foreign_owner
 from reconciler.plan.cronjob import APPLIED, Place, make_config_map, make_cron_job
 from reconciler.plan.entries import (
@@ -53,8 +53,12 @@ def plan_schedules(
     place: Place,
     now: datetime,
 ) -> Plan:
-    """The changes that make the cluster's schedules match one revision, in order of execution."""
+    """The changes that make the cluster's schedules match one revision, in order of execution.
+
+    Raises ClusterRenamed where Config gives the cluster another name than they were made for.
+    """
     ours = ours_by_name(observed.cron_jobs)
+    renamed = clustername.check_schedules(ours.values(), config.cluster)
     entries = find_entries(desired, observed, history)
     scene = _Scene(observed, config, place, history)
     changes: list[Change] = []
@@ -98,6 +102,7 @@ def plan_schedules(
         approved=word.given,
         last=history.last,
         notes=(
+            *([renamed] if renamed else ()),
             *restore_notes(desired.parsed.restores, config.cluster.name),
             *_notes(entries, changes, config, now),
             *_elsewhere(left),

@@ -135,9 +135,19 @@ class ClusterPart(Part):
     """The cluster of this installation."""
 
     name: fields.LabelName
-    """Stands in branches, restic hosts and URLs: choose it once."""
+    """Stands in branches, restic hosts, URLs and passwords: choose it once."""
     labels: fields.Labels = Field(default_factory=dict)
     """What policies choose clusters by."""
+    renamed_from: fields.LabelName | None = None
+    """The name that this cluster had until now. Without it a changed `name` stops the controller
+    and every run; with it schedules are made again under the new name, with new, empty
+    repositories."""
+
+    @model_validator(mode="after")
+    def _another_name(self) -> ClusterPart:
+        if self.renamed_from == self.name:
+            raise Wrong("is renamed from its own name", "write the name that it had before")
+        return self
 
 
 class VerifyPart(Part):

@@ -203,7 +203,11 @@ def _end(moment: str) -> datetime:
 def make_config(document: ConfigDocument) -> config.Config:
     """The value of ``backstay.yaml``."""
     return config.Config(
-        cluster=config.ClusterConfig(document.cluster.name, dict(document.cluster.labels)),
+        cluster=config.ClusterConfig(
+            document.cluster.name,
+            dict(document.cluster.labels),
+            document.cluster.renamed_from or "",
+        ),
         policy_source=_policy_source(document.policy_source),
         manifest_store=_manifest_store(document.manifest_store),
         inventory=_inventory(document.inventory) if document.inventory else None,

@@ -34,3 +34,23 @@ def test_it_knows_where_the_installation_runs(
     assert wiring.load_config(file).own_namespace == "backstay-system"
     monkeypatch.setenv("BACKSTAY_NAMESPACE", "backups")
     assert wiring.load_config(file).own_namespace == "backups"
+
+
+def test_it_is_read_under_the_former_name_of_the_cluster(tmp_path: Path) -> None:
+    file = tmp_path / "backstay.yaml"
+    file.write_text(CONFIG.replace("name: prod-eu", "name: eu-1, renamedFrom: prod-eu"))
+    config = wiring.load_config(file)
+    assert wiring.under_former_name(config, None) == config
+    assert wiring.under_former_name(config, "eu-1") == config
+    former = wiring.under_former_name(config, "prod-eu")
+    assert (former.cluster.name, former.cluster.renamed_from) == ("prod-eu", "")
+    assert former.manifest_store == config.manifest_store
+    with pytest.raises(UsageError, match="is neither cluster"):
+        wiring.under_former_name(config, "prod-us")
+
+
+def test_a_cluster_is_not_renamed_from_its_own_name(tmp_path: Path) -> None:
+    file = tmp_path / "backstay.yaml"
+    file.write_text(CONFIG.replace("name: prod-eu", "name: prod-eu, renamedFrom: prod-eu"))
+    with pytest.raises(InvalidInput, match="is renamed from its own name"):
+        wiring.load_config(file)

@@ -10,7 +10,7 @@ import pytest
 from reconciler.cli.publishing import InventoryTeller
 from reconciler.engine.controller import Cycle, Setting
 from reconciler.model.config import Credentials, InventoryConfig
-from reconciler.model.errors import Interrupted, Refused, Transient
+from reconciler.model.errors import ClusterRenamed, Interrupted, Refused, Transient
 from tests.unit.engine.controller_world import BROKEN, ControllerWorld, files
 
 NOWHERE = InventoryConfig(
@@ -48,6 +48,7 @@ def test_it_looks_after_good_cycles_and_bad_ones(
 def test_it_does_not_look_where_the_loop_ends_or_config_is_broken(world: ControllerWorld) -> None:
     assert look(world, Cycle(error=Interrupted("asked to stop"))) == 0
     assert look(world, Cycle(error=Refused("bad"), failed_step="config")) == 0
+    assert look(world, Cycle(error=ClusterRenamed("another name"), failed_step="plan")) == 0
     assert look(world, Cycle(), replace(world.setting, stopped=lambda: True)) == 0
 
 

@@ -103,7 +103,8 @@ def test_errors_follow_the_form_of_the_output(arguments: list[str], expected: bo
 def test_exit_codes_of_the_contract() -> None:
     expected: dict[type[errors.BackstayError], int] = {
         errors.UsageError: 2, errors.PartialFailure: 3, errors.InvalidInput: 4,
-        errors.ForeignCluster: 4, errors.RepositoryMissing: 10, errors.RepositoryLost: 10,
+        errors.ForeignCluster: 4, errors.ClusterRenamed: 4,
+        errors.RepositoryMissing: 10, errors.RepositoryLost: 10,
         errors.RepositoryLocked: 11, errors.WrongPassword: 12, errors.Interrupted: 130,
         errors.Transient: 1, errors.Refused: 1,
     }  # fmt: skip

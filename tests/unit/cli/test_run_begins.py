@@ -12,7 +12,8 @@ import pytest
 from reconciler.cli.run import await_request
 from reconciler.engine.context import RunRequest
 from reconciler.engine.patience import Patience
-from reconciler.model.errors import Interrupted, Refused, Transient
+from reconciler.model import naming
+from reconciler.model.errors import ClusterRenamed, Interrupted, Refused, Transient
 from reconciler.model.policy import Compiled
 from reconciler.model.run import Trigger
 from tests.fakes.faults import FaultyWriter
@@ -69,4 +70,18 @@ def test_a_job_that_is_gone_is_the_end(world: RunWorld) -> None:
     (job,) = world.cluster.all("Job")
     world.cluster.remove(job)
     with pytest.raises(Refused, match=f"the Job {SYSTEM}/{JOB} of this run is gone"):
+        begin(world, world.cluster)
+
+
+def test_a_job_that_was_made_for_another_cluster_name_is_the_end(world: RunWorld) -> None:
+    (job,) = world.cluster.all("Job")
+    said = job["metadata"]["annotations"]
+    world.cluster.edit(
+        job, lambda raw: raw["metadata"].update(annotations=said | {naming.CLUSTER: "prod-eu"})
+    )
+    assert begin(world, world.cluster).job == JOB
+    world.cluster.edit(
+        job, lambda raw: raw["metadata"].update(annotations=said | {naming.CLUSTER: "prod"})
+    )
+    with pytest.raises(ClusterRenamed, match="was made for cluster prod, and Config calls it"):
         begin(world, world.cluster)

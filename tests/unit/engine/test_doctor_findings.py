@@ -167,9 +167,10 @@ def edit_config(world: DoctorWorld, text: str) -> None:
     edit(world, "ConfigMap", change)
 
 
-def call(world: DoctorWorld, name: str) -> None:
+def call(world: DoctorWorld, name: str, renamed_from: str = "") -> None:
     """The Config given to doctor is of another name than the installation's."""
-    world.config = replace(world.config, cluster=replace(world.config.cluster, name=name))
+    called = replace(world.config.cluster, name=name, renamed_from=renamed_from)
+    world.config = replace(world.config, cluster=called)
 
 
 PROBLEM, WARNING = Level.PROBLEM, Level.WARNING
@@ -443,6 +444,12 @@ def test_a_wrong_name_in_config_is_found_in_the_cluster_and_in_git(world: Doctor
     assert "by this very cluster" in other.message
     assert "which Config calls prod-us" in other.message
     assert "cluster.name: prod-eu" in other.hint
+    assert "cluster.renamedFrom: prod-eu" in other.hint
+
+
+def test_a_name_that_config_says_is_new_is_no_problem_in_git(world: DoctorWorld) -> None:
+    call(world, "prod-us", renamed_from="prod-eu")
+    assert "git/cluster" not in {one.id for one in world.wrong()}
 
 
 def test_another_clusters_branches_are_no_news(world: DoctorWorld) -> None:
