@@ -25,7 +25,7 @@ from tests.rig.tools.cache import cache_folder
 
 TESTS = Path(__file__).parent
 # Seconds per test. A cluster test's limit leaves out fixtures: the first may build Kubernetes.
-LIMITS = {"unit": 60, "contract": 300, "integration": 300, "cluster": 1800}
+LIMITS = {"unit": 60, "contract": 300, "integration": 300, "system": 300, "cluster": 1800}
 UNIT_CPU_LIMIT = 2
 # A property is many tests, and the first one of a clean checkout builds hypothesis' Unicode tables.
 PROPERTY_CPU_LIMIT = 20

@@ -46,7 +46,7 @@ LONG = ("test_demo", "test_rig", "test_recovery", "test_faults", "test_path")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the modules of this folder in order; whatever else is collected stays before them."""
+    """Put the modules of this folder in order; whatever else is collected comes after them."""
     shared = {item.path for item in items if "stage" in _fixtures(item)}
     gated = {item.path for item in items if "gated_cluster" in _fixtures(item)}
 
@@ -56,7 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         group = GATED.get(item.path.stem, "gated: all else") if broken else ""
         if ours:
             item.add_marker(pytest.mark.xdist_group(group or item.path.stem))
-        return ours, not broken, group, item.path in shared, ours and item.path.stem not in LONG
+        return not ours, not broken, group, item.path in shared, ours and item.path.stem not in LONG
 
     items.sort(key=turn)
 

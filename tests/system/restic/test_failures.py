@@ -24,7 +24,7 @@ from reconciler.model.errors import (
     WrongPassword,
 )
 from reconciler.model.volumes import MoveResult, MoveState, RepositoryAccess
-from tests.integration.restic.conftest import PASSWORD, Restic
+from tests.system.restic.conftest import PASSWORD, Restic
 
 HOST = "prod/shop"
 TAGS = ("policy:shop", "run:1")

@@ -1,6 +1,6 @@
 """Reads hostile files within limits that the kernel holds; started as a process by the test.
 
-``python -m tests.integration.policy.limited texts`` forks once per text, each with a limit of CPU
+``python -m tests.system.policy.limited texts`` forks once per text, each with a limit of CPU
 and of memory of its own. ``… folder PATH`` and ``… git URL WORKDIR`` read everything at once. One
 JSON document on stdout.
 """

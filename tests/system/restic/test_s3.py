@@ -12,8 +12,8 @@ import pytest
 
 from reconciler.model.errors import Refused, RepositoryMissing, Transient
 from reconciler.model.volumes import MoveState
-from tests.integration.restic.conftest import Restic
 from tests.rig.servers.seaweedfs import Keys, SeaweedFS
+from tests.system.restic.conftest import Restic
 
 HOST = "prod/shop"
 TAGS = ("policy:shop", "run:1")

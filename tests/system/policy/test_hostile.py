@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.policy import limited
 from tests.rig.policyrepo import PolicyRepository
+from tests.system.policy import limited
 from tests.unit.policy.hostiletexts import EVIL, make_texts
 from tests.unit.policy.yamltexts import MAIN, SHOP
 

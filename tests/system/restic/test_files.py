@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.model.volumes import MoveState
-from tests.integration.restic.conftest import Restic
+from tests.system.restic.conftest import Restic
 
 HOST = "prod/shop"
 TAGS = ("policy:shop",)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.model.errors import Refused, RepositoryMissing
-from tests.integration.restic.conftest import Restic
+from tests.system.restic.conftest import Restic
 
 
 def test_a_repository_that_was_made_by_half_says_how_to_mend_it(

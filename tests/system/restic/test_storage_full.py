@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from reconciler.model.errors import Refused
-from tests.integration.restic.conftest import Restic
 from tests.rig.proxies import Answer, S3Proxy
 from tests.rig.servers.seaweedfs import SeaweedFS
+from tests.system.restic.conftest import Restic
 
 FULL = {
     "as a quota of Ceph": Answer(

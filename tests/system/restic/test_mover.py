@@ -16,8 +16,8 @@ import pytest
 
 from reconciler.model import moverprotocol
 from reconciler.model.volumes import MoveKind, MoveResult, MoveState, MoveTask, RepositoryAccess
-from tests.integration.restic.conftest import PASSWORD, Restic
 from tests.rig.servers.seaweedfs import SeaweedFS
+from tests.system.restic.conftest import PASSWORD, Restic
 
 RUN = "shop-20261121-041703-aaaaa"
 

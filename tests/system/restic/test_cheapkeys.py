@@ -10,10 +10,10 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 
 from reconciler.model.errors import WrongPassword
-from tests.integration.restic.conftest import PASSWORD, Restic
 from tests.rig import cheapkeys
 from tests.rig.servers import s3objects
 from tests.rig.servers.seaweedfs import SeaweedFS
+from tests.system.restic.conftest import PASSWORD, Restic
 
 
 def test_its_snapshots_and_its_password_stay(restic: Restic, tmp_path: Path) -> None:
