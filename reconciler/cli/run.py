@@ -204,6 +204,7 @@ def _make_request(
     clustername.check_job(job, config.cluster)
     metadata = job["metadata"]
     annotations = metadata.get("annotations") or {}
+    _check_digest(compiled.policy.name, digest, annotations.get(naming.DIGEST, digest))
     started = datetime.fromisoformat(metadata["creationTimestamp"]).astimezone(UTC)
     life = int(job["spec"].get("activeDeadlineSeconds") or _DEFAULT_LIFE)
     return RunRequest(
@@ -225,6 +226,17 @@ def _make_request(
         writer=wiring.program(),
         job=name,
     )
+
+
+def _check_digest(policy: str, found: str, named: str) -> None:
+    """A ConfigMap is immutable, and yet it can be deleted and made anew with other data."""
+    if found != named:
+        raise UsageError(
+            f"the policy {policy} that is mounted here ({found}) is not the one that this Job names"
+            f" ({named}): somebody has made its ConfigMap anew",
+            hint=f"delete it: kubectl -n {wiring.own_namespace()} delete configmap"
+            f" {naming.configmap_name(policy, named)}; the controller's next cycle makes it again",
+        )
 
 
 def _trigger(annotations: Mapping[str, str]) -> Trigger:

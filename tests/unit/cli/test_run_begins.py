@@ -13,7 +13,7 @@ from reconciler.cli.run import await_request
 from reconciler.engine.context import RunRequest
 from reconciler.engine.patience import Patience
 from reconciler.model import naming
-from reconciler.model.errors import ClusterRenamed, Interrupted, Refused, Transient
+from reconciler.model.errors import ClusterRenamed, Interrupted, Refused, Transient, UsageError
 from reconciler.model.policy import Compiled
 from reconciler.model.run import Trigger
 from tests.fakes.faults import FaultyWriter
@@ -85,3 +85,17 @@ def test_a_job_that_was_made_for_another_cluster_name_is_the_end(world: RunWorld
     )
     with pytest.raises(ClusterRenamed, match="was made for cluster prod, and Config calls it"):
         begin(world, world.cluster)
+
+
+def test_a_policy_that_is_not_the_one_its_job_names_is_not_executed(world: RunWorld) -> None:
+    """Somebody has made the ConfigMap anew, with other data under the old name."""
+    (job,) = world.cluster.all("Job")
+    said = job["metadata"]["annotations"]
+    said[naming.DIGEST] = world.digest
+    world.cluster.edit(job, lambda raw: raw["metadata"].update(annotations=said))
+    assert begin(world, world.cluster).policy.digest == world.digest
+    other = said | {naming.DIGEST: "sha256:" + "0" * 64}
+    world.cluster.edit(job, lambda raw: raw["metadata"].update(annotations=other))
+    with pytest.raises(UsageError, match="is not the one that this Job names") as refused:
+        begin(world, world.cluster)
+    assert "delete it" in refused.value.hint
