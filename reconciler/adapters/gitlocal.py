@@ -12,11 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
 
-from reconciler.adapters import gitobjects
+from reconciler.adapters import githistory, gitobjects
 from reconciler.adapters.gitnames import check_ref, check_sha
 from reconciler.adapters.gitprocess import LOCAL_SECONDS, GitFolder
 from reconciler.model.errors import Refused
-from reconciler.model.store import Commit, FileChange
+from reconciler.model.store import Commit, FileChange, TouchedFiles
 from reconciler.ports import OpenCommit
 
 _PLACES = ("refs/remotes/origin/", "refs/heads/")
@@ -86,6 +86,18 @@ class LocalManifests:
         tip = self.tip(branch)
         if tip is not None:
             yield from gitobjects.walk_log(self._git, tip, limit)
+
+    def changes(
+        self, branch: str, paths: Sequence[str] = (), *, reverse: bool = False
+    ) -> Iterator[TouchedFiles]:
+        """As `githistory.walk_changes` says, as far as the clone goes."""
+        tip = self.tip(branch)
+        if tip is not None:
+            yield from githistory.walk_changes(self._git, tip, paths, reverse=reverse)
+
+    def blobs(self, ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        """As `githistory.iter_blobs` says; raises Refused if the clone was made without them."""
+        yield from githistory.iter_blobs(self._git, ids, githistory.blob_sizes(self._git, ids))
 
     def begin(self, branch: str, parent: str | None) -> OpenCommit:
         """Refused."""

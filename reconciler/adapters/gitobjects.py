@@ -10,8 +10,8 @@ from reconciler.adapters.gitprocess import GitFolder
 from reconciler.model.errors import Incomplete, Refused
 from reconciler.model.store import Commit
 
-_FORMAT = "%H%x00%P%x00%ct%x00%s%x00%(trailers:only,unfold)"
-_FIELDS = 5
+FORMAT = "%H%x00%P%x00%ct%x00%s%x00%(trailers:only,unfold)"
+FIELDS = 5
 _CHUNK = 1 << 16
 _REGULAR = (b"100644", b"100755")
 
@@ -67,15 +67,15 @@ def walk_log(repository: GitFolder, tip: str, limit: int) -> Iterator[Commit]:
     """Commits from ``tip`` on, newest first, as far as they are here; 0 is all. One process."""
     count = (f"--max-count={limit}",) if limit else ()
     with repository.start(
-        "log", "-z", f"--format=tformat:{_FORMAT}", "--topo-order", *count, tip, "--"
+        "log", "-z", f"--format=tformat:{FORMAT}", "--topo-order", *count, tip, "--"
     ) as child:
         pending, fields = b"", list[bytes]()
         while chunk := child.stdout.read(_CHUNK):
             *values, pending = (pending + chunk).split(b"\0")
             fields += values
-            while len(fields) >= _FIELDS:
-                yield _parse_commit(*fields[:_FIELDS])
-                del fields[:_FIELDS]
+            while len(fields) >= FIELDS:
+                yield parse_commit(*fields[:FIELDS])
+                del fields[:FIELDS]
         done = child.wait()
     if done.code != 0 or pending or fields:
         raise giterrors.explain(f"read the log of {tip}", str(repository.folder), done.stderr)
@@ -96,7 +96,7 @@ def lacks_objects(repository: GitFolder, what: str) -> Refused:
     )
 
 
-def _parse_commit(
+def parse_commit(
     sha: bytes, parents: bytes, seconds: bytes, subject: bytes, trailers: bytes
 ) -> Commit:
     pairs = (line.partition(":") for line in trailers.decode("utf-8", "replace").splitlines())

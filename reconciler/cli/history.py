@@ -1,4 +1,4 @@
-"""What `log` and `show` share: a clone on this disk, or the manifest store of Config."""
+"""What verbs that read the past share: a clone on this disk, or the manifest store of Config."""
 
 from __future__ import annotations
 
@@ -9,10 +9,15 @@ from pathlib import Path
 
 import click
 
+from reconciler.adapters.gitcredentials import GitCredentials, parse_credentials
+from reconciler.adapters.githistory import GitHistory
 from reconciler.adapters.gitlocal import LocalManifests
+from reconciler.adapters.kube import KubeClient
 from reconciler.cli import wiring
 from reconciler.engine.context import policy_branch
 from reconciler.engine.history import StoreReader
+from reconciler.engine.reading import HistoryReader
+from reconciler.model.config import Config
 from reconciler.model.errors import UsageError
 
 clone_option = click.option(
@@ -22,14 +27,17 @@ clone_option = click.option(
 cluster_option = click.option(
     "--cluster", default=None, help="The cluster's name; default Config's, or the clone's only one."
 )
+json_option = click.option("--json", "as_json", is_flag=True, help="The same as -o json.")
 
 
 @dataclass(frozen=True, slots=True)
 class History:
     """A store to read, and which cluster's branches."""
 
-    store: StoreReader
+    store: HistoryReader
     cluster: str
+    shallow: bool = False
+    """Whether it is a clone whose history is cut off."""
 
     def branch(self, policy: str) -> str:
         """The policy's branch."""
@@ -41,16 +49,36 @@ def open_history(clone: Path | None, cluster: str | None, config_file: Path) -> 
     """The clone if one is given, else the manifest store that Config names."""
     if clone is not None:
         with LocalManifests(clone) as local:
-            yield History(local, cluster or _only_cluster(local, clone))
+            yield History(local, cluster or _only_cluster(local, clone), local.shallow)
         return
     config = wiring.load_config(config_file)
-    # On a laptop without a cluster Config names folders or variables; only secretRef needs one.
-    needs_cluster = bool(
-        config.manifest_store.credentials and config.manifest_store.credentials.secret_ref
-    )
-    client = wiring.cluster(None) if needs_cluster else None
-    with wiring.manifest_store(config, wiring.resolver(client)) as store:
+    with _open_store(config) as store:
         yield History(store, cluster or config.cluster.name)
+
+
+def _open_store(config: Config) -> GitHistory:
+    """The manifest store, to be read as a history: its folder is of its own."""
+    where = config.manifest_store
+    credentials = GitCredentials()
+    if where.credentials is not None:
+        found = wiring.resolver(store_cluster(config)).resolve(where.credentials)
+        credentials = parse_credentials(found.data, found.source)
+    return GitHistory(
+        where.url,
+        author_name=where.author.name,
+        author_email=where.author.email,
+        credentials=credentials,
+        workdir=wiring.cache_folder() / "history",
+    )
+
+
+def store_cluster(config: Config) -> KubeClient | None:
+    """The cluster, where the manifest store's key is a Secret in it.
+
+    On a laptop without a cluster Config names folders or variables; only secretRef needs one.
+    """
+    credentials = config.manifest_store.credentials
+    return wiring.cluster(None) if credentials and credentials.secret_ref else None
 
 
 def _only_cluster(store: StoreReader, clone: Path) -> str:

@@ -26,6 +26,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "reconciler.cli.coverage",
         "Show what is protected, exempt and unprotected.",
     ),
+    "diff": ("reconciler.cli.diff", "Show what changed between two recovery points."),
     "doctor": (
         "reconciler.cli.doctor",
         "Check everything that a run needs; list leftovers.",
@@ -118,7 +119,9 @@ def wants_json(arguments: list[str]) -> bool:
 
 
 def error_code(code: int, arguments: list[str]) -> int:
-    """The code of an error. Where 2 means "changes", no error may be 2: it is 1."""
+    """The code of an error. Where 2 means "changes", no error may be 2, where 1 does, none 1."""
+    if arguments[:1] == ["diff"]:
+        return max(code, UsageError.exit_code)
     return 1 if code < Interrupted.exit_code and "--detailed-exitcode" in arguments else code
 
 

@@ -76,3 +76,20 @@ class Delete:
 
 
 FileChange = Write | Delete
+
+
+@dataclass(frozen=True, slots=True)
+class FileTouch:
+    """A file that a commit changed; blob ids, None where it was not there, or was no file."""
+
+    path: str
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TouchedFiles:
+    """A commit, and what of the files that were asked for it changed."""
+
+    commit: Commit
+    files: tuple[FileTouch, ...]

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from reconciler.adapters.gitnames import check_path, check_ref, check_sha
 from reconciler.model.errors import BackstayError, Bug, PushRejected, Refused, Transient
-from reconciler.model.store import Commit, Delete, FileChange
+from reconciler.model.store import Commit, Delete, FileChange, FileTouch, TouchedFiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +90,23 @@ class FakeManifestStore:
             if limit and number >= limit:
                 return
             yield _describe(commit)
+
+    def changes(
+        self, branch: str, paths: Sequence[str] = (), *, reverse: bool = False
+    ) -> Iterator[TouchedFiles]:
+        """As HistoryReader says."""
+        commits = list(self.remote.history(self.tip(branch)))
+        for commit in reversed(commits) if reverse else commits:
+            old = self._find(commit.parent).files if commit.parent else {}
+            touched = _touched(old, commit.files, paths)
+            if touched or not paths:
+                yield TouchedFiles(_describe(commit), touched)
+
+    def blobs(self, ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        """As HistoryReader says."""
+        commits = (*self.remote.commits.values(), *self._own.values())
+        held = {blob_id(data): data for commit in commits for data in commit.files.values()}
+        yield from ((sha, held[sha]) for sha in ids)
 
     def begin(self, branch: str, parent: str | None) -> FakeOpenCommit:
         """As the port says."""
@@ -202,6 +219,21 @@ def blob_id(data: bytes) -> str:
     """The id that Git gives to a file with these bytes."""
     head = b"blob %d\0" % len(data)
     return hashlib.sha1(head + data, usedforsecurity=False).hexdigest()
+
+
+def _touched(
+    old: Mapping[str, bytes], new: Mapping[str, bytes], paths: Sequence[str]
+) -> tuple[FileTouch, ...]:
+    changed = sorted(path for path in {*old, *new} if old.get(path) != new.get(path))
+    return tuple(
+        FileTouch(
+            path,
+            blob_id(old[path]) if path in old else None,
+            blob_id(new[path]) if path in new else None,
+        )
+        for path in changed
+        if not paths or any(path == one or path.startswith(f"{one}/") for one in paths)
+    )
 
 
 def _chain(known: Mapping[str, FakeCommit], sha: str) -> list[str]:

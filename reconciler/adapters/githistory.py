@@ -1,0 +1,162 @@
+"""Walking a history with what each commit changed, and reading many blobs in bounded memory.
+
+For a clone on a disk, and for the manifest store that Config names: `GitHistory` is that store with
+a cache of its own, in which the trees of old commits are too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+
+from reconciler.adapters import giterrors, gitobjects
+from reconciler.adapters.gitprocess import GitFolder
+from reconciler.adapters.gitstore import GitManifestStore
+from reconciler.model.errors import Transient
+from reconciler.model.store import Commit, FileTouch, TouchedFiles
+
+_CHUNK = 1 << 16
+_REGULAR = (b"100644", b"100755")
+_MOST_BYTES = 16 << 20
+_MOST_BLOBS = 1000
+_EVERYTHING = 2147483647  # what git takes as an infinite depth (Documentation/shallow.txt)
+HISTORY_SECONDS = 900.0
+"""A walk over years of runs may take that long."""
+
+
+def walk_changes(
+    repository: GitFolder, tip: str, paths: Sequence[str], *, reverse: bool = False
+) -> Iterator[TouchedFiles]:
+    """Commits from ``tip`` on that touched ``paths`` (files or folders; none is all of them).
+
+    Newest first, or oldest first with ``reverse``. A merge is compared with its first parent.
+    The deepest commit of a shallow clone seems to add all its files. One process.
+    """
+    options = ["--first-parent", "--diff-merges=first-parent", "--root", "--topo-order"]
+    options += ["--reverse"] if reverse else []
+    fields: list[bytes] = []
+    pending = b""
+    with repository.start(
+        "log", "-z", "--raw", "--no-abbrev", "--no-renames", *options,
+        f"--format=tformat:{gitobjects.FORMAT}%x00%x01", tip, "--", *paths,
+        deadline=HISTORY_SECONDS,
+    ) as child:  # fmt: skip
+        while chunk := child.stdout.read(_CHUNK):
+            *values, pending = (pending + chunk).split(b"\0")
+            for value in values:
+                if _begins(fields, value):
+                    yield _parse(fields)
+                    fields = []
+                fields.append(value)
+        done = child.wait()
+    if done.code != 0 or pending:
+        if repository.remote is None and b"promisor remote" in done.stderr:
+            raise gitobjects.lacks_objects(repository, "read what commits changed")
+        raise giterrors.explain(f"read the log of {tip}", str(repository.folder), done.stderr)
+    if fields:
+        yield _parse(fields)
+
+
+def _begins(fields: Sequence[bytes], value: bytes) -> bool:
+    """Whether a value is the first one of the next commit, and not one of this one's files."""
+    beyond = len(fields) - gitobjects.FIELDS - 1
+    return beyond >= 0 and beyond % 2 == 0 and value.lstrip(b"\n")[:1] != b":"
+
+
+def _parse(fields: Sequence[bytes]) -> TouchedFiles:
+    head, rest = fields[: gitobjects.FIELDS], fields[gitobjects.FIELDS + 1 :]
+    files = []
+    for entry, path in zip(rest[::2], rest[1::2], strict=True):
+        old_mode, mode, old, new, _ = entry.lstrip(b"\n:").split(b" ")
+        touch = FileTouch(
+            path.decode("utf-8", "surrogateescape"),
+            old.decode() if old_mode in _REGULAR else None,
+            new.decode() if mode in _REGULAR else None,
+        )
+        if touch.old or touch.new:
+            files.append(touch)
+    return TouchedFiles(gitobjects.parse_commit(*head), tuple(files))
+
+
+def blob_sizes(repository: GitFolder, ids: Sequence[str]) -> dict[str, int | None]:
+    """blob id → bytes that it has, None if it is not here. One process."""
+    if not ids:
+        return {}
+    done = repository.run(
+        "cat-file", "--batch-check", what="measure files",
+        stdin="".join(f"{sha}\n" for sha in ids).encode(),
+    )  # fmt: skip
+    lines = (line.split(b" ") for line in done.stdout.splitlines())
+    return {
+        words[0].decode(): None if words[-1] == b"missing" else int(words[2]) for words in lines
+    }
+
+
+def iter_blobs(
+    repository: GitFolder, ids: Sequence[str], sizes: Mapping[str, int | None]
+) -> Iterator[tuple[str, bytes]]:
+    """Blobs in the order asked for, some megabytes at a time; all must be here."""
+    batch: list[str] = []
+    held = 0
+    for sha in ids:
+        size = sizes.get(sha) or 0
+        if batch and (held + size > _MOST_BYTES or len(batch) >= _MOST_BLOBS):
+            yield from _read(repository, batch)
+            batch, held = [], 0
+        batch.append(sha)
+        held += size
+    yield from _read(repository, batch)
+
+
+def _read(repository: GitFolder, batch: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    found = gitobjects.read_blobs(repository, list(dict.fromkeys(batch)))
+    for sha in batch:
+        data = found[sha]
+        if data is None:
+            raise gitobjects.lacks_objects(repository, "read files")
+        yield sha, data
+
+
+class GitHistory(GitManifestStore):
+    """The manifest store, to be read as a history. Its working folder is for nothing else.
+
+    A store for runs leaves out the trees of old commits, and one that has a commit does not ask
+    for its trees again: so this one has another cache, and asks for them at once.
+    """
+
+    def log(self, branch: str, *, limit: int = 0) -> Iterator[Commit]:
+        """Commits of a branch, newest first; two connections fetch all of its history."""
+        tip = self._whole(branch)
+        if tip is not None:
+            yield from gitobjects.walk_log(self._git, tip, limit)
+
+    def changes(
+        self, branch: str, paths: Sequence[str] = (), *, reverse: bool = False
+    ) -> Iterator[TouchedFiles]:
+        """As `walk_changes` says; two connections."""
+        tip = self._whole(branch)
+        if tip is not None:
+            yield from walk_changes(self._git, tip, paths, reverse=reverse)
+
+    def blobs(self, ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        """As `iter_blobs` says; what is not here comes over in one connection."""
+        sizes = blob_sizes(self._git, ids)
+        missing = [sha for sha, size in sizes.items() if size is None]
+        if missing:
+            self._bring(missing)
+            sizes |= blob_sizes(self._git, missing)
+            lost = next((sha for sha in missing if sizes[sha] is None), None)
+            if lost is not None:
+                raise Transient(
+                    f"{self._git.shown} did not send the file {lost}",
+                    hint="run `git fsck` on the server if it stays",
+                )
+        yield from iter_blobs(self._git, ids, sizes)
+
+    def _whole(self, branch: str) -> str | None:
+        tip = self.tip(branch)
+        if tip is not None:
+            name = hashlib.sha256(branch.encode()).hexdigest()
+            ours = f"refs/backstay/history/{name}"
+            self._fetch(tip, ours, depth=_EVERYTHING, leave_out="blob:none")
+        return tip

@@ -1,0 +1,171 @@
+"""What differs between two recovery points, read bit by bit from the manifest store.
+
+Only files whose content differs are read, some megabytes at a time: two trees of 50,000 objects
+cost two lists of names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import Any, Protocol
+
+from reconciler.capture import canonical, paths
+from reconciler.engine.context import policy_branch
+from reconciler.engine.history import StoreReader, copied_until, read_points, read_record_of
+from reconciler.model.errors import Refused, Stalled, UsageError
+from reconciler.model.run import RunRecord
+from reconciler.model.store import TouchedFiles
+from reconciler.plan.diff import Kind, ObjectChange, compare_objects
+from reconciler.plan.pointnames import PointName, find_named
+from reconciler.plan.recoverypoints import RecoveryPoint
+
+CLUSTER_SCOPED = paths.CLUSTER_FOLDER
+UNREADABLE = "no manifest that can be read"
+
+
+class HistoryReader(StoreReader, Protocol):
+    """A store whose history can be walked with what each commit changed."""
+
+    def changes(
+        self, branch: str, paths: Sequence[str] = (), *, reverse: bool = False
+    ) -> Iterator[TouchedFiles]:
+        """Commits that touched these files or folders (none: all commits), newest first."""
+        ...
+
+    def blobs(self, ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        """(id, bytes) in the order asked for; what is held at a time is bounded."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPoint:
+    """A recovery point that was named, with its record."""
+
+    policy: str
+    point: RecoveryPoint
+    record: RunRecord
+
+
+class PointFinder:
+    """Finds recovery points of one cluster by name; each branch is read once."""
+
+    def __init__(self, store: StoreReader, cluster: str) -> None:
+        self._store = store
+        self._cluster = cluster
+        self._read: dict[str, tuple[RecoveryPoint, ...]] = {}
+
+    def points(self, policy: str) -> tuple[RecoveryPoint, ...]:
+        """All of a policy, newest first; raises Refused where it has no branch."""
+        if policy not in self._read:
+            self._read[policy] = read_points(self._store, policy_branch(self._cluster, policy))
+        return self._read[policy]
+
+    def policies(self) -> tuple[str, ...]:
+        """Names of all policies that ever had a run, sorted."""
+        prefix = policy_branch(self._cluster, "")
+        names = (branch.removeprefix(prefix) for branch in self._store.branches(prefix))
+        return tuple(sorted(name for name in names if name[:1] != "_" and "/" not in name))
+
+    def find(self, name: PointName) -> NamedPoint:
+        """Raises Refused where there is none, UsageError where nobody said whose it is."""
+        if name.is_commit:
+            name = PointName(self._policy_of(name.at), name.at, name.back)
+        if not name.policy:
+            raise UsageError(
+                f"{name.at} is of which policy?", hint=f"write POLICY@{name.at}, or give --policy"
+            )
+        point = find_named(self.points(name.policy), name, copied_until(self._store))
+        record = read_record_of(
+            self._store, point.commit, run_id=point.run_id, outcome=point.outcome
+        )
+        return NamedPoint(name.policy, point, record)
+
+    def _policy_of(self, commit: str) -> str:
+        """Whose run made a commit."""
+        known = self.policies()
+        for policy in known:
+            if any(point.commit.startswith(commit) for point in self.points(policy)):
+                return policy
+        raise Refused(
+            f"no run made a commit {commit}",
+            hint=f"policies with runs: {', '.join(known) or 'none'}; list them with: backstay log",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which objects are asked for. Both take shell patterns; empty is all.
+
+    A kind is ``deployment`` or ``deployment.apps``; the namespace of what is cluster-scoped is
+    ``_cluster``.
+    """
+
+    namespaces: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+
+    def takes(self, location: paths.Location) -> bool:
+        """Whether an object there is asked for."""
+        namespace = location.namespace or CLUSTER_SCOPED
+        kinds = (location.folder, location.folder.partition(".")[0])
+        return _matches(namespace, self.namespaces) and (
+            not self.kinds or any(_matches(kind, self.kinds) for kind in kinds)
+        )
+
+
+def _matches(text: str, patterns: Iterable[str]) -> bool:
+    asked = tuple(patterns)
+    return not asked or any(fnmatchcase(text, pattern) for pattern in asked)
+
+
+def changed_objects(
+    store: HistoryReader, old: str, new: str, wanted: Wanted
+) -> Iterator[ObjectChange]:
+    """What differs between the trees of two commits, sorted by path; only objects count."""
+    before, after = store.tree(old), store.tree(new)
+    changed = [path for path in sorted({*before, *after}) if before.get(path) != after.get(path)]
+    found = [(path, place) for path in changed if (place := paths.parse_path(path)) is not None]
+    asked = [path for path, place in found if wanted.takes(place)]
+    both = [path for path in asked if path in before and path in after]
+    ids = [sha for path in both for sha in (before[path], after[path])]
+    texts = store.blobs(ids)
+    for path in asked:
+        if path not in before:
+            yield change_at(path, Kind.ADDED)
+        elif path not in after:
+            yield change_at(path, Kind.REMOVED)
+        else:
+            _, first = next(texts)
+            _, second = next(texts)
+            yield compare_texts(path, first, second)
+
+
+def change_at(path: str, kind: Kind) -> ObjectChange:
+    """An object that is there on one side only, by its path."""
+    place = paths.parse_path(path)
+    if place is None:
+        raise Refused(f"{path} is no path of a manifest")
+    name = place.name or path.rpartition("/")[2].removesuffix(paths.SUFFIX)
+    return ObjectChange(
+        path=path, namespace=place.namespace, folder=place.folder, name=name, kind=kind
+    )
+
+
+def compare_texts(path: str, old: bytes, new: bytes) -> ObjectChange:
+    """What differs between two texts of one object."""
+    found = change_at(path, Kind.CHANGED)
+    first, second = read_quietly(path, old), read_quietly(path, new)
+    if first is None or second is None:
+        return replace(found, note=UNREADABLE)
+    fields = compare_objects(first, second)
+    # Git saw a difference: another version of Backstay may have written the same otherwise.
+    return replace(found, fields=fields, note="" if fields else "the same, in another form")
+
+
+def read_quietly(path: str, text: bytes) -> dict[str, Any] | None:
+    """The object in a text, None where somebody else wrote it and it can't be read."""
+    try:
+        return canonical.read_manifest(text, where=path)
+    except Stalled:
+        return None

@@ -1,0 +1,106 @@
+"""The verbs that read the past, typed on a plain clone of a real repository: no cluster."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reconciler.cli import main
+from tests.integration.git.history_world import RUNS, HistoryWorld, make_history
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> HistoryWorld:
+    return make_history(tmp_path_factory.mktemp("history"))
+
+
+class Command:
+    """Types a command on the clone."""
+
+    def __init__(self, world: HistoryWorld, capsys: pytest.CaptureFixture[str]) -> None:
+        self.world = world
+        self._capsys = capsys
+        self.err = ""
+
+    def __call__(self, *arguments: str, code: int = 0) -> str:
+        """What it prints on stdout."""
+        got = main.run([*arguments, "--clone", str(self.world.clone)])
+        out, self.err = self._capsys.readouterr()
+        assert got == code, (got, self.err)
+        return out
+
+    def json(self, *arguments: str, code: int = 0) -> dict[str, Any]:
+        """What it prints as JSON."""
+        document: dict[str, Any] = json.loads(self(*arguments, "-o", "json", code=code))
+        assert document["formatVersion"] == 1
+        return document
+
+
+@pytest.fixture
+def backstay(world: HistoryWorld, capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(world, capsys)
+
+
+def test_a_difference_as_a_person_says_it(backstay: Command) -> None:
+    out = backstay("diff", f"{RUNS[0]}", "shop", code=1)
+    assert out.splitlines() == [
+        f"from {RUNS[0]} (2026-11-20T01:17:03Z, Completed, {backstay.world.commits[0][:10]})",
+        f"to   {RUNS[5]} (2026-11-20T06:17:03Z, Completed, {backstay.world.commits[5][:10]})",
+        "",
+        "~ shop/deployment.apps/web",
+        "    spec.template.spec.containers[name=web].image: web:1 → web:2",
+        "    spec.template.spec.containers[name=web].ports[name=http].containerPort: 80 → 8080",
+        "    spec.template.spec.containers: order name=web, name=side → name=side, name=web",
+        "~ shop/secret/db",
+        "    data.password: changed (Git has a fingerprint of the value only)",
+        "",
+        "0 added, 0 removed, 2 changed",
+    ]
+
+
+def test_gaps_and_failed_runs_are_told(backstay: Command) -> None:
+    out = backstay("diff", "shop^", code=1)
+    assert f"note: {RUNS[3]} could not read podtemplates: 403 forbidden: nothing is known" in out
+    assert "- shop/configmap/extra\n" in out
+    assert backstay("diff", RUNS[4], code=2) == ""
+    assert "stored nothing that can be restored" in backstay.err
+
+
+def test_points_by_time_and_by_commit(backstay: Command) -> None:
+    first, third = backstay.world.commits[0][:8], backstay.world.commits[2][:8]
+    assert backstay("diff", f"shop@{RUNS[0]}", RUNS[1]).endswith("no differences\n")
+    found = backstay.json("diff", first, third, code=1)
+    assert (found["from"]["run"], found["to"]["run"]) == (RUNS[0], RUNS[2])
+    found = backstay.json("diff", "2026-11-20T01:30:00Z", "shop@2026-11-20T04:00:00Z", code=1)
+    assert (found["from"]["run"], found["to"]["run"]) == (RUNS[0], RUNS[2])
+    backstay("diff", "2026-11-20", code=2)
+    assert "of which policy?" in backstay.err
+
+
+def test_a_part_of_it(backstay: Command) -> None:
+    found = backstay.json("diff", RUNS[0], RUNS[3], "--kind", "secret", code=1)
+    (secret,) = found["objects"]
+    assert (secret["path"], secret["fields"][0]["hidden"]) == ("shop/secret/db.yaml", True)
+    assert found["summary"] == {"added": 0, "removed": 0, "changed": 1}
+    assert backstay.json("diff", RUNS[0], RUNS[3], "-n", "other*")["objects"] == []
+    assert "hmac-sha256" not in backstay("diff", RUNS[0], RUNS[3], "-o", "markdown", code=1)
+
+
+@pytest.mark.parametrize("words", [("nobody",), ("shop", "nobody"), ("shop@-9000d",)])
+def test_errors_are_no_differences(backstay: Command, words: tuple[str, ...]) -> None:
+    backstay("diff", *words, code=2)
+    assert backstay.err.startswith("error: ")
+
+
+def test_a_partial_clone_says_what_it_lacks(
+    world: HistoryWorld, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "partial"
+    world.git("config", "uploadpack.allowFilter", "true")
+    url = f"file://{world.server}"
+    world.git("clone", "--quiet", "--no-checkout", "--filter=blob:none", url, str(target))
+    assert main.run(["diff", RUNS[0], "shop", "--clone", str(target)]) == 2
+    assert "git fetch --refetch --no-filter" in capsys.readouterr().err
