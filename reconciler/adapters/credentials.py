@@ -64,7 +64,8 @@ class CredentialsResolver:
             return SecretValue(str(credentials), self._from_environment(credentials))
         folder = self._mounted / credentials.secret_ref
         if folder.is_dir():
-            return SecretValue(str(credentials), _read_folder(folder))
+            # Mounted or not: it is renewed in the cluster, where it has this name.
+            return SecretValue(self._name_of(credentials.secret_ref), _read_folder(folder))
         return self._from_api(credentials.secret_ref)
 
     def _from_environment(self, credentials: Credentials) -> dict[str, bytes]:
@@ -86,8 +87,11 @@ class CredentialsResolver:
             )
         return found
 
+    def _name_of(self, secret: str) -> str:
+        return f"Secret {self._namespace}/{secret}"
+
     def _from_api(self, name: str) -> SecretValue:
-        where = f"Secret {self._namespace}/{name}"
+        where = self._name_of(name)
         if self._reader is None:
             raise Refused(
                 f"{where} can't be read without a cluster",

@@ -36,7 +36,8 @@ _RULES = (
         r"host key verification failed|remote host identification has changed",
         Refused,
         "the server's host key is not among the known ones",
-        "compare it with `ssh-keyscan HOST` and put the right line into known_hosts of the Secret",
+        "compare it with `ssh-keyscan HOST`, ask the server's owner whether it was changed, and put"
+        " the right line into known_hosts of {secret}",
     ),
     _rule(
         # GitHub, GitLab, Gitea and Bitbucket, of a deploy key that may read only
@@ -56,14 +57,15 @@ _RULES = (
         r"permission denied \(|load key .*: (error|invalid)|too many authentication failures",
         Refused,
         "the server refused the SSH key",
-        "give the public half of `identity` access to the repository (a deploy key)",
+        "give the public half of `identity` of {secret} access to the repository (a deploy key), or"
+        " put another key there",
     ),
     _rule(
         r"authentication failed|could not read (username|password)|returned error: 40[13]"
         r"|terminal prompts disabled",
         Refused,
         "the server refused the credentials",
-        "check username and password, or bearerToken, in the Secret",
+        "renew username and password, or bearerToken, in {secret}",
     ),
     _rule(
         r"no alternative certificate|certificate subject name|does not match (target )?host",
@@ -75,14 +77,14 @@ _RULES = (
         r"ssl certificate|certificate verif|self[- ]signed certificate|certificate has expired",
         Refused,
         "the server's certificate is not trusted",
-        "put the authority that signed it into ca.crt of the Secret; if it is there, the"
-        " certificate may have expired",
+        "put the authority that signed it into ca.crt of {secret}; if it is there, the"
+        " certificate may have expired, and is renewed on the server",
     ),
     _rule(
         r"error setting certificate|problem with the ssl ca",
         Refused,
         "the authorities to trust can't be read",
-        "ca.crt of the Secret holds certificates in PEM",
+        "ca.crt of {secret} holds certificates in PEM",
     ),
     _rule(
         r"returned error: 30[12378]|unable to update url base from redirection",
@@ -166,14 +168,25 @@ _DECLINED = re.compile(
 )
 
 
-def explain(what: str, shown: str, stderr: bytes, secrets: Iterable[str] = ()) -> BackstayError:
-    """The error for a git command that failed; ``what`` as in "cannot <what>", ``shown`` masked."""
+def explain(
+    what: str,
+    shown: str,
+    stderr: bytes,
+    secrets: Iterable[str] = (),
+    *,
+    source: str = "the Secret",
+) -> BackstayError:
+    """The error for a git command that failed; ``what`` as in "cannot <what>", ``shown`` masked.
+
+    ``source`` is where the credentials came from, for the hint: there they are renewed.
+    """
     text = masked(stderr, secrets)
     for rule in _RULES:
         cause = next((line for line in text.splitlines() if rule.phrase.search(line)), None)
         if cause is not None:
             return rule.kind(
-                f"cannot {what} at {shown}: {rule.says} ({quoted(cause)})", hint=rule.hint
+                f"cannot {what} at {shown}: {rule.says} ({quoted(cause)})",
+                hint=rule.hint.replace("{secret}", source),
             )
     return Transient(
         f"cannot {what} at {shown}: {quoted(text) or 'git said nothing'}",
@@ -182,7 +195,13 @@ def explain(what: str, shown: str, stderr: bytes, secrets: Iterable[str] = ()) -
 
 
 def explain_rejection(
-    branch: str, shown: str, summary: str, stderr: bytes, secrets: Iterable[str] = ()
+    branch: str,
+    shown: str,
+    summary: str,
+    stderr: bytes,
+    secrets: Iterable[str] = (),
+    *,
+    source: str = "the Secret",
 ) -> BackstayError:
     """The error for a branch that the server did not take, from ``git push --porcelain``."""
     text = masked(summary.encode(), secrets)
@@ -198,7 +217,7 @@ def explain_rejection(
             hint="allow this key to push to the branch (its rules or hooks refused it)",
         )
     both = summary.encode() + b"\n" + stderr
-    return explain(f"push branch {branch}", shown, both, secrets)
+    return explain(f"push branch {branch}", shown, both, secrets, source=source)
 
 
 def shows_damage(stderr: bytes) -> bool:

@@ -44,11 +44,14 @@ class Remote:
     url: GitUrl
     access: Access = field(repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    source: str = "the Secret"
+    """Where the credentials came from, as errors name it."""
 
     @classmethod
     def make(cls, url: GitUrl, credentials: GitCredentials, access: Access) -> Remote:
-        """A remote whose errors hide what the credentials hold."""
-        return cls(url=url, access=access, secrets=credentials.secrets)
+        """A remote whose errors hide what the credentials hold, and say where they lie."""
+        source = credentials.source or "a Secret that Config names (`secretRef`)"
+        return cls(url=url, access=access, secrets=credentials.secrets, source=source)
 
 
 class NotARepository(Refused):
@@ -234,8 +237,10 @@ class GitFolder:
     def failure(self, what: str, done: process.Finished) -> Exception:
         """The error for a command that failed."""
         self.spoiled |= giterrors.shows_damage(done.stderr)
-        secrets = self.remote.secrets if self.remote else ()
-        return giterrors.explain(what, self.shown, done.stderr, secrets)
+        if self.remote is None:
+            return giterrors.explain(what, self.shown, done.stderr)
+        secrets, source = self.remote.secrets, self.remote.source
+        return giterrors.explain(what, self.shown, done.stderr, secrets, source=source)
 
     def filled_cap(self) -> bool:
         """Whether a fetch that failed was ended by the cap on files; sweeps up what it left.

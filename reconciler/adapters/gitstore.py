@@ -24,7 +24,7 @@ from reconciler.adapters.gitcommit import FastImport, make_author
 from reconciler.adapters.gitcredentials import GitCredentials
 from reconciler.adapters.gitnames import check_ref, check_sha, parse_url
 from reconciler.adapters.gitprocess import NETWORK_SECONDS, REMOTE, GitFolder
-from reconciler.model.errors import PushRejected, Transient
+from reconciler.model.errors import Bug, PushRejected, Transient
 from reconciler.model.store import Commit, Delete, FileChange
 
 _NO_BLOBS = "blob:none"
@@ -246,12 +246,16 @@ class GitManifestStore:
 
     def _raise_rejection(self, report: str, stderr: bytes) -> None:
         """The reason of the first refused branch: in an atomic push the others only follow."""
-        secrets = self._git.remote.secrets if self._git.remote else ()
+        remote = self._git.remote
+        if remote is None:
+            raise Bug(f"{self._git.folder} has no remote")
         lines = [line.split("\t") for line in report.splitlines() if line.startswith("!\t")]
         refused = [(spec.rpartition("refs/heads/")[2], summary) for _, spec, summary in lines]
         refused.sort(key=lambda item: "atomic" in item[1])
         for branch, summary in refused:
-            raise giterrors.explain_rejection(branch, self._git.shown, summary, stderr, secrets)
+            raise giterrors.explain_rejection(
+                branch, self._git.shown, summary, stderr, remote.secrets, source=remote.source
+            )
 
     def _prove(self, tips: Mapping[str, str]) -> None:
         seen = self._ask([f"refs/heads/{name}" for name in tips], "ask for the pushed branches")

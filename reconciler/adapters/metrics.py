@@ -157,6 +157,11 @@ def _whole(figures: Figures) -> Iterator[Metric]:
             unprotected.claims if unprotected else None,
         ),
         ("backstay_revision_current", "1 while the newest revision is in force.", current),
+        (
+            "backstay_source_last_read_timestamp_seconds",
+            "When the policies were last read from their source.",
+            _seconds(figures.source_read),
+        ),
     )
     for name, text, value in values:
         family = GaugeMetricFamily(name, text)

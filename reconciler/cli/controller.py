@@ -14,15 +14,17 @@ import click
 
 from reconciler import policy, ports
 from reconciler.adapters.bell import SystemBell
+from reconciler.adapters.credentials import CredentialsResolver
 from reconciler.adapters.kube import KubeClient
 from reconciler.cli import listening, watching, wiring
-from reconciler.cli.policysource import PolicySource, read_keys
+from reconciler.cli.policysource import PolicySource, Unopened, read_keys
 from reconciler.cli.publishing import InventoryTeller
 from reconciler.engine.controller import Cycle, Setting, run_controller, run_cycle
 from reconciler.engine.instruments import LONGEST_CYCLE
 from reconciler.engine.telling import Teller
 from reconciler.engine.waking import Waker
 from reconciler.model.config import Config
+from reconciler.model.errors import BackstayError, Interrupted
 from reconciler.plan.cronjob import Place
 
 _JITTER = 0.05
@@ -165,8 +167,15 @@ class Installation:
         """Requests to the API server so far, by method."""
         return self._cluster.requests if self._cluster else {}
 
-    def _policy_source(self, config: Config, cluster: KubeClient) -> PolicySource:
-        resolve = wiring.resolver(cluster)
+    def _policy_source(self, config: Config, cluster: KubeClient) -> ports.PolicySource:
+        try:
+            return self._open_source(config, wiring.resolver(cluster))
+        except Interrupted:
+            raise
+        except BackstayError as error:
+            return Unopened(error)
+
+    def _open_source(self, config: Config, resolve: CredentialsResolver) -> PolicySource:
         made_of = (config, read_keys(config, resolve))
         if self._source is None or made_of != self._made_of:
             if self._source is not None:

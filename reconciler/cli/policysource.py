@@ -20,7 +20,8 @@ from reconciler.adapters.gitcredentials import GitCredentials, parse_credentials
 from reconciler.adapters.gitsignature import AllowedSigners, parse_signers
 from reconciler.adapters.gitsource import GitPolicySource
 from reconciler.model.config import Config
-from reconciler.model.errors import Incomplete, Refused
+from reconciler.model.errors import BackstayError, Incomplete, Refused
+from reconciler.model.store import PolicyFiles
 
 _LOCAL = "file://"
 
@@ -40,6 +41,21 @@ class PolicySource(ports.PolicySource, Protocol):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None: ...
+
+
+class Unopened:
+    """A source that can't be opened now, because of its keys, say: fetching tells why.
+
+    So a Secret that is gone or wrong is a source that fails, like a server that refuses it: the
+    policies in force are shown with it, and Config is good all the same.
+    """
+
+    def __init__(self, why: BackstayError) -> None:
+        self._why = why
+
+    def fetch(self, last: str | None) -> PolicyFiles:  # noqa: ARG002 - as the port has it
+        """Raises what kept it from being opened."""
+        raise self._why
 
 
 def read_keys(config: Config, resolve: CredentialsResolver) -> tuple[Mapping[str, bytes], ...]:

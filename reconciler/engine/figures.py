@@ -56,6 +56,7 @@ def figures_of(before: Figures, cycle: Cycle, *, cluster: str, now: datetime) ->
         revision_seen=seen,
         revision_in_force=revision_in_force(cycle) or before.revision_in_force,
         problems=problems,
+        source_read=now if cycle.files else before.source_read and min(before.source_read, now),
     )
 
 

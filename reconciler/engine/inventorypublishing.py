@@ -217,8 +217,10 @@ def _changed_namespaces(branch: _Branch, files: Mapping[str, bytes]) -> Iterator
 
 def _head_changed(branch: _Branch, observed: Inventory) -> bool:
     old, new = branch.head, observed.taken
-    if old is None or old.taken is None or new is None or new - old.taken >= HEARTBEAT:
+    if old is None or old.taken is None or new is None:
         return True
+    if not timedelta() <= new - old.taken < HEARTBEAT:
+        return True  # also where it would be of times to come: a clock was set back
     same = inventoryfiles.render_head(replace(observed, taken=old.taken))
     return branch.tree.get(HEAD) != blob_id(same)
 

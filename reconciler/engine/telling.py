@@ -14,6 +14,7 @@ from reconciler.engine.applying import describe
 from reconciler.engine.controller import Cycle
 from reconciler.model.errors import BackstayError, Interrupted, InvalidInput, Problem
 from reconciler.model.plan import Action
+from reconciler.plan.mirrorstatus import text_of
 
 _MOST = 200
 """Lines about one thing in a cycle: a hostile repository must not fill the disk with logs."""
@@ -29,16 +30,32 @@ class Teller:
         self._clock = clock
         self._told: Story = ()
         self._when: datetime | None = None
+        self._failing: datetime | None = None
+        """Since when no cycle has ended well."""
 
     def __call__(self, cycle: Cycle) -> None:
         """The end always; problems and refusals when they are new or an hour old."""
         story = _story(cycle)
         now = self._clock.now()
-        old = self._when is None or now - self._when >= _REPEAT
+        # A clock that was set back must not silence it until it has caught up.
+        old = self._when is None or not timedelta() <= now - self._when < _REPEAT
         if old or story != self._told:
             self._told, self._when = story, now
             self._tell_state(cycle)
-        self._tell_end(cycle)
+        self._tell_end(cycle, self._since(cycle, now))
+
+    def _since(self, cycle: Cycle, now: datetime) -> str:
+        """When the trouble began that this cycle is in; tells its end. Never of times to come."""
+        if isinstance(cycle.error, Interrupted):
+            return ""
+        began = min(self._failing or now, now)
+        if cycle.error is None:
+            if self._failing is not None:
+                self._reporter.event("cycles end well again", failed_since=text_of(began))
+            self._failing = None
+        else:
+            self._failing = began
+        return text_of(began)
 
     def _tell_state(self, cycle: Cycle) -> None:
         for problem in cycle.problems[:_MOST]:
@@ -87,7 +104,7 @@ class Teller:
             path=problem.path,
         )
 
-    def _tell_end(self, cycle: Cycle) -> None:
+    def _tell_end(self, cycle: Cycle, since: str) -> None:
         fields: dict[str, object] = {}
         if cycle.files is not None:
             fields["revision"] = cycle.files.revision
@@ -100,7 +117,7 @@ class Teller:
         elif isinstance(cycle.error, Interrupted):
             self._reporter.event("cycle ended early", why=cycle.error.message, **fields)
         else:
-            self._tell_error(cycle.error, cycle.failed_step, fields)
+            self._tell_error(cycle.error, cycle.failed_step, fields | {"since": since})
 
     def _tell_error(self, error: BackstayError, step: str, fields: dict[str, object]) -> None:
         if isinstance(error, InvalidInput):

@@ -50,3 +50,5 @@ class Figures:
     """The last one that was applied whole."""
     problems: int | None = None
     """In the revision that was seen."""
+    source_read: datetime | None = None
+    """When the policies were last read from where they come from, changed or not."""

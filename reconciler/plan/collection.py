@@ -43,7 +43,7 @@ def _decide(raw: Raw, user: str, *, blocked: bool, now: datetime) -> Change:
         if since is None:
             return _change(raw, Action.UNCHANGED, f"{user} uses it")
         return _change(raw, Action.CONFIGURED, f"{user} uses it again", _marked(raw, None))
-    if since is None:
+    if since is None or since > now:  # of times to come: a clock was set back
         until = _text(now + KEEP_UNUSED)
         return _change(
             raw, Action.CONFIGURED, f"unused from now on, kept until {until}", _marked(raw, now)

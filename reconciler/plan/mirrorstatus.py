@@ -8,6 +8,7 @@ speaks of. Every reason stands in `Reason`, and docs/status.md says what to do a
 from __future__ import annotations
 
 import enum
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -161,13 +162,12 @@ def _conditions(found: InForce, old: Raw, generation: int, now: datetime) -> lis
         was = before.get(kind) or {}
         same = was.get("status") == status
         if same and reason.of_cycle and was.get("reason") == reason:
-            # What a server says of being away is never the same twice; that it is away is.
-            message = str(was["message"])
+            message = _still(kind, str(was["message"]), message)
         return {
             "type": kind,
             "status": status,
             "observedGeneration": generation,
-            "lastTransitionTime": was["lastTransitionTime"] if same else text_of(now),
+            "lastTransitionTime": _since(was["lastTransitionTime"], now) if same else text_of(now),
             "reason": str(reason),
             "message": _plain(message),
         }
@@ -185,7 +185,37 @@ def _conditions(found: InForce, old: Raw, generation: int, now: datetime) -> lis
     kind = "Reconciling" if verdict.retried else "Stalled"
     told = make(kind, "True", verdict.reason, verdict.message)
     others = [one for one in kept if one["type"] != kind]
-    return [*({**one, "observedGeneration": generation} for one in (ready, *others)), told]
+    still = [
+        {
+            **one,
+            "observedGeneration": generation,
+            "lastTransitionTime": _since(str(one.get("lastTransitionTime")), now),
+        }
+        for one in (ready, *others)
+    ]
+    return [*still, told]
+
+
+def _still(kind: str, before: str, now: str) -> str:
+    """What is said of trouble that goes on: the first word of it, so that a cycle writes nothing.
+
+    What a server says of being away is never the same twice; that it is away is. But where somebody
+    must act, what is wrong now counts: the key was renewed, and now the host key is another. What
+    stands in brackets is the server's own word.
+    """
+    if kind == "Stalled" and _gist(before) != _gist(_plain(now)):
+        return now
+    return before
+
+
+def _gist(message: str) -> str:
+    return re.sub(r"\(.*\)", "", message)
+
+
+def _since(text: str, now: datetime) -> str:
+    """A moment of the past; one that is to come is of a clock that was set back."""
+    when = read_time(text)
+    return text_of(now) if when is None or when > now else text
 
 
 def _plain(text: str) -> str:

@@ -29,6 +29,7 @@ FIGURES = Figures(
     revision_seen="main@sha1:" + "2" * 40,
     revision_in_force="main@sha1:" + "1" * 40,
     problems=1,
+    source_read=NOW - timedelta(minutes=5),
 )
 
 
@@ -58,6 +59,8 @@ def test_values() -> None:
     assert at == (NOW - timedelta(hours=1)).timestamp()
     assert 'backstay_policy_last_success_timestamp_seconds{policy="tests"}' not in found
     assert float(found['backstay_policy_suspended{policy="tests"}']) == 1
+    read = float(found["backstay_source_last_read_timestamp_seconds"])
+    assert read == (NOW - timedelta(minutes=5)).timestamp()
     assert float(found["backstay_unprotected_namespaces"]) == 3
     assert float(found["backstay_unprotected_claims"]) == 5
     assert float(found["backstay_revision_current"]) == 0

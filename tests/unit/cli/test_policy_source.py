@@ -91,7 +91,7 @@ def test_signers_that_allow_nobody_are_no_leave_for_everybody(
     asked = make_config("https://git.example.org/p.git", "verify: {secretRef: {name: who}}")
     with pytest.raises(Refused, match=says) as caught:
         policysource.open_source(asked, keys, workdir=tmp_path)
-    assert "Secret who" in caught.value.message
+    assert "Secret backstay-system/who" in caught.value.message
     assert "OPENSSH" not in caught.value.message + caught.value.hint
 
 

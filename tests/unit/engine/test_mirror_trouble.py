@@ -8,7 +8,7 @@ import pytest
 
 from reconciler.engine.applying import LEASE
 from reconciler.model import kinds
-from reconciler.model.errors import Incomplete, Refused, Stalled, Transient
+from reconciler.model.errors import BackstayError, Incomplete, Refused, Stalled, Transient
 from tests.fakes.faults import FaultyReader, FaultyWriter
 from tests.unit.engine.controller_world import NAMESPACE, files, policy_yaml
 from tests.unit.engine.mirror_world import MirrorWorld
@@ -69,14 +69,14 @@ def test_who_may_not_list_namespaces_counts_nothing_and_shows_the_rest(world: Mi
 
 
 @pytest.mark.parametrize(
-    ("error", "kind", "step"),
+    ("error", "again", "kind"),
     [
-        (Transient("fetch: no route to git.example.org at 04:17:03"), "Reconciling", "fetch"),
-        (Stalled("fetch: the key was refused"), "Stalled", "fetch"),
+        (Transient("no route to git.example.org"), Transient("time-out"), "Reconciling"),
+        (Stalled("refused the key (request 4f1)"), Stalled("refused the key (9ab)"), "Stalled"),
     ],
 )
 def test_a_source_that_fails_is_shown_since_when_and_runs_go_on(
-    world: MirrorWorld, error: Transient | Stalled, kind: str, step: str
+    world: MirrorWorld, error: BackstayError, again: BackstayError, kind: str
 ) -> None:
     world.source.push(files("shop"))
     world.cycle()
@@ -88,10 +88,9 @@ def test_a_source_that_fails_is_shown_since_when_and_runs_go_on(
         "Ready": ("True", "Applied"),
         kind: ("True", "SourceFailed"),
     }
-    assert f"step {step}" in world.message(kind)
+    assert "step fetch" in world.message(kind)
     world.written()
     world.clock.sleep(60)
-    again = type(error)("fetch: no route to git.example.org at 05:00:00")
     world.source.failures += [again, again]
     world.cycle()
     assert world.written() == []
@@ -104,6 +103,25 @@ def test_a_source_that_fails_is_shown_since_when_and_runs_go_on(
     assert datetime.fromisoformat(world.status()["nextRun"]) > world.clock.now().astimezone(UTC)
     world.cycle()
     assert world.conditions() == {"Ready": ("True", "Applied")}
+    assert [reason for _, reason in world.events()] == ["Applied"]
+
+
+def test_another_thing_that_somebody_must_change_is_shown_since_the_first(
+    world: MirrorWorld,
+) -> None:
+    """The key was renewed, and now something else stands in the way: the first is no help."""
+    world.source.push(files("shop"))
+    world.cycle()
+    since = world.clock.now()
+    for number, said in enumerate(("the key was refused", "the host key is another")):
+        world.source.failures.append(Refused(said, hint=f"do {number}"))
+        world.cycle()
+        assert f"{said}; what is in force stays, and runs go on; do {number}" in world.message(
+            "Stalled"
+        )
+        world.clock.sleep(60)
+    (shown,) = [c for c in world.status()["conditions"] if c["type"] == "Stalled"]
+    assert shown["lastTransitionTime"] == since.strftime("%Y-%m-%dT%H:%M:%SZ")
     assert [reason for _, reason in world.events()] == ["Applied"]
 
 

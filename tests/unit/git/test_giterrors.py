@@ -113,6 +113,24 @@ def test_each_failure_has_its_class_its_place_and_a_hint(
     assert "it is tried again" not in error.hint
 
 
+@pytest.mark.parametrize(
+    "stderr",
+    [
+        "Host key verification failed.",
+        "git@git.example.org: Permission denied (publickey).",
+        "fatal: Authentication failed for 'https://git.example.org/'",
+        "fatal: unable to access 'https://h/x/': server certificate verification failed",
+        "fatal: unable to access 'https://h/x/': Problem with the SSL CA cert",
+    ],
+)
+def test_what_is_mended_in_a_secret_names_it(stderr: str) -> None:
+    hint = giterrors.explain("fetch", URL, stderr.encode(), source="Secret backstay-system/x").hint
+    assert "Secret backstay-system/x" in hint
+    assert "{" not in hint
+    general = giterrors.explain("fetch", URL, stderr.encode()).hint
+    assert "the Secret" in general
+
+
 def test_the_line_that_names_the_cause_is_the_one_quoted() -> None:
     cause = "ssh: connect to host h port 22: Connection refused"
     stderr = f"{cause}\nfatal: Could not read from remote".encode()
