@@ -21,7 +21,7 @@ from reconciler.model import naming
 from reconciler.model.config import Config
 from reconciler.model.objects import ObjectRef
 from reconciler.model.plan import Action, Change, Desired, History, Observed, Plan
-from reconciler.plan import approval, brakes, clustername, collection
+from reconciler.plan import approval, brakes, clustername, collection, policylimits
 from reconciler.plan.compare import Difference, all_differences, differences, foreign_owner
 from reconciler.plan.cronjob import APPLIED, Place, make_config_map, make_cron_job
 from reconciler.plan.entries import (
@@ -77,16 +77,17 @@ def plan_schedules(
     left = {found.name: found.elsewhere for found in desired.parsed.documents if found.elsewhere}
     if stops:
         changes = [_wait(change, renames) for change in changes]
+    changes = policylimits.withhold(
+        changes, entries, ours, config.grants, going=() if stops else uids.keys()
+    )
     stuck = {change.policy for change in changes if change.action is Action.SKIPPED}
     for raw in gone:
-        name = policy_of(raw)
-        heir = renames.said.get(name, "")
-        why = _why_gone(name, left, renames)
+        why = _why_gone(policy_of(raw), left, renames)
+        heir = renames.said.get(policy_of(raw), "")
         if heir in stuck and not stops:
             changes.append(_still_needed(raw, heir, why))
         else:
-            deletion = _deletion(raw, history, stops, why, word.digest)
-            changes.append(replace(deletion, heir=heir))
+            changes.append(replace(_deletion(raw, history, stops, why, word.digest), heir=heir))
     changes += collection.collect(
         observed, changes, blocked=bool(stops) or bool(desired.problems), now=now
     )
