@@ -15,6 +15,7 @@ from reconciler import ports
 from reconciler.engine import observe
 from reconciler.engine.controller import Cycle, Setting
 from reconciler.engine.inforce import policies_in_force
+from reconciler.engine.newcomerevents import announce
 from reconciler.engine.unexpected import explain_unexpected
 from reconciler.model.cluster import Claim, Namespace
 from reconciler.model.config import ClusterConfig
@@ -114,16 +115,16 @@ class Noticer:
         )
         before, self._last = self._last, seen
         if before is not None:
-            self._tell(
-                find_newcomers(
-                    before,
-                    seen,
-                    rules.policies,
-                    rules.exemptions,
-                    now=self._clock.now(),
-                    shared_key=config.shared_key_in_tenants,
-                )
+            newcomers = find_newcomers(
+                before,
+                seen,
+                rules.policies,
+                rules.exemptions,
+                now=self._clock.now(),
+                shared_key=config.shared_key_in_tenants,
             )
+            self._tell(newcomers)
+            announce(newcomers, self._setting or rules.setting)
         self._counted(self._unprotected(seen, rules))
 
     def _unprotected(self, seen: Inventory, rules: _Rules) -> Unprotected:

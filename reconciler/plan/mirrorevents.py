@@ -33,6 +33,9 @@ class EventReason(enum.StrEnum):
     RUN_PARTIALLY_FAILED = "RunPartiallyFailed"
     RUN_FAILED = "RunFailed"
     RUN_FAILED_VALIDATION = "RunFailedValidation"
+    PROTECTED = "Protected"
+    PROTECTION_LOST = "ProtectionLost"
+    CANNOT_PROTECT = "CannotProtect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,8 @@ class MirrorEvent:
     reason: str
     note: str
     warning: bool = False
+    once: bool = False
+    """Said once of its object, in whatever version that is by then."""
 
 
 def hand_edit(fields: str, who: str) -> MirrorEvent:
@@ -121,7 +126,8 @@ def _run(old: Raw, new: Raw) -> Iterator[MirrorEvent]:
 def make_event(told: MirrorEvent, live: Raw, *, instance: str, now: datetime) -> dict[str, Any]:
     """The Event (events.k8s.io/v1) about a mirror as it is stored now."""
     metadata = live["metadata"]
-    said = "\0".join((metadata["uid"], metadata["resourceVersion"], told.reason, told.note))
+    version = "" if told.once else metadata["resourceVersion"]
+    said = "\0".join((metadata["uid"], version, told.reason, told.note))
     name = metadata["name"][:_LONGEST_PREFIX]
     return {
         "apiVersion": "events.k8s.io/v1",

@@ -13,8 +13,9 @@ from datetime import datetime
 from reconciler.model.cronhash import compile_schedule
 from reconciler.model.inventory import Inventory, NamespaceInventory
 from reconciler.model.policy import BackupPolicy, Exemption
-from reconciler.model.protection import ProtectionLine, State
+from reconciler.model.protection import Cause, ProtectionLine, State
 from reconciler.plan.crontimes import next_time
+from reconciler.plan.mirrorevents import EventReason, MirrorEvent
 from reconciler.plan.protection import protect
 
 
@@ -29,6 +30,10 @@ class Newcomer:
     state: State
     policies: tuple[str, ...] = ()
     """Those that protect it now."""
+    lost: tuple[str, ...] = ()
+    """Those that did at the last look, and do not now."""
+    unable: tuple[str, ...] = ()
+    """Those that want its data and can't copy it."""
     new: bool = True
     """Whether it was not there at the last look."""
     sentence: str
@@ -62,7 +67,7 @@ def find_newcomers(
     leaving = set(_leaving(changed))
     following = _following({policy.name: policy for policy in policies}, after.cluster, now)
     return tuple(
-        _newcomer(line, title not in were, following)
+        _newcomer(line, were.get(title), following)
         for title, line in are.items()
         if title not in leaving and not _left_out(line) and _view(were.get(title)) != _view(line)
     )
@@ -98,16 +103,38 @@ def _following(policies: Mapping[str, BackupPolicy], cluster: str, now: datetime
     return next_of
 
 
-def _newcomer(line: ProtectionLine, new: bool, next_of: _Next) -> Newcomer:
+def _newcomer(line: ProtectionLine, was: ProtectionLine | None, next_of: _Next) -> Newcomer:
+    now = tuple(found.policy for found in line.protectors)
+    before = (found.policy for found in was.protectors) if was else ()
     return Newcomer(
         title=line.title,
         namespace=line.namespace,
         claim=line.name,
         state=line.state,
-        policies=tuple(found.policy for found in line.protectors),
-        new=new,
+        policies=now,
+        lost=tuple(policy for policy in before if policy not in now),
+        unable=tuple(
+            sorted(
+                why.policy for why in line.reasons if why.cause is Cause.IMPOSSIBLE and why.policy
+            )
+        ),
+        new=was is None,
         sentence=_sentence(line, next_of),
     )
+
+
+def newcomer_events(newcomers: Iterable[Newcomer]) -> Iterator[tuple[str, MirrorEvent]]:
+    """(policy, what to tell of it); of what no policy ever had there is none to tell it of."""
+    for found in newcomers:
+        note = f"{found.title}: {found.sentence}"
+        for policy in found.policies:
+            yield policy, MirrorEvent(EventReason.PROTECTED, note, once=True)
+        for policy in found.lost:
+            yield policy, MirrorEvent(EventReason.PROTECTION_LOST, note, warning=True, once=True)
+        for policy in found.unable:
+            if policy not in found.lost:
+                told = MirrorEvent(EventReason.CANNOT_PROTECT, note, warning=True, once=True)
+                yield policy, told
 
 
 def _sentence(line: ProtectionLine, next_of: _Next) -> str:

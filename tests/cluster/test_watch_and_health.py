@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import signal
 import subprocess
 import threading
@@ -23,7 +24,14 @@ from reconciler.model import kinds
 from reconciler.model.cluster import Namespace
 from reconciler.model.objects import ObjectRef
 from reconciler.plan.observe import namespace_of
-from tests.cluster.test_controller_command import Installation, home, lines, wait_for
+from tests.cluster.test_controller_command import (
+    NAMESPACE,
+    Installation,
+    home,
+    lines,
+    shown,
+    wait_for,
+)
 from tests.contract.watch_suite import WatchContract, WatchWorld
 from tests.fakes.reporter import FakeReporter
 from tests.rig.cluster.errors import RigError
@@ -32,7 +40,7 @@ from tests.rig.proxies import ApiProxy
 from tests.rig.proxies.rules import Cut, Reset
 from tests.unit.engine.controller_world import files, policy_yaml
 
-__all__ = ["home"]
+__all__ = ["home", "shown"]
 PATIENCE = 300
 LONG_AGO = "1"
 
@@ -162,9 +170,16 @@ class Controller:
             connection.close()
 
 
+def told_of(home: Installation) -> list[str]:
+    """Notes of the Events with the reason Protected."""
+    found = home.cluster.kubectl("-n", NAMESPACE, "get", "events", "-o", "json")
+    return [one["message"] for one in json.loads(found)["items"] if one["reason"] == "Protected"]
+
+
 def test_a_new_application_is_noticed_though_the_timer_is_far_off(
-    home: Installation, client: KubeClient, tmp_path: Path
+    shown: Installation, client: KubeClient, tmp_path: Path
 ) -> None:
+    home = shown
     name = f"news-{uuid.uuid4().hex[:8]}"
     home.config.write_text(home.config.read_text().replace("interval: 10s", "interval: 12h"))
     selects = policy_yaml("news").replace(b"[news]", f'["{name}-*"]'.encode())
@@ -189,6 +204,12 @@ def test_a_new_application_is_noticed_though_the_timer_is_far_off(
                 "protected by news from its next run at "
             )
             assert verdicts[f"namespace {made[1]}"] == "unprotected: no policy selects it"
+
+            counted = ("--for=jsonpath={.status.protected.namespaces}=1", "backuppolicy/news")
+            wait = ("-n", NAMESPACE, "wait", *counted, f"--timeout={PATIENCE}s")
+            home.cluster.kubectl(*wait)
+            note = f"namespace {made[0]}: protected by news from its next run at "
+            wait_for(lambda: [n.startswith(note) for n in told_of(home)] == [True], controller.log)
 
             assert controller.get("/healthz") == (200, "ok\n")
             assert controller.get("/readyz") == (200, "ok\n")

@@ -23,8 +23,8 @@ from tests.unit.engine.test_waking import FakeBell
 class Scene:
     """A controller in memory with the watches beside it, moved by hand."""
 
-    def __init__(self, *, watched: bool = True) -> None:
-        self.world = ControllerWorld()
+    def __init__(self, *, watched: bool = True, world: ControllerWorld | None = None) -> None:
+        self.world = world or ControllerWorld()
         self.watch = FakeWatch(self.world.cluster)
         self.waker = Waker(FakeBell())
         self.counts: list[Unprotected | None] = []
