@@ -7,7 +7,6 @@ result. Same policy, same Config, same bytes.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -135,10 +134,7 @@ def make_cron_job(wanted: WantedPolicy, config: Config, place: Place) -> dict[st
     if interval is not None:
         # Later than that, the next run is nearer than the missed one.
         manifest["spec"]["startingDeadlineSeconds"] = interval // 2
-    text = jsonform.dumps(manifest)
-    manifest["metadata"]["annotations"][APPLIED] = (
-        "sha256:" + hashlib.sha256(text.encode()).hexdigest()
-    )
+    manifest["metadata"]["annotations"][APPLIED] = jsonform.digest(manifest)
     return manifest
 
 
