@@ -25,6 +25,7 @@ from reconciler.model.config import (
 )
 from reconciler.model.errors import UsageError
 from reconciler.model.finding import FINDINGS, Finding, Severity
+from reconciler.model.grants import ASSUMED
 from reconciler.model.inventory import Inventory
 from reconciler.model.store import Descends, PolicyFiles
 from reconciler.plan.change import plan_change
@@ -128,6 +129,7 @@ def _assumed(inventory: Inventory | None) -> Config | None:
         manifest_store=ManifestStoreConfig(url=""),
         image="",
         shared_key_in_tenants=True,
+        grants=ASSUMED,
     )
 
 

@@ -70,6 +70,10 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         " `PartiallyFailed`",
         "method-changed": "A claim's data is copied in another way than before",
         "excluded-more": "A policy leaves more files out of the claims that it copies",
+        "hook-executes": "A command executes in pods that did not before, or in more of them: word"
+        " for word, with container, pods, namespaces",
+        "hook-changed": "A hook has another time-out or `onError`, or hooks have another order",
+        "hook-removed": "A hook's command executes no more",
         "repository-changed": "A policy writes to another restic repository, which starts from"
         " zero",
         "repository-secret-changed": "A Repository takes its keys from another Secret",

@@ -80,6 +80,9 @@ class Grant:
 EVERYTHING = (Grant(admin=True),)
 """Of an installation that says nothing of grants."""
 
+ASSUMED = (Grant(admin=True, hooks=(*_ANY, f"{_SYSTEM}*")),)
+"""What a plan goes by that was given no Config: nothing is refused that some grant may allow."""
+
 
 def find_grant(grants: Iterable[Grant], file: str) -> Grant | None:
     """The grant of a file, by its path from the repository's root; None where it has none."""

@@ -20,6 +20,7 @@ from reconciler.plan.changedocuments import document_changes
 from reconciler.plan.changeexemptions import exemption_findings, waived_by
 from reconciler.plan.changeforce import base_force, head_force
 from reconciler.plan.changehands import handover_findings
+from reconciler.plan.changehooks import hook_findings
 from reconciler.plan.changepolicies import policy_findings
 from reconciler.plan.changerenames import change_renames, followed
 from reconciler.plan.changewhy import Sides
@@ -52,6 +53,7 @@ def plan_change(
     findings = [
         *coverage_findings(sides, old, new, waived_by(sides, inventory, now)),
         *policy_findings(sides, old, new, cluster=cluster, inventory=inventory),
+        *hook_findings(sides, old, new, renames.former, inventory),
         *handover_findings(sides, old, new, renames.former, cluster=cluster, now=now),
         *exemption_findings(sides, now),
         *retention_findings(carried, will_be, points, now, sides.at),

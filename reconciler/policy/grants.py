@@ -14,7 +14,15 @@ from dataclasses import replace
 
 from reconciler.model import cronhash, durations
 from reconciler.model.config import Config
-from reconciler.model.grants import EVERYTHING, Grant, covers, find_grant, may_meet, why_none
+from reconciler.model.grants import (
+    ASSUMED,
+    EVERYTHING,
+    Grant,
+    covers,
+    find_grant,
+    may_meet,
+    why_none,
+)
 from reconciler.model.policy import BackupPolicy, Kind
 from reconciler.policy import problems, values
 from reconciler.policy.cron import parse_cron
@@ -76,7 +84,7 @@ def _of_another(draft: Draft, config: Config) -> bool:
 def limit(draft: Draft, policy: BackupPolicy) -> BackupPolicy:
     """The policy with the namespaces that its grant gives, to it and to its hooks; Config without
     grants limits no namespace, and gives no hook any."""
-    if draft.grant is None or draft.grant in EVERYTHING:
+    if draft.grant is None or draft.grant in (*EVERYTHING, *ASSUMED):
         return policy
     if policy.hooks:
         policy = replace(policy, hooks_within=draft.grant.hooks)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.model.grants import EVERYTHING, Grant
+from reconciler.model.grants import ASSUMED, EVERYTHING, Grant
 from reconciler.model.hooks import Hook, HookCommand, OnError
 from reconciler.model.policy import BackupPolicy
 from reconciler.policy import grants
@@ -16,7 +16,7 @@ from reconciler.policy.nodes import YamlDocument, plain_value
 from reconciler.policy.reading import read_file
 from reconciler.policy.values import make_policy
 from tests.unit.policy.test_model import POLICY
-from tests.unit.policy.yamltexts import MAIN, SHOP, messages, parse
+from tests.unit.policy.yamltexts import MAIN, SHOP, config, messages, parse
 
 PODS = "pods: {matchLabels: {app: mongo}}"
 LATER = "is not supported yet"
@@ -140,10 +140,19 @@ def test_the_grants_namespaces_travel_with_the_hooks() -> None:
     policy = replace(POLICY, hooks=hooks)
     assert limited(policy, Grant(path="a", hooks=("shop", "db-*"))).hooks_within == ("shop", "db-*")
     assert limited(policy, Grant(path="a")).hooks_within == ()
-    for grant in (None, EVERYTHING[0]):
+    for grant in (None, EVERYTHING[0], ASSUMED[0]):
         assert limited(policy, grant) == policy
 
 
 def test_a_policy_without_hooks_is_the_same_whatever_hooks_its_grant_gives() -> None:
     grant = Grant(path="a", hooks=("shop",))
     assert limited(POLICY, grant) == limited(POLICY, replace(grant, hooks=()))
+
+
+@pytest.mark.parametrize("namespaces", ["[shop]", '["*"]', '["kube-*"]', "{matchLabels: {a: b}}"])
+def test_without_a_config_no_hook_is_refused_that_some_grant_may_allow(namespaces: str) -> None:
+    text = hooked(f"{{name: a, {PODS}, pre: {{command: [x]}}}}").replace("[shop]", namespaces)
+    found = parse(MAIN, text, config=replace(config(), grants=ASSUMED, shared_key_in_tenants=True))
+    assert [line for line in messages(found) if LATER not in line] == []
+    refused = parse(MAIN, text, config=replace(config(), shared_key_in_tenants=True))
+    assert "hooks may not run" in "\n".join(messages(refused))
