@@ -59,15 +59,18 @@ class Word:
     """Whether somebody approved what is held. ``given``: the policies that go by it."""
 
     digest: str = ""
-    """What would approve it; empty where no word is needed, or none could help."""
+    """What would approve it; empty where no word is needed, none could help, or none be given."""
     given: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
 
 def listen(held: Brakes, gone: Mapping[str, str], history: History, cluster: str) -> Word:
-    """What the revision's commit says of the policies that would go (→ uid of the schedule)."""
+    """What the revision's commit says of the policies that would go (→ uid of the schedule).
+
+    A source without commits, such as a folder, has no place for a word: none is asked for.
+    """
     names = sorted(gone)
-    if held.firm or not held.soft or not names:
+    if held.firm or not held.soft or not names or not history.has_message:
         return Word()
     digest = deletions_digest(cluster, gone, history.last)
     approvals = read_approvals(history.message)

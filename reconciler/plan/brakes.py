@@ -18,7 +18,7 @@ def hint(namespace: str, name: str, digest: str) -> str:
     """What to do when it shall really go; ``digest`` is empty where approval can't help."""
     by_hand = f"kubectl -n {namespace} delete cronjob {name} --cascade=orphan"
     if not digest:
-        return f"mend the revision first; or delete this one by hand: {by_hand}"
+        return f"no commit can approve that: mend the revision, or, if it shall go: {by_hand}"
     trailer = approval.render_trailer(digest)
     return f"if all that go shall go, push a commit with the line `{trailer}`; or {by_hand}"
 
@@ -35,17 +35,17 @@ def find(
     """Every reason not to delete now; ``policies`` in force, ``have`` schedules, ``gone`` of them.
 
     A revision that is the remembered one descends from itself. With a problem in it nobody knows
-    what it asks for, so nobody can approve that. A folder that is not there is one problem.
+    what it asks for, and without the folder it asks for nothing: nobody can approve that. A folder
+    that is not there is one problem.
     """
     found: list[str] = []
     firm: list[str] = []
     if not history.path_found:
-        found.append(f"the folder {history.path or '/'} is not in the revision")
+        firm.append(f"the folder {history.path or '/'} is not in the revision")
     elif not policies:
         found.append("the revision holds no policy at all")
-    if count := len(desired.problems):
-        why = f"the revision has {count} problem{'s' if count > 1 else ''}"
-        (firm if history.path_found or count > 1 else found).append(why)
+    if (count := len(desired.problems)) > (0 if history.path_found else 1):
+        firm.append(f"the revision has {count} problem{'s' if count > 1 else ''}")
     if history.revision != history.last and history.descends is not Descends.YES:
         found.append(_descent(history))
     most = max(1, have * config.max_delete // 100)

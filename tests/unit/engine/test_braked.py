@@ -63,9 +63,11 @@ def test_an_empty_folder(world: ControllerWorld) -> None:
     assert world.names("CronJob") == []
 
 
-def test_a_renamed_path(world: ControllerWorld) -> None:
+def test_a_renamed_path_is_approved_by_nobody(world: ControllerWorld) -> None:
     world.source.push({}, path_found=False)
-    assert asked(world) == digest_of(world, NAMES)
+    assert asked(world) == ""
+    world.source.push({}, path_found=False, message=approve(digest_of(world, NAMES)))
+    assert asked(world) == ""
     world.source.push(files(*NAMES))  # it was a mistake
     assert world.cycle().plan.empty  # type: ignore[union-attr]
 
@@ -85,6 +87,13 @@ def test_a_rewritten_history_waits_for_a_word_for_as_long_as_it_takes(
     world.source.push(files(*NAMES[1:]), message=approve(digest))
     world.cycle()
     assert world.names("CronJob") == ALL[1:]
+
+
+def test_a_folder_has_no_place_for_a_word_and_is_asked_for_none(world: ControllerWorld) -> None:
+    world.source.push(files(*NAMES[:7]), message=None)
+    assert asked(world) == ""
+    (hint,) = {str(one["hint"]).partition(":")[0] for one in world.log.of("skipped")}
+    assert hint == "no commit can approve that"
 
 
 def test_half_of_the_files_broken_is_approved_by_nobody(world: ControllerWorld) -> None:
