@@ -18,9 +18,13 @@ def make_pages(
     *,
     alive: Callable[[], str],
     missing: Callable[[], tuple[str, ...]],
+    wanting: Callable[[], tuple[str, ...]] = tuple,
     metrics: Callable[[], tuple[bytes, str]],
 ) -> ASGIApp:
-    """``alive``: empty, or what is wrong; ``missing``: in words; ``metrics``: text and type."""
+    """``alive``: empty, or what is wrong; ``missing``: in words; ``metrics``: text and type.
+
+    ``wanting``: what is not as it should be, and yet it is ready.
+    """
 
     async def healthz(_: Request) -> Response:
         wrong = alive()
@@ -28,9 +32,8 @@ def make_pages(
 
     async def readyz(_: Request) -> Response:
         lacking = missing()
-        return PlainTextResponse(
-            "".join(f"{words}\n" for words in lacking or ("ok",)), 503 if lacking else 200
-        )
+        told = lacking or ("ok", *wanting())
+        return PlainTextResponse("".join(f"{one}\n" for one in told), 503 if lacking else 200)
 
     async def show_metrics(_: Request) -> Response:
         text, media_type = metrics()

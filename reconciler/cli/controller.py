@@ -155,6 +155,7 @@ class Installation:
             clock=wiring.clock(),
             stopped=stopped,
             parse=self._policies.parse,
+            program=wiring.program(),
         )
 
     def cluster(self) -> KubeClient:

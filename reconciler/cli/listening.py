@@ -101,7 +101,10 @@ def serving(
     listeners = []
     if listen:
         pages = make_pages(
-            alive=instruments.alive, missing=instruments.missing, metrics=metrics.render
+            alive=instruments.alive,
+            missing=instruments.missing,
+            wanting=instruments.wanting,
+            metrics=metrics.render,
         )
         listeners.append(Listener(pages, open_socket(listen)))
     if listen_webhook:

@@ -58,6 +58,7 @@ class Instruments:
         self._config_read = False
         self._done_once = False
         self._failed_step = ""
+        self._not_shown = False
         self.figures = Figures()
 
     def begin(self, prepare: Callable[[], Setting]) -> Setting:
@@ -74,6 +75,8 @@ class Instruments:
         """A cycle has ended, one way or another."""
         self._done_once = self._done_once or cycle.error is None
         self._failed_step = cycle.failed_step
+        if cycle.mirrored is not None:
+            self._not_shown = bool(cycle.mirrored.why)
         try:
             self._meter.cycle(outcome_of(cycle), self._monotonic() - self._begun)
             now = self._clock.now()
@@ -116,3 +119,9 @@ class Instruments:
             step = f", the last one failed at: {self._failed_step}" if self._failed_step else ""
             found.append(f"no cycle has ended well yet{step}")
         return tuple(found)
+
+    def wanting(self) -> tuple[str, ...]:
+        """What is not as it should be, though schedules are kept; in words without details."""
+        if self._not_shown:
+            return ("policies are not shown as BackupPolicy objects; the log says why",)
+        return ()

@@ -43,11 +43,13 @@ class Loop:
     def __init__(self) -> None:
         self.wrong = ""
         self.lacking: tuple[str, ...] = ()
+        self.wanting: tuple[str, ...] = ()
 
     def pages(self) -> ASGIApp:
         return make_pages(
             alive=lambda: self.wrong,
             missing=lambda: self.lacking,
+            wanting=lambda: self.wanting,
             metrics=lambda: (b"backstay_policies 2.0\n", "text/plain; version=0.0.4"),
         )
 
@@ -58,6 +60,8 @@ def test_the_pages_say_what_the_loop_says() -> None:
         assert ask(port, "/healthz") == (200, "ok\n")
         assert ask(port, "/readyz") == (200, "ok\n")
         assert ask(port, "/metrics") == (200, "backstay_policies 2.0\n")
+        loop.wanting = ("no objects",)
+        assert ask(port, "/readyz") == (200, "ok\nno objects\n")
         loop.wrong, loop.lacking = "the loop stands", ("no Config", "no cycle")
         assert ask(port, "/healthz") == (503, "the loop stands\n")
         assert ask(port, "/readyz") == (503, "no Config\nno cycle\n")

@@ -15,8 +15,9 @@ from reconciler.engine.mirror import Look
 from reconciler.model import naming
 from reconciler.model.errors import BackstayError, Interrupted, Refused, Transient, Waiting
 from reconciler.model.figures import MOST_POLICIES, Figures, PolicyFigures
-from reconciler.model.policy import BackupPolicy, ParsedFiles
+from reconciler.model.policy import BackupPolicy, Kind, ParsedFiles
 from reconciler.plan.cronjob import COMPONENT_POLICY, COMPONENT_RUN
+from reconciler.policy.crds import make_crd
 from tests.unit.engine.controller_world import BROKEN, ControllerWorld, files, policy_yaml
 
 NOW = datetime(2026, 11, 21, 4, 17, 3, tzinfo=UTC)
@@ -298,6 +299,18 @@ def test_readiness_says_what_is_missing(scene: Scene) -> None:
     assert scene.instruments.missing() == ()
     scene.refuse(Refused("no such file"))
     assert scene.instruments.missing() == ("Config could not be read yet; the log says why",)
+
+
+def test_who_keeps_schedules_and_can_not_show_them_is_ready_and_says_so(scene: Scene) -> None:
+    assert scene.instruments.wanting() == ()
+    scene.world.source.push(files("shop"))
+    scene.cycle()
+    assert scene.instruments.missing() == ()
+    (told,) = scene.instruments.wanting()
+    assert told.startswith("policies are not shown as BackupPolicy objects")
+    scene.world.cluster.apply(make_crd(Kind.BACKUP_POLICY))
+    scene.cycle()
+    assert scene.instruments.wanting() == ()
 
 
 def test_a_loop_that_hangs_is_not_alive(scene: Scene) -> None:
