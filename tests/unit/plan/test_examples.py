@@ -74,7 +74,7 @@ def test_the_exemptions_excuse_what_they_say() -> None:
 
 def test_the_restore_is_told_with_the_command_that_its_file_names() -> None:
     (command,) = re.findall(
-        r"^# (backstay .*)$", (ROOT / "policies/restore.yaml").read_text(), re.M
+        r"^# (backstay .*)$", (ROOT / "policies/restore.yaml").read_text(), re.MULTILINE
     )
     (restore,) = examples("prod-eu").restores
     assert restore.name == "shop-after-incident-42"
