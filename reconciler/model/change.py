@@ -12,6 +12,7 @@ from datetime import datetime
 
 from reconciler.model.errors import Problem
 from reconciler.model.finding import Finding, Place, Severity
+from reconciler.model.grants import EVERYTHING, Grant, find_grant
 from reconciler.model.policy import Document, ParsedFiles
 
 
@@ -62,6 +63,8 @@ class Revision:
     parsed: ParsedFiles = field(default_factory=ParsedFiles)
     written: Mapping[Key, Written] = field(default_factory=dict)
     """Documents that could be read, good or not."""
+    grants: tuple[Grant, ...] = EVERYTHING
+    """Of the Config that it was read with: what its folders may."""
     _known: dict[Key, Document] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -72,6 +75,10 @@ class Revision:
     def document(self, kind: str, name: str) -> Document | None:
         """The document of this kind and name, good or broken."""
         return self._known.get((kind, name))
+
+    def grant(self, document: Document) -> Grant | None:
+        """The grant of the folder that a document lies in."""
+        return find_grant(self.grants, document.file)
 
     def place(self, kind: str, name: str, path: str = "") -> Place | None:
         """Where a document says something; None if it is not here."""

@@ -31,6 +31,7 @@ KEYS = "repository-secret-changed"
 SELECTOR = "selector-changed"
 _STAYS = "its CronJob goes; recovery points, manifests and snapshots stay"
 _SAY = "add renamedFrom:"
+_STRANGER = "policy {} says renamedFrom, but its folder has another grant: that is no rename"
 
 
 def policy_findings(
@@ -72,11 +73,14 @@ def _removed(
         if heir:
             yield _renamed(sides, document.name, heir, kept, facts)
         else:
+            stranger = renames.strangers.get(document.name)
             yield Finding(
                 id=REMOVED,
                 severity=Severity.WARNING,
                 message=f"policy {document.name} is removed: {_STAYS}",
-                hint="to stop it for a while, write suspend: true",
+                hint=_STRANGER.format(stranger)
+                if stranger
+                else "to stop it for a while, write suspend: true",
                 policy=document.name,
                 place=sides.base.place(POLICY, document.name),
                 details=(kept,) if kept else (),

@@ -1,7 +1,8 @@
 """Which policy of a change was which one before: those that say so, those that only look like it.
 
-The controller's rules of `reconciler.plan.renames`, but for grants, which no revision tells. What
-is compared before and after (retention, schedule, repository) is compared across a rename, too.
+The controller's rules of `reconciler.plan.renames`: policies of folders with different grants, by
+the Config that both revisions are read with, are never the same one. What is compared before and
+after (retention, schedule, repository) is compared across a rename, too.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from reconciler.model.change import Revision
+from reconciler.model.grants import Grant
 from reconciler.model.inventory import Inventory
 from reconciler.model.policy import BackupPolicy, Document, Kind
 from reconciler.plan.changeforce import keeps
@@ -37,6 +39,8 @@ class ChangeRenames:
     heirs: Mapping[str, Heir] = field(default_factory=dict)
     unknown: Mapping[str, str] = field(default_factory=dict)
     """Policy → the name that the base does not have."""
+    strangers: Mapping[str, str] = field(default_factory=dict)
+    """Policy that goes → the one that says `renamedFrom`, of a folder with another grant."""
 
     @property
     def former(self) -> dict[str, str]:
@@ -64,6 +68,9 @@ def followed(
     took the name.
     """
     links = {**_links(base), **renames.former, **_links(head)}
+    for gone, stranger in renames.strangers.items():
+        if links.get(stranger) == gone:
+            del links[stranger]
     if inventory is None or not links:
         return inventory
     points = list(inventory.points)
@@ -126,17 +133,31 @@ def change_renames(base: Revision, head: Revision) -> ChangeRenames:
         if not policy.renamed_from or name in unknown
     }
     heirs: dict[str, Heir] = {}
+    strangers: dict[str, str] = {}
     for document in removed_policies(base, head):
+        grant = base.grant(document)
         if document.name in said:
             name = said[document.name]
-            heirs[document.name] = Heir(name, True, document.name, name in added)
+            if _grant_of(head, name) != grant:
+                strangers[document.name] = name
+            else:
+                heirs[document.name] = Heir(name, True, document.name, name in added)
         elif isinstance(document.value, BackupPolicy):
             wanted = selector_key(document.value.selector.namespaces)
-            like = (n for n, one in free.items() if selector_key(one.selector.namespaces) == wanted)
-            name = next(like, "")
-            if name:
+            like = (
+                name
+                for name, one in free.items()
+                if selector_key(one.selector.namespaces) == wanted
+                and _grant_of(head, name) == grant
+            )
+            if name := next(like, ""):
                 heirs[document.name] = Heir(name, False, free[name].renamed_from or "")
-    return ChangeRenames(heirs, unknown)
+    return ChangeRenames(heirs, unknown, strangers)
+
+
+def _grant_of(head: Revision, name: str) -> Grant | None:
+    document = head.document(_POLICY, name)
+    return head.grant(document) if document else None
 
 
 def _said_before(base: Revision, name: str, former: str) -> bool:

@@ -69,6 +69,7 @@ def find_renames(
             heir = former[old]
             if _grant(raw, config) == find_grant(config.grants, _file(heir.source)):
                 said[old] = heir.name
+                notes += _never_ran(raw, by_name, heir.name)
             else:
                 notes.append(f"policy {heir.name} is not of the folder that {old} was of")
         elif new and (before := last_good(raw, by_name)) is not None:
@@ -76,6 +77,21 @@ def find_renames(
             if looks is not None:
                 likely[old] = looks
     return Renames(said, likely, tuple(notes))
+
+
+def _never_ran(raw: Raw, config_maps: Mapping[str, Raw], heir: str) -> list[str]:
+    """What to say of a name between two others that leads no further back: no run recorded it."""
+    before = last_good(raw, config_maps)
+    first = before.policy.renamed_from if before is not None else None
+    if not first or (raw.get("status") or {}).get("lastScheduleTime"):
+        return []
+    old = policy_of(raw)
+    told = (
+        f"policy {old}, which was {first} before, has not run by its schedule: unless a run of it"
+        f" was recorded, write renamedFrom: {first} in policy {heir}, for what {first} backed up to"
+        " be found under the new name"
+    )
+    return [told]
 
 
 def _grant(raw: Raw, config: Config) -> object:

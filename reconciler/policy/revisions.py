@@ -10,6 +10,7 @@ from reconciler.model.change import Key, Revision, Written, WrittenField
 from reconciler.model.config import Config
 from reconciler.model.errors import Problem
 from reconciler.model.finding import Place
+from reconciler.model.grants import EVERYTHING
 from reconciler.policy import nodes, text
 from reconciler.policy.drafts import Draft
 from reconciler.policy.language import KINDS
@@ -29,7 +30,8 @@ def read_revision(
     drafts = draft_files(files, config)
     parsed = close(drafts)
     parsed = replace(parsed, problems=(*problems, *parsed.problems))
-    return Revision(shown=shown, parsed=parsed, written=_written(drafts))
+    grants = config.grants if config is not None else EVERYTHING
+    return Revision(shown=shown, parsed=parsed, written=_written(drafts), grants=grants)
 
 
 def _written(drafts: Iterable[Draft]) -> dict[Key, Written]:

@@ -14,6 +14,7 @@ from reconciler.model.config import (
     PolicySourceConfig,
 )
 from reconciler.model.finding import Finding
+from reconciler.model.grants import EVERYTHING, Grant
 from reconciler.model.inventory import Inventory, NamespaceInventory, PointDigest
 from reconciler.model.run import Outcome
 from reconciler.plan.change import plan_change
@@ -68,7 +69,9 @@ CLAIMS = {
 LABELS = {"crm": {"backup": "gold"}}
 
 
-def config(name: str = "prod-eu", **labels: str) -> Config:
+def config(
+    name: str = "prod-eu", *, grants: tuple[Grant, ...] = EVERYTHING, **labels: str
+) -> Config:
     """The cluster's Config, which allows Direct."""
     return Config(
         cluster=ClusterConfig(name, labels),
@@ -76,6 +79,7 @@ def config(name: str = "prod-eu", **labels: str) -> Config:
         manifest_store=ManifestStoreConfig(url="ssh://git@host/manifests.git"),
         image="",
         shared_key_in_tenants=True,
+        grants=grants,
     )
 
 
@@ -109,10 +113,16 @@ def inventory(claims: Mapping[str, Mapping[str, int]] = CLAIMS) -> Inventory:
     )
 
 
-def revision(files: Mapping[str, str], shown: str = "main", **labels: str) -> Revision:
+def revision(
+    files: Mapping[str, str],
+    shown: str = "main",
+    *,
+    grants: tuple[Grant, ...] = EVERYTHING,
+    **labels: str,
+) -> Revision:
     """The files as the cluster prod-eu reads them."""
     data = {name: text.encode() for name, text in files.items()}
-    return read_revision(data, config(**labels), shown=shown)
+    return read_revision(data, config(grants=grants, **labels), shown=shown)
 
 
 def edited(files: Mapping[str, str] = FILES, **edits: tuple[str, str]) -> dict[str, str]:
@@ -135,12 +145,13 @@ def plan(
     known: Inventory | None = None,
     *,
     offline: bool = False,
+    grants: tuple[Grant, ...] = EVERYTHING,
     **labels: str,
 ) -> ChangePlan:
     """The plan of a change, held against the inventory, or ``offline`` against none."""
     return plan_change(
-        revision(base, "main", **labels),
-        revision(head, "head", **labels),
+        revision(base, "main", grants=grants, **labels),
+        revision(head, "head", grants=grants, **labels),
         None if offline else known or inventory(),
         cluster="prod-eu",
         now=NOW,

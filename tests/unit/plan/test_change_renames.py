@@ -7,8 +7,18 @@ from dataclasses import replace
 import pytest
 
 from reconciler.model.finding import Finding, Place, Severity
+from reconciler.model.grants import EVERYTHING, Grant
 from reconciler.model.run import Outcome
-from tests.unit.plan.change_world import FILES, claim, edited, inventory, line_of, plan
+from reconciler.plan.changerenames import change_renames, followed
+from tests.unit.plan.change_world import (
+    FILES,
+    claim,
+    edited,
+    inventory,
+    line_of,
+    plan,
+    revision,
+)
 
 
 def renamed(former: str = "shop", base: dict[str, str] = FILES, **edits: str) -> dict[str, str]:
@@ -151,3 +161,35 @@ def test_an_heir_that_was_there_before_is_held_against_itself() -> None:
     assert ("retention-shortened", "keepDaily 7 → 3") in [
         (one.id, one.facts.get("words", "")) for one in plan(head, base).findings
     ]
+
+
+GRANTS = (Grant(path="a", admin=True), Grant(path="b"), Grant(path="a/same", admin=True))
+
+
+def moved(folder: str, files: dict[str, str]) -> dict[str, str]:
+    """The files in a folder, of policy shop (or shop2) in ``folder``."""
+    return {f"{folder if name == 'shop.yaml' else 'a'}/{name}": one for name, one in files.items()}
+
+
+def under(grants: tuple[Grant, ...], folder: str, former: str) -> dict[str, Finding]:
+    made = plan(moved(folder, renamed(former)), moved("a", FILES), grants=grants)
+    return {one.id: one for one in made.findings}
+
+
+@pytest.mark.parametrize("former", ["shop", ""])
+def test_a_policy_of_a_folder_with_another_grant_is_no_heir(former: str) -> None:
+    found = under(GRANTS, "b", former)
+    assert "policy-renamed" not in found
+    assert found["policy-removed"].policy == "shop"
+    assert ("its folder has another grant" in found["policy-removed"].hint) is bool(former)
+    assert "policy-renamed" in under(GRANTS, "a", former)
+    assert "policy-renamed" in under(EVERYTHING, "b", former)
+
+
+def test_its_recovery_points_are_not_counted_for_the_stranger() -> None:
+    before = revision(moved("a", FILES), grants=GRANTS)
+    for folder, points in (("a", 3), ("b", 0)):
+        after = revision(moved(folder, renamed()), "head", grants=GRANTS)
+        known = followed(inventory(), change_renames(before, after), before, after)
+        assert known is not None
+        assert len(known.points_of("shop2")) == points

@@ -137,3 +137,20 @@ def test_another_folders_policy_is_not_the_same_one_for_what_it_selects(
     assert bool(plan.brakes) is likely
     names = {"backstay-old" if likely else "backstay-new", "backstay-x"}
     assert set(cluster.of("CronJob")) == names
+
+
+@pytest.mark.parametrize("ran", [False, True])
+def test_a_name_between_two_others_that_never_ran_is_told(ran: bool) -> None:
+    cluster = shops()
+    cluster.apply(cluster.plan(desired(good(renamed("shop", "middle")), good(policy("web")))))
+    if ran:
+        cluster.of("CronJob")["backstay-middle"]["status"] = {
+            "lastScheduleTime": "2026-11-21T02:17:00Z"
+        }
+    last = replace(renamed("shop", "last"), renamed_from="middle")
+    plan = cluster.plan(desired(good(last), good(policy("web"))))
+    assert ("deleted", "CronJob/backstay-middle") in actions(plan)
+    told = [note for note in plan.notes if "has not run by its schedule" in note]
+    assert [("write renamedFrom: shop in policy last" in note) for note in told] == [True] * (
+        not ran
+    )
