@@ -17,6 +17,7 @@ from reconciler.capture import message
 from reconciler.cli import wiring
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.follow import follow_job, start_job
+from reconciler.engine.formername import check_former_name
 from reconciler.engine.patience import Patience, insist
 from reconciler.engine.run import RunResult, execute_run
 from reconciler.engine.runlease import Busy
@@ -139,6 +140,10 @@ def _execute(policy: str, compiled_file: Path, config_file: Path) -> int:
                 store=store,
                 mover=JobMover(client, client, MoverSettings.of(config)),
                 keyring=wiring.keyring(config, resolve),
+            request = insist(
+                functools.partial(check_former_name, request, store, reporter),
+                patience(what="asking for the policy's former name", deadline=request.deadline),
+            )
                 reporter=reporter,
                 clock=clock,
             )

@@ -7,9 +7,12 @@ from dataclasses import replace
 import pytest
 
 from reconciler.engine.context import policy_branch
+from reconciler.engine.formername import check_former_name
 from reconciler.engine.history import read_points, read_record
 from reconciler.engine.run import execute_run
+from reconciler.model.grants import Grant
 from reconciler.model.run import Outcome
+from reconciler.model.store import Write
 from tests.unit.engine.run_world import CLUSTER, RUN_IDS, RunWorld
 
 
@@ -105,3 +108,46 @@ def test_a_name_that_is_reached_twice_counts_until_its_last_heir(world: RunWorld
 def ids_of(world: RunWorld, name: str) -> list[str]:
     points = read_points(world.make_store(), policy_branch(CLUSTER, name))
     return [point.run_id for point in points]
+
+
+GRANTS = (Grant(path="policies", admin=True), Grant(path="teams/b"))
+
+
+def asked(world: RunWorld, source: str, former: str = "store") -> str:
+    """The former name that a run of a policy of ``source`` would say."""
+    request = replace(world.request(4), config=replace(world.config, grants=GRANTS))
+    policy = replace(request.policy, name="heir", source=source, renamed_from=former)
+    request = replace(request, policy=policy)
+    return check_former_name(request, world.make_store(), world.log).policy.renamed_from
+
+
+def test_another_folders_policy_is_no_former_name_also_once_its_schedule_is_gone(
+    world: RunWorld,
+) -> None:
+    assert asked(world, "policies/x/heir.yaml#0") == "store"
+    assert world.log.of("not taken as this policy's former name") == []
+    assert asked(world, "teams/b/heir.yaml#0") == ""
+    (told,) = world.log.of("not taken as this policy's former name")
+    assert told["why"] == "store was last of policies/shop.yaml#0, which has another grant"
+
+
+def test_a_former_name_that_nobody_can_read_is_not_taken_and_one_without_runs_leads_nowhere(
+    world: RunWorld,
+) -> None:
+    assert asked(world, "teams/b/heir.yaml#0", "never") == "never"
+    assert asked(world, "teams/b/heir.yaml#0", "") == ""
+    store = world.make_store()
+    tip = store.tip(policy_branch(CLUSTER, "store"))
+    broken = store.commit(
+        policy_branch(CLUSTER, "store"), tip, (Write("_run.yaml", b"["),), "Break it\n",
+        when=world.clock.now(),
+    )  # fmt: skip
+    store.push({policy_branch(CLUSTER, "store"): broken})
+    assert asked(world, "policies/heir.yaml#0") == ""
+
+
+def test_without_grants_nothing_is_asked(world: RunWorld) -> None:
+    request = replace(world.request(4))
+    policy = replace(request.policy, renamed_from="store", source="teams/b/heir.yaml#0")
+    request = replace(request, policy=policy)
+    assert check_former_name(request, world.make_store(), world.log) is request
