@@ -1,4 +1,4 @@
-"""The policies' Git server on its bad days, with the controller's own wiring and a cluster in memory.
+"""Bad days of the policies' Git server, with the controller's own wiring; its cluster is a fake.
 
 Each day is the same: it breaks, cycles go by, somebody mends it at the place that the status names,
 and the controller goes on by itself, with what was pushed meanwhile.
