@@ -51,6 +51,7 @@ def render_record(record: run.RunRecord) -> bytes:
         clusterScoped=_cluster_scoped(record.cluster_scoped),
         secrets=_secrets(record.secrets),
         gaps=[_gap(gap) for gap in record.gaps],
+        leftOutKinds=[{"kind": i.kind, "reason": i.reason} for i in record.left_out_kinds] or None,
         warnings=list(record.warnings),
         retention=dict(sorted(record.retention.items())),
         writer=record.writer,
@@ -82,6 +83,7 @@ def parse_record(text: bytes, *, where: str = "_run.yaml") -> run.RunRecord:
         cluster_scoped=root.maybe("clusterScoped", _read_cluster_scoped),
         secrets=root.maybe("secrets", _read_secrets),
         gaps=root.each("gaps", _read_gap),
+        left_out_kinds=root.each("leftOutKinds", _read_left_out_kind),
         warnings=root.texts("warnings"),
         retention=root.scalars("retention"),
         writer=root.text("writer", ""),
@@ -158,14 +160,14 @@ def _read_failure(node: Node) -> run.FailureRecord:
 
 
 def _namespace(part: run.NamespaceRecord) -> dict[str, Any]:
-    left_out = [{"kind": i.kind, "reason": i.reason, "count": i.count} for i in part.left_out]
     return _filled(
         name=part.name,
         outcome=part.outcome.value,
         reasons=list(part.reasons),
         captured=render_time(part.captured),
         objects=_counts(part.objects),
-        leftOut=left_out,
+        leftOut=_left_out(part.left_out),
+        unselected=_left_out(part.unselected),
         volumes=[_volume(volume) for volume in part.volumes],
     )
 
@@ -178,6 +180,7 @@ def _read_namespace(node: Node) -> run.NamespaceRecord:
         captured=node.time("captured"),
         objects=_read_counts(node.child("objects")),
         left_out=node.each("leftOut", _read_left_out),
+        unselected=node.each("unselected", _read_left_out),
         volumes=node.each("volumes", _read_volume),
     )
 
@@ -200,6 +203,14 @@ def _read_counts(node: Node) -> run.Counts:
         deleted=node.number("deleted"),
         left_out=node.number("leftOut"),
     )
+
+
+def _left_out(found: tuple[run.LeftOutCount, ...]) -> list[dict[str, Any]]:
+    return [{"kind": i.kind, "reason": i.reason, "count": i.count} for i in found]
+
+
+def _read_left_out_kind(node: Node) -> run.LeftOutKind:
+    return run.LeftOutKind(kind=node.text("kind"), reason=node.text("reason"))
 
 
 def _read_left_out(node: Node) -> run.LeftOutCount:
@@ -278,13 +289,22 @@ def _cluster_scoped(part: run.ClusterScopedRecord | None) -> dict[str, Any]:
         )
         for reference in part.references
     ]
-    return _filled(objects=_counts(part.objects), references=references)
+    return _filled(
+        selection=part.selection,
+        objects=_counts(part.objects),
+        references=references,
+        leftOut=_left_out(part.left_out),
+        unselected=_left_out(part.unselected),
+    )
 
 
 def _read_cluster_scoped(node: Node) -> run.ClusterScopedRecord:
     return run.ClusterScopedRecord(
         objects=_read_counts(node.child("objects")),
         references=node.each("references", _read_reference),
+        selection=node.text("selection", ""),
+        left_out=node.each("leftOut", _read_left_out),
+        unselected=node.each("unselected", _read_left_out),
     )
 
 

@@ -46,6 +46,39 @@ CANDIDATES: Mapping[str, tuple[str, str]] = {
     )
 }
 
+TABLE: tuple[tuple[str, str], ...] = (
+    ("namespace", "it is selected"),
+    ("persistentvolume", "a claim names it, or it names a claim"),
+    (
+        "customresourcedefinition.apiextensions.k8s.io",
+        "it defines the kind of a custom resource that was found",
+    ),
+    (
+        f"storageclass.{_STORAGE}",
+        "a claim, a StatefulSet's claim template or the volume of a claim names it",
+    ),
+    (f"volumeattributesclass.{_STORAGE}", "a claim or a claim template names it"),
+    (f"volumesnapshotclass.{_SNAPSHOT}", "a VolumeSnapshot names it"),
+    (f"volumesnapshotcontent.{_SNAPSHOT}", "it names a VolumeSnapshot"),
+    (
+        f"clusterrole.{_RBAC}",
+        "a binding that comes grants it, or a ClusterRole that comes is gathered from it",
+    ),
+    (
+        f"clusterrolebinding.{_RBAC}",
+        "it grants something to a ServiceAccount, or to all of a namespace, also as user or group",
+    ),
+    ("priorityclass.scheduling.k8s.io", "a pod or a pod template names it"),
+    ("ingressclass.networking.k8s.io", "an Ingress names it, or names none and it is the default"),
+    (f"gatewayclass.{_GATEWAY}", "a Gateway names it"),
+    ("runtimeclass.node.k8s.io", "a pod or a pod template names it"),
+    ("deviceclass.resource.k8s.io", "a ResourceClaim or its template asks for it"),
+    (f"mutatingwebhookconfiguration.{_ADMISSION}", "it calls a Service"),
+    (f"validatingwebhookconfiguration.{_ADMISSION}", "it calls a Service"),
+    ("apiservice.apiregistration.k8s.io", "it is served by a Service"),
+)
+"""Each candidate kind and when an object of it is needed; docs/captured.md shows it."""
+
 
 def is_candidate(resource: Resource) -> bool:
     """Whether objects of this cluster-scoped kind can be wanted."""
@@ -71,10 +104,15 @@ class _Why:
 
 
 class References:
-    """Collects over one run; ``namespaces`` are the selected ones."""
+    """Collects over one run; ``namespaces`` are the selected ones.
 
-    def __init__(self, namespaces: Collection[str]) -> None:
+    ``without`` are kinds (folders) of which nothing is captured, so that nothing that points at
+    their objects is needed.
+    """
+
+    def __init__(self, namespaces: Collection[str], without: Collection[str] = ()) -> None:
         self._namespaces = frozenset(namespaces)
+        self._without = frozenset(without)
         self._wanted: dict[ObjectRef, _Why] = defaultdict(_Why)
         self._seen: set[ObjectRef] = set()
         self._custom: dict[str, str] = {}
@@ -151,7 +189,8 @@ class References:
             yield from self._volume(spec)
         elif folder == f"volumesnapshotcontent.{_SNAPSHOT}":
             ref = spec.get("volumeSnapshotRef") or {}
-            if ref.get("namespace") in self._namespaces:
+            points = ref.get("namespace") in self._namespaces
+            if points and f"volumesnapshot.{_SNAPSHOT}" not in self._without:
                 yield f"holds volumesnapshot {ref['namespace']}/{ref.get('name')}"
         elif folder == f"clusterrolebinding.{_RBAC}":
             yield from self._binding(obj, name)
@@ -177,7 +216,8 @@ class References:
             self._want(f"storageclass.{_STORAGE}", spec.get("storageClassName"), why)
 
     def _service(self, service: Any, verb: str) -> Iterator[str]:
-        if service and service.get("namespace") in self._namespaces:
+        points = service and service.get("namespace") in self._namespaces
+        if points and "service" not in self._without:
             yield f"{verb} service {service['namespace']}/{service.get('name')}"
 
     def _binding(self, obj: Object, name: str) -> Iterator[str]:
@@ -189,6 +229,8 @@ class References:
 
     def _subject(self, subject: Object) -> str:
         """The subject in words if it is of a selected namespace, else nothing."""
+        if "serviceaccount" in self._without:
+            return ""
         kind, name = subject.get("kind"), str(subject.get("name", ""))
         if kind == "ServiceAccount" and subject.get("namespace") in self._namespaces:
             return f"serviceaccount {subject['namespace']}/{name}"

@@ -2,7 +2,8 @@
 
 Only what changed is sent to Git. "Gone from a complete listing" is the whole deletion rule: a
 path below a gap stays, and below `_cluster/`, whose content follows from references, nothing is
-deleted while there is any gap.
+deleted while there is any gap. What the policy does not select any more leaves the tree too, and is
+told apart from what was deleted (`reconciler.capture.choice`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from datetime import datetime
 from typing import Any
 
 from reconciler import ports
-from reconciler.capture import canonical, message, paths, quiet, references
+from reconciler.capture import canonical, choice, message, paths, quiet, references
+from reconciler.engine.capturekinds import Kinds
+from reconciler.engine.capturetally import Tally
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.history import read_record_of
 from reconciler.engine.listing import Target, discovered, list_all
@@ -27,12 +30,22 @@ from reconciler.model import kinds
 from reconciler.model.cluster import Claim
 from reconciler.model.errors import Stalled, Transient
 from reconciler.model.objects import Gap, ObjectRef, Resource
-from reconciler.model.run import ClusterScopedRecord, Counts, LeftOutCount, Outcome, Reference
+from reconciler.model.policy import ClusterScoped, CopyMethod
+from reconciler.model.run import (
+    ClusterScopedRecord,
+    Counts,
+    LeftOutCount,
+    LeftOutKind,
+    Outcome,
+    Reference,
+)
 from reconciler.plan.observe import claim_of
-from reconciler.plan.selection import list_cluster_wide
+from reconciler.plan.selection import decide_volume, list_cluster_wide
 
 EVERYTHING = "*"
 """As a gap's group: all that a namespace holds."""
+_DISCOVERIES = 3
+"""How often kinds that came meanwhile are listed as well."""
 _LOOK_BACK = 100
 """Commits that are searched for the run that made the tree: so many in a row would have failed."""
 _LEFT = "it left the selection without a change of the policy: its files are gone from the tree"
@@ -46,6 +59,7 @@ class CapturedNamespace:
     at: datetime
     counts: Counts
     left_out: tuple[LeftOutCount, ...]
+    unselected: tuple[LeftOutCount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +82,9 @@ class CapturedTree:
     gaps: tuple[Gap, ...]
     claims: tuple[Claim, ...]
     """Claims in the tree, also those that the run did not know when it decided on volumes."""
+    left_out_kinds: tuple[LeftOutKind, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What a person should know."""
     secrets: tuple[bytes, ...] = field(repr=False)
 
 
@@ -121,41 +138,102 @@ class _Capture:
         self._stopped = stopped
         self._tree: dict[str, str] = dict(run.store.tree(parent)) if parent else {}
         self._selected = frozenset(plan.selection.names)
+        self._objects = request.compiled.policy.selector.objects
+        self._choice = choice.Choice(self._objects)
+        self._kinds = Kinds(self._choice)
         self._seen: set[str] = set()
-        self._changes: Counter[tuple[str, str]] = Counter()
-        self._left_out: Counter[tuple[str, str, str]] = Counter()
-        self._left_out_uids: set[str] = set()
-        """A list that began again gives them twice."""
+        self._unselected: dict[str, str] = {}
+        """Path → why the policy leaves out the object, which is there."""
+        self._tally = Tally()
         self._secrets: dict[str, bytes] = {}
         self._claims: dict[str, Claim] = {}
         self._gaps: list[Gap] = []
-        self._references = references.References(self._selected)
+        self._references = references.References(
+            self._selected, without=self._choice.anchors_left_out()
+        )
+        self._candidates: dict[ObjectRef, tuple[Resource, dict[str, Any]]] = {}
 
     def capture(self) -> CapturedTree:
-        resources, failed = insist(
-            lambda: discovered(self._run.reader), self._patience("discovering kinds")
-        )
-        self._gaps.extend(failed)
-        wanted = [found for found in resources if quiet.kind_left_out(found) is None]
-        referenced = self._capture_all(wanted)
+        self._list_all_kinds()
+        referenced = self._take_what_is_needed()
         self._look_at_namespaces_again()
         # The last of the lists: `--at` must not give what came after the time it names.
         at = self._run.clock.now().replace(microsecond=0)
         left = self._delete_gone(at)
+        tally = self._tally
         return CapturedTree(
             namespaces={
-                name: CapturedNamespace(at, self._counts(name), self._left_out_of(name))
+                name: CapturedNamespace(
+                    at, tally.counts(name), tally.left_out_of(name), tally.unselected_of(name)
+                )
                 for name in sorted(self._selected)
             },
             left=left,
             cluster_scoped=ClusterScopedRecord(
-                objects=self._counts(""), references=tuple(sorted(referenced))
+                objects=tally.counts(""),
+                references=tuple(sorted(referenced)),
+                selection=str(self._choice.mode),
+                left_out=tally.left_out_of(""),
+                unselected=tally.unselected_of(""),
             ),
             # Lists end in any order; equal clusters give equal trees, records and snapshots.
-            gaps=tuple(sorted(self._gaps)),
+            gaps=tuple(sorted(set(self._gaps))),
             claims=tuple(claim for _, claim in sorted(self._claims.items())),
+            left_out_kinds=self._kinds.left_out(),
+            warnings=tuple(self._warnings()),
             secrets=tuple(line + b"\n" for _, line in sorted(self._secrets.items())),
         )
+
+    def _warnings(self) -> Iterator[str]:
+        """What the selection did that nobody may overlook."""
+        for glob in self._kinds.without_kind(self._objects.include):
+            yield f"{choice.FIELD}.include: no kind that the cluster serves is called {glob}"
+        for part in ("", *sorted(self._selected)):
+            gone = [
+                found
+                for found in self._tally.unselected_of(part)
+                if found.reason != choice.NOT_NEEDED
+            ]
+            if gone:
+                kinds_gone = ", ".join(f"{found.count} {found.kind}" for found in gone)
+                yield (
+                    f"{part or 'cluster-scoped'}: files left the tree with the selection, whether"
+                    f" or not their objects exist: {kinds_gone}"
+                )
+
+    def _list_all_kinds(self) -> None:
+        """Every kind that is served, also one whose definition came while the others were listed.
+
+        What is cluster-scoped comes last: what is needed is known only then.
+        """
+        plan = self._plan
+        wide = list_cluster_wide(len(self._selected), plan.total_namespaces)
+        names = ("",) if wide else tuple(sorted(self._selected))
+        found = self._discover()
+        self._run.reporter.event(
+            "capturing",
+            kinds=sum(kind.namespaced for kind in found),
+            namespaces=len(self._selected),
+            listing="whole kinds" if wide else "per namespace",
+        )
+        again: list[Resource] = []
+        for _ in range(_DISCOVERIES):
+            targets = [(kind, name) for kind in found if kind.namespaced for name in names]
+            targets += [(kind, "") for kind in (*found, *again) if not kind.namespaced]
+            for resource, raw in self._listed(targets):
+                self._take_listed(resource, raw)
+            found = self._discover()
+            if not found:
+                break
+            again = self._kinds.definitions  # that of a new kind may have come after the others
+        for gap in self._kinds.gaps(found):
+            self._gaps = [old for old in self._gaps if not gap.folder or old.folder != gap.folder]
+            self._add_gap(gap)
+
+    def _discover(self) -> list[Resource]:
+        """The kinds to be listed that were not known before."""
+        reader, patience = self._run.reader, self._patience("discovering kinds")
+        return self._kinds.learn(*insist(lambda: discovered(reader), patience))
 
     def _look_at_namespaces_again(self) -> None:
         """A namespace deleted meanwhile gives empty lists, not errors: that proves nothing (I2)."""
@@ -172,46 +250,59 @@ class _Capture:
                 continue
             self._add_gap(Gap(group=EVERYTHING, namespace=chosen.name, reason=reason))
 
-    def _capture_all(self, resources: list[Resource]) -> list[Reference]:
-        """Everything of the selected namespaces, and what of the cluster they need, with why.
-
-        One listing of all, what is cluster-scoped last: what is needed is known only then.
-        """
-        plan = self._plan
-        wide = list_cluster_wide(len(self._selected), plan.total_namespaces)
-        names = ("",) if wide else tuple(sorted(self._selected))
-        namespaced = [found for found in resources if found.namespaced]
-        candidates = [found for found in resources if references.is_candidate(found)]
-        self._run.reporter.event(
-            "capturing",
-            kinds=len(namespaced),
-            namespaces=len(self._selected),
-            listing="whole kinds" if wide else "per namespace",
-        )
-        targets = [(found, name) for found in namespaced for name in names]
-        targets += [(found, "") for found in candidates]
-        seen: dict[ObjectRef, tuple[Resource, dict[str, Any]]] = {}
-        for resource, raw in self._listed(targets):
+    def _take_listed(self, resource: Resource, raw: dict[str, Any]) -> None:
+        metadata = raw["metadata"]
+        if not resource.namespaced:
             self._references.observe(resource, raw)
-            if resource.namespaced:
-                self._take_namespaced(resource, raw)
+            if self._choice.mode is ClusterScoped.ALL and resource != kinds.NAMESPACES:
+                self._take(resource, raw, "")
             else:
-                name = raw["metadata"]["name"]
-                ref = ObjectRef(group=resource.group, kind=resource.kind, name=name)
-                seen[ref] = (resource, raw)
-        return [
-            Reference(object=ref, why=why)
-            for ref, why in self._references.wanted().items()
-            if ref in seen and self._take(*seen[ref], "")
-        ]
+                ref = ObjectRef(group=resource.group, kind=resource.kind, name=metadata["name"])
+                self._candidates[ref] = (resource, raw)
+            return
+        namespace = metadata.get("namespace", "")
+        if namespace not in self._selected:
+            return
+        claim = claim_of(raw) if resource.folder == kinds.CLAIMS.folder else None
+        reason = self._choice.object_left_out(resource, raw)
+        if reason and not (claim and self._is_copied(claim)):
+            self._leave_out(resource, raw, namespace, reason)
+            return
+        self._references.observe(resource, raw)
+        if self._take(resource, raw, namespace) and claim:
+            self._claims[f"{namespace}/{claim.name}"] = claim
 
-    def _take_namespaced(self, resource: Resource, raw: Mapping[str, Any]) -> None:
-        namespace = raw["metadata"].get("namespace", "")
-        if namespace in self._selected:
-            taken = self._take(resource, raw, namespace)
-            if taken and resource.folder == kinds.CLAIMS.folder:
-                claim = claim_of(raw)
-                self._claims[f"{namespace}/{claim.name}"] = claim
+    def _is_copied(self, claim: Claim) -> bool:
+        """Whether the policy wants its data: without its manifest nobody could put them back."""
+        volumes = self._request.compiled.policy.volumes
+        return decide_volume(volumes, claim, None).method is not CopyMethod.SKIP
+
+    def _leave_out(
+        self, resource: Resource, raw: Mapping[str, Any], namespace: str, reason: str
+    ) -> None:
+        """By the policy; what the cluster makes by itself is counted as that, as ever."""
+        own = quiet.object_left_out(raw, resource)
+        metadata = raw["metadata"]
+        self._tally.left_out(namespace, resource, str(metadata.get("uid", "")), own or reason)
+        path = paths.object_path(resource, metadata)
+        if own is None and path in self._tree:
+            self._unselected[path] = reason
+
+    def _take_what_is_needed(self) -> list[Reference]:
+        """Cluster-scoped objects that something selected refers to, with why; all are known now."""
+        taken = []
+        wanted = self._references.wanted()
+        for ref, (resource, raw) in self._candidates.items():
+            if ref not in wanted:
+                other = resource.folder == kinds.NAMESPACES.folder
+                reason = choice.OTHER_NAMESPACE if other else choice.NOT_NEEDED
+                self._leave_out(resource, raw, "", reason)
+            else:
+                self._take(resource, raw, "")
+        for ref, why in wanted.items():
+            if paths.path_of("", ref.group, ref.kind, ref.name) in self._seen:
+                taken.append(Reference(object=ref, why=why))
+        return taken
 
     def _listed(self, targets: Iterable[Target]) -> Iterator[tuple[Resource, dict[str, Any]]]:
         """Every object once; what could not be listed becomes a gap."""
@@ -251,11 +342,8 @@ class _Capture:
         captured = canonical.capture_object(raw, resource, fingerprint_key=self._key)
         if isinstance(captured, canonical.LeftOut):
             uid = str(raw["metadata"].get("uid", ""))
-            if uid in self._left_out_uids:
-                return False
-            self._left_out_uids.add(uid)
-            self._left_out[namespace, resource.folder, captured.reason] += 1
-            if captured.fault:
+            first = self._tally.left_out(namespace, resource, uid, captured.reason)
+            if first and captured.fault:
                 self._add_gap(_fault(resource, raw, captured.reason))
             return False
         path = captured.path
@@ -264,10 +352,10 @@ class _Capture:
         self._seen.add(path)
         if captured.secret is not None:
             self._secrets[path] = captured.secret
-        self._changes[namespace, "captured"] += 1
+        self._tally.captured(namespace)
         before = self._tree.get(path)
         if before is None or before != canonical.blob_id(captured.text):
-            self._changes[namespace, "created" if before is None else "changed"] += 1
+            self._tally.written(namespace, new=before is None)
             self._commit.write(path, captured.text)
         return True
 
@@ -281,8 +369,10 @@ class _Capture:
             self._commit.delete(path)
             if location.namespace and location.namespace not in self._selected:
                 left[location.namespace] += 1
+            elif reason := self._unselected.get(path) or self._kinds.unselected(location.folder):
+                self._tally.unselected(location.namespace, location.folder, reason)
             else:
-                self._changes[location.namespace, "deleted"] += 1
+                self._tally.deleted(location.namespace)
         for name, count in left.items():
             self._run.reporter.warning("namespace left the selection", namespace=name, files=count)
         if not left:
@@ -295,10 +385,10 @@ class _Capture:
 
     def _is_uncertain(self, location: paths.Location) -> bool:
         """Whether a gap covers a path, so that its absence proves nothing (I2)."""
-        if not location.namespace:
+        if not location.namespace and self._choice.mode is ClusterScoped.REFERENCED:
             # What is referenced follows from all that was read: any gap may hide a reference.
             return bool(self._gaps)
-        return location.namespace in self._selected and any(
+        return (not location.namespace or location.namespace in self._selected) and any(
             _covers(gap, location) for gap in self._gaps
         )
 
@@ -328,26 +418,6 @@ class _Capture:
             )
             return False
         return before.policy.digest != self._request.policy.digest
-
-    def _counts(self, namespace: str) -> Counts:
-        def number(what: str) -> int:
-            return self._changes[namespace, what]
-
-        left_out = sum(n for (part, _, _), n in self._left_out.items() if part == namespace)
-        return Counts(
-            captured=number("captured"),
-            created=number("created"),
-            changed=number("changed"),
-            deleted=number("deleted"),
-            left_out=left_out,
-        )
-
-    def _left_out_of(self, namespace: str) -> tuple[LeftOutCount, ...]:
-        return tuple(
-            LeftOutCount(kind=kind, reason=reason, count=count)
-            for (part, kind, reason), count in sorted(self._left_out.items())
-            if part == namespace
-        )
 
 
 def _covers(gap: Gap, location: paths.Location) -> bool:

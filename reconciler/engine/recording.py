@@ -64,7 +64,8 @@ def make_record(
         cluster_scoped=captured.cluster_scoped,
         secrets=secrets,
         gaps=captured.gaps,
-        warnings=(*proven.warnings, *warnings),
+        left_out_kinds=captured.left_out_kinds,
+        warnings=(*proven.warnings, *captured.warnings, *warnings),
         retention=request.compiled.policy.retention.words(),
         writer=request.writer,
     )
@@ -164,6 +165,7 @@ def _namespace(
         volumes=volumes,
         reasons=verdict.reasons,
         left_out=part.left_out,
+        unselected=part.unselected,
     )
 
 

@@ -61,9 +61,9 @@ PROFILE = {
     "spec.selector.namespaces.matchLabels": _X,
     "spec.selector.namespaces.exclude": _X,
     "spec.selector.objects": _X,
-    "spec.selector.objects.matchLabels": _P,
-    "spec.selector.objects.include": _P,
-    "spec.selector.objects.exclude": _P,
+    "spec.selector.objects.matchLabels": _X,
+    "spec.selector.objects.include": _X,
+    "spec.selector.objects.exclude": _X,
     "spec.selector.objects.clusterScoped": _X,
     "spec.manifests": _X,
     "spec.manifests.secrets": _X,
@@ -203,7 +203,6 @@ _POLICY_VALUES = {
     "spec.volumes.copyMethod": _COPY_METHODS,
     "spec.volumes.rules[].copyMethod": _COPY_METHODS,
     "spec.manifests.secrets": {"Restic": _X, "Sops": _P, "Omit": _P},
-    "spec.selector.objects.clusterScoped": {"Referenced": _X, "All": _P, "None": _P},
 }
 
 VALUES: Mapping[tuple[str, str], Mapping[str, Support]] = MappingProxyType(

@@ -32,6 +32,11 @@ class Resource:
         """Kind and group in lower case, as paths and messages have them: ``deployment.apps``."""
         return folder_of(self.group, self.kind)
 
+    @property
+    def names(self) -> tuple[str, str]:
+        """What a policy may call it: ``deployment.apps``, and ``deployments.apps`` as kubectl."""
+        return self.folder, folder_of(self.group, self.plural)
+
     def __str__(self) -> str:
         return self.folder
 

@@ -122,6 +122,8 @@ class Coverage:
     """The folder whose grant allows it; empty where Config has no grants."""
     within: tuple[str, ...] | None = None
     """Globs of namespaces that this grant gives; None: all."""
+    left_out: tuple[str, ...] = ()
+    """What its ``selector.objects`` leaves out, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

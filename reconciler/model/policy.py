@@ -121,18 +121,33 @@ class ClusterSelector:
         return ""
 
 
+def _matches(glob: str, names: Iterable[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, glob) for name in names)
+
+
 def _any_match(name: str, globs: Iterable[str]) -> bool:
     return any(fnmatch.fnmatchcase(name, glob) for glob in globs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ObjectSelector:
-    """Which objects of the selected namespaces; kinds as ``deployment.apps``, ``configmap``."""
+    """Which objects of the selected namespaces; kinds as ``deployment.apps``, ``configmap``.
+
+    Conditions are AND, ``exclude`` wins. It is the only one that is for cluster-scoped kinds, too.
+    """
 
     match_labels: Mapping[str, str] = field(default_factory=dict)
     include: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
     cluster_scoped: ClusterScoped = ClusterScoped.REFERENCED
+
+    def excluded(self, *names: str) -> str:
+        """The glob that leaves a kind out, by any of its names; empty where none does."""
+        return next((glob for glob in self.exclude if _matches(glob, names)), "")
+
+    def included(self, *names: str) -> bool:
+        """Whether a kind is among those that are included, by any of its names."""
+        return any(_matches(glob, names) for glob in self.include)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -114,6 +114,14 @@ class LeftOutCount:
     count: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class LeftOutKind:
+    """A kind that the cluster serves and that was not even listed: nobody counted its objects."""
+
+    kind: str
+    reason: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeRecord:
     """One claim: how its data was copied, why so, where it lies, how it ended.
@@ -163,6 +171,9 @@ class NamespaceRecord:
     reasons: tuple[str, ...] = ()
     """Why the outcome is not Completed, one sentence each."""
     left_out: tuple[LeftOutCount, ...] = ()
+    unselected: tuple[LeftOutCount, ...] = ()
+    """Files that left the tree because the policy does not select their objects any more. They
+    are among ``objects.deleted``, and say nothing of the objects."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -179,6 +190,12 @@ class ClusterScopedRecord:
 
     objects: Counts
     references: tuple[Reference, ...] = ()
+    """With ``All`` there are more objects than these."""
+    selection: str = ""
+    """``Referenced``, ``All`` or ``None``, as the policy had it; empty in older records."""
+    left_out: tuple[LeftOutCount, ...] = ()
+    unselected: tuple[LeftOutCount, ...] = ()
+    """As in `NamespaceRecord`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +233,8 @@ class RunRecord:
     cluster_scoped: ClusterScopedRecord | None = None
     secrets: SecretsRecord | None = None
     gaps: tuple[Gap, ...] = ()
+    left_out_kinds: tuple[LeftOutKind, ...] = ()
+    """By kind. What was listed and left out is counted in its part."""
     warnings: tuple[str, ...] = ()
     retention: Mapping[str, int | str] = field(default_factory=dict)
     """As the policy had it, in restic's words: ``keepDaily: 7``."""

@@ -55,13 +55,15 @@ class ObjectsPart(Part):
     """Which objects of the selected namespaces."""
 
     match_labels: fields.Labels = Field(default_factory=dict)
-    """Labels that the object must carry."""
+    """Labels that an object in a namespace must carry. Claims whose data is copied come anyway."""
     include: fields.KindGlobs = Field(default_factory=lambda: ["*"])
-    """Kinds as `deployment.apps`, or globs."""
+    """Kinds in namespaces, as `deployment.apps` or `deployments.apps`, and globs such as
+    `*.apps`. Claims whose data is copied come anyway."""
     exclude: fields.KindGlobs = Field(default_factory=list)
-    """Kinds that are left out."""
+    """Kinds that are left out, cluster-scoped ones too; it wins over `include`."""
     cluster_scoped: Annotated[ClusterScoped, Field(strict=False)] = ClusterScoped.REFERENCED
-    """Cluster-scoped objects: those that something selected refers to, all, or none."""
+    """Cluster-scoped objects: those that something selected refers to, all, or none. The selected
+    Namespaces come anyway."""
 
 
 class SelectorPart(Part):

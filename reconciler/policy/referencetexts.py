@@ -218,7 +218,7 @@ SNIPPETS = {
     ("BackupPolicy", "selector"): """\
 selector:
   namespaces: {names: ["*"], matchLabels: {backup: gold}, exclude: ["*-preview"]}
-  objects: {clusterScoped: Referenced}""",
+  objects: {matchLabels: {tier: gold}, exclude: [secret, "*.example.org"], clusterScoped: All}""",
     ("BackupPolicy", "volumes"): """\
 volumes:
   repository: main

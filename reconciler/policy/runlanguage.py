@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema
 
-from reconciler.model.policy import CopyMethod, SecretsMode
+from reconciler.model.policy import ClusterScoped, CopyMethod, SecretsMode
 from reconciler.model.run import Outcome, Trigger
 from reconciler.policy.parts import Part
 
@@ -92,6 +92,15 @@ class LeftOutPart(Part):
     """How many."""
 
 
+class LeftOutKindPart(Part):
+    """A kind that the cluster serves and that was not listed."""
+
+    kind: str
+    """As in paths: deployment.apps."""
+    reason: str
+    """Why."""
+
+
 class RecordedRepositoryPart(Part):
     """A restic repository."""
 
@@ -153,6 +162,8 @@ class RunNamespacePart(Part):
     """Its objects."""
     left_out: list[LeftOutPart] = Field(default_factory=list)
     """What was not captured."""
+    unselected: list[LeftOutPart] = Field(default_factory=list)
+    """Files that left the tree because the policy does not select their objects any more."""
     volumes: list[VolumePart] = Field(default_factory=list)
     """Its claims."""
 
@@ -173,10 +184,17 @@ class ReferencePart(Part):
 class ClusterScopedPart(Part):
     """The part of the tree below _cluster/."""
 
+    selection: ClusterScoped | None = None
+    """Which cluster-scoped objects the policy selects."""
     objects: CountsPart
     """Its objects."""
     references: list[ReferencePart] = Field(default_factory=list)
-    """The cluster-scoped objects that were captured."""
+    """The cluster-scoped objects that something selected needs; all that were captured, unless
+    `selection` is All."""
+    left_out: list[LeftOutPart] = Field(default_factory=list)
+    """What was not captured."""
+    unselected: list[LeftOutPart] = Field(default_factory=list)
+    """Files that left the tree because the policy does not select their objects any more."""
 
 
 class SecretsPart(Part):
@@ -237,6 +255,8 @@ class RunDocument(Part):
     """Where the values of the Secrets are."""
     gaps: list[GapPart]
     """What could not be listed: nothing there was taken for deleted."""
+    left_out_kinds: list[LeftOutKindPart] = Field(default_factory=list)
+    """Kinds that were not listed."""
     warnings: list[str]
     """What a person should know."""
     retention: Words | None = None

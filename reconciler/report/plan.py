@@ -66,6 +66,8 @@ def _coverage_lines(coverage: Coverage) -> Iterator[str]:
     if coverage.grant:
         given = "every namespace" if coverage.within is None else ", ".join(coverage.within)
         yield f"  allowed by the grant of folder {coverage.grant}: {given}"
+    for words in coverage.left_out:
+        yield f"  leaves out {words}"
     for name, why in coverage.namespaces:
         yield f"  namespace {name}: {why}"
         for line in coverage.claims:
@@ -159,4 +161,6 @@ def _coverage_json(coverage: Coverage) -> dict[str, Any]:
     if coverage.grant:
         given = ["*"] if coverage.within is None else list(coverage.within)
         document["grant"] = {"folder": coverage.grant, "namespaces": given}
+    if coverage.left_out:
+        document["leftOut"] = list(coverage.left_out)
     return document

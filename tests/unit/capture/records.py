@@ -80,6 +80,9 @@ FULL = run.RunRecord(
             outcome=run.Outcome.PARTIALLY_FAILED,
             captured=at(4, 17, 10),
             objects=run.Counts(captured=2, deleted=1),
+            unselected=(
+                run.LeftOutCount(kind="secret", reason="selector.objects.exclude: secret", count=1),
+            ),
             reasons=("volume files: 3 files could not be read",),
             volumes=(
                 run.VolumeRecord(
@@ -96,7 +99,21 @@ FULL = run.RunRecord(
         ),
     ),
     cluster_scoped=run.ClusterScopedRecord(
-        objects=run.Counts(captured=2, created=1),
+        objects=run.Counts(captured=2, created=1, deleted=2, left_out=3),
+        selection="Referenced",
+        unselected=(
+            run.LeftOutCount(
+                kind="csidriver.storage.k8s.io",
+                reason="selector.objects.clusterScoped: Referenced, and no way is known to refer"
+                " to this kind",
+                count=2,
+            ),
+        ),
+        left_out=(
+            run.LeftOutCount(
+                kind="namespace", reason="selector.namespaces does not select it", count=3
+            ),
+        ),
         references=(
             run.Reference(
                 object=ObjectRef(group="", kind="Namespace", name="shop"), why="selected"
@@ -111,6 +128,10 @@ FULL = run.RunRecord(
     gaps=(
         Gap(group="metrics.example.org", reason="503 service unavailable"),
         Gap(group="", plural="secrets", namespace="shop", folder="secret", reason="403 forbidden"),
+    ),
+    left_out_kinds=(
+        run.LeftOutKind(kind="node", reason="joins the cluster by itself"),
+        run.LeftOutKind(kind="secret", reason="selector.objects.exclude: secret"),
     ),
     warnings=("retention is not enforced yet",),
     retention={"keepDaily": 7, "keepWithin": "14d", "keepLast": 3},

@@ -57,6 +57,7 @@ def test_each_field_says_where_it_comes_from() -> None:
         "schedule.timeZone": ("profile", "admin/profiles.yaml:5"),
         "objectives.rpo": ("policy", "team/shop.yaml:11"),
         "selector.namespaces.names": ("policy", "team/shop.yaml:9"),
+        "selector.objects.include": ("default", ""),
         "selector.objects.clusterScoped": ("default", ""),
         "manifests.secrets": ("default", ""),
         "volumes.repository": ("default", ""),

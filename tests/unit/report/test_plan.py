@@ -27,6 +27,7 @@ COVERAGE = (
         policy="mail",
         namespaces=(("mail", "named"), ("mail-eu", "matches mail-*")),
         passed_over=(("mail-preview", "excluded by *-preview"),),
+        left_out=("kinds secret, *.apps (exclude)",),
         claims=(
             ClaimLine(namespace="mail", claim="data", method="Direct", why="copyMethod Direct"),
             ClaimLine(namespace="mail", claim="cache", method="Skip", why="rule 1: rebuilt"),
