@@ -134,16 +134,16 @@ def _execute(policy: str, compiled_file: Path, config_file: Path) -> int:
             patience(what="reading the keys of the manifest store", deadline=request.deadline),
         )
         with opened as store:
+            request = insist(
+                functools.partial(check_former_name, request, store, reporter),
+                patience(what="asking for the policy's former name", deadline=request.deadline),
+            )
             world = RunPorts(
                 reader=client,
                 writer=client,
                 store=store,
                 mover=JobMover(client, client, MoverSettings.of(config)),
                 keyring=wiring.keyring(config, resolve),
-            request = insist(
-                functools.partial(check_former_name, request, store, reporter),
-                patience(what="asking for the policy's former name", deadline=request.deadline),
-            )
                 reporter=reporter,
                 clock=clock,
             )
