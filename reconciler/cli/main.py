@@ -21,6 +21,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "reconciler.cli.adopt",
         "Say that this cluster goes on writing an old one's branches.",
     ),
+    "blame": ("reconciler.cli.blame", "Show since which run each field of an object is so."),
     "controller": ("reconciler.cli.controller", "Make the cluster's schedules match the policies."),
     "coverage": (
         "reconciler.cli.coverage",
@@ -32,7 +33,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "Check everything that a run needs; list leftovers.",
     ),
     "fmt": ("reconciler.cli.fmt", "Bring policies and Config into their usual form."),
-    "log": ("reconciler.cli.log", "List a policy's recovery points, newest first."),
+    "log": ("reconciler.cli.log", "List recovery points, or an object's versions."),
     "mover": ("reconciler.cli.mover", "Copy one volume (runs inside a Job)."),
     "password": ("reconciler.cli.password", "Print a restic repository's own password."),
     "plan": ("reconciler.cli.plan", "Show what the controller would change, and why."),

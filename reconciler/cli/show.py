@@ -9,12 +9,17 @@ from pathlib import Path
 import click
 import yaml
 
-from reconciler.capture import message, record
-from reconciler.cli import history, policyinput, wiring
-from reconciler.engine.history import read_points, read_record
+from reconciler.capture import record
+from reconciler.capture.canonical import read_manifest
+from reconciler.cli import history, paging, policyinput, wiring
+from reconciler.engine.history import read_record
+from reconciler.engine.reading import HistoryReader, PointFinder
+from reconciler.engine.versions import paths_in
 from reconciler.model.config import DEFAULT_FILE
-from reconciler.model.errors import InvalidInput, UsageError
-from reconciler.plan.recoverypoints import find_point
+from reconciler.model.errors import InvalidInput, Refused, UsageError
+from reconciler.plan.objectnames import ObjectName, parse_object
+from reconciler.plan.pointnames import parse_point
+from reconciler.plan.recoverypoints import RecoveryPoint
 from reconciler.policy.effective import effective_policy
 from reconciler.report import effective
 from reconciler.report import history as report
@@ -43,39 +48,62 @@ def command() -> None:
 
 @command.command(name="run")
 @click.argument("run_id", metavar="ID")
-@click.option("--policy", default=None, help="Whose run it is, where ID is a commit.")
+@click.argument("wanted", metavar="[NAMESPACE/KIND/NAME]", required=False)
+@click.option("--policy", default="", help="Whose run it is, where ID does not say it.")
+@click.option("--left-out", is_flag=True, help="What was not captured, and why.")
 @history.clone_option
 @history.cluster_option
 @wiring.config_option
 @wiring.output_option
+@history.json_option
 def show_run(
-    run_id: str, policy: str | None, clone: Path | None, cluster: str | None, config_file: Path,
-    output: str,
+    run_id: str, wanted: str | None, policy: str, left_out: bool, clone: Path | None,
+    cluster: str | None, config_file: Path, output: str, as_json: bool,
 ) -> None:  # fmt: skip
-    """Show the record of the run ID: outcome, namespaces, volumes and their snapshots."""
+    """Show the record of the run ID: outcome, namespaces, volumes and their snapshots.
+
+    ID is a run, a commit, or POLICY, POLICY@-7d, POLICY@TIME. With NAMESPACE/KIND/NAME the manifest
+    of that object is printed as it was, ready for kubectl; `_cluster/KIND/NAME` is a cluster-scoped
+    one.
+    """
+    name = parse_point(run_id, wiring.clock().now())
+    as_json = as_json or output == "json"
     with history.open_history(clone, cluster, config_file) as found:
-        whose = policy or _policy_of(run_id)
-        point = find_point(read_points(found.store, found.branch(whose)), run_id, policy=whose)
+        finder = PointFinder(found.store, found.cluster)
+        point = finder.find_recorded(name.of(policy) if policy else name)
+        if wanted:
+            text, path = _read_object(found.store, point.commit, parse_object([wanted]))
+            paging.show([_manifest_json(path, point, text) if as_json else text.decode()])
+            return
         made = read_record(found.store, point.commit)
-    if output == "json":
-        document = yaml.load(record.render_record(made), yaml.CSafeLoader)
-        click.echo(
-            json.dumps(
-                {"formatVersion": 1, "type": "run", "commit": point.commit, "record": document}
-            )
-        )
+    if as_json:
+        click.echo(json.dumps(_record_json(point, record.render_record(made))))
+    elif left_out:
+        paging.show(report.left_out_lines(made))
     else:
-        click.echo(report.render_run(made, point.commit), nl=False)
+        paging.show(report.render_run(made, point.commit).splitlines(keepends=True))
 
 
-def _policy_of(run_id: str) -> str:
-    try:
-        return message.parse_run_id(run_id)[0]
-    except ValueError as error:
-        raise UsageError(
-            f"{run_id} is not a run's name",
-            hint="a name looks like shop-20261121-041703-7c1e9; a commit needs --policy",
-        ) from error
+def _read_object(store: HistoryReader, commit: str, wanted: ObjectName) -> tuple[bytes, str]:
+    """The text and its path; raises Refused where the run has no such object."""
+    found = paths_in(store, commit, wanted)
+    if len(found) != 1:
+        kinds = ", ".join(path.split("/")[1] for path in found)
+        what = f"is one of several: {kinds}" if found else "is not there"
+        raise Refused(f"{wanted} in commit {commit[:10]}: it {what}", hint="give the whole kind")
+    ((path, text),) = store.read(commit, found).items()
+    return text, path
+
+
+def _manifest_json(path: str, point: RecoveryPoint, text: bytes) -> str:
+    manifest = read_manifest(text, where=path)
+    head = {"formatVersion": 1, "type": "manifest", "run": point.run_id, "commit": point.commit}
+    return json.dumps({**head, "path": path, "manifest": manifest}) + "\n"
+
+
+def _record_json(point: RecoveryPoint, text: bytes) -> dict[str, object]:
+    document = yaml.load(text, yaml.CSafeLoader)
+    return {"formatVersion": 1, "type": "run", "commit": point.commit, "record": document}
 
 
 @command.command(name="policy")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -41,10 +42,18 @@ def read_points(store: StoreReader, branch: str) -> tuple[RecoveryPoint, ...]:
             f"there is no branch {branch} in the manifest store",
             hint=f"policies with runs: {known}" if known else _other_clusters(store, branch),
         )
-    return order_points(_lineage(store, branch))
+    return order_points(point for part in lineage(store, branch) for point in part.points)
 
 
-def _lineage(store: StoreReader, branch: str) -> Iterator[RecoveryPoint]:
+@dataclass(frozen=True, slots=True)
+class BranchPart:
+    """Recorded runs of a branch that belong to a policy's history."""
+
+    branch: str
+    points: Sequence[RecoveryPoint]
+
+
+def lineage(store: StoreReader, branch: str) -> Iterator[BranchPart]:
     """Points of the branch, and those of former names from before the first run of each heir.
 
     A record that once said the former name is enough, whatever later ones say. What runs under
@@ -62,7 +71,7 @@ def _lineage(store: StoreReader, branch: str) -> Iterator[RecoveryPoint]:
         if name not in read:
             read[name] = _points_of(store, name)
         known = [point for point in read[name] if point.started < end]
-        yield from known
+        yield BranchPart(name, known)
         heirs: dict[str, datetime] = {}
         for point in known:
             if former := point.renamed_from:

@@ -19,7 +19,7 @@ from reconciler.model.run import RunRecord
 from reconciler.model.store import TouchedFiles
 from reconciler.plan.diff import Kind, ObjectChange, compare_objects
 from reconciler.plan.pointnames import PointName, find_named
-from reconciler.plan.recoverypoints import RecoveryPoint
+from reconciler.plan.recoverypoints import RecoveryPoint, find_point
 
 CLUSTER_SCOPED = paths.CLUSTER_FOLDER
 UNREADABLE = "no manifest that can be read"
@@ -68,14 +68,25 @@ class PointFinder:
         names = (branch.removeprefix(prefix) for branch in self._store.branches(prefix))
         return tuple(sorted(name for name in names if name[:1] != "_" and "/" not in name))
 
-    def find(self, name: PointName) -> NamedPoint:
-        """Raises Refused where there is none, UsageError where nobody said whose it is."""
+    def find_recorded(self, name: PointName) -> RecoveryPoint:
+        """The same as `find` without its record; a run that is named need be no recovery point."""
+        name = self._of_policy(name)
+        if name.is_exact:
+            return find_point(self.points(name.policy), name.at, policy=name.policy)
+        return find_named(self.points(name.policy), name, copied_until(self._store))
+
+    def _of_policy(self, name: PointName) -> PointName:
         if name.is_commit:
-            name = PointName(self._policy_of(name.at), name.at, name.back)
+            return PointName(self._policy_of(name.at), name.at, name.back)
         if not name.policy:
             raise UsageError(
                 f"{name.at} is of which policy?", hint=f"write POLICY@{name.at}, or give --policy"
             )
+        return name
+
+    def find(self, name: PointName) -> NamedPoint:
+        """Raises Refused where there is none, UsageError where nobody said whose it is."""
+        name = self._of_policy(name)
         point = find_named(self.points(name.policy), name, copied_until(self._store))
         record = read_record_of(
             self._store, point.commit, run_id=point.run_id, outcome=point.outcome

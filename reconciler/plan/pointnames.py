@@ -44,6 +44,11 @@ class PointName:
         """Whether only a commit is named, of whatever policy."""
         return not self.policy and _SHA.fullmatch(self.at) is not None
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether it is a run or a commit that is named, and no other one."""
+        return not self.back and bool(_RUN.fullmatch(self.at) or _SHA.fullmatch(self.at))
+
     def of(self, policy: str) -> PointName:
         """The same, of this policy where none was said."""
         return self if self.policy else replace(self, policy=policy)

@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.model.run import NamespaceRecord, Outcome, RunRecord, VolumeRecord
 from reconciler.plan.recoverypoints import RecoveryPoint
+from reconciler.policy.text import for_log
 from reconciler.report.amounts import render_bytes, render_seconds
 
 _HEAD = ("RUN", "OUTCOME", "OBJECTS", "VOLUMES", "STARTED", "COMMIT")
@@ -123,3 +124,23 @@ def _volume_line(volume: VolumeRecord) -> str:
         return f"{head}{': ' + volume.reason if volume.reason else ''}"
     size = f"{volume.files} files, {render_bytes(volume.size)}, +{render_bytes(volume.added)}"
     return f"{head}, snapshot {volume.snapshot[:10]}, {size} in {render_seconds(volume.took)}"
+
+
+def left_out_lines(record: RunRecord) -> Iterator[str]:
+    """What a run did not capture, and why: gaps first, then objects by kind and reason, volumes."""
+    for gap in record.gaps:
+        yield for_log(f"not known: {gap}") + "\n"
+    rows = [("NAMESPACE", "WHAT", "COUNT", "WHY")]
+    for part in record.namespaces:
+        rows += [(part.name, one.kind, str(one.count), one.reason) for one in part.left_out]
+        rows += [
+            (part.name, f"data of claim {volume.claim}", "1", volume.reason or volume.why)
+            for volume in part.volumes
+            if volume.snapshot is None
+        ]
+    if len(rows) > 1:
+        yield from map(for_log, render_table(rows).splitlines(keepends=True))
+    elif not record.gaps:
+        yield "nothing was left out\n"
+    if record.cluster_scoped is not None:
+        yield "of what is cluster-scoped, only what a namespace needs: the record's references\n"

@@ -184,7 +184,7 @@ def test_somebodys_commit_on_top_stops_neither_log_nor_the_next_run(
         (["log", "blog"], 1, "policies with runs: shop"),
         (["log", "shop", "--cluster", "other"], 1, "clusters that have branches: prod-eu"),
         (["show", "run", "shop-20200101-000000-aaaaa"], 1, "backstay log"),
-        (["show", "run", "deadbeef"], 2, "--policy"),
+        (["show", "run", "deadbeef"], 1, "backstay log"),
         (["show", "run", "deadbeef", "--policy", "shop"], 1, "backstay log"),
     ],
 )

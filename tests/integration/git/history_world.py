@@ -29,6 +29,7 @@ from reconciler.model.run import (
     Trigger,
 )
 from reconciler.model.store import Delete, FileChange, Write
+from reconciler.ports import ManifestStore
 
 CLUSTER = "prod-eu"
 BRANCH = f"clusters/{CLUSTER}/shop"
@@ -146,23 +147,22 @@ def make_history(folder: Path) -> HistoryWorld:
     """The repository, with one push for all runs."""
     server, clone = folder / "server.git", folder / "captures"
     subprocess.run(["git", "init", "--quiet", "--bare", server], check=True)
-    commits: list[str] = []
     with open_store(server, folder / "work") as store:
-        tree: set[str] = set()
-        for number, step in enumerate(STEPS):
-            made, changes = _commit(number, step, tree)
-            commits.append(
-                store.commit(
-                    BRANCH,
-                    commits[-1] if commits else None,
-                    changes,
-                    message.render_message(made),
-                    when=made.finished,
-                )
-            )
+        commits = write_history(store)
         store.push({BRANCH: commits[-1]})
     subprocess.run(["git", "clone", "--quiet", "--no-checkout", server, clone], check=True)
     return HistoryWorld(folder, server, clone, tuple(commits))
+
+
+def write_history(store: ManifestStore) -> list[str]:
+    """A commit per run, oldest first, none of them pushed."""
+    commits: list[str] = []
+    tree: set[str] = set()
+    for number, step in enumerate(STEPS):
+        made, changes = _commit(number, step, tree)
+        text, parent = message.render_message(made), commits[-1] if commits else None
+        commits.append(store.commit(BRANCH, parent, changes, text, when=made.finished))
+    return commits
 
 
 def _commit(number: int, step: Files | None, tree: set[str]) -> tuple[RunRecord, list[FileChange]]:

@@ -53,5 +53,16 @@ def test_what_a_difference_looks_like(
     assert _without_commits(capsys.readouterr().out) == _without_commits(shown)
 
 
+def test_whose_fields_they_are(
+    world: HistoryWorld, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(world.folder)
+    shown = re.findall(r"```text\n(shop/.*?)```", TEXT, re.DOTALL)[0]
+    main.run(shlex.split(next(line for line in COMMANDS if line.startswith("backstay blame")))[1:])
+    printed = _without_commits(capsys.readouterr().out).splitlines()
+    lines = _without_commits(shown).splitlines()
+    assert [line for line in lines if line != " …" and line not in printed] == []
+
+
 def _without_commits(text: str) -> str:
     return re.sub(r"\b[0-9a-f]{10}\b", "COMMIT", text)

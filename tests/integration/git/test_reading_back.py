@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.cli import main
-from tests.integration.git.history_world import RUNS, HistoryWorld, make_history
+from tests.integration.git.history_world import BRANCH, RUNS, WEB, HistoryWorld, make_history
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +93,81 @@ def test_a_part_of_it(backstay: Command) -> None:
 def test_errors_are_no_differences(backstay: Command, words: tuple[str, ...]) -> None:
     backstay("diff", *words, code=2)
     assert backstay.err.startswith("error: ")
+
+
+def test_the_versions_of_an_object(backstay: Command) -> None:
+    out = backstay("log", "shop", "--object", "shop/deployment/web")
+    heads = [line.split() for line in out.splitlines() if line[:4] == "2026"]
+    assert [(run, what) for _, run, _, what in heads] == [
+        *((RUNS[5], "changed"), (RUNS[2], "changed"), (RUNS[0], "added"))
+    ]
+    assert "    spec.template.spec.containers[name=web].image: web:1 → web:2\n" in out
+    found = backstay.json("log", "shop", "--object", "shop/configmap/extra", "-n", "1")
+    assert [(one["run"], one["change"]) for one in found["versions"]] == [(RUNS[5], "removed")]
+    found = backstay.json("log", "shop", "--object", "shop/secret/db", "--until", "2026-11-20")
+    assert found["versions"][0]["fields"][0]["new"] == "(hidden)"
+
+
+def test_runs_by_time_and_by_namespace(backstay: Command) -> None:
+    def runs(*words: str) -> list[str]:
+        return [one["run"] for one in backstay.json("log", *words)["runs"]]
+
+    assert runs("shop") == runs() == list(RUNS[::-1])
+    since, until = "2026-11-20T02:00:00Z", "2026-11-20T04:00:00Z"
+    assert runs("shop", "--since", since, "--until", until) == [RUNS[2], RUNS[1]]
+    assert runs("--since", "2026-11-21") == []
+    assert runs("shop", "--namespace", "shop", "-n", "2") == [RUNS[5], RUNS[4]]
+    assert runs("shop", "--namespace", "other") == []
+    (newest,) = backstay.json("log", "shop", "--namespace", "shop", "-n", "1")["runs"]
+    assert newest["objects"] == {"captured": 3, "created": 0, "changed": 1, "deleted": 1}
+
+
+def test_since_when_a_field_is_so(backstay: Command) -> None:
+    found = backstay.json("blame", "shop", "deployment", "web")
+    since = {one["field"]: one["run"] for one in found["fields"]}
+    here = "spec.template.spec.containers[name=web]"
+    assert since[f"{here}.image"] == since[f"{here}.ports[name=http].containerPort"] == RUNS[2]
+    assert {since["kind"], since[f"{here}.name"], since[f"{here}.ports[name=http].name"]} == {
+        RUNS[0]
+    }
+    found = backstay.json("blame", "shop/deployment.apps/web", "--at", RUNS[1])
+    assert {one["run"] for one in found["fields"]} == {RUNS[0]}
+    out = backstay("blame", "shop", "secret", "db")
+    assert f" 2026-11-20T04:17:03Z  {RUNS[3]}  data.password: (hidden)\n" in out
+    backstay("blame", "shop", "configmap", "extra", code=1)
+    backstay("blame", "shop", "configmap", "extra", "--policy", "shop", code=1)
+    assert "backstay log shop --object shop/configmap/extra" in backstay.err
+
+
+def test_a_manifest_as_it_was(backstay: Command) -> None:
+    out = backstay("show", "run", RUNS[0], "shop/deployment/web")
+    assert "image: web:1\n" in out
+    assert out == backstay.world.git("show", f"{backstay.world.commits[0]}:{WEB}")
+    found = backstay.json("show", "run", "shop^", "shop/configmap/extra")
+    assert (found["run"], found["manifest"]["data"]) == (RUNS[3], {"a": "1"})
+    backstay("show", "run", "shop", "shop/configmap/extra", code=1)
+    assert "it is not there" in backstay.err
+
+
+def test_what_was_left_out(backstay: Command) -> None:
+    out = backstay("show", "run", backstay.world.commits[3], "--left-out")
+    assert "not known: podtemplates: 403 forbidden\n" in out
+    assert out.splitlines()[2].split() == ["shop", "pod", "2", "made", "by", "its", "owner"]
+    assert backstay("show", "run", RUNS[4]).startswith(f"Run      {RUNS[4]}\nOutcome  Failed\n")
+
+
+def test_a_shallow_clone_says_where_it_ends(
+    world: HistoryWorld, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "shallow"
+    url = f"file://{world.server}"
+    world.git("clone", "--quiet", "--no-checkout", "--depth=2", url, str(target))
+    # A clone of one branch without its HEAD: the branch is named.
+    world.git("fetch", "--quiet", "--depth=2", "origin", f"{BRANCH}:{BRANCH}", where=target)
+    assert main.run(["blame", "shop", "secret", "db", "--clone", str(target)]) == 0
+    out = capsys.readouterr().out
+    assert f"^2026-11-20T05:17:03Z  {RUNS[4]}  type: Opaque\n" in out
+    assert "^ or before: this clone's history begins there\n" in out
 
 
 def test_a_partial_clone_says_what_it_lacks(
