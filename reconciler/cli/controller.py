@@ -77,6 +77,7 @@ def command(
             watching.FolderHint(waker, reporter) as folder,
         ):
             instruments = served.instruments
+            tellers = (teller, instruments.end, noticer.end, served.door.end)
             served.metrics.count_requests(watching.summed(home.requests, watch.requests))
             run_controller(
                 _watching(
@@ -84,7 +85,7 @@ def command(
                         folder.begin(served.door.begin(instruments.begin(prepare)))
                     )
                 ),
-                _watched(teller, instruments.end, noticer.end, instruments.goes_on, inventory),
+                _watched(*tellers, instruments.goes_on, inventory),
                 pause=listening.instrumented(waker.pause, lambda: waker.woken_by, instruments),
                 jitter=lambda: random.uniform(1 - _JITTER, 1 + _JITTER),  # noqa: S311 - no secret
                 reporter=reporter,

@@ -15,7 +15,7 @@ from reconciler.adapters.healthpages import make_pages
 from reconciler.adapters.httpserver import HttpServer, Listener, open_socket
 from reconciler.adapters.metrics import Metrics
 from reconciler.adapters.webhook import Webhook, key_of, path_of
-from reconciler.engine.controller import Setting
+from reconciler.engine.controller import Cycle, Setting
 from reconciler.engine.figures import OUTCOMES
 from reconciler.engine.instruments import Instruments
 from reconciler.engine.waking import Waker
@@ -48,15 +48,32 @@ class Door:
             key = self._find(setting)
         except BackstayError as error:
             why = error.message
-            if why != self._told:
-                self._reporter.warning("webhook closed", why=why, hint=error.hint)
+            self._tell_closed(why, error.hint)
         self._told = why
+        self._use(key)
+        return setting
+
+    def end(self, cycle: Cycle) -> None:
+        """After one: while Config can't be read nobody can say which key is good, so none is.
+
+        Nothing is lost: all that a cycle could do then is to read Config again.
+        """
+        if cycle.failed_step == "config" and self._key:
+            why = "Config can't be read, and it names the key"
+            self._tell_closed(why, "mend Config: the next cycle opens it again")
+            self._told = why
+            self._use(b"")
+
+    def _tell_closed(self, why: str, hint: str) -> None:
+        if why != self._told:
+            self._reporter.warning("webhook closed", why=why, hint=hint)
+
+    def _use(self, key: bytes) -> None:
         if key != self._key:
             self._key = key
             self._webhook.use(key)
             if key:
                 self._reporter.event("webhook open", path=path_of(key))
-        return setting
 
     def _find(self, setting: Setting) -> bytes:
         credentials = setting.config.policy_source.webhook
