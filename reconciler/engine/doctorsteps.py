@@ -8,6 +8,7 @@ from contextlib import suppress
 from reconciler.engine import (
     doctorcluster,
     doctorgit,
+    doctorhooks,
     doctorinstallation,
     doctorinventory,
     doctorpolicies,
@@ -156,6 +157,12 @@ STEPS: tuple[Step, ...] = (
         name="selection",
         ids=("policies/selection", "storage/claims"),
         ask=doctorpolicies.ask_selection,
+        needs=("cluster", "policies"),
+    ),
+    Step(
+        name="hooks",
+        ids=(doctorhooks.CHECK,),
+        ask=doctorhooks.ask_hooks,
         needs=("cluster", "policies"),
     ),
     Step(

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 
 from reconciler.model.durations import render_duration
 from reconciler.model.finding import Finding, Place, Severity
-from reconciler.model.grants import Grant
 from reconciler.model.hooks import Hook, HookCommand, OnError, Phase
 from reconciler.model.inventory import Inventory
 from reconciler.model.policy import BackupPolicy
 from reconciler.plan.changecover import Covered
 from reconciler.plan.changecoverage import Cover
 from reconciler.plan.changewhy import POLICY, Sides
+from reconciler.plan.hooks import may_run
 
 EXECUTES = "hook-executes"
 CHANGED = "hook-changed"
@@ -42,14 +42,10 @@ class _Side:
     @classmethod
     def of(cls, sides: Sides, policy: BackupPolicy, covered: Covered) -> _Side:
         """Without a limit nobody knows the grants, and the selection is all that is known."""
-        grant = Grant(hooks=policy.hooks_within)
-        names = (
-            name
-            for name in covered.selection.names
-            if not policy.hooks_within
-            or grant.may_hook(name, own_namespace=sides.ground.own_namespace)
-        )
-        return cls(policy=policy, namespaces=tuple(names))
+        names = covered.selection.names
+        if policy.hooks_within:
+            names = may_run(policy, names, own_namespace=sides.ground.own_namespace)
+        return cls(policy=policy, namespaces=names)
 
     @property
     def hooks(self) -> dict[str, Hook]:

@@ -60,6 +60,7 @@ CHECKS: tuple[Check, ...] = (
     Check("policies/valid", "the policies have no problem", _P),
     Check("policies/applied", "the cluster's schedules are as the policies say", _W),
     Check("policies/selection", "each policy selects a namespace", _P),
+    Check("policies/hooks", "a run's account may execute the hooks that policies have", _P),
     Check("policies/schedule", "the CronJob of each policy is there and not suspended", _W),
     Check("policies/last-run", "how the last run of each policy ended", _P),
     Check("policies/overdue", "no scheduled run was missed", _P),

@@ -115,6 +115,14 @@ class HookPlan:
 NO_HOOKS = HookPlan(namespaces={})
 
 
+def may_run(
+    policy: BackupPolicy, namespaces: Iterable[str], *, own_namespace: str
+) -> tuple[str, ...]:
+    """Those of some namespaces in which the limit that the policy brought lets its hooks run."""
+    grant = Grant(hooks=policy.hooks_within)
+    return tuple(name for name in namespaces if grant.may_hook(name, own_namespace=own_namespace))
+
+
 def in_order(targets: Iterable[HookTarget], phase: Phase) -> tuple[HookTarget, ...]:
     """Those of some targets that have a command on one side, in the order in which they run."""
     found = tuple(target for target in targets if target.hook.command(phase) is not None)

@@ -104,6 +104,11 @@ RESTORE: tuple[Need, ...] = (
     *_needs("delete", "batch", "jobs", "it removes its movers"),
     *_needs("delete", "", "secrets", "it removes its movers' keys"),
 )
+HOOKS: tuple[Need, ...] = _needs(
+    "get create", "", "pods/exec", "hooks execute in its pods", own=True
+)
+"""Of a run, in each namespace where hooks execute, which takes the place of its own; nothing of it
+is asked for where no policy has hooks. `deploy/components/hooks` grants it."""
 NEEDS = {Role.CONTROLLER: CONTROLLER, Role.RUN: RUN, Role.RESTORE: RESTORE}
 YOU = "you"
 """In place of a role: the person at a terminal, who is none of the accounts."""

@@ -170,6 +170,30 @@ def test_the_restore_component_fits_an_overlay(tmp_path: Path) -> None:
     assert {where for where, _ in bound} == {"cluster"}
 
 
+def test_the_hooks_component_gives_nobody_a_right_and_forbids_shells(tmp_path: Path) -> None:
+    parts = (("resources", "base"), ("components", "components/hooks"))
+    lines = {key: [os.path.relpath(DEPLOY / path, tmp_path.resolve())] for key, path in parts}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(lines))
+    objects = render(tmp_path)
+    assert [rule for _, rule in rules_of(objects, SERVICE_ACCOUNT)] == [
+        rule for _, rule in rules_of(render(DEPLOY / "base"), SERVICE_ACCOUNT)
+    ]
+    assert one(objects, "ClusterRole", "backstay-hooks")["rules"] == [
+        {"apiGroups": [""], "resources": ["pods/exec"], "verbs": ["get", "create"]}
+    ]
+    policy = one(objects, "ValidatingAdmissionPolicy", "backstay-hooks")["spec"]
+    binding = one(objects, "ValidatingAdmissionPolicyBinding", "backstay-hooks")["spec"]
+    assert binding == {"policyName": "backstay-hooks", "validationActions": ["Deny"]}
+    user = f"system:serviceaccount:{naming.DEFAULT_NAMESPACE}:{SERVICE_ACCOUNT}"
+    assert f"'{user}'" in policy["matchConditions"][0]["expression"]
+    assert policy["failurePolicy"] == "Fail"
+    (matched,) = policy["matchConstraints"]["resourceRules"]
+    assert (matched["operations"], matched["resources"][0]) == (["CONNECT"], "pods/exec")
+    rules = " ".join(found["expression"] for found in policy["validations"])
+    for forbidden in ("stdin", "tty", f"!= '{naming.DEFAULT_NAMESPACE}'"):
+        assert forbidden in rules
+
+
 def test_the_webhook_component_opens_a_port_of_its_own(tmp_path: Path) -> None:
     parts = (("resources", "base"), ("components", "components/webhook"))
     lines = {key: [os.path.relpath(DEPLOY / path, tmp_path.resolve())] for key, path in parts}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ FILES = {
     Role.RUN: "base/rbac-run.yaml",
     Role.RESTORE: "components/restore/rbac.yaml",
 }
+HOOKS = "components/hooks"
 OWN = "backstay-system"
 Object = dict[str, Any]
 
@@ -53,6 +55,30 @@ def test_the_table_is_what_deploy_grants(role: Role) -> None:
     needed = [need.at(OWN) for need in NEEDS[role]]
     assert len(set(needed)) == len(needed)
     assert set(needed) == set(granted(load(FILES[role])))
+
+
+def test_hooks_need_what_their_component_grants_and_no_more() -> None:
+    at = [need.at("shop") for need in rights.HOOKS]
+    made = {replace(right, namespace="shop") for right in granted(load(f"{HOOKS}/rbac.yaml"))}
+    assert (
+        set(at)
+        == made
+        == {Right(verb=verb, resource="pods/exec", namespace="shop") for verb in ("get", "create")}
+    )
+
+
+def test_hooks_are_bound_for_runs_in_a_namespace_that_somebody_names() -> None:
+    assert not [found for found in load(f"{HOOKS}/rbac.yaml") if found["kind"].endswith("Binding")]
+    (binding,) = load(f"{HOOKS}/rolebinding.yaml")
+    assert (binding["kind"], binding["metadata"]["namespace"]) == ("RoleBinding", "shop")
+    (role,) = load(f"{HOOKS}/rbac.yaml")
+    assert (binding["roleRef"]["kind"], binding["roleRef"]["name"]) == (
+        role["kind"],
+        role["metadata"]["name"],
+    )
+    (subject,) = binding["subjects"]
+    user = f"system:serviceaccount:{subject['namespace']}:{subject['name']}"
+    assert user == Role.RUN.user(OWN)
 
 
 @pytest.mark.parametrize("role", Role)
