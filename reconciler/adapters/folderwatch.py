@@ -5,6 +5,10 @@ one commit (every file is opened), and what publishers do is to swap a link, whi
 folder that holds the link. So the link's parent, the folder and some of its subfolders are watched,
 of a Git repository only where its refs are. Which these are is asked again before each cycle; on
 network file systems nothing is ever told, and the timer does the work.
+
+A watch is of a folder, not of its path: when the folder is removed and made again, the watch would
+hear of nothing any more. So what is told of as gone, or is another folder than it was, is watched
+anew before the next cycle, which the same event wakes.
 """
 
 from __future__ import annotations
@@ -25,6 +29,8 @@ _WRITES = (
     events.DirMovedEvent, events.DirDeletedEvent,
 )  # fmt: skip
 """Not that something was opened or read: our own look would wake us again."""
+_ENDS = (events.DirDeletedEvent, events.DirMovedEvent)
+_Identity = tuple[int, int]
 
 
 def folders_of(source: Path, path: str = "") -> tuple[Path, ...]:
@@ -68,10 +74,16 @@ class FolderWatch(events.FileSystemEventHandler):
         self._make = observer
         self._lock = threading.Lock()
         self._observer: BaseObserver | None = None
-        self._watches: dict[Path, ObservedWatch] = {}
+        self._watches: dict[Path, tuple[ObservedWatch, _Identity | None]] = {}
+        self._marks = threading.Lock()
+        self._ended: set[Path] = set()
 
     def on_any_event(self, event: events.FileSystemEvent) -> None:
         """Something was written."""
+        if isinstance(event, _ENDS):
+            places = (event.src_path, event.dest_path)
+            with self._marks:
+                self._ended.update(Path(os.fsdecode(place)) for place in places if place)
         if isinstance(event, _WRITES):
             self._changed()
 
@@ -100,14 +112,32 @@ class FolderWatch(events.FileSystemEventHandler):
             observer.join()
 
     def _exchange(self, observer: BaseObserver, folders: set[Path]) -> str:
-        for gone in self._watches.keys() - folders:
-            observer.unschedule(self._watches.pop(gone))
+        with self._marks:
+            ended, self._ended = self._ended, set()
+        for folder, (watch, identity) in list(self._watches.items()):
+            again = identity != _identity(folder) or ended.intersection((folder, *folder.parents))
+            if again or folder not in folders:
+                del self._watches[folder]
+                observer.unschedule(watch)
         why = ""
         for folder in sorted(folders - self._watches.keys()):
             try:
-                self._watches[folder] = observer.schedule(
+                # First: a folder that is replaced in between is another one, and seen to be.
+                identity = _identity(folder)
+                watch = observer.schedule(
                     self, str(folder), recursive=False, event_filter=list(_WRITES)
                 )
+                self._watches[folder] = watch, identity
             except OSError as error:
                 why = f"{folder}: {error.strerror or error}"
         return why
+
+
+def _identity(folder: Path) -> _Identity | None:
+    """What tells a folder from another one at its path; None where it can't be looked at. A new
+    one may get the number of one that was removed, so the events count as well."""
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -8,11 +8,20 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
-from watchdog.events import FileClosedNoWriteEvent, FileModifiedEvent, FileOpenedEvent
+from watchdog.events import (
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileClosedNoWriteEvent,
+    FileModifiedEvent,
+    FileOpenedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
 from watchdog.observers import Observer
-from watchdog.observers.api import BaseObserver
+from watchdog.observers.api import BaseObserver, ObservedWatch
 
 from reconciler.adapters.folderwatch import MOST_FOLDERS, FolderWatch, folders_of
 from tests.rig.policyrepo import PolicyRepository
@@ -101,6 +110,93 @@ def test_a_folder_that_is_not_there_yet_is_seen_when_it_comes(bell: Bell, tmp_pa
     assert folders_of(late) == (tmp_path,)
     assert bell.after(late, late.mkdir)
     assert bell.after(late, lambda: (late / "a.yaml").write_text("a"))
+
+
+@pytest.mark.parametrize("names", [("policies",), ("", "policies")])
+def test_a_folder_that_is_removed_and_made_again_is_not_deaf(
+    bell: Bell, tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    watched = [tmp_path / name for name in names]
+    folder = tmp_path / "policies"
+    folder.mkdir()
+    assert bell.watch.watch(watched) == ""
+    folder.rmdir()
+    folder.mkdir()
+    assert bell.rung.wait(PATIENCE)
+    assert bell.watch.watch(watched) == ""
+    bell.rung.clear()
+    (folder / "shop.yaml").write_text("a")
+    assert bell.rung.wait(PATIENCE)
+
+
+class Observed(BaseObserver):
+    """Keeps what it is asked for, and sees nothing."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, str]] = []
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def join(self, timeout: float | None = None) -> None: ...
+
+    def schedule(
+        self, event_handler: FileSystemEventHandler, path: str | Path, **_more: Any
+    ) -> ObservedWatch:
+        assert isinstance(event_handler, FolderWatch)
+        self.asked.append(("watch", Path(path).name))
+        return ObservedWatch(path, recursive=False)
+
+    def unschedule(self, watch: ObservedWatch) -> None:
+        self.asked.append(("leave", Path(watch.path).name))
+
+    def take(self) -> list[tuple[str, str]]:
+        asked, self.asked = self.asked, []
+        return asked
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        lambda path: DirDeletedEvent(path),
+        lambda path: DirMovedEvent(path, f"{path}-old"),
+        lambda path: DirMovedEvent(f"{path}-new", path),
+        lambda path: DirDeletedEvent(os.fsencode(path)),
+    ],
+)
+def test_what_was_removed_or_moved_is_watched_anew_with_all_that_is_in_it(
+    tmp_path: Path, event: Callable[[str], FileSystemEvent]
+) -> None:
+    folders = [tmp_path / "a", tmp_path / "a" / "b", tmp_path / "ab"]
+    for folder in folders:
+        folder.mkdir()
+    observer = Observed()
+    watch = FolderWatch(lambda: None, observer=lambda: observer)
+    watch.watch(folders)
+    assert observer.take() == [("watch", "a"), ("watch", "b"), ("watch", "ab")]
+    watch.watch(folders)
+    assert observer.take() == []
+    watch.on_any_event(event(os.fspath(tmp_path / "a")))
+    watch.watch(folders)
+    assert observer.take() == [("leave", "a"), ("leave", "b"), ("watch", "a"), ("watch", "b")]
+    watch.watch(folders)
+    assert observer.take() == []
+
+
+def test_another_folder_at_the_same_path_is_watched_anew_though_nothing_was_told(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    observer = Observed()
+    watch = FolderWatch(lambda: None, observer=lambda: observer)
+    watch.watch([tmp_path / "a"])
+    (tmp_path / "a").rename(tmp_path / "c")
+    (tmp_path / "b").rename(tmp_path / "a")
+    observer.take()
+    watch.watch([tmp_path / "a"])
+    assert observer.take() == [("leave", "a"), ("watch", "a")]
 
 
 def test_what_cannot_be_watched_is_told_and_stops_nothing(bell: Bell, tmp_path: Path) -> None:
