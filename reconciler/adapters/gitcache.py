@@ -57,6 +57,11 @@ class GitCache:
                 self._release()
                 raise
 
+    @property
+    def access(self) -> Path:
+        """A folder for keys, which only we can enter; it is gone when this is closed."""
+        return self._home / "access"
+
     def renew(self) -> None:
         """Makes the repository again; everything in it is gone."""
         self.repository.close()
@@ -75,7 +80,7 @@ class GitCache:
         if self._lock < 0:
             return
         self.repository.close()
-        shutil.rmtree(self._home / "access", ignore_errors=True)
+        shutil.rmtree(self.access, ignore_errors=True)
         halves = any(self.repository.folder.glob("objects/pack/tmp_*"))
         if not halves and not self.repository.spoiled:
             (self._home / "in-use").unlink(missing_ok=True)
@@ -98,12 +103,12 @@ class GitCache:
     ) -> GitFolder:
         used = self._home / "in-use"
         folder = self._home / "repository.git"
-        shutil.rmtree(self._home / "access", ignore_errors=True)
+        shutil.rmtree(self.access, ignore_errors=True)
         usable = folder.is_dir() and not used.exists() and not self._holds_much(folder)
         if usable:
             remove_leftovers(folder, packs=True)
         used.touch(mode=0o600)
-        access = make_access(url, credentials, self._home / "access", stalled=self._stalled)
+        access = make_access(url, credentials, self.access, stalled=self._stalled)
         remote = Remote.make(url, credentials, access)
         lock = (self._lock,)
         self._make = partial(

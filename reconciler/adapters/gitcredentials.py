@@ -92,7 +92,7 @@ def parse_credentials(data: Mapping[str, bytes], where: str) -> GitCredentials:
             hint="add the server's lines: `ssh-keyscan HOST`, after comparing their fingerprints",
         )
     if identity:
-        _check_identity(identity, where)
+        check_identity(identity, where)
     return GitCredentials(
         source=where,
         username=username,
@@ -156,8 +156,8 @@ def _ssh_access(url: GitUrl, credentials: GitCredentials, folder: Path) -> Acces
             f"{url.shown} needs an SSH key and the server's host key{said}",
             hint="give a Secret with the keys identity and known_hosts",
         )
-    key = _private_file(folder / "identity", credentials.identity)
-    hosts = _private_file(folder / "known_hosts", credentials.known_hosts)
+    key = write_private(folder / "identity", credentials.identity)
+    hosts = write_private(folder / "known_hosts", credentials.known_hosts)
     options = {
         "IdentitiesOnly": "yes",
         "IdentityAgent": "none",
@@ -196,7 +196,7 @@ def _https_access(url: GitUrl, credentials: GitCredentials, folder: Path, stalle
     environment = {"GIT_ALLOW_PROTOCOL": "https"}
     configuration = _http_configuration(stalled)
     if credentials.ca_certificate:
-        path = _private_file(folder / "ca.crt", credentials.ca_certificate)
+        path = write_private(folder / "ca.crt", credentials.ca_certificate)
         environment["GIT_SSL_CAINFO"] = str(path)
     if credentials.bearer_token:
         header = f"Authorization: Bearer {credentials.bearer_token}"
@@ -236,7 +236,8 @@ def _text(data: Mapping[str, bytes], key: str, where: str) -> str:
     return text
 
 
-def _check_identity(identity: bytes, where: str) -> None:
+def check_identity(identity: bytes, where: str) -> None:
+    """Raises Refused unless this is a private SSH key that opens without a password."""
     lines = identity.split()
     if b"ENCRYPTED" in identity or _openssh_cipher(identity) not in {b"", b"none"}:
         raise NotSupported(
@@ -262,7 +263,8 @@ def _openssh_cipher(identity: bytes) -> bytes:
     return b""
 
 
-def _private_file(path: Path, data: bytes) -> Path:
+def write_private(path: Path, data: bytes) -> Path:
+    """Writes a file that only we can read, which may not be a link; returns ``path``."""
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "wb") as file:
         os.fchmod(file.fileno(), 0o600)

@@ -20,10 +20,11 @@ from typing import Self
 
 from reconciler.adapters import giterrors, gitobjects
 from reconciler.adapters.gitcache import GitCache
-from reconciler.adapters.gitcommit import FastImport, make_author
+from reconciler.adapters.gitcommit import FastImport, make_author, write_object
 from reconciler.adapters.gitcredentials import GitCredentials
 from reconciler.adapters.gitnames import check_ref, check_sha, parse_url
 from reconciler.adapters.gitprocess import NETWORK_SECONDS, REMOTE, GitFolder
+from reconciler.adapters.gitsigning import CommitSigner, SigningKey
 from reconciler.model.errors import Bug, PushRejected, Transient
 from reconciler.model.store import Commit, Delete, FileChange
 
@@ -35,7 +36,10 @@ _NO_SUCH_BRANCH = b"couldn't find remote ref"
 
 
 class GitManifestStore:
-    """ManifestStore over git. A context manager; one thread uses it, beside one open commit."""
+    """ManifestStore over git. A context manager; one thread uses it, beside one open commit.
+
+    With a ``signing_key`` every commit that is made here is signed with it.
+    """
 
     def __init__(
         self,
@@ -47,11 +51,15 @@ class GitManifestStore:
         workdir: Path,
         allow_local: bool = False,
         deadline: float = NETWORK_SECONDS,
+        signing_key: SigningKey | None = None,
     ) -> None:
         self._author = make_author(author_name, author_email)
         address = parse_url(url, allow_local=allow_local)
         self._cache = GitCache(workdir, "manifests", address, credentials, deadline=deadline)
         self._open: set[FastImport] = set()
+        self._signer: CommitSigner | None = None
+        if signing_key is not None:
+            self._signer = CommitSigner(signing_key, self._cache.access / "signing-key")
 
     def __enter__(self) -> Self:
         return self
@@ -124,7 +132,7 @@ class GitManifestStore:
         check_ref(branch)
         if parent is not None:
             check_sha(parent)
-        return FastImport(self._git, parent, self._author, self._open)
+        return FastImport(self._git, parent, self._author, self._open, self._signer)
 
     def commit(
         self,
@@ -156,7 +164,7 @@ class GitManifestStore:
         kept = [line for line in rest if not line.startswith(b"parent ")]
         added = [b"parent " + check_sha(parent).encode()] if parent else []
         body = b"\n".join([tree, *added, *kept]) + separator + message
-        return self._write("commit", body)
+        return write_object(self._git, "commit", self._signer.sign(body) if self._signer else body)
 
     def push(self, tips: Mapping[str, str]) -> None:
         """Pushes branch → commit, fast-forward only, then asks for proof. Two connections."""
@@ -180,20 +188,14 @@ class GitManifestStore:
         The server's hooks and rules for branches are not asked: they see a push only.
         """
         what = f"push branch {check_ref(branch)}"
-        tree = self._write("tree", b"")
-        commit = self._write("commit", f"tree {tree}\n{_NOBODY}\n\nNot sent\n".encode())
+        tree = write_object(self._git, "tree", b"")
+        commit = write_object(self._git, "commit", f"tree {tree}\n{_NOBODY}\n\nNot sent\n".encode())
         done = self._git.talk(
             "push", "--dry-run", "--porcelain", "--no-verify", "--no-follow-tags", REMOTE,
             f"{commit}:refs/heads/{branch}",
         )  # fmt: skip
         if done.code != 0:
             raise self._git.failure(what, done)
-
-    def _write(self, kind: str, data: bytes) -> str:
-        """Keeps an object here, and gives its id."""
-        arguments = ("hash-object", "-t", kind, "-w", "--stdin")
-        done = self._git.run(*arguments, what=f"make a {kind}", stdin=data)
-        return done.stdout.decode().strip()
 
     @property
     def _git(self) -> GitFolder:

@@ -33,7 +33,7 @@ def command(
     client = wiring.cluster(kubeconfig, context)
     name, clock = config.cluster.name, wiring.clock()
     identity = client.identity()
-    with wiring.manifest_store(config, wiring.resolver(client)) as store:
+    with wiring.manifest_store(config, wiring.resolver(client), writes=True) as store:
         marker = load_cluster_branch(store, name).marker
         if marker is None:
             check_former(store, name, identity, config.cluster.renamed_from)

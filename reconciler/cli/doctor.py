@@ -147,7 +147,9 @@ class World:
         return self._opened.enter_context(wiring.policy_source(self._config, self._resolver()))
 
     def _store(self) -> DoctorStore:
-        return self._opened.enter_context(wiring.manifest_store(self._config, self._resolver()))
+        return self._opened.enter_context(
+            wiring.manifest_store(self._config, self._resolver(), writes=True)
+        )
 
     def _inventory(self) -> DoctorStore:
         inventory = wiring.inventory_of(self._config)

@@ -130,7 +130,7 @@ def _execute(policy: str, compiled_file: Path, config_file: Path) -> int:
         )
         resolve = wiring.resolver(client)
         opened = insist(
-            lambda: wiring.manifest_store(config, resolve),
+            lambda: wiring.manifest_store(config, resolve, writes=True),
             patience(what="reading the keys of the manifest store", deadline=request.deadline),
         )
         with opened as store:

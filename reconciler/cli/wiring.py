@@ -19,6 +19,7 @@ from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.credentials import CredentialsResolver
 from reconciler.adapters.gitcredentials import GitCredentials, parse_credentials
 from reconciler.adapters.gitprocess import NETWORK_SECONDS
+from reconciler.adapters.gitsigning import SigningKey, parse_signing_key
 from reconciler.adapters.gitstore import GitManifestStore
 from reconciler.adapters.keyring import SecretKeyring
 from reconciler.adapters.kube import KubeClient
@@ -144,9 +145,16 @@ def policy_source(config: Config, resolve: CredentialsResolver) -> PolicySource:
 
 
 def manifest_store(
-    config: Config, resolve: CredentialsResolver, *, deadline: float = NETWORK_SECONDS
+    config: Config,
+    resolve: CredentialsResolver,
+    *,
+    deadline: float = NETWORK_SECONDS,
+    writes: bool = False,
 ) -> GitManifestStore:
-    """The Git repository that captures go to; ``deadline``: seconds that a connection may take."""
+    """The Git repository that captures go to; ``deadline``: seconds that a connection may take.
+
+    Who ``writes`` signs, where Config has a key for it; readers need not have it.
+    """
     store = config.manifest_store
     return GitManifestStore(
         store.url,
@@ -155,7 +163,16 @@ def manifest_store(
         credentials=_git_credentials(store.credentials, resolve),
         workdir=cache_folder() / "git",
         deadline=deadline,
+        signing_key=_signing_key(config, resolve) if writes else None,
     )
+
+
+def _signing_key(config: Config, resolve: CredentialsResolver) -> SigningKey | None:
+    name = config.manifest_store.signing_key
+    if not name:
+        return None
+    found = resolve.resolve(config.credentials_of(name))
+    return parse_signing_key(found.data, found.source)
 
 
 def inventory_of(config: Config) -> InventoryConfig:

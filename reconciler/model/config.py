@@ -86,6 +86,8 @@ class ManifestStoreConfig:
     url: str
     author: Author = field(default_factory=Author)
     credentials: Credentials | None = None
+    signing_key: str = ""
+    """Secret with the SSH key that signs commits; empty: they are not signed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -216,7 +216,7 @@ class ManifestStorePart(CredentialsPart):
     author: AuthorPart = Field(default_factory=AuthorPart)
     """Who commits."""
     signing_key: NameRef | None = None
-    """Secret with the SSH key that signs commits."""
+    """Secret whose key `identity` is an SSH key that signs every commit of a run."""
 
 
 class InventoryPart(CredentialsPart):

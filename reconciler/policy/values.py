@@ -259,6 +259,7 @@ def _manifest_store(part: ManifestStorePart) -> config.ManifestStoreConfig:
         url=part.url,
         author=config.Author(part.author.name, part.author.email),
         credentials=_credentials(part),
+        signing_key=part.signing_key.name if part.signing_key else "",
     )
 
 
