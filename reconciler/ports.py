@@ -76,6 +76,13 @@ class ClusterReader(Protocol):
         """
         ...
 
+    def count(self, resource: Resource) -> int | None:
+        """How many objects of a kind there are in all namespaces, by one small request.
+
+        None where the API server does not tell. Raises as `pages`; 0 is a whole list.
+        """
+        ...
+
     def get(self, resource: Resource, name: str, *, namespace: str = "") -> dict[str, Any] | None:
         """One raw object, or None if there is none."""
         ...

@@ -34,6 +34,7 @@ from reconciler.model.rights import Right, Verdict
 FIELD_MANAGER = "backstay"
 PAGE = 500
 _FIRST_PAGE = 100
+_METADATA = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 _PAGE_BYTES = 4 * 1024 * 1024
 """What a page should weigh: 500 Secrets of Helm would be half a gigabyte."""
 _LOG_BYTES = 64 * 1024
@@ -133,6 +134,17 @@ class KubeClient:
             token = str((body.get("metadata") or {}).get("continue") or "")
             if not token:
                 return
+
+    def count(self, resource: Resource) -> int | None:
+        """See `reconciler.ports.ClusterReader`: a page of one object, of its metadata only."""
+        what = Call(verb="list", resource=resource)
+        _, body = self._page(_path(resource, ""), [("limit", "1")], what, accept=_METADATA)
+        metadata = body.get("metadata") or {}
+        here = len(body.get("items") or ())
+        if not metadata.get("continue"):
+            return here
+        rest = metadata.get("remainingItemCount")
+        return here + rest if isinstance(rest, int) else None
 
     def get(self, resource: Resource, name: str, *, namespace: str = "") -> dict[str, Any] | None:
         """One raw object, or None if it or its kind is not there."""
@@ -306,11 +318,16 @@ class KubeClient:
         return True
 
     def _page(
-        self, path: str, query: Sequence[tuple[str, str]], what: Call
+        self,
+        path: str,
+        query: Sequence[tuple[str, str]],
+        what: Call,
+        *,
+        accept: str = "application/json",
     ) -> tuple[int, dict[str, Any]]:
         """Its weight in bytes and the list."""
         try:
-            answer = self._transport.send("GET", path, query=query)
+            answer = self._transport.send("GET", path, query=query, accept=accept)
             if answer.ok:
                 return len(answer.data), answer.json(str(what))
         except Transient as error:

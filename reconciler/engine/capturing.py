@@ -22,7 +22,7 @@ from reconciler.engine.capturekinds import Kinds
 from reconciler.engine.capturetally import Tally
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.history import read_record_of
-from reconciler.engine.listing import Target, discovered, list_all
+from reconciler.engine.listing import Spread, Target, discovered, list_all
 from reconciler.engine.observe import observe_namespaces
 from reconciler.engine.patience import Patience, insist
 from reconciler.engine.runplan import RunPlan
@@ -40,7 +40,7 @@ from reconciler.model.run import (
     Reference,
 )
 from reconciler.plan.observe import claim_of
-from reconciler.plan.selection import decide_volume, list_cluster_wide
+from reconciler.plan.selection import decide_volume
 
 EVERYTHING = "*"
 """As a gap's group: all that a namespace holds."""
@@ -206,19 +206,18 @@ class _Capture:
 
         What is cluster-scoped comes last: what is needed is known only then.
         """
-        plan = self._plan
-        wide = list_cluster_wide(len(self._selected), plan.total_namespaces)
-        names = ("",) if wide else tuple(sorted(self._selected))
+        names, total = tuple(sorted(self._selected)), self._plan.total_namespaces
         found = self._discover()
         self._run.reporter.event(
             "capturing",
             kinds=sum(kind.namespaced for kind in found),
-            namespaces=len(self._selected),
-            listing="whole kinds" if wide else "per namespace",
+            namespaces=len(names),
         )
         again: list[Resource] = []
         for _ in range(_DISCOVERIES):
-            targets = [(kind, name) for kind in found if kind.namespaced for name in names]
+            targets: list[Target | Spread] = [
+                Spread(kind, names, total) for kind in found if kind.namespaced
+            ]
             targets += [(kind, "") for kind in (*found, *again) if not kind.namespaced]
             for resource, raw in self._listed(targets):
                 self._take_listed(resource, raw)
@@ -304,7 +303,9 @@ class _Capture:
                 taken.append(Reference(object=ref, why=why))
         return taken
 
-    def _listed(self, targets: Iterable[Target]) -> Iterator[tuple[Resource, dict[str, Any]]]:
+    def _listed(
+        self, targets: Iterable[Target | Spread]
+    ) -> Iterator[tuple[Resource, dict[str, Any]]]:
         """Every object once; what could not be listed becomes a gap."""
         with closing(list_all(self._run.reader, targets, self._was_away)) as found:
             for item in found:

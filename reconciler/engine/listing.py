@@ -4,6 +4,9 @@ Two threads talk to the API server while the reader cleans and writes: its time,
 reader's overlap. A list that does not reach its end becomes a `Gap`; what came of it before is real
 and is kept, and its absence proves nothing. Where it was the API server that was away, and is back,
 the list begins again: an outage is waited for and is no gap.
+
+A kind is listed whole or namespace by namespace, whichever is cheaper (`Spread`); the rule is
+`reconciler.plan.listingcost`.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import Any
 from reconciler import ports
 from reconciler.model.errors import BackstayError, Expired, Incomplete
 from reconciler.model.objects import Gap, Resource
+from reconciler.plan import listingcost
 from reconciler.plan.observe import gap_of
 
 _CONNECTIONS = 2
@@ -45,6 +49,31 @@ class _End:
 
 Target = tuple[Resource, str]
 """A kind and the namespace that it is listed in; an empty one lists it everywhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """A kind in some of ``total`` namespaces, listed the cheaper way, which may give the others'
+    objects as well."""
+
+    resource: Resource
+    namespaces: tuple[str, ...]
+    total: int
+
+    def targets(self, reader: ports.ClusterReader) -> tuple[Target, ...]:
+        """The lists to be read: one, one for each namespace, or none where there is nothing."""
+        objects = None
+        selected = len(self.namespaces)
+        if listingcost.is_count_worth_asking(selected, self.total):
+            try:
+                objects = reader.count(self.resource)
+            except BackstayError:
+                objects = None  # the lists tell what is wrong
+            if objects == 0:
+                return ()
+        if listingcost.is_whole_kind_cheaper(selected, self.total, objects):
+            return ((self.resource, ""),)
+        return tuple((self.resource, name) for name in self.namespaces)
 
 
 WasAway = Callable[[Callable[[], bool]], bool]
@@ -100,7 +129,9 @@ def _list_one(
 
 
 def list_all(
-    reader: ports.ClusterReader, targets: Iterable[Target], was_away: WasAway = _always_there
+    reader: ports.ClusterReader,
+    targets: Iterable[Target | Spread],
+    was_away: WasAway = _always_there,
 ) -> Generator[Page | Gap, None, None]:
     """Pages and gaps of all targets, read ahead; the pages of one target in their order.
 
@@ -117,13 +148,13 @@ class _Ahead:
     """The threads and what they have read."""
 
     def __init__(
-        self, reader: ports.ClusterReader, targets: Iterable[Target], was_away: WasAway
+        self, reader: ports.ClusterReader, targets: Iterable[Target | Spread], was_away: WasAway
     ) -> None:
         self._reader = reader
         self._stopped = threading.Event()
         self._outages = _Outages(was_away, self._stopped.is_set)
         self._waiting: queue.Queue[Page | Gap | _End] = queue.Queue(maxsize=_AHEAD)
-        self._todo = queue.SimpleQueue[Target | None]()
+        self._todo = queue.SimpleQueue[Target | Spread | None]()
         for target in (*targets, *[None] * _CONNECTIONS):
             self._todo.put(target)
         self._threads = [
@@ -154,13 +185,18 @@ class _Ahead:
     def _work(self) -> None:
         error: BaseException | None = None
         try:
-            for target in iter(self._todo.get, None):
-                for item in _list_one(self._reader, target, self._stopped, self._outages):
+            while (target := self._todo.get()) is not None:
+                for item in self._list(target):
                     if not self._put(item):
                         return
         except BaseException as caught:  # noqa: BLE001 - carried to the reader's thread
             error = caught
         self._put(_End(error))
+
+    def _list(self, wanted: Target | Spread) -> Iterator[Page | Gap]:
+        targets = wanted.targets(self._reader) if isinstance(wanted, Spread) else (wanted,)
+        for target in targets:
+            yield from _list_one(self._reader, target, self._stopped, self._outages)
 
     def _put(self, item: Page | Gap | _End) -> bool:
         while not self._stopped.is_set():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler import ports
-from reconciler.engine import observe
+from reconciler.engine import claimlists, observe
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.model.errors import Stalled
 from reconciler.model.grants import EVERYTHING, covers, find_grant, limit_selector
@@ -77,11 +77,12 @@ def make_run_plan(request: RunRequest, run: RunPorts) -> RunPlan:
             " namespace back with: backstay restore " + policy.name,
         )
     _check_repository(request)
+    claims = claimlists.observe_claims_in(run.reader, chosen.names, len(namespaces))
+    with_claims = tuple(name for name in chosen.names if claims[name])
+    users = claimlists.observe_users_in(run.reader, with_claims, len(namespaces))
     decisions = {}
     for name in chosen.names:
-        claims = observe.observe_claims(run.reader, name)
-        users = observe.observe_claim_users(run.reader, name) if claims else {}
-        decided = selection.decide_volumes(policy.volumes, claims, users)
+        decided = selection.decide_volumes(policy.volumes, claims[name], users.get(name, {}))
         decisions[name] = tuple(_with_grant(request, found) for found in decided)
     return RunPlan(chosen, decisions, len(namespaces))
 

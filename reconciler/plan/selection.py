@@ -183,12 +183,3 @@ def decide_volumes(
         decide_volume(volumes, claim, users.get(claim.name))
         for claim in sorted(claims, key=lambda found: found.name)
     )
-
-
-def list_cluster_wide(selected: int, total: int) -> bool:
-    """Whether listing whole kinds is cheaper than listing each selected namespace.
-
-    A kind costs one request per namespace, or one per 500 objects of the cluster; namespaces are
-    taken as equally full. Few of many are listed one by one.
-    """
-    return selected > 8 or 2 * selected >= total

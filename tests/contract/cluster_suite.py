@@ -161,6 +161,15 @@ class ReaderContract:
         }
         assert (world.namespace, "everywhere") in found
 
+    def test_a_kind_is_counted_over_all_namespaces(self, world: World) -> None:
+        for number in range(3):
+            world.cluster.create(world.configmap(f"counted-{number}"))
+        listed = sum(map(len, world.cluster.pages(kind("LimitRange"))))
+        assert world.cluster.count(kind("LimitRange")) == listed
+        counted = world.cluster.count(CONFIGMAP)
+        assert counted is not None
+        assert counted >= 3
+
     def test_what_is_not_there_is_none(self, world: World) -> None:
         assert world.cluster.get(CONFIGMAP, "nobody", namespace=world.namespace) is None
         assert world.cluster.get(kind("Namespace"), f"no-{world.namespace}") is None

@@ -169,6 +169,14 @@ class FakeCluster:
         for start in range(0, len(found), self._page_size):
             yield found[start : start + self._page_size]
 
+    def count(self, resource: Resource) -> int | None:
+        """As the real server tells it: the number of a list without a selector."""
+        self.requests["count"] += 1
+        with self._lock:
+            if (resource.group, resource.kind) in self._gone:
+                raise NotServed(f"list {resource}: HTTP 404 NotFound")
+            return sum(key[:2] == (resource.group, resource.kind) for key in self._objects)
+
     def get(self, resource: Resource, name: str, *, namespace: str = "") -> dict[str, Any] | None:
         """A copy of the object."""
         self.requests["get"] += 1

@@ -74,6 +74,12 @@ class FaultyReader:
             self.struck += 1
             raise self._error
 
+    def count(self, resource: Resource) -> int | None:
+        """Passed through; it fails as a list of all namespaces does, and is not counted as one."""
+        if self._left != 0 and self._matches(resource, ""):
+            raise self._error
+        return self._inner.count(resource)
+
     def get(self, resource: Resource, name: str, *, namespace: str = "") -> dict[str, Any] | None:
         """Passed through."""
         return self._inner.get(resource, name, namespace=namespace)

@@ -156,6 +156,8 @@ def test_i2_a_namespace_without_a_gap_loses_what_is_gone() -> None:
     put_shop(world.cluster, "shop-two")
     for number in range(8):
         world.cluster.put(manifest("Namespace", f"other-{number}", ""))
+    for number in range(100):  # so many that the two namespaces are listed by themselves
+        world.cluster.put(manifest("ConfigMap", f"c{number}", "other-0"))
     world.run()
     for namespace in ("shop", "shop-two"):
         world.cluster.remove(manifest("ConfigMap", "settings", namespace))

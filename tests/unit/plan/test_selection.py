@@ -129,9 +129,3 @@ def test_what_direct_cannot_read_is_said_and_not_skipped(given: Claim, word: str
     decision = selection.decide_volume(VOLUMES, given, user)
     assert decision.impossible
     assert word in decision.why
-
-
-def test_few_of_many_namespaces_are_listed_one_by_one() -> None:
-    assert not selection.list_cluster_wide(2, 100)
-    assert selection.list_cluster_wide(2, 3)
-    assert selection.list_cluster_wide(9, 1000)
