@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from reconciler import ports
 from reconciler.engine import observe
+from reconciler.model import kinds
 from reconciler.model.cluster import Claim, ClaimUser
 from reconciler.model.config import Config
 from reconciler.model.inventory import Inventory, NamespaceInventory
 from reconciler.model.plan import Coverage
-from reconciler.model.policy import BackupPolicy, Exemption
+from reconciler.model.policy import BackupPolicy, CopyMethod, Exemption
 from reconciler.model.protection import Unprotected
 from reconciler.plan.coverage import cover, select_all
+from reconciler.plan.hooklines import hook_lines, hook_misses
+from reconciler.plan.hooks import plan_hooks
 from reconciler.plan.protection import protect, unprotected
 
 
@@ -60,7 +63,12 @@ def observe_covered(
     }
     shared_key = config.shared_key_in_tenants
     covered = tuple(
-        cover(policy, selections[policy.name], claims, users, shared_key=shared_key)
+        _with_hooks(
+            reader,
+            policy,
+            cover(policy, selections[policy.name], claims, users, shared_key=shared_key),
+            own_namespace,
+        )
         for policy in policies
     )
     if now is None:
@@ -81,3 +89,22 @@ def observe_covered(
     )
     judged = protect(policies, exemptions, inventory, now=now, shared_key=shared_key)
     return Covered(covered, unprotected(judged))
+
+
+def _with_hooks(
+    reader: ports.ClusterReader, policy: BackupPolicy, coverage: Coverage, own_namespace: str
+) -> Coverage:
+    """Pods are read only where hooks would run: where data is copied."""
+    if not policy.hooks:
+        return coverage
+    copied = {
+        line.namespace
+        for line in coverage.claims
+        if line.possible and line.method != CopyMethod.SKIP
+    }
+    pods = {
+        name: observe.read_all(reader, kinds.PODS, dict, namespace=name) for name in sorted(copied)
+    }
+    # The policy was read with today's Config: its grant is in it already.
+    planned = plan_hooks(policy, pods, grants=(), source="", own_namespace=own_namespace)
+    return replace(coverage, hooks=hook_lines(planned), hooks_missed=hook_misses(planned))

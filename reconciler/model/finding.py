@@ -100,6 +100,7 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "restore-no-point": "A Restore names a recovery point that there is not",
         "deletion-refused": "In a cluster: something would be deleted, and a brake holds it",
         "change-skipped": "In a cluster: something stands in the way of a change",
+        "hook-not-run": "In a cluster: a hook would not run where it should",
         "selects-nothing": "In a cluster: a policy selects no namespace, its run would fail",
     }
 )

@@ -8,11 +8,13 @@ ended and how many bytes it wrote is kept; what it wrote may be anything.
 from __future__ import annotations
 
 import enum
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.model import jsonform
+from reconciler.model.durations import render_duration
 
 DEFAULT_TIMEOUT = 60
 """Seconds that a command has where the policy does not say."""
@@ -41,6 +43,19 @@ class HookCommand:
     command: tuple[str, ...]
     timeout: int = DEFAULT_TIMEOUT
     on_error: OnError = OnError.FAIL
+
+    @property
+    def shown(self) -> str:
+        """``["sh", "-c", "sync"]``: all of it, in printable ASCII that reads as no other command.
+
+        JSON; what is not ASCII is escaped, a look-alike or a change of direction among it.
+        """
+        return json.dumps(list(self.command))
+
+    @property
+    def limits(self) -> str:
+        """``30s, onError Fail``."""
+        return f"{render_duration(self.timeout)}, onError {self.on_error}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from typing import Any
 
 from reconciler.model.errors import Problem
 from reconciler.model.grants import EVERYTHING, Grant
+from reconciler.model.hooks import HookCommand, Phase
 from reconciler.model.objects import ObjectRef
 from reconciler.model.policy import ParsedFiles
 from reconciler.model.protection import Unprotected
@@ -109,6 +110,33 @@ class ClaimLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HookLine:
+    """One command of a hook in one namespace, and where it would be executed now."""
+
+    namespace: str
+    hook: str
+    phase: Phase
+    command: HookCommand
+    pods: tuple[tuple[str, str], ...]
+    """(pod, container), in the order of execution."""
+    once: bool = False
+    """In this one pod for the whole policy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookMiss:
+    """Where a hook would not run now, and why."""
+
+    namespace: str
+    hook: str
+    pod: str = ""
+    """Empty for the whole namespace."""
+    why: str
+    well: bool = True
+    """Whether the run is Completed all the same."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
     """What a policy would protect if it ran now."""
 
@@ -124,6 +152,9 @@ class Coverage:
     """Globs of namespaces that this grant gives; None: all."""
     left_out: tuple[str, ...] = ()
     """What its ``selector.objects`` leaves out, in words."""
+    hooks: tuple[HookLine, ...] = ()
+    """By namespace; in each those before the copy, then those after it, in their order."""
+    hooks_missed: tuple[HookMiss, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,13 +7,12 @@ cut, and never masked: who could hide a part of a command in it would.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from reconciler.model.durations import render_duration
 from reconciler.model.finding import Finding, Place, Severity
-from reconciler.model.hooks import Hook, HookCommand, OnError, Phase
+from reconciler.model.hooks import Hook, OnError, Phase
 from reconciler.model.inventory import Inventory
 from reconciler.model.policy import BackupPolicy
 from reconciler.plan.changecover import Covered
@@ -111,9 +110,9 @@ def _executes(
 ) -> Finding:
     policy = new.policy
     commands = {phase: one for phase in Phase if (one := hook.command(phase))}
-    short = sum(len(show_command(one)) for one in commands.values()) <= _SHORT
+    short = sum(len(one.shown) for one in commands.values()) <= _SHORT
     told = " and ".join(
-        f"{show_command(one) if short else 'the command below'} {_WHEN[phase]} the copy"
+        f"{one.shown if short else 'the command below'} {_WHEN[phase]} the copy"
         for phase, one in commands.items()
     )
     details = [] if short else list(_commands(hook))
@@ -133,21 +132,11 @@ def _executes(
     )
 
 
-def show_command(command: HookCommand) -> str:
-    """``["sh", "-c", "sync"]``: printable ASCII that a JSON reader takes for the very command."""
-    return json.dumps(list(command.command))
-
-
-def describe_limits(command: HookCommand) -> str:
-    """``30s, onError Fail``."""
-    return f"{render_duration(command.timeout)}, onError {command.on_error}"
-
-
 def _commands(hook: Hook, phases: Iterable[Phase] = Phase) -> Iterator[str]:
     """Commands in full, in lines that nothing cuts."""
     for phase in phases:
         command = hook.command(phase)
-        text = show_command(command) if command else ""
+        text = command.shown if command else ""
         for at in range(0, len(text), _PIECE):
             more = "" if at == 0 else ", goes on"
             yield f"{_WHEN[phase]} the copy{more}: {text[at : at + _PIECE]}"
@@ -156,7 +145,7 @@ def _commands(hook: Hook, phases: Iterable[Phase] = Phase) -> Iterator[str]:
 def _details(new: _Side, hook: Hook, namespaces: tuple[str, ...], *, known: bool) -> Iterator[str]:
     for phase in Phase:
         if command := hook.command(phase):
-            yield f"{_WHEN[phase]} the copy: {describe_limits(command)}"
+            yield f"{_WHEN[phase]} the copy: {command.limits}"
     if namespaces:
         yield from (f"in namespace {name}" for name in namespaces)
     elif known:
@@ -190,9 +179,7 @@ def _facts(hook: Hook) -> dict[str, str]:
         "container": hook.container or "",
         "pods": ",".join(f"{key}={value}" for key, value in sorted(hook.match_labels.items())),
     }
-    return found | {
-        str(phase): show_command(one) for phase in Phase if (one := hook.command(phase))
-    }
+    return found | {str(phase): one.shown for phase in Phase if (one := hook.command(phase))}
 
 
 def _otherwise(sides: Sides, new: _Side, was: Hook, hook: Hook) -> Iterator[Finding]:

@@ -11,7 +11,8 @@ from reconciler.plan.changepolicies import IMPOSSIBLE, REMOVED
 REFUSED = "deletion-refused"
 SKIPPED = "change-skipped"
 NOTHING = "selects-nothing"
-LIVE_ONLY = frozenset({REFUSED, SKIPPED, NOTHING})
+MISSED = "hook-not-run"
+LIVE_ONLY = frozenset({REFUSED, SKIPPED, NOTHING, MISSED})
 """Ids that only a plan against a cluster has."""
 LIVE = LIVE_ONLY | {REMOVED, IMPOSSIBLE}
 """All ids that it has."""
@@ -70,6 +71,19 @@ def _of_coverage(coverage: Coverage) -> Iterator[Finding]:
             message=f"policy {coverage.policy} selects no namespace now: a run would fail",
             policy=coverage.policy,
         )
+    for miss in coverage.hooks_missed:
+        if not miss.well:
+            where = f"{miss.namespace}/{miss.pod}" if miss.pod else f"namespace {miss.namespace}"
+            yield Finding(
+                id=MISSED,
+                severity=Severity.WARNING,
+                message=f"policy {coverage.policy} can't run hook {miss.hook} in {where}:"
+                f" {miss.why}",
+                hint="the namespace would not be Completed",
+                policy=coverage.policy,
+                namespace=miss.namespace,
+                facts={"hook": miss.hook},
+            )
     for line in coverage.claims:
         if line.possible or line.restoring:
             continue

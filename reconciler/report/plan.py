@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from reconciler.model import jsonform
 from reconciler.model.errors import Problem
-from reconciler.model.plan import Action, Change, Coverage, Plan
+from reconciler.model.hooks import Phase
+from reconciler.model.plan import Action, Change, Coverage, HookLine, Plan
 
 FORMAT_VERSION = 1
 _INDENT = " " * 12
@@ -74,8 +76,24 @@ def _coverage_lines(coverage: Coverage) -> Iterator[str]:
             if line.namespace == name:
                 method = line.method if line.possible else f"{line.method}, not possible"
                 yield f"    claim {line.claim}: {method}: {line.why}"
+        yield from _hook_lines(coverage, name)
     for name, why in coverage.passed_over:
         yield f"  not namespace {name}: {why}"
+
+
+def _hook_lines(coverage: Coverage, namespace: str) -> Iterator[str]:
+    for line in coverage.hooks:
+        if line.namespace == namespace:
+            pods = ", ".join(f"{pod}/{container}" for pod, container in line.pods)
+            when = "before" if line.phase is Phase.PRE else "after"
+            once = " (once for the whole policy)" if line.once else ""
+            yield f"    hook {line.hook} {when} the copy: {line.command.shown}"
+            yield f"      in {pods}{once}; {line.command.limits}"
+    for miss in coverage.hooks_missed:
+        if miss.namespace == namespace:
+            where = f" in {miss.pod}" if miss.pod else ""
+            what = "does not run" if miss.well else "can't run"
+            yield f"    hook {miss.hook} {what}{where}: {miss.why}"
 
 
 def summary(plan: Plan) -> str:
@@ -161,6 +179,22 @@ def _coverage_json(coverage: Coverage) -> dict[str, Any]:
     if coverage.grant:
         given = ["*"] if coverage.within is None else list(coverage.within)
         document["grant"] = {"folder": coverage.grant, "namespaces": given}
+    if coverage.hooks or coverage.hooks_missed:
+        document["hooks"] = [_hook_json(line) for line in coverage.hooks]
+        document["hooksMissed"] = [jsonform.to_json(miss) for miss in coverage.hooks_missed]
     if coverage.left_out:
         document["leftOut"] = list(coverage.left_out)
     return document
+
+
+def _hook_json(line: HookLine) -> dict[str, Any]:
+    return {
+        "namespace": line.namespace,
+        "hook": line.hook,
+        "phase": str(line.phase),
+        "command": list(line.command.command),
+        "timeoutSeconds": line.command.timeout,
+        "onError": str(line.command.on_error),
+        "once": line.once,
+        "pods": [{"pod": pod, "container": container} for pod, container in line.pods],
+    }

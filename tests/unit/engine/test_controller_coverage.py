@@ -10,6 +10,7 @@ import pytest
 
 from reconciler.engine.coverage import observe_coverage, observe_covered
 from reconciler.model.errors import Incomplete
+from reconciler.model.hooks import Hook, HookCommand
 from reconciler.model.plan import Coverage
 from reconciler.model.policy import CopyMethod, Exemption, NamespaceSelector, VolumeRule
 from reconciler.model.protection import Unprotected
@@ -100,6 +101,34 @@ def test_it_reads_pods_only_where_claims_are_selected(cluster: FakeCluster) -> N
     cluster.requests.clear()
     observe_coverage(cluster, [shop()], CONFIG, own_namespace="backstay-system")
     assert cluster.requests == {"pages": 3}
+
+
+def test_hooks_are_looked_for_where_data_is_copied(cluster: FakeCluster) -> None:
+    sync = Hook(name="sync", match_labels={"app": "web"}, pre=HookCommand(("sync",)))
+    hooked = replace(shop(), hooks=(sync,), hooks_within=("shop",))
+    cluster.requests.clear()
+    (found,) = observe_coverage(cluster, [hooked], CONFIG, own_namespace="backstay-system")
+    assert cluster.requests == {"pages": 4}
+    assert [(miss.namespace, miss.well) for miss in found.hooks_missed] == [("shop", False)]
+    for raw in cluster.all("Pod"):
+        cluster.edit(raw, _running)
+    (found,) = observe_coverage(cluster, [hooked], CONFIG, own_namespace="backstay-system")
+    assert [(line.namespace, line.command.shown) for line in found.hooks] == [("shop", '["sync"]')]
+    assert found.hooks[0].pods
+    (none,) = observe_coverage(
+        cluster, [replace(hooked, hooks_within=())], CONFIG, own_namespace="backstay-system"
+    )
+    assert not none.hooks
+
+
+def _running(raw: dict[str, Any]) -> None:
+    raw["metadata"]["labels"] = {"app": "web"}
+    names = [one["name"] for one in raw["spec"].get("containers") or [{"name": "c"}]]
+    raw["spec"]["containers"] = [{"name": name} for name in names]
+    raw["status"] = {
+        "phase": "Running",
+        "containerStatuses": [{"name": name, "state": {"running": {}}} for name in names],
+    }
 
 
 def test_what_no_policy_protects_is_counted_with_the_same_reads(cluster: FakeCluster) -> None:

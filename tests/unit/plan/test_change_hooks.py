@@ -13,7 +13,6 @@ from reconciler.model.finding import Finding, Severity
 from reconciler.model.hooks import Hook, HookCommand, OnError
 from reconciler.model.policy import BackupPolicy, NamespaceSelector
 from reconciler.plan.change import plan_change
-from reconciler.plan.changehooks import show_command
 from reconciler.report import change as report
 from reconciler.report.changecomment import render_comment, render_github
 from tests.unit.plan.change_world import FILES, NOW, edited, ids, inventory, revision
@@ -112,10 +111,10 @@ def test_another_command_is_told_beside_the_one_before(
     base, head = replace(QUIESCE, pre=was), replace(QUIESCE, pre=now)
     (found,) = of_hooks(planned(hooked(head), hooked(base)))
     assert found.id == "hook-executes"
-    assert show_command(now) in found.message
+    assert now.shown in found.message
     before = [line for line in found.details if line.startswith("before this change, ")]
     if was:
-        assert f"before this change, before the copy: {show_command(was)}" in before
+        assert f"before this change, before the copy: {was.shown}" in before
     assert "before this change, container mongo of each pod with app=mongo" in before
 
 
@@ -187,13 +186,13 @@ def test_a_hook_that_goes_is_told_with_what_it_executed() -> None:
     )
     assert found.hint == "its data may be copied while the application writes it"
     assert found.facts["side"] == "base"
-    assert found.details[0] == f"before the copy: {show_command(LOCK)}"
+    assert found.details[0] == f"before the copy: {LOCK.shown}"
 
 
 def test_a_command_that_goes_from_a_hook_that_stays() -> None:
     (found,) = of_hooks(planned(hooked(replace(QUIESCE, post=None)), hooked(QUIESCE)))
     assert found.message.startswith("policy shop no longer executes of hook quiesce after the copy")
-    assert found.details == (f"after the copy: {show_command(UNLOCK)}",)
+    assert found.details == (f"after the copy: {UNLOCK.shown}",)
 
 
 def test_limits_and_order() -> None:
@@ -248,7 +247,7 @@ def test_a_long_command_is_whole_in_lines_that_nothing_cuts() -> None:
     lines = [line for line in found.details if line.startswith("before the copy")]
     whole = "".join(line.partition(": ")[2] for line in lines if "onError" not in line)
     assert tuple(json.loads(whole)) == command.command
-    assert found.facts["pre"] == show_command(command)
+    assert found.facts["pre"] == command.shown
 
 
 def test_a_policy_that_is_new_or_renamed() -> None:

@@ -9,7 +9,7 @@ import pytest
 from reconciler.cli.plan import show
 from reconciler.model.errors import Problem
 from reconciler.model.objects import ObjectRef
-from reconciler.model.plan import Action, Change, ClaimLine, Coverage, Plan
+from reconciler.model.plan import Action, Change, ClaimLine, Coverage, HookMiss, Plan
 from reconciler.plan.changelive import live_findings
 from tests.unit.report.test_changecomment import NASTY
 
@@ -50,6 +50,10 @@ PLAN = Plan(
                     restoring=True,
                 ),
             ),
+            hooks_missed=(
+                HookMiss(namespace="shop", hook="sync", pod="p", why="it is Pending", well=False),
+                HookMiss(namespace="shop", hook="sync", pod="q", why="it has ended"),
+            ),
         ),
     ),
     notes=("something to know",),
@@ -68,6 +72,7 @@ def test_findings() -> None:
         ("warning", "change-skipped", "lab"),
         ("warning", "copy-impossible", "shop"),
         ("warning", "deletion-refused", ""),
+        ("warning", "hook-not-run", "shop"),
         ("warning", "policy-removed", "crm"),
     ]
 

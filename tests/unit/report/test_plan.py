@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from reconciler.model.plan import ClaimLine, Coverage, Plan
+from reconciler.model.hooks import HookCommand, OnError, Phase
+from reconciler.model.plan import ClaimLine, Coverage, HookLine, HookMiss, Plan
 from reconciler.model.protection import Unprotected
 from reconciler.model.store import Descends
 from reconciler.report.plan import render_text, summary, to_json
@@ -38,6 +39,28 @@ COVERAGE = (
                 why="copyMethod Direct; it is a raw block volume, and Direct copies files",
                 possible=False,
             ),
+        ),
+        hooks=(
+            HookLine(
+                namespace="mail",
+                hook="quiesce",
+                phase=Phase.PRE,
+                command=HookCommand(("mongosh", "--eval", "db.fsyncLock()"), 30),
+                pods=(("db-0", "mongo"), ("db-1", "mongo")),
+            ),
+            HookLine(
+                namespace="mail",
+                hook="mark",
+                phase=Phase.POST,
+                command=HookCommand(("sh", "-c", "\u202e`id`\n"), 60, OnError.CONTINUE),
+                pods=(("web-0", "web"),),
+                once=True,
+            ),
+        ),
+        hooks_missed=(
+            HookMiss(namespace="mail", hook="quiesce", pod="db-2", why="it is Pending", well=False),
+            HookMiss(namespace="mail", hook="mark", pod="web-1", why="it runs once, in mail/web-0"),
+            HookMiss(namespace="mail-eu", hook="mark", why="no pod has the labels"),
         ),
     ),
     Coverage(policy="wiki"),
