@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 from reconciler.adapters import giterrors, gitobjects
 from reconciler.adapters.gitprocess import GitFolder
+from reconciler.adapters.gitsignature import signer_configuration
 from reconciler.adapters.gitstore import GitManifestStore
 from reconciler.model.errors import Transient
 from reconciler.model.store import Commit, FileTouch, TouchedFiles
@@ -19,6 +21,7 @@ _CHUNK = 1 << 16
 _REGULAR = (b"100644", b"100755")
 _MOST_BYTES = 16 << 20
 _MOST_BLOBS = 1000
+_MOST_COMMITS = 500
 _EVERYTHING = 2147483647  # what git takes as an infinite depth (Documentation/shallow.txt)
 HISTORY_SECONDS = 900.0
 """A walk over years of runs may take that long."""
@@ -117,6 +120,36 @@ def _read(repository: GitFolder, batch: Sequence[str]) -> Iterator[tuple[str, by
         yield sha, data
 
 
+_SIGNATURES = {
+    b"B": "its signature does not fit what it signs",
+    b"U": "it is signed with a key that is not allowed",
+    b"X": "its signature is not valid any more",
+    b"Y": "its key is not valid any more",
+    b"R": "its key was taken back",
+    b"N": "it is not signed",
+}
+
+
+def check_signatures(
+    repository: GitFolder, ids: Sequence[str], signers: Path
+) -> Iterator[tuple[str, str]]:
+    """Commit → what is wrong with its SSH signature; an empty text where an allowed key made it.
+
+    ``signers``: a file as ssh-keygen(1) has it in ALLOWED SIGNERS.
+    """
+    for start in range(0, len(ids), _MOST_COMMITS):
+        done = repository.run(
+            "log", "--no-walk=unsorted", "--stdin", "-z", "--format=tformat:%H %G?",
+            what="check signatures",
+            stdin="".join(f"{sha}\n" for sha in ids[start : start + _MOST_COMMITS]).encode(),
+            configuration=signer_configuration(signers),
+        )  # fmt: skip
+        for line in done.stdout.split(b"\0")[:-1]:
+            sha, _, status = line.partition(b" ")
+            wrong = _SIGNATURES.get(status, "its signature can't be checked")
+            yield sha.decode(), "" if status == b"G" else wrong
+
+
 class GitHistory(GitManifestStore):
     """The manifest store, to be read as a history. Its working folder is for nothing else.
 
@@ -152,6 +185,10 @@ class GitHistory(GitManifestStore):
                     hint="run `git fsck` on the server if it stays",
                 )
         yield from iter_blobs(self._git, ids, sizes)
+
+    def signatures(self, ids: Sequence[str], signers: Path) -> Iterator[tuple[str, str]]:
+        """As `check_signatures` says."""
+        yield from check_signatures(self._git, ids, signers)
 
     def _whole(self, branch: str) -> str | None:
         tip = self.tip(branch)

@@ -15,10 +15,11 @@ from typing import NoReturn, Self
 from reconciler.adapters import githistory, gitobjects
 from reconciler.adapters.gitnames import check_ref, check_sha
 from reconciler.adapters.gitprocess import LOCAL_SECONDS, GitFolder
-from reconciler.model.errors import Refused
+from reconciler.model.errors import Refused, one_line
 from reconciler.model.store import Commit, FileChange, TouchedFiles
 from reconciler.ports import OpenCommit
 
+_LONGEST_REPORT = 1 << 16
 _PLACES = ("refs/remotes/origin/", "refs/heads/")
 
 
@@ -98,6 +99,24 @@ class LocalManifests:
     def blobs(self, ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         """As `githistory.iter_blobs` says; raises Refused if the clone was made without them."""
         yield from githistory.iter_blobs(self._git, ids, githistory.blob_sizes(self._git, ids))
+
+    def signatures(self, ids: Sequence[str], signers: Path) -> Iterator[tuple[str, str]]:
+        """As `githistory.check_signatures` says."""
+        yield from githistory.check_signatures(self._git, ids, signers)
+
+    def check_objects(self) -> str:
+        """What `git fsck` finds wrong in the clone's objects; an empty text where nothing is."""
+        with self._git.start(
+            "fsck", "--full", "--no-dangling", "--no-progress", deadline=githistory.HISTORY_SECONDS
+        ) as child:
+            told = child.stdout.read(_LONGEST_REPORT)
+            while child.stdout.read(1 << 16):
+                pass
+            done = child.wait()
+        if done.code == 0:
+            return ""
+        lines = (told + done.stderr).decode("utf-8", "replace").splitlines()
+        return one_line(" | ".join(lines[:10])) or f"git fsck ended with {done.code}"
 
     def begin(self, branch: str, parent: str | None) -> OpenCommit:
         """Refused."""

@@ -60,6 +60,20 @@ def parse_signers(data: Mapping[str, bytes], where: str) -> AllowedSigners:
     return AllowedSigners(where, text.encode())
 
 
+def signer_configuration(signers: Path) -> tuple[tuple[str, str], ...]:
+    """What git needs to know to check SSH signatures against a file of allowed signers."""
+    return (
+        ("gpg.format", "ssh"),
+        ("gpg.ssh.allowedSignersFile", str(signers)),
+        ("gpg.ssh.program", "ssh-keygen"),
+        ("gpg.minTrustLevel", "fully"),
+        # Whatever the commit says of itself, no other program is asked.
+        ("gpg.program", "false"),
+        ("gpg.openpgp.program", "false"),
+        ("gpg.x509.program", "false"),
+    )
+
+
 class SignatureCheck:
     """Asks git about commits; ``file`` is where the signers are written for ssh-keygen."""
 
@@ -91,16 +105,7 @@ class SignatureCheck:
             sha,
             what="check a signature",
             accept=(0, 1),
-            configuration=(
-                ("gpg.format", "ssh"),
-                ("gpg.ssh.allowedSignersFile", str(self._file)),
-                ("gpg.ssh.program", "ssh-keygen"),
-                ("gpg.minTrustLevel", "fully"),
-                # Whatever the commit says of itself, no other program is asked.
-                ("gpg.program", "false"),
-                ("gpg.openpgp.program", "false"),
-                ("gpg.x509.program", "false"),
-            ),
+            configuration=signer_configuration(self._file),
         )
         if done.code != 0:
             raise self._explain(what, done.stderr.decode("utf-8", "replace"))

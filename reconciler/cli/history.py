@@ -16,7 +16,6 @@ from reconciler.adapters.kube import KubeClient
 from reconciler.cli import wiring
 from reconciler.engine.context import policy_branch
 from reconciler.engine.history import StoreReader
-from reconciler.engine.reading import HistoryReader
 from reconciler.model.config import Config
 from reconciler.model.errors import UsageError
 
@@ -34,7 +33,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="The same as 
 class History:
     """A store to read, and which cluster's branches."""
 
-    store: HistoryReader
+    store: LocalManifests | GitHistory
     cluster: str
     shallow: bool = False
     """Whether it is a clone whose history is cut off."""

@@ -41,6 +41,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "run": ("reconciler.cli.run", "Run a policy now."),
     "show": ("reconciler.cli.show", "Show a run's record, or a whole policy."),
     "simulate": ("reconciler.cli.simulate", "Show when policies would run, and what piles up."),
+    "verify": ("reconciler.cli.verify", "Prove the history of the manifest repository."),
     "validate": ("reconciler.cli.validate", "Check policies and Config, and name every problem."),
 }
 

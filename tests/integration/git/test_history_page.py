@@ -64,5 +64,14 @@ def test_whose_fields_they_are(
     assert [line for line in lines if line != " …" and line not in printed] == []
 
 
+def test_what_a_report_looks_like(
+    world: HistoryWorld, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(world.folder)
+    shown = re.findall(r"```text\n(policy .*?)```", TEXT, re.DOTALL)[0]
+    main.run(shlex.split(next(line for line in COMMANDS if line.startswith("backstay verify")))[1:])
+    assert _without_commits(shown) in _without_commits(capsys.readouterr().out)
+
+
 def _without_commits(text: str) -> str:
-    return re.sub(r"\b[0-9a-f]{10}\b", "COMMIT", text)
+    return re.sub(r"\b(?:[0-9a-f]{10}|[0-9a-f]{40})\b", "COMMIT", text)

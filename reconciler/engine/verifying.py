@@ -1,0 +1,220 @@
+"""Walks the branches of a manifest repository and proves what it can; docs/history.md tells what.
+
+Each branch is walked once, from its oldest commit, with what each commit changed: so the objects
+of every tree are counted without listing one. Records are read some at a time.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from reconciler import ports
+from reconciler.capture import message, paths, record
+from reconciler.engine.context import policy_branch
+from reconciler.engine.reading import HistoryReader
+from reconciler.engine.restoresource import open_repository
+from reconciler.model.errors import BackstayError, RepositoryMissing, Stalled
+from reconciler.model.policy import CLUSTER_NAMESPACE
+from reconciler.model.run import RepositoryRef, RunRecord
+from reconciler.model.store import TouchedFiles
+from reconciler.plan.verify import Branch, Chain, Check, Verdict, check_of, compare_record
+
+_AT_ONCE = 100
+_MOST_TOLD = 1000
+"""Problems of one kind that are kept; a branch that was replaced has no others."""
+
+Place = tuple[RepositoryRef, str]
+"""A restic repository as a record names it, and the namespace whose password opens it."""
+
+
+@dataclass(slots=True)
+class Snapshots:
+    """Every restic snapshot that a record names → the first run that names it."""
+
+    named: dict[Place, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+
+    def add(self, found: RunRecord) -> None:
+        """Those of one run."""
+        held = found.secrets
+        if held is not None and held.repository is not None and held.snapshot:
+            place = (held.repository, CLUSTER_NAMESPACE)
+            self.named[place].setdefault(held.snapshot, f"{found.name} (Secrets)")
+        for part in found.namespaces:
+            for volume in part.volumes:
+                if volume.repository is not None and volume.snapshot:
+                    run = f"{found.name} ({part.name}/{volume.claim})"
+                    self.named[volume.repository, part.name].setdefault(volume.snapshot, run)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A run's commit before its record was read; ``tree``: objects by namespace."""
+
+    sha: str
+    summary: message.Summary
+    record_id: str
+    tree: Mapping[str, int]
+    changes: tuple[int, int, int]
+
+
+class BranchWalk:
+    """One branch. ``snapshots`` gathers what its records name."""
+
+    def __init__(
+        self,
+        store: HistoryReader,
+        cluster: str,
+        policy: str,
+        *,
+        shallow: bool,
+        snapshots: Snapshots,
+    ) -> None:
+        self._store = store
+        self._cluster = cluster
+        self._policy = policy
+        self._shallow = shallow
+        self._snapshots = snapshots
+        self._chain = Chain(shallow)
+        self._strangers: list[str] = []
+        self._wrong: list[str] = []
+        self._tree: Counter[str] = Counter()
+        self._records: dict[str, str] = {}
+        self._rebased = 0
+        self._read = 0
+        self.commits: list[str] = []
+
+    def walk(self) -> Branch:
+        """Reads all of it."""
+        branch = policy_branch(self._cluster, self._policy)
+        runs = self._runs(self._store.changes(branch, reverse=True))
+        while batch := list(islice(runs, _AT_ONCE)):
+            texts = self._store.blobs([run.record_id for run in batch])
+            for run, (_, text) in zip(batch, texts, strict=True):
+                self._judge(run, text)
+        root, tip = self._chain.root, self._chain.tip
+        return Branch(
+            policy=self._policy,
+            commits=self._chain.commits,
+            runs=len(self._records),
+            root=root.sha if root else "",
+            tip=tip.sha if tip else "",
+            first=root.time if root else None,
+            last=tip.time if tip else None,
+            checks=(self._chain.check(), self._authors(), self._agreement()),
+        )
+
+    def _authors(self) -> Check:
+        return check_of(
+            "commits",
+            self._strangers[:_MOST_TOLD],
+            good=f"each was made by a run of {self._policy}",
+            bad=f"{len(self._strangers)} commits that no run of {self._policy} made",
+            count=self._chain.commits,
+        )
+
+    def _agreement(self) -> Check:
+        again = f"; {self._rebased} were put on another commit" if self._rebased else ""
+        return check_of(
+            "records",
+            self._wrong[:_MOST_TOLD],
+            good=f"{self._read} agree with their commits and trees{again}",
+            bad=f"{len(self._wrong)} contradictions between records, commits and trees",
+            count=self._read,
+        )
+
+    def _runs(self, commits: Iterator[TouchedFiles]) -> Iterator[_Run]:
+        for touched in commits:
+            self._chain.add(touched.commit)
+            self.commits.append(touched.commit.sha)
+            changes = self._count(touched)
+            found = self._look(touched, changes)
+            if found is not None:
+                yield found
+
+    def _count(self, touched: TouchedFiles) -> tuple[int, int, int]:
+        """Follows the tree; returns objects created, changed and deleted."""
+        created = changed = deleted = 0
+        for file in touched.files:
+            place = paths.parse_path(file.path)
+            if place is None:
+                continue
+            created += file.old is None
+            deleted += file.new is None
+            changed += file.old is not None and file.new is not None
+            self._tree[place.namespace] += (file.new is not None) - (file.old is not None)
+        return created, changed, deleted
+
+    def _look(self, touched: TouchedFiles, changes: tuple[int, int, int]) -> _Run | None:
+        """The run that made a commit; None where it names none, or has no record."""
+        sha = touched.commit.sha
+        try:
+            summary = message.parse_summary(touched.commit.trailers)
+        except Stalled as error:
+            self._strangers.append(f"{sha}: {error.message}")
+            return None
+        if summary is None or summary.policy != self._policy:
+            whose = f"a run of {summary.policy}" if summary else touched.commit.subject
+            self._strangers.append(f"{sha}: {whose}")
+            return None
+        mine = next((file for file in touched.files if file.path == paths.RECORD_PATH), None)
+        if mine is None or mine.new is None:
+            self._wrong.append(f"{sha}: run {summary.run_id} has no record of its own")
+            return None
+        if self._records.setdefault(summary.run_id, mine.new) != mine.new:
+            self._wrong.append(f"{sha}: run {summary.run_id} has another record in another commit")
+        tree = {name: count for name, count in self._tree.items() if count}
+        return _Run(sha, summary, mine.new, tree, changes)
+
+    def _judge(self, run: _Run, text: bytes) -> None:
+        try:
+            found = record.parse_record(text)
+        except Stalled as error:
+            self._wrong.append(f"{run.sha}: {error.message}")
+            return
+        self._read += 1
+        self._snapshots.add(found)
+        if message.summarise(found) != run.summary:
+            self._wrong.append(f"{run.sha}: its message and its record do not say the same")
+        problems = compare_record(found, run.tree, cluster=self._cluster, policy=self._policy)
+        self._wrong += [f"{run.sha}: {problem}" for problem in problems]
+        counts = run.summary.objects
+        # A run's commit may have been put on what somebody pushed meanwhile: it is what it is.
+        self._rebased += (counts.created, counts.changed, counts.deleted) != run.changes
+
+
+def check_snapshots(keyring: ports.Keyring, snapshots: Snapshots) -> Iterator[Check]:
+    """Whether every snapshot that a record names is in its repository: one answer for each."""
+    places = sorted(snapshots.named, key=lambda place: (place[0].url, place[1]))
+    for ref, namespace in places:
+        named = snapshots.named[ref, namespace]
+        name = f"snapshots in {ref.url}"
+        try:
+            access = open_repository(keyring, ref, namespace)
+            held = {found.id for found in keyring.backend(access).snapshots()}
+        except BackstayError as error:
+            # Also a lost repository: what is wrong is told, and nothing of it is proven.
+            lost = isinstance(error, RepositoryMissing)
+            verdict = Verdict.PROBLEM if lost else Verdict.UNPROVEN
+            yield Check(name=name, verdict=verdict, message=error.message)
+            continue
+        missing = [f"{one}: of run {run}" for one, run in named.items() if one not in held]
+        yield check_of(
+            name,
+            sorted(missing)[:_MOST_TOLD],
+            good=f"{len(named)} that records name are there",
+            bad=f"{len(missing)} of {len(named)} that records name are gone",
+            count=len(named),
+        )
+
+
+def check_contained(wanted: Sequence[str], commits: Mapping[str, Sequence[str]]) -> Iterator[Check]:
+    """Whether the history still has the tips that somebody remembered."""
+    for sha in wanted:
+        holders = (name for name, known in commits.items() if any(c.startswith(sha) for c in known))
+        holder = next(holders, "")
+        found = f"is in the history of {holder}" if holder else "is in no branch: it was rewritten"
+        verdict = Verdict.PROVEN if holder else Verdict.PROBLEM
+        yield Check(name=f"commit {sha[:10]}", verdict=verdict, message=found)
