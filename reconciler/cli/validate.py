@@ -14,7 +14,7 @@ import click
 
 from reconciler import policy
 from reconciler.cli import policyfiles
-from reconciler.model.config import DEFAULT_FILE, Config
+from reconciler.model.config import Config
 from reconciler.model.errors import InvalidInput, Problem, UsageError, one_line
 
 _NAMES = {
@@ -53,7 +53,8 @@ def command(paths: tuple[str, ...], config_file: str | None, output: str, stdin_
     """Check policies and Config, and name every problem.
 
     PATHS are files, folders, or - for standard input; by default the current folder. A file named
-    backstay.yaml is taken for a Config. Exits 4 if there is any problem.
+    backstay.yaml is taken for a Config, unless policies stand in it. Exits 4 if there is any
+    problem.
     """
     found = policyfiles.collect(paths or (".",), stdin_name=stdin_name)
     files = found.files
@@ -63,7 +64,7 @@ def command(paths: tuple[str, ...], config_file: str | None, output: str, stdin_
             f"there is no *.yaml or *.yml file in {shown}",
             hint="nothing was checked: name the folder with the policies",
         )
-    configs = {name for name in files if Path(name).name == DEFAULT_FILE}
+    configs = {name for name, data in files.items() if policy.is_config_file(name, data)}
     chosen = found.add_config(Path(config_file)) if config_file is not None else None
     configs |= {chosen} if chosen else set()
     config, of_configs = _parse_configs(files, configs, chosen)

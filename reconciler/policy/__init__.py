@@ -4,7 +4,7 @@
 they found. The language itself stands in `reconciler.policy.language`.
 """
 
-from reconciler.policy.parsing import is_policy_file, parse_config, parse_files
+from reconciler.policy.parsing import is_config_file, is_policy_file, parse_config, parse_files
 from reconciler.policy.rendering import (
     render_count,
     render_json,
@@ -15,6 +15,7 @@ from reconciler.policy.rereading import Rereader
 
 __all__ = [
     "Rereader",
+    "is_config_file",
     "is_policy_file",
     "parse_config",
     "parse_files",

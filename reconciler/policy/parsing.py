@@ -119,6 +119,13 @@ def _read_all(
     return drafts
 
 
+def is_config_file(file: str, data: bytes) -> bool:
+    """Whether a file is by its name a Config; not where it holds a document of the policies' kinds:
+    as with `parse_files`, that one counts, and a Config beside it has no place there."""
+    own_name = file.rpartition("/")[2] == DEFAULT_FILE
+    return own_name and not any(draft.kind in KINDS for draft in draft_file(file, data))
+
+
 def _is_config(file: str, drafts: list[Draft]) -> bool:
     """Whether a file is by name and by every document the installation's own."""
     own_name = file.rpartition("/")[2] == DEFAULT_FILE
@@ -180,7 +187,7 @@ def _definition(draft: Draft) -> type[Part] | None:
         draft.problem(
             ("kind",),
             "Config does not belong among the policies",
-            "it is read with --config, and rights never come from a policy repository",
+            "give it with --config: rights never come from a policy repository",
         )
     elif draft.kind:
         hint = problems.did_you_mean(draft.kind, known)
@@ -212,7 +219,8 @@ def parse_config(file: str, data: bytes) -> Config:
     _check_config_document(draft)
     for extra in documents[1:]:
         other = Draft(file, extra)
-        other.problem((), "Config is one document", "remove what follows it")
+        hint = "remove what follows it; policies stand in files of their own"
+        other.problem((), "Config is one document", hint)
         draft.found += extra.problems + other.found
     if draft.found or not isinstance(draft.part, ConfigDocument):
         raise InvalidInput(draft.found)
@@ -229,6 +237,8 @@ def _check_config_document(draft: Draft) -> None:
         else:
             path = ("kind",) if version == API_VERSION else ("apiVersion",)
             hint = f"write apiVersion: {API_VERSION} and kind: {CONFIG_KIND}"
+            if version == API_VERSION and draft.kind in KINDS:
+                hint = f"a {draft.kind} belongs among the policies; --config names the Config"
             draft.problem(path, "this is not a Config", hint)
     elif not draft.yaml.problems:
         draft.problem((), "a Config must be a mapping", f"start with apiVersion: {API_VERSION}")

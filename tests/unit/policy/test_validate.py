@@ -72,6 +72,31 @@ def test_config_decides_what_policies_may_do(folder: Path, tmp_path: Path) -> No
     assert "did you mean `sharedKeyInTenants`?" in run(folder)[1]
 
 
+def test_a_policy_in_a_file_with_the_name_of_config_counts_as_for_the_controller(
+    folder: Path,
+) -> None:
+    (folder / "team" / "shop.yml").rename(folder / "backstay.yaml")
+    assert run(folder) == (0, "1 policy, 1 repository: valid\n")
+    with (folder / "backstay.yaml").open("a") as file:
+        file.write(f"---\n{CONFIG}")
+    code, output = run(folder)
+    assert code == 4
+    assert "Config does not belong among the policies" in output
+    assert "give it with --config" in output
+
+
+def test_what_is_given_as_config_and_is_none(folder: Path, tmp_path: Path) -> None:
+    code, output = run(folder, "--config", folder / "team" / "shop.yml")
+    assert code == 4
+    assert "a BackupPolicy belongs among the policies; --config names the Config" in output
+    both = tmp_path / "both.yaml"
+    both.write_text(f"{CONFIG}---\n{SHOP}")
+    assert "policies stand in files of their own" in run(folder, "--config", both)[1]
+    both.write_text(CONFIG.replace("kind: Config", "kind: Settings"))
+    wanted = "write apiVersion: backstay.dev/v1alpha1 and kind: Config"
+    assert wanted in run(folder, "--config", both)[1]
+
+
 def test_links_and_submodules_are_not_followed(folder: Path) -> None:
     (folder / "link.yaml").symlink_to("/etc/passwd")
     (folder / "up").symlink_to(folder)
