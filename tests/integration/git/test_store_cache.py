@@ -218,18 +218,11 @@ def test_twenty_thousand_files_in_one_process(
 
     with open_store(bare, workdir) as store:
         executed()
-        started = time.monotonic()
         sha = store.commit(BRANCH, None, files(), "all", when=WHEN)
-        first = time.monotonic() - started
-        started = time.monotonic()
         changed = [Write(f"ns{n % 50}/configmap/object-{n}.yaml", b"new") for n in range(100)]
         second = store.commit(BRANCH, sha, changed, "some", when=WHEN)
-        later = time.monotonic() - started
         assert commands(executed) == ["fast-import", "fast-import"]
         assert len(store.tree(second)) == 20_000
-        # Usual are 0.6 s and 0.04 s; the limits leave room for a busy machine.
-        assert first < 10
-        assert later < 2
 
 
 def test_the_callers_git_settings_change_nothing(

@@ -36,7 +36,7 @@ def test_a_bucket_is_made_with_the_repository(
     begin = time.monotonic()
     with pytest.raises(RepositoryMissing, match="bucket does not exist"):
         backend.open()
-    assert time.monotonic() - begin < 100  # restic alone would try for 15 minutes
+    assert time.monotonic() - begin < 600  # restic alone would try for 15 minutes
     identity = backend.initialise()
     assert backend.open() == identity
     made = backend.backup_folder(volume, host=HOST, tags=TAGS)
@@ -67,7 +67,7 @@ def test_keys_that_the_storage_does_not_know_are_refused_at_once(
         assert "AWS_ACCESS_KEY_ID" in caught.value.hint
         assert marker not in f"{caught.value} {caught.value.hint} {caught.value.__cause__}"
         assert "'main' (s3:http" in caught.value.message
-    assert time.monotonic() - begin < 100
+    assert time.monotonic() - begin < 600
 
 
 def test_missing_keys_are_refused(restic: Restic, s3: SeaweedFS) -> None:
@@ -99,7 +99,7 @@ def test_a_server_that_is_away_is_transient_within_the_patience(
         with pytest.raises(Transient, match="connection refused") as caught:
             call()
         assert "reachable" in caught.value.hint
-    assert time.monotonic() - begin < 200
+    assert time.monotonic() - begin < 600
 
 
 def test_a_server_that_answers_nothing_is_transient_too(restic: Restic, own_s3: Start) -> None:
@@ -113,7 +113,7 @@ def test_a_server_that_answers_nothing_is_transient_too(restic: Restic, own_s3: 
             restic.open(url, keys=server.writer, patience=2).open()
     finally:
         server.thaw()
-    assert time.monotonic() - begin < 200
+    assert time.monotonic() - begin < 600
     assert restic.open(url, keys=server.writer).open()
 
 
@@ -157,7 +157,7 @@ def test_a_server_that_dies_half_way_fails_the_copy_and_the_next_one_succeeds(
             folder, host=HOST, tags=TAGS
         )
     thread.join()
-    assert time.monotonic() - begin < 200
+    assert time.monotonic() - begin < 600
     own_s3()
     backend = restic.open(url, keys=server.writer)
     assert backend.snapshots() == ()
