@@ -109,7 +109,7 @@ _RULES = (
         r"|returned error: 404|project you were looking for could not be found",
         Refused,
         "there is no such repository, or these credentials may not see it",
-        "check the URL, and create the repository if it is new",
+        "check the URL, and whom {secret} lets in there; create the repository if it is new",
     ),
     _rule(
         r"transport '.*' not allowed",

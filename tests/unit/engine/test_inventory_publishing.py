@@ -125,6 +125,19 @@ def test_a_clock_that_was_set_back_does_not_stop_it(world: InventoryWorld) -> No
     assert len(world.commits) == 2
 
 
+def test_a_clock_that_was_set_back_leaves_no_time_to_come_on_the_branch(
+    world: InventoryWorld,
+) -> None:
+    """A reader would take it for the word of a controller that lives."""
+    world.look()
+    world.clock.moment -= timedelta(days=3)
+    world.look()
+    assert world.published().taken == MORNING - timedelta(days=3)
+    world.later(minutes=15)
+    world.look()
+    assert len(world.commits) == 2
+
+
 @pytest.mark.parametrize("restarted", [False, True])
 def test_a_new_run_is_read_once_and_the_old_ones_never_again(
     world: InventoryWorld, restarted: bool

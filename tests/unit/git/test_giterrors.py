@@ -121,6 +121,7 @@ def test_each_failure_has_its_class_its_place_and_a_hint(
         "fatal: Authentication failed for 'https://git.example.org/'",
         "fatal: unable to access 'https://h/x/': server certificate verification failed",
         "fatal: unable to access 'https://h/x/': Problem with the SSL CA cert",
+        "ERROR: Repository not found.",
     ],
 )
 def test_what_is_mended_in_a_secret_names_it(stderr: str) -> None:
