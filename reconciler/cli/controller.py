@@ -21,6 +21,7 @@ from reconciler.cli.policysource import PolicySource, Unopened, read_keys
 from reconciler.cli.publishing import InventoryTeller
 from reconciler.engine.controller import Cycle, Setting, run_controller, run_cycle
 from reconciler.engine.instruments import LONGEST_CYCLE
+from reconciler.engine.refusals import Refusals
 from reconciler.engine.telling import Teller
 from reconciler.engine.waking import Waker
 from reconciler.model.config import Config
@@ -128,6 +129,7 @@ class Installation:
         self._source: PolicySource | None = None
         self._made_of: tuple[Config, tuple[Mapping[str, bytes], ...]] | None = None
         self._policies = policy.Rereader()
+        self._refusals = Refusals()
 
     def __enter__(self) -> Self:
         return self
@@ -156,6 +158,7 @@ class Installation:
             clock=wiring.clock(),
             stopped=stopped,
             parse=self._policies.parse,
+            refusals=self._refusals,
             program=wiring.program(),
         )
 

@@ -18,6 +18,7 @@ from reconciler import policy, ports
 from reconciler.engine import mirror, observe
 from reconciler.engine.applying import STATE, Applier, Done, Memory, read_state
 from reconciler.engine.keeper import Keeper, stand_back
+from reconciler.engine.refusals import Refusals
 from reconciler.engine.unexpected import explain_unexpected
 from reconciler.model import jsonform, kinds
 from reconciler.model.config import Config
@@ -50,6 +51,8 @@ class Setting:
     """Keeps, between cycles, what files say that did not change."""
     known: mirror.Known = lambda: None
     """Namespaces and claims of a watch, which save a cycle from listing them."""
+    refusals: Refusals = field(default_factory=Refusals)
+    """What of the policies' objects is not taken; kept between cycles, so that none writes."""
     program: str = ""
     """Program and version: another one may render the same Config otherwise."""
 
@@ -259,6 +262,7 @@ def _mirror(setting: Setting, cycle: Cycle) -> Cycle:
             as_left=functools.partial(_as_left, setting, cycle),
             may_write=lambda: _stand_back(setting, _remembered(setting)),
             known=setting.known,
+            refusals=setting.refusals,
         )
         return replace(cycle, mirrored=own.mirror(cycle.look, _outcome(setting, cycle)))
     except Interrupted as error:

@@ -10,7 +10,7 @@ Trouble here never stops the schedules: it is told with the cycle.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from reconciler import ports
@@ -18,6 +18,7 @@ from reconciler.capture.message import make_run_id
 from reconciler.engine import observe
 from reconciler.engine.applying import Applier, Hold
 from reconciler.engine.keeper import StoodBack
+from reconciler.engine.refusals import Refusals
 from reconciler.engine.unexpected import explain_unexpected
 from reconciler.model import kinds
 from reconciler.model.cluster import Claim, Namespace
@@ -87,6 +88,7 @@ class Mirror:
     may_write: Callable[[], None] = lambda: None
     """Raises StoodBack where another controller keeps them by another Config; asked before it."""
     known: Known = lambda: None
+    refusals: Refusals = field(default_factory=Refusals)
 
     def mirror(self, seen: Look, outcome: Outcome) -> Mirrored:
         """Writes what differs. Raises Interrupted only."""
@@ -129,7 +131,10 @@ class Mirror:
                 error, self.applier.reporter, ended=f"the mirroring of policy {name}"
             )
             told = replace(told, why=bug.message, hint=bug.hint)
-        if not planned.changes:
+        changes, refused = self.refusals.standing(planned.changes, self.applier.clock.now())
+        if refused is not None:
+            told = replace(told, why=refused.message, hint=refused.hint)
+        if not changes:
             return told
         self.may_write()
         with self.applier.lease(self.namespace) as hold:
@@ -138,18 +143,21 @@ class Mirror:
             again = look(self.reader, self.namespace)
             if again.mirrors is None:
                 return replace(told, why=again.why, hint=again.hint)
-            return self._write(plan(again.mirrors), hold, told)
+            return self._write(plan(again.mirrors).changes, hold, told)
 
-    def _write(self, planned: MirrorPlan, hold: Hold, told: Mirrored) -> Mirrored:
-        for change in planned.changes:
+    def _write(self, changes: Sequence[MirrorChange], hold: Hold, told: Mirrored) -> Mirrored:
+        now = self.applier.clock.now()
+        for change in self.refusals.standing(changes, now)[0]:
             if self.applier.stopped():
                 raise Interrupted("asked to stop; the next cycle goes on")
             hold()
             try:
                 written = self._execute(change)
             except Refused as error:
+                self.refusals.note(change, error, now)
                 told = replace(told, why=error.message, hint=error.hint)
             else:
+                self.refusals.forget(change)
                 told = replace(told, written=told.written + written)
         return told
 
@@ -159,7 +167,7 @@ class Mirror:
         False where it was changed since it was looked at, and nothing was written: the next cycle
         looks again.
         """
-        writer = self.applier.writer
+        writer, dropped = self.applier.writer, False
         if change.action is Action.DELETED and change.live is not None:
             gone = writer.delete(change.object, uid=change.live["metadata"]["uid"])
             if gone:
@@ -176,16 +184,19 @@ class Mirror:
             live = writer.patch(
                 change.object, change.patch, version=live["metadata"]["resourceVersion"]
             )
-            if live is not None:
+            dropped = _is_same(live, change.live)
+            if live is not None and not dropped:
                 self._log("mirror configured", change)
         if live is None or change.found is None:
             return False
         status = plan_status(change.found, live, self.applier.clock.now())
-        if status is None:
-            return True
-        self._announce(status.events, live)
-        version = live["metadata"]["resourceVersion"]
-        stored = writer.patch(change.object, status.patch, version=version, status=True)
+        stored: Raw | None = None
+        if status is not None:
+            self._announce(status.events, live)
+            version = live["metadata"]["resourceVersion"]
+            stored = writer.patch(change.object, status.patch, version=version, status=True)
+        if dropped or _is_same(stored, live):
+            raise _dropped(change.object.name, "spec" if dropped else "status")
         return bool(change.body or change.patch) or stored is not None
 
     def _announce(self, events: Sequence[MirrorEvent], live: Raw) -> None:
@@ -220,3 +231,18 @@ class Mirror:
             return (lambda _: None), error.message
         counter = mirrorcover.Counter(namespaces, claims, self.config, own_namespace=self.namespace)
         return (lambda entry: counter.count(entry.wanted) if entry.wanted else None), ""
+
+
+def _is_same(stored: Raw | None, before: Raw | None) -> bool:
+    """Whether a patch has changed nothing, though something was to be changed."""
+    if stored is None or before is None:
+        return False
+    return bool(stored["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"])
+
+
+def _dropped(name: str, what: str) -> Refused:
+    return Refused(
+        f"patch BackupPolicy/{name}: the cluster keeps nothing of what was written: {what}",
+        hint="its definition is of another version: "
+        "kubectl apply --server-side -f deploy/base/crd-backuppolicies.yaml",
+    )
