@@ -131,7 +131,7 @@ class Noticer:
         """Counted again when something is different, and each hour, because exemptions expire."""
         shared_key, now = rules.setting.config.shared_key_in_tenants, self._clock.now()
         judged = (seen, rules.policies, rules.exemptions, shared_key)
-        old = self._when is None or now - self._when >= _RECOUNT
+        old = self._when is None or not timedelta() <= now - self._when < _RECOUNT
         if self._count is not None and judged == self._judged and not old:
             return self._count
         made = protect(rules.policies, rules.exemptions, seen, now=now, shared_key=shared_key)

@@ -19,6 +19,17 @@ from tests.fakes.watch import FakeWatch
 from tests.unit.engine.controller_world import BROKEN, ControllerWorld, files, policy_yaml
 from tests.unit.engine.test_waking import FakeBell
 
+HEAD = "apiVersion: backstay.dev/v1alpha1\n"
+EXEMPTION = """\
+kind: Exemption
+metadata: {name: scratch}
+spec:
+  match: {namespaces: ["scratch-*"]}
+  reason: rebuilt every night
+  owner: team-ci
+  expires: 2027-03-31
+"""
+
 
 class Scene:
     """A controller in memory with the watches beside it, moved by hand."""
@@ -97,6 +108,22 @@ def test_a_new_namespace_is_told_once_and_counted(scene: Scene) -> None:
     ]
     assert scene.counts[-1] == Unprotected(namespaces=2, claims=0)
     assert len(scene.world.log.of("unprotected")) == 2
+
+
+def test_an_exemption_counts_by_the_time_that_it_is_also_after_a_clock_was_set_back() -> None:
+    scene = Scene()
+    exempt = (HEAD + EXEMPTION).encode()
+    scene.world.source.push(files("shop", exempt=exempt))
+    scene.put("scratch-1")
+    scene.look()
+    counted = []
+    for days in (0, 365, -365):
+        scene.world.clock.sleep(days * 86400)
+        scene.cycle()
+        found = scene.counts[-1]
+        assert found is not None
+        counted.append(found.namespaces)
+    assert counted == [1, 2, 1]
 
 
 def test_it_is_told_before_a_cycle_that_git_holds_up() -> None:
