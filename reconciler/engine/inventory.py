@@ -6,7 +6,7 @@ which it was. Nothing is written here: `reconciler.engine.inventorypublishing` d
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from reconciler import ports
@@ -77,20 +77,33 @@ def _others(store: StoreReader, cluster: str) -> str:
 
 
 def observe_inventory(
-    reader: ports.ClusterReader, about: About, points: Iterable[PointDigest] = ()
+    reader: ports.ClusterReader,
+    about: About,
+    points: Iterable[PointDigest] = (),
+    *,
+    check: Callable[[], None] = lambda: None,
 ) -> Inventory:
-    """The inventory of a live cluster: six lists, whatever its size; complete or raises."""
+    """The inventory of a live cluster: six lists, whatever its size; complete or raises.
+
+    ``check`` is called after each page of a list, and raises where it is not to go on.
+    """
+
+    def read(resource: Resource) -> list[dict[str, Any]]:
+        return observe.read_all(reader, resource, inventory.slim, check=check)
+
     objects = inventory.Objects(
-        namespaces=_read(reader, kinds.NAMESPACES),
-        claims=_read(reader, kinds.CLAIMS),
+        namespaces=read(kinds.NAMESPACES),
+        claims=read(kinds.CLAIMS),
         pods=[
             pod
-            for pod in observe.read_all(reader, kinds.PODS, inventory.slim_pod)
+            for pod in observe.read_all(reader, kinds.PODS, inventory.slim_pod, check=check)
             if pod is not None
         ],
-        stateful_sets=observe.read_all(reader, kinds.STATEFUL_SETS, inventory.slim_set),
-        storage_classes=_read(reader, kinds.STORAGE_CLASSES),
-        snapshot_classes=_read(reader, kinds.SNAPSHOT_CLASSES) if _has_snapshots(reader) else (),
+        stateful_sets=observe.read_all(
+            reader, kinds.STATEFUL_SETS, inventory.slim_set, check=check
+        ),
+        storage_classes=read(kinds.STORAGE_CLASSES),
+        snapshot_classes=read(kinds.SNAPSHOT_CLASSES) if _has_snapshots(reader) else (),
     )
     try:
         found = inventory.make_inventory(about, objects, points)
@@ -102,10 +115,6 @@ def observe_inventory(
     if not found.uid:
         raise Refused("namespace kube-system does not exist: is this a Kubernetes cluster?")
     return found
-
-
-def _read(reader: ports.ClusterReader, resource: Resource) -> list[dict[str, Any]]:
-    return observe.read_all(reader, resource, inventory.slim)
 
 
 def _has_snapshots(reader: ports.ClusterReader) -> bool:

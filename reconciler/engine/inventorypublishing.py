@@ -4,6 +4,9 @@ Runs after a cycle, never under the Lease, and never raises: schedules don't dep
 the cluster costs six lists whatever its size, at most every `INTERVAL`; between two looks nothing
 is asked. Git gets a commit with the files that changed, or nothing. Once in `HEARTBEAT` the head
 file is written all the same, so that a reader can tell an unchanged cluster from a dead controller.
+
+The loop's own thread waits for it: a look of more than `LONGEST` is given up between two requests,
+with nothing written, and begun again later.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from reconciler import ports
 from reconciler.capture.canonical import blob_id
@@ -21,7 +25,12 @@ from reconciler.engine.history import StoreReader
 from reconciler.engine.inventory import inventory_branch, observe_inventory
 from reconciler.engine.pointdigest import Budget, digest_policy, policy_tips
 from reconciler.engine.unexpected import explain_unexpected
-from reconciler.model.errors import BackstayError, ForeignCluster, InvalidInput
+from reconciler.model.errors import (
+    BackstayError,
+    ForeignCluster,
+    InvalidInput,
+    Transient,
+)
 from reconciler.model.inventory import Inventory, NamespaceInventory
 from reconciler.model.store import Delete, FileChange, Write
 from reconciler.plan import inventoryfiles
@@ -31,6 +40,7 @@ from reconciler.plan.inventoryfiles import HEAD, POINTS, PolicyPoints
 INTERVAL = timedelta(minutes=15)
 HEARTBEAT = timedelta(days=1)
 _RETRY = timedelta(minutes=5)
+LONGEST = timedelta(minutes=5)
 _READING = timedelta(seconds=30)
 _AT_ONCE = 50
 """Points files that are in memory at the same time."""
@@ -46,6 +56,15 @@ class Sources:
     reporter: ports.Reporter
     clock: ports.Clock
     stopped: Callable[[], bool] = lambda: False
+
+    def check(self, begun: datetime) -> None:
+        """Raises where a look that began then is not to go on."""
+        if self.clock.now() - begun > LONGEST:
+            raise Transient(
+                f"the look took longer than {LONGEST.total_seconds() / 60:.0f} minutes, and was"
+                " given up: nothing was written",
+                hint="the API server or the Git server is slow; schedules don't depend on it",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +98,17 @@ class InventoryPublisher:
             self._due = self._look(sources, replace(about, taken=now.replace(microsecond=0)), now)
             self._failures = 0
         except BackstayError as error:
-            self._failed(sources, error, now)
+            self._failed(sources, error)
         except Exception as error:  # noqa: BLE001 - told as a bug; the loop goes on
             bug = explain_unexpected(error, sources.reporter, ended="publishing the inventory")
-            self._failed(sources, bug, now)
+            self._failed(sources, bug)
 
-    def _failed(self, sources: Sources, error: BackstayError, now: datetime) -> None:
+    def _failed(self, sources: Sources, error: BackstayError) -> None:
         self._tips = None
         self._failures += 1
         pause = min(_RETRY * self._failures, INTERVAL)
-        self._due = now + pause
+        # From now on: the look itself may have taken longer than the pause.
+        self._due = sources.clock.now() + pause
         first = error.problems[0] if isinstance(error, InvalidInput) and error.problems else None
         sources.reporter.warning(
             "inventory not published",
@@ -110,7 +130,9 @@ class InventoryPublisher:
             if not about.revision and branch.head is not None:
                 # A cycle that did not come so far changes nothing of what is in force.
                 about = replace(about, revision=branch.head.revision)
-            observed = observe_inventory(sources.reader, about)
+            check = partial(sources.check, now)
+            check()
+            observed = observe_inventory(sources.reader, about, check=check)
             _check_owner(sources, branch, observed)
             observed, files = _readable(sources, branch, observed)
             changes = [*_changed_namespaces(branch, files)]
@@ -118,8 +140,10 @@ class InventoryPublisher:
                 # Somebody deleted the branch, or put something else there, or Config has another
                 # repository: only what is on it now counts.
                 self._tips = None
-            tips, points = self._digest(sources, store, branch, about.cluster)
+            check()
+            tips, points = self._digest(sources, store, branch, about.cluster, check)
             changes += points
+            check()
             if changes or _head_changed(branch, observed):
                 changes.append(Write(HEAD, inventoryfiles.render_head(observed)))
                 self._left = _publish(sources, store, branch, changes, now)
@@ -129,13 +153,18 @@ class InventoryPublisher:
         return now + INTERVAL
 
     def _digest(
-        self, sources: Sources, store: ports.ManifestStore, branch: _Branch, cluster: str
+        self,
+        sources: Sources,
+        store: ports.ManifestStore,
+        branch: _Branch,
+        cluster: str,
+        check: Callable[[], None],
     ) -> tuple[dict[str, str], list[FileChange]]:
         """The tips that are digested then, and the points files that change.
 
         Where the manifest store can't be read, what is published stays as it is.
         """
-        known = self._tips if self._tips is not None else _published_tips(store, branch)
+        known = self._tips if self._tips is not None else _published_tips(store, branch, check)
         try:
             with sources.manifests() as manifests:
                 return _digest_all(sources, store, manifests, branch, cluster, known)
@@ -225,11 +254,14 @@ def _head_changed(branch: _Branch, observed: Inventory) -> bool:
     return branch.tree.get(HEAD) != blob_id(same)
 
 
-def _published_tips(store: ports.ManifestStore, branch: _Branch) -> dict[str, str]:
+def _published_tips(
+    store: ports.ManifestStore, branch: _Branch, check: Callable[[], None]
+) -> dict[str, str]:
     """What the files on the branch say; one that can't be read is made anew."""
     paths = [path for path in branch.tree if path.startswith(f"{POINTS}/")]
     found = {}
     for start in range(0, len(paths), _AT_ONCE):
+        check()
         files = store.read(str(branch.tip), paths[start : start + _AT_ONCE])
         for path, data in files.items():
             try:

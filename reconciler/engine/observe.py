@@ -41,8 +41,12 @@ def read_all(
     namespace: str = "",
     label_selector: str = "",
     field_selector: str = "",
+    check: Callable[[], None] = lambda: None,
 ) -> list[T]:
-    """A whole list that fits into memory; one that expires half-way is begun again."""
+    """A whole list that fits into memory; one that expires half-way is begun again.
+
+    ``check`` is called after each page, and raises where it is not to go on.
+    """
     for attempt in range(1, _TRIES + 1):
         found: list[T] = []
         pages = reader.pages(
@@ -54,6 +58,7 @@ def read_all(
         try:
             for page in pages:
                 found.extend(parse(raw) for raw in page)
+                check()
         except Expired:
             if attempt == _TRIES:
                 raise

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from reconciler.engine.clusterbranch import adopt_cluster
 from reconciler.engine.inventory import inventory_branch
 from reconciler.model.errors import Incomplete, Refused, Transient
+from reconciler.model.objects import Resource
 from reconciler.model.store import Delete, Write
 from reconciler.plan.inventory import About
 from tests.fakes.faults import FaultyReader
@@ -431,3 +435,45 @@ def test_a_stop_ends_the_reading_of_records(world: InventoryWorld) -> None:
     world.later(minutes=15)
     world.look()
     assert len(world.published().points) == 1
+
+
+class SlowReader(FaultyReader):
+    """Needs two minutes for each list."""
+
+    def __init__(self, world: InventoryWorld) -> None:
+        super().__init__(world.cluster, lambda *_: False)
+        self._world = world
+        self.lists = 0
+
+    def pages(self, resource: Resource, **chosen: str) -> Iterator[list[dict[str, Any]]]:
+        self.lists += 1
+        self._world.clock.moment += timedelta(minutes=2)
+        return super().pages(resource, **chosen)
+
+
+def test_a_look_at_a_cluster_that_answers_too_slowly_is_given_up_and_writes_nothing(
+    world: InventoryWorld,
+) -> None:
+    slow = SlowReader(world)
+    world.look(reader=slow)
+    assert slow.lists == 3, "the third list ends after more than five minutes"
+    assert world.commits == []
+    (told,) = world.log.of("inventory not published")
+    assert (told["reason"], told["retry_in"]) == ("Transient", "300s")
+    assert "longer than 5 minutes" in str(told["error"])
+    world.look(reader=slow)
+    assert slow.lists == 3, "not at once again"
+    world.later(minutes=5)
+    world.look()
+    assert len(world.commits) == 1
+
+
+def test_a_store_that_answers_too_slowly_gets_no_push(world: InventoryWorld) -> None:
+    @contextmanager
+    def slow() -> Iterator[FakeManifestStore]:
+        world.clock.moment += timedelta(minutes=6)
+        yield FakeManifestStore(world.runs)
+
+    world.look(manifests=slow)
+    assert world.commits == []
+    assert "longer than 5 minutes" in str(world.log.of("inventory not published")[0]["error"])
