@@ -111,7 +111,9 @@ class Held:
         """False, always: for who asks whether to stop. Raises LeaseLost, and never forgets it."""
         if self._lost is not None:
             raise self._lost
-        if self._asked is None or self._clock.now() - self._asked > _ASK_EVERY:
+        asked, now = self._asked, self._clock.now()
+        # A clock that was set back tells no age.
+        if asked is None or not timedelta() <= now - asked <= _ASK_EVERY:
             self.trust()
         return False
 
