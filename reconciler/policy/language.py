@@ -133,9 +133,10 @@ class HookCommandPart(Part):
     command: fields.Command
     """Program and arguments; no shell."""
     timeout: fields.Timeout = "60s"
-    """After which it is stopped, at most `1h`."""
+    """How long it is waited for, at most `1h`. It is not ended then: nobody can from outside."""
     on_error: Annotated[OnError, Field(strict=False)] = OnError.FAIL
-    """Whether the data is copied all the same; the run's outcome and record tell it either way."""
+    """Of an error or a time-out. `Fail` before the copy: the namespace's data is not copied; after
+    it: the namespace is `PartiallyFailed`. `Continue`: a warning."""
 
 
 class HoldPart(Part):
