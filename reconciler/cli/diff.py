@@ -7,14 +7,18 @@ from pathlib import Path
 
 import click
 
+from reconciler.adapters.keyring import SecretKeyring
+from reconciler.adapters.kube import KubeClient
 from reconciler.cli import history, paging, wiring
+from reconciler.engine.drift import NO_KEY, Drift, find_drift
 from reconciler.engine.reading import NamedPoint, PointFinder, Wanted, changed_objects
-from reconciler.model.errors import UsageError
+from reconciler.engine.restoresource import fingerprint_key, prove_password
+from reconciler.model.errors import BackstayError, UsageError
 from reconciler.plan.diff import ObjectChange
 from reconciler.plan.pointnames import LATEST, PointName, parse_point, render_moment
 from reconciler.report import diff as report
 
-_HOW = "backstay diff shop@-7d shop"
+_HOW = "backstay diff shop@-7d shop; backstay diff shop@-1d --against-cluster"
 
 
 @click.command(name="diff", short_help="Show what changed between two recovery points.")
@@ -29,6 +33,12 @@ _HOW = "backstay diff shop@-7d shop"
     "--kind", "kinds", multiple=True, metavar="GLOB",
     help="Only these kinds: deployment, or deployment.apps. May be repeated.",
 )  # fmt: skip
+@click.option(
+    "--against-cluster", "live", is_flag=True,
+    help="What changed since OLD in the live cluster: NEW is what is there now.",
+)  # fmt: skip
+@wiring.kubeconfig_option
+@wiring.context_option
 @history.clone_option
 @history.cluster_option
 @wiring.config_option
@@ -39,8 +49,8 @@ _HOW = "backstay diff shop@-7d shop"
 @history.json_option
 def command(
     old: str, new: str | None, policy: str, namespaces: tuple[str, ...], kinds: tuple[str, ...],
-    clone: Path | None, cluster: str | None, config_file: Path, output: str,
-    as_json: bool,
+    live: bool, kubeconfig: Path | None, context: str | None, clone: Path | None,
+    cluster: str | None, config_file: Path, output: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Show which objects differ between the recovery points OLD and NEW, and which fields.
 
@@ -48,20 +58,62 @@ def command(
     commit; `^` behind it is the one before. NEW is the newest one of the same policy by default.
     Times mean what they mean to `backstay restore --at`. Values of Secrets are never shown.
 
+    --against-cluster reads the namespaces of OLD as a run would, and writes nothing; Secrets are
+    compared where Config has the repositories' keys.
+
     Exit codes: 0 no differences, 1 differences, more for errors.
     """
     now = wiring.clock().now()
     first = parse_point(old, now)
     second = parse_point(new, now) if new is not None else PointName("", LATEST)
+    if live and new is not None:
+        raise UsageError(f"{new} or --against-cluster", hint="leave one of them out")
+    counted, wanted = report.Counted(), Wanted(namespaces, kinds)
+    output = "json" if as_json else output
     with history.open_history(clone, cluster, config_file) as found:
-        before, after = _find(PointFinder(found.store, found.cluster), first, second, policy)
-        changes = changed_objects(
-            found.store, before.point.commit, after.point.commit, Wanted(namespaces, kinds)
-        )
-        counted = report.Counted()
-        output = "json" if as_json else output
-        paging.show(_render(output, _side(before), _side(after), counted.over(changes)))
+        finder = PointFinder(found.store, found.cluster)
+        if live:
+            before = finder.find(first.of(policy) if policy else first)
+            client = wiring.cluster(kubeconfig, context)
+            key, note = _fingerprint_key(before, clone, config_file, client)
+            drift = find_drift(found.store, before, client, wanted, key)
+            after = _live_side(found.cluster, render_moment(now), drift, note)
+            changes: Iterable[ObjectChange] = drift.changes
+        else:
+            before, other = _find(finder, first, second, policy)
+            after = _side(other)
+            changes = changed_objects(found.store, before.point.commit, other.point.commit, wanted)
+        paging.show(_render(output, _side(before), after, counted.over(changes)))
     return 1 if counted.total else 0
+
+
+def _fingerprint_key(
+    before: NamedPoint, clone: Path | None, config_file: Path, client: KubeClient
+) -> tuple[bytes | None, str]:
+    """The key of the point's fingerprints, once its password was proven; else None, and why."""
+    if clone is not None and not config_file.exists():
+        return None, "no Config with the keys of the repositories"
+    config = wiring.load_config(config_file)
+    if config.cluster.name != before.record.cluster.name:
+        return None, f"Config is of cluster {config.cluster.name}"
+    cache = wiring.cache_folder() / "restic"
+    keyring = SecretKeyring(config, wiring.resolver(client), cache=cache, read_only=True)
+    try:
+        # With another password than the run's, every Secret would seem to have changed.
+        prove_password(keyring, before.record)
+        return fingerprint_key(keyring, before.record), ""
+    except BackstayError as error:
+        return None, error.message
+
+
+def _live_side(cluster: str, now: str, drift: Drift, note: str) -> report.Side:
+    notes = (f"{one}: {note}" if one == NO_KEY and note else one for one in drift.notes)
+    return report.Side(
+        name=f"cluster {cluster}",
+        time=now,
+        gaps=tuple(map(str, sorted(drift.gaps))),
+        notes=tuple(notes),
+    )
 
 
 def _find(

@@ -119,10 +119,15 @@ class Wanted:
     def takes(self, location: paths.Location) -> bool:
         """Whether an object there is asked for."""
         namespace = location.namespace or CLUSTER_SCOPED
-        kinds = (location.folder, location.folder.partition(".")[0])
-        return _matches(namespace, self.namespaces) and (
-            not self.kinds or any(_matches(kind, self.kinds) for kind in kinds)
-        )
+        return self.takes_namespace(namespace) and self.takes_kind(location.folder)
+
+    def takes_namespace(self, name: str) -> bool:
+        """Whether anything of the namespace is asked for."""
+        return _matches(name, self.namespaces)
+
+    def takes_kind(self, folder: str) -> bool:
+        """Whether a kind (``deployment.apps``) is asked for."""
+        return any(_matches(kind, self.kinds) for kind in (folder, folder.partition(".")[0]))
 
 
 def _matches(text: str, patterns: Iterable[str]) -> bool:

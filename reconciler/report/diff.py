@@ -39,6 +39,13 @@ class Side:
     time: str = ""
     outcome: str = ""
     gaps: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What a reader must know before the differences."""
+        gaps = (f"{self.name} could not read {gap}: nothing is known" for gap in self.gaps)
+        return (*gaps, *self.notes)
 
     def __str__(self) -> str:
         told = ", ".join(part for part in (self.time, self.outcome, self.commit[:10]) if part)
@@ -80,8 +87,8 @@ def text_lines(
     yield f"from {one_line(str(old))}\n"
     yield f"to   {one_line(str(new))}\n"
     for side in (old, new):
-        for gap in side.gaps:
-            yield _line(paint("dim", f"note: {side.name} could not read {gap}: nothing is known"))
+        for note in side.told:
+            yield _line(paint("dim", f"note: {note}"))
     yield "\n"
     counted = Counted()
     for change in counted.over(changes):
@@ -181,8 +188,8 @@ def markdown_lines(old: Side, new: Side, changes: Iterable[ObjectChange]) -> Ite
     """A comment: one table of objects and fields, then the counts."""
     yield f"**Backstay diff** from {escape(str(old))} to {escape(str(new))}\n"
     for side in (old, new):
-        for gap in side.gaps:
-            yield f"\nnote: {escape(f'{side.name} could not read {gap}: nothing is known')}\n"
+        for note in side.told:
+            yield f"\nnote: {escape(note)}\n"
     counted = Counted()
     for number, change in enumerate(counted.over(changes)):
         if not number:
@@ -227,6 +234,7 @@ def _side(side: Side) -> dict[str, Any]:
         "time": side.time,
         "outcome": side.outcome,
         "gaps": list(side.gaps),
+        "notes": list(side.notes),
     }
 
 

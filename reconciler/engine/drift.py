@@ -1,0 +1,164 @@
+"""What differs between a recovery point and the cluster as it is now: drift.
+
+Live objects go through the same cleaning and the same emitter as a capture's, so what a run would
+write to Git is compared with what a run has written. Nothing is written anywhere.
+
+What could not be listed is a gap: nothing below it is called removed (I2). An object that the point
+does not have is called added only where the run would have captured it: not of a kind that its
+policy leaves out, and no cluster-scoped one, since the run takes only those that are needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+from reconciler import ports
+from reconciler.capture import canonical, paths, quiet
+from reconciler.engine.listing import Spread, Target, discovered, list_all
+from reconciler.engine.observe import observe_namespaces
+from reconciler.engine.reading import HistoryReader, NamedPoint, Wanted, change_at, compare_texts
+from reconciler.model.objects import Gap, Resource
+from reconciler.model.run import RunRecord
+from reconciler.plan.diff import Kind, ObjectChange
+
+NO_KEY = "Secrets are not compared: the key of their fingerprints is not at hand"
+_BY_POLICY = "selector."
+"""How reasons begin that a policy gave for leaving something out."""
+_AT_ONCE = 200
+
+
+@dataclass(slots=True)
+class Drift:
+    """What was found, sorted by path; ``notes`` say what is not known."""
+
+    changes: list[ObjectChange] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def find_drift(
+    store: HistoryReader,
+    named: NamedPoint,
+    reader: ports.ClusterReader,
+    wanted: Wanted,
+    key: bytes | None,
+) -> Drift:
+    """From the point to the cluster. ``key``: the one of fingerprints; None leaves Secrets out."""
+    return _Look(store, named, reader, wanted, key).look()
+
+
+class _Look:
+    def __init__(
+        self,
+        store: HistoryReader,
+        named: NamedPoint,
+        reader: ports.ClusterReader,
+        wanted: Wanted,
+        key: bytes | None,
+    ) -> None:
+        self._store = store
+        self._record = named.record
+        self._reader = reader
+        self._wanted = wanted
+        self._key = key
+        self._tree = {
+            path: sha
+            for path, sha in store.tree(named.point.commit).items()
+            if (place := paths.parse_path(path)) is not None and wanted.takes(place)
+        }
+        captured = (part.name for part in named.record.namespaces if part.objects.captured)
+        self._names = tuple(name for name in captured if wanted.takes_namespace(name))
+        self._seen: set[str] = set()
+        self._differ: dict[str, bytes] = {}
+        self._unselected = _unselected(named.record)
+        self._found = Drift()
+
+    def look(self) -> Drift:
+        """Lists, compares, and says what is gone."""
+        uid = self._reader.identity().uid
+        if uid != self._record.cluster.uid:
+            self._found.notes.append("it is another cluster than the one that the run read")
+        resources, failed = discovered(self._reader)
+        self._found.gaps += failed
+        with closing(list_all(self._reader, self._targets(resources))) as pages:
+            for item in pages:
+                if isinstance(item, Gap):
+                    self._found.gaps.append(item)
+                    continue
+                for raw in item.items:
+                    self._take(item.resource, raw)
+                if len(self._differ) >= _AT_ONCE:
+                    self._compare()
+        self._compare()
+        self._tell_gone()
+        self._found.changes.sort(key=lambda change: change.path)
+        return self._found
+
+    def _targets(self, resources: tuple[Resource, ...]) -> Iterator[Target | Spread]:
+        """Every kind in the namespaces of the point; cluster-scoped kinds that it has."""
+        total = len(observe_namespaces(self._reader))
+        scoped = {path.split("/")[1] for path in self._tree if path.startswith("_cluster/")}
+        for resource in resources:
+            if quiet.kind_left_out(resource) is not None:
+                continue
+            if not resource.namespaced:
+                if paths.encode(resource.folder) in scoped:
+                    yield resource, ""
+            elif self._names and self._wanted.takes_kind(resource.folder):
+                yield Spread(resource, self._names, max(total, len(self._names)))
+
+    def _take(self, resource: Resource, raw: Mapping[str, Any]) -> None:
+        path = paths.object_path(resource, raw["metadata"])
+        foreign = resource.namespaced and raw["metadata"].get("namespace") not in self._names
+        unneeded = not resource.namespaced and path not in self._tree
+        if path in self._seen or foreign or unneeded:
+            return
+        found = canonical.capture_object(raw, resource, fingerprint_key=self._key)
+        if isinstance(found, canonical.LeftOut):
+            if found.reason == canonical.SECRETS_OMITTED or found.fault:
+                # It is there; what it holds can't be said.
+                self._seen.add(path)
+                note = NO_KEY if not found.fault else f"{path}: {found.reason}"
+                if note not in self._found.notes:
+                    self._found.notes.append(note)
+            return
+        self._seen.add(path)
+        before = self._tree.get(path)
+        if before is None:
+            if resource.folder not in self._unselected:
+                self._found.changes.append(change_at(path, Kind.ADDED))
+        elif before != canonical.blob_id(found.text):
+            self._differ[path] = found.text
+
+    def _compare(self) -> None:
+        texts = self._store.blobs([self._tree[path] for path in self._differ])
+        for (path, live), (_, recorded) in zip(self._differ.items(), texts, strict=True):
+            self._found.changes.append(compare_texts(path, recorded, live))
+        self._differ.clear()
+
+    def _tell_gone(self) -> None:
+        for path in self._tree:
+            place = paths.parse_path(path)
+            if path in self._seen or place is None:
+                continue
+            if not any(_covers(gap, place) for gap in self._found.gaps):
+                self._found.changes.append(change_at(path, Kind.REMOVED))
+
+
+def _unselected(record: RunRecord) -> set[str]:
+    """Kinds of which the policy leaves out some or all: what is new there, it may leave out."""
+    kinds = {one.kind for one in record.left_out_kinds if one.reason.startswith(_BY_POLICY)}
+    for part in record.namespaces:
+        kinds |= {one.kind for one in part.left_out if one.reason.startswith(_BY_POLICY)}
+    return kinds
+
+
+def _covers(gap: Gap, place: paths.Location) -> bool:
+    if gap.namespace not in ("", place.namespace):
+        return False
+    if gap.folder:
+        return gap.folder == place.folder
+    return gap.group == place.folder.partition(".")[2]

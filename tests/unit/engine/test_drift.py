@@ -1,0 +1,113 @@
+"""What changed in the cluster since a recovery point; what is not known is not called removed."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from reconciler import ports
+from reconciler.engine.drift import NO_KEY, Drift, find_drift
+from reconciler.engine.reading import PointFinder, Wanted
+from reconciler.engine.restoresource import fingerprint_key
+from reconciler.model.errors import Transient
+from reconciler.model.objects import Gap
+from reconciler.plan.diff import HIDDEN
+from reconciler.plan.pointnames import PointName
+from tests.fakes.cluster import FakeCluster
+from tests.fakes.faults import FaultyReader
+from tests.fakes.gitstore import FakeManifestStore
+from tests.unit.engine.run_world import CLUSTER, RunWorld, manifest
+from tests.unit.engine.test_run import list_of
+
+
+@pytest.fixture
+def world() -> RunWorld:
+    world = RunWorld()
+    world.run()
+    return world
+
+
+def drift(
+    world: RunWorld,
+    wanted: Wanted | None = None,
+    *,
+    reader: ports.ClusterReader | None = None,
+    key: bool = True,
+) -> Drift:
+    store = FakeManifestStore(world.remote)
+    named = PointFinder(store, CLUSTER).find(PointName("shop", "latest"))
+    found = fingerprint_key(world.keyring, named.record) if key else None
+    return find_drift(store, named, reader or world.cluster, wanted or Wanted(), found)
+
+
+def told(found: Drift) -> list[str]:
+    return [f"{change.kind} {change}" for change in found.changes]
+
+
+def password(text: str) -> dict[str, Any]:
+    data = {"password": base64.b64encode(text.encode()).decode()}
+    return manifest("Secret", "db", data=data, metadata={"annotations": {"note": f"it is {text}"}})
+
+
+def test_nothing_changed(world: RunWorld) -> None:
+    assert drift(world) == Drift()
+
+
+def test_what_was_added_changed_and_removed(world: RunWorld) -> None:
+    world.cluster.put(manifest("ConfigMap", "settings", data={"colour": "red"}))
+    world.cluster.put(manifest("ConfigMap", "new"))
+    world.cluster.put(manifest("Namespace", "elsewhere", ""))
+    world.cluster.put(manifest("ConfigMap", "new", "elsewhere"))
+    world.cluster.remove(manifest("apps/v1/Deployment", "web"))
+    before = len(world.cluster.writes)
+    found = drift(world)
+    assert len(world.cluster.writes) == before
+    assert told(found) == [
+        "added shop/configmap/new",
+        "changed shop/configmap/settings",
+        "removed shop/deployment.apps/web",
+    ]
+    assert [(one.old, one.new) for one in found.changes[1].fields] == [("green", "red")]
+    assert told(drift(world, Wanted(kinds=("deployment",)))) == found_only(found, "deployment")
+    assert told(drift(world, Wanted(namespaces=("other",)))) == []
+
+
+def found_only(found: Drift, kind: str) -> list[str]:
+    return [line for line in told(found) if f"/{kind}" in line]
+
+
+def test_secrets_by_their_fingerprints(world: RunWorld) -> None:
+    world.cluster.put(password("another one"))
+    (change,) = drift(world).changes
+    assert [one.field for one in change.fields] == ["data.password", "metadata.annotations.note"]
+    assert {one.new for one in change.fields} == {HIDDEN}
+    assert "another one" not in repr(change)
+    found = drift(world, key=False)
+    assert (found.changes, found.notes) == ([], [NO_KEY])
+
+
+def test_i2_what_could_not_be_listed_is_not_removed(world: RunWorld) -> None:
+    world.cluster.remove(manifest("ConfigMap", "settings"))
+    world.cluster.remove(manifest("apps/v1/Deployment", "web"))
+    reader = FaultyReader(world.cluster, list_of("ConfigMap"), error=Transient("403"))
+    found = drift(world, reader=reader)
+    assert told(found) == ["removed shop/deployment.apps/web"]
+    assert [gap.folder for gap in found.gaps] == ["configmap"]
+    world.cluster.failed = [Gap(group="apps", reason="503")]
+    world.cluster.resources = [one for one in world.cluster.resources if one.group != "apps"]
+    assert told(drift(world, reader=reader)) == []
+
+
+def test_a_namespace_that_is_gone(world: RunWorld) -> None:
+    world.lose_shop()
+    found = told(drift(world))
+    assert "removed namespace/shop" in found
+    assert "removed shop/configmap/settings" in found
+
+
+def test_another_cluster_is_told(world: RunWorld) -> None:
+    other = FakeCluster(uid="00000000-0000-4000-8000-000000000002")
+    found = drift(world, reader=other)
+    assert found.notes == ["it is another cluster than the one that the run read"]
