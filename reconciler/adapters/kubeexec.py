@@ -32,8 +32,9 @@ _ERROR = 3
 _LONGEST_STATUS = 64 * 1024
 _MISSING = ("executable file not found", "no such file or directory", "permission denied")
 _HINT = (
-    "hooks execute in pods: add deploy/components/hooks to the installation, with the namespaces"
-    " that Config's grants give; backstay doctor shows the rights"
+    "with deploy/components/hooks applied, bind the right in this namespace: kubectl create"
+    " rolebinding backstay-hooks --clusterrole=backstay-hooks"
+    " --serviceaccount=backstay-system:backstay-run -n {}"
 )
 
 
@@ -195,7 +196,7 @@ def _refused(error: Exception, namespace: str, pod: str, host: str) -> BackstayE
         return NotExecutable(f"{what}: {status.message or status}")
     made = explain(answer, what)
     if status.code == 403 and isinstance(made, Refused):
-        return Refused(made.message, hint=_HINT)
+        return Refused(made.message, hint=_HINT.format(namespace))
     return made
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from reconciler.capture import canonical, emitter
 from reconciler.capture.reading import Node
 from reconciler.model import run
+from reconciler.model.hooks import HookOutcome, HookRecord, Phase
 from reconciler.model.objects import Gap, ObjectRef
 
 API_VERSION = "backstay.dev/v1alpha1"
@@ -169,6 +170,7 @@ def _namespace(part: run.NamespaceRecord) -> dict[str, Any]:
         leftOut=_left_out(part.left_out),
         unselected=_left_out(part.unselected),
         volumes=[_volume(volume) for volume in part.volumes],
+        hooks=[_hook(hook) for hook in part.hooks],
     )
 
 
@@ -182,6 +184,7 @@ def _read_namespace(node: Node) -> run.NamespaceRecord:
         left_out=node.each("leftOut", _read_left_out),
         unselected=node.each("unselected", _read_left_out),
         volumes=node.each("volumes", _read_volume),
+        hooks=node.each("hooks", lambda one: _read_hook(one, node.text("name"))),
     )
 
 
@@ -216,6 +219,35 @@ def _read_left_out_kind(node: Node) -> run.LeftOutKind:
 def _read_left_out(node: Node) -> run.LeftOutCount:
     return run.LeftOutCount(
         kind=node.text("kind"), reason=node.text("reason"), count=node.number("count")
+    )
+
+
+def _hook(hook: HookRecord) -> dict[str, Any]:
+    return _filled(
+        name=hook.name,
+        pod=hook.pod,
+        container=hook.container,
+        phase=hook.phase.value,
+        outcome=hook.outcome.value,
+        why=hook.why,
+        exitCode=hook.exit_code,
+        duration=hook.duration or None,
+        outputBytes=hook.output_bytes or None,
+    )
+
+
+def _read_hook(node: Node, namespace: str) -> HookRecord:
+    return HookRecord(
+        name=node.text("name"),
+        namespace=namespace,
+        pod=node.text("pod", ""),
+        container=node.text("container", ""),
+        phase=node.choice("phase", Phase),
+        outcome=node.choice("outcome", HookOutcome),
+        why=node.text("why", ""),
+        exit_code=node.number("exitCode") if node.has("exitCode") else None,
+        duration=node.number("duration", 0),
+        output_bytes=node.number("outputBytes", 0),
     )
 
 

@@ -14,7 +14,7 @@ import click
 from reconciler import ports
 from reconciler.adapters.movers import JobMover
 from reconciler.capture import message
-from reconciler.cli import wiring
+from reconciler.cli import finishing, wiring
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.follow import follow_job, start_job
 from reconciler.engine.formername import check_former_name
@@ -49,13 +49,17 @@ _DEFAULT_LIFE = 12 * 3600
     "--compiled", type=click.Path(path_type=Path), default=None,
     help="Execute in this process what this compiled policy says (inside a Job).",
 )  # fmt: skip
+@click.option(
+    "--finish", metavar="LEASE", default="",
+    help="End the hooks that a dead run of POLICY left open in a pod (the controller's Job does).",
+)  # fmt: skip
 @click.option("--no-follow", is_flag=True, help="Start the Job and return at once.")
 @wiring.config_option
 @wiring.kubeconfig_option
 @wiring.context_option
 @wiring.output_option
 def command(
-    policy: str, compiled: Path | None, no_follow: bool, config_file: Path,
+    policy: str, compiled: Path | None, finish: str, no_follow: bool, config_file: Path,
     kubeconfig: Path | None, context: str | None, output: str,
 ) -> int:  # fmt: skip
     """Run POLICY now: make a Job from its CronJob, as its schedule would, and follow it.
@@ -63,6 +67,8 @@ def command(
     The same as `kubectl create job --from=cronjob/backstay-POLICY`, with the outcome's exit
     code: 0 done or skipped, 1 failed, 3 partially failed, 10, 11, 12 for the repository.
     """
+    if finish:
+        return finishing.execute(policy, finish, kubeconfig, context)
     if compiled is not None:
         return _execute(policy, compiled, config_file)
     client = wiring.cluster(kubeconfig, context)
@@ -146,6 +152,7 @@ def _execute(policy: str, compiled_file: Path, config_file: Path) -> int:
                 keyring=wiring.keyring(config, resolve),
                 reporter=reporter,
                 clock=clock,
+                execute=client.execute(),
             )
             try:
                 result = execute_run(request, world, stopped=stopped.is_set)

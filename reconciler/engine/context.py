@@ -53,6 +53,8 @@ class RunPorts:
     keyring: ports.Keyring
     reporter: ports.Reporter
     clock: ports.Clock
+    execute: ports.PodExec | None = None
+    """None: this process executes no hooks, and a policy that has some fails."""
 
 
 def policy_branch(cluster: str, policy: str) -> str:

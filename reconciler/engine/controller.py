@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from reconciler import policy, ports
-from reconciler.engine import mirror, observe
+from reconciler.engine import finishjobs, mirror, observe
 from reconciler.engine.applying import STATE, Applier, Done, Memory, read_state
 from reconciler.engine.keeper import Keeper, stand_back
 from reconciler.engine.refusals import Refusals
@@ -312,6 +312,24 @@ def _outcome(setting: Setting, cycle: Cycle) -> Outcome:
     )
 
 
+def _finish(setting: Setting, cycle: Cycle) -> None:
+    """Sees to hooks that a dead run has left open, also after a cycle that failed."""
+    if setting.stopped() or isinstance(cycle.error, Interrupted):
+        return
+    maps = cycle.observed.config_maps if cycle.observed else ()
+    if not finishjobs.have_hooks(cycle.look.mirrors or (), cycle.policies, maps):
+        return
+    finishjobs.FinishJobs(
+        config=setting.config,
+        place=setting.place,
+        holder=setting.holder,
+        reader=setting.reader,
+        writer=setting.writer,
+        reporter=setting.reporter,
+        clock=setting.clock,
+    ).start()
+
+
 def run_cycle(setting: Setting, tell: Callable[[Cycle], None]) -> Cycle:
     """All steps; ``tell`` always gets the result, with the error that ended it, if any."""
     cycle = Cycle()
@@ -328,6 +346,7 @@ def run_cycle(setting: Setting, tell: Callable[[Cycle], None]) -> Cycle:
             cycle = replace(cycle, failed_step=name, error=bug)
             break
     cycle = _mirror(setting, cycle)
+    _finish(setting, cycle)
     tell(cycle)
     return cycle
 

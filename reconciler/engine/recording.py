@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from reconciler.engine.capturing import CapturedTree
 from reconciler.engine.context import RunPorts, RunRequest
+from reconciler.engine.hooks import NOTHING, Hooked
 from reconciler.engine.proving import ProvenVolumes
 from reconciler.engine.runplan import RunPlan
 from reconciler.model.cluster import ClusterIdentity, Namespace
@@ -38,6 +39,7 @@ def make_record(
     secrets: SecretsRecord,
     proven: ProvenVolumes,
     warnings: Iterable[str] = (),
+    hooked: Hooked = NOTHING,
 ) -> RunRecord:
     """The whole record; its outcome is the worst of its namespaces."""
     namespaces = [
@@ -48,6 +50,7 @@ def make_record(
                 *_same_claims(proven.records.get(chosen.name, ()), plan, captured, chosen.name),
                 *_appeared(request, plan, captured, chosen.name),
             ),
+            hooked,
         )
         for chosen in plan.selection.namespaces
     ]
@@ -65,7 +68,7 @@ def make_record(
         secrets=secrets,
         gaps=captured.gaps,
         left_out_kinds=captured.left_out_kinds,
-        warnings=(*proven.warnings, *captured.warnings, *warnings),
+        warnings=(*proven.warnings, *captured.warnings, *hooked.warnings, *warnings),
         retention=request.compiled.policy.retention.words(),
         writer=request.writer,
     )
@@ -150,12 +153,16 @@ def _cluster(request: RunRequest, identity: ClusterIdentity) -> ClusterRef:
 
 
 def _namespace(
-    found: Namespace, captured: CapturedTree, volumes: tuple[VolumeRecord, ...]
+    found: Namespace, captured: CapturedTree, volumes: tuple[VolumeRecord, ...], hooked: Hooked
 ) -> NamespaceRecord:
     name = found.name
     part = captured.namespaces[name]
     verdict = outcomes.judge_namespace(
-        name, volumes, captured.gaps, privileged=found.privileged_movers
+        name,
+        volumes,
+        captured.gaps,
+        privileged=found.privileged_movers,
+        hooks=hooked.reasons.get(name, ()),
     )
     return NamespaceRecord(
         name=name,
@@ -163,6 +170,7 @@ def _namespace(
         captured=part.at,
         objects=part.counts,
         volumes=volumes,
+        hooks=hooked.records.get(name, ()),
         reasons=verdict.reasons,
         left_out=part.left_out,
         unselected=part.unselected,

@@ -16,7 +16,17 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from reconciler.capture import message, paths, record
-from reconciler.engine import capturing, clusterbranch, proving, repositories, secretstore, volumes
+from reconciler.engine import (
+    capturing,
+    clusterbranch,
+    finishing,
+    hooks,
+    proving,
+    quiescing,
+    repositories,
+    secretstore,
+    volumes,
+)
 from reconciler.engine.clusterbranch import ClusterBranch
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.history import read_record
@@ -107,6 +117,8 @@ class _Run:
         """Whether the cluster's branch says already that it is this cluster's."""
         self._newest = ""
         """The run on the tip of the branch when this one began, unless it has Failed."""
+        self._finished: tuple[str, ...] = ()
+        """What is to be said of hooks that were open when this run began."""
 
     def execute(self) -> RunResult:
         try:
@@ -136,6 +148,7 @@ class _Run:
             ),
         )
         self._traces = remove_leftovers(request, run, self._lease.dead)
+        self._finished = finishing.finish_left(request, run, self._stopped)
         self._marked = branch.marker is not None
         parent = self._insist("fetching the branch", lambda: run.store.tip(request.branch))
         done = self._insist("reading the last record", lambda: self._find_own(parent))
@@ -246,21 +259,29 @@ class _Run:
                 abandoned.set()
                 raise
 
-    def _move(self, tasks: list[MoveTask], abandoned: threading.Event) -> volumes.Moves:
-        run = self._run
-        return volumes.move_volumes(
+    def _move(self, tasks: list[MoveTask], abandoned: threading.Event) -> quiescing.QuietMoves:
+        request, run = self._request, self._run
+
+        def stopped() -> bool:
+            # Without its Lease a run would begin again what the other one takes away.
+            return abandoned.is_set() or self._stopped() or self._lease.lost()
+
+        if request.compiled.policy.hooks and tasks:
+            own = self._traces.own
+            return quiescing.move_quietly(request, run, tasks, own=own, stopped=stopped)
+        moves = volumes.move_volumes(
             tasks,
             mover=run.mover,
             clock=run.clock,
             reporter=run.reporter,
-            concurrency=self._request.compiled.policy.volumes.concurrency,
-            deadline=self._request.deadline,
+            concurrency=request.compiled.policy.volumes.concurrency,
+            deadline=request.deadline,
             begun={(left.namespace, left.claim) for left in self._traces.own},
-            # Without its Lease a run would begin again what the other one takes away.
-            stopped=lambda: abandoned.is_set() or self._stopped() or self._lease.lost(),
+            stopped=stopped,
         )
+        return quiescing.QuietMoves(moves, hooks.NOTHING)
 
-    def _moved(self, moves: Future[volumes.Moves]) -> volumes.Moves:
+    def _moved(self, moves: Future[quiescing.QuietMoves]) -> quiescing.QuietMoves:
         """Raises LeaseLost where that is what has stopped the movers."""
         try:
             return moves.result()
@@ -275,7 +296,7 @@ class _Run:
         parent: str | None,
         plan: RunPlan,
         opened: repositories.Repositories,
-        moves: Future[volumes.Moves],
+        moves: Future[quiescing.QuietMoves],
     ) -> _Committed:
         """Captures while the movers work, then records both in one commit, still local."""
         request, run = self._request, self._run
@@ -293,13 +314,16 @@ class _Run:
                 "storing the Secrets",
                 lambda: secretstore.store_secrets(request, run, cluster, captured.secrets),
             )
+            moved = self._moved(moves)
             proven = proving.prove_volumes(
-                request, run, plan, opened, self._moved(moves), stopped=self._stopped
+                request, run, plan, opened, moved.moves, stopped=self._stopped
             )
             lost = self._tell_unrecorded(
                 merge((secrets.by_run, proven.by_run)), (*secrets.unasked, *proven.unasked)
             )
-            made = make_record(request, run, identity, plan, captured, secrets.record, proven, lost)
+            made = make_record(
+                request, run, identity, plan, captured, secrets.record, proven, lost, moved.hooked
+            )
             self._stop_if_asked()
             commit.write(paths.RECORD_PATH, record.render_record(made))
             text = message.render_message(made)
@@ -319,7 +343,8 @@ class _Run:
         self, stored: Stored | None, unasked: Sequence[str] = ()
     ) -> tuple[str, ...]:
         dead = self._traces.dead
-        return tell_unrecorded(self._request, self._run, self._newest, dead, stored, unasked)
+        told = tell_unrecorded(self._request, self._run, self._newest, dead, stored, unasked)
+        return (*self._finished, *told)
 
     def _fail(
         self, identity: ClusterIdentity, parent: str | None, error: BackstayError

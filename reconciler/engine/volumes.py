@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler import ports
+from reconciler.engine.slots import Slots
 from reconciler.model.errors import BackstayError, Interrupted, Transient
 from reconciler.model.volumes import MoveResult, MoveState, MoveTask
 
@@ -47,13 +48,16 @@ def move_volumes(
     deadline: datetime,
     begun: Collection[Key] = (),
     stopped: Callable[[], bool] = lambda: False,
+    slots: Slots | None = None,
 ) -> Moves:
     """Runs at most ``concurrency`` movers at a time; every task has a result in the end.
 
     A task that is not done at the deadline is FAILED and says so. None is begun from then on:
     those in ``begun`` are looked at all the same, they may have ended long ago. Raises Interrupted
     when ``stopped`` turns true; the movers go on, and whoever continues the run adopts them.
+    ``slots`` are shared with others that move volumes of this run, in place of ``concurrency``.
     """
+    slots = slots or Slots(concurrency)
     waiting = list(tasks)
     active: list[MoveTask] = []
     results: dict[Key, MoveResult] = {}
@@ -64,27 +68,34 @@ def move_volumes(
         _tell(task, result, reporter)
         reporter.progress("volumes", len(results), len(tasks))
 
-    while waiting or active:
-        if stopped():
-            raise Interrupted("stopped while movers were running")
-        late = clock.now() >= deadline
-        while waiting and len(active) < concurrency:
-            task = waiting.pop(0)
-            if late and key_of(task) not in begun:
-                end(task, _failed(_NO_TURN, 1))
-            else:
-                active.append(task)
-        for task in tuple(active):
-            result = _look(task, mover, late=late)
-            if result.state is MoveState.RUNNING:
-                if result.message and told.get(key_of(task)) != result.message:
-                    told[key_of(task)] = result.message
-                    _tell(task, result, reporter, "mover waits")
-                continue
-            active.remove(task)
-            end(task, result)
-        if active:
-            clock.sleep(_POLL)
+    try:
+        while waiting or active:
+            if stopped():
+                raise Interrupted("stopped while movers were running")
+            late = clock.now() >= deadline
+            while waiting:
+                if late and key_of(waiting[0]) not in begun:
+                    end(waiting.pop(0), _failed(_NO_TURN, 1))
+                elif slots.use():
+                    active.append(waiting.pop(0))
+                else:
+                    break
+            for task in tuple(active):
+                result = _look(task, mover, late=late)
+                if result.state is MoveState.RUNNING:
+                    if result.message and told.get(key_of(task)) != result.message:
+                        told[key_of(task)] = result.message
+                        _tell(task, result, reporter, "mover waits")
+                    continue
+                active.remove(task)
+                slots.ended()
+                end(task, result)
+            if active:
+                clock.sleep(_POLL)
+            elif waiting:
+                slots.await_one(stopped)
+    finally:
+        slots.forget()
     return Moves(results)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from reconciler.model.hooks import HookRecord
 from reconciler.model.objects import Gap, ObjectRef
 from reconciler.model.policy import CopyMethod
 
@@ -168,6 +169,8 @@ class NamespaceRecord:
     captured: datetime
     objects: Counts
     volumes: tuple[VolumeRecord, ...] = ()
+    hooks: tuple[HookRecord, ...] = ()
+    """Commands in its pods around the copy, in the order in which they ended."""
     reasons: tuple[str, ...] = ()
     """Why the outcome is not Completed, one sentence each."""
     left_out: tuple[LeftOutCount, ...] = ()

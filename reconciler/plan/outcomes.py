@@ -34,12 +34,14 @@ def judge_namespace(
     gaps: Iterable[Gap],
     *,
     privileged: bool = False,
+    hooks: Iterable[str] = (),
 ) -> Verdict:
     """The verdict on one namespace that is selected; ``privileged``: its movers may be root.
 
+    ``hooks``: what went wrong in its pods around the copy, and matters by the policy's word.
     Where they may not, and a file kept itself from one, the way on is said once.
     """
-    reasons = []
+    reasons = list(hooks)
     told = privileged
     for volume in volumes:
         if volume.outcome in (Outcome.COMPLETED, Outcome.SKIPPED):

@@ -67,6 +67,8 @@ CONTROLLER: tuple[Need, ...] = (
         "get list create patch delete", "", "configmaps", "it compiles policies into them", own=True
     ),
     *_needs("list", "batch", "jobs", "it keeps the ConfigMaps that Jobs still use", own=True),
+    *_needs("get create", "batch", "jobs", "it ends hooks that a dead run left open", own=True),
+    *_needs("list", _LEASES, "leases", "it ends hooks that a dead run left open", own=True),
     *_needs("get list create patch delete", naming.GROUP, "backuppolicies", _SHOWS, own=True),
     *_needs("patch", naming.GROUP, "backuppolicies/status", _SHOWS, own=True),
     *_needs("create", "events.k8s.io", "events", "it tells what changes of a policy", own=True),
@@ -91,6 +93,7 @@ RUN: tuple[Need, ...] = (
     *_needs("get create patch delete", "batch", "jobs", "it starts movers, and removes them"),
     *_needs("get create patch delete", "", "secrets", "movers get their keys, and lose them"),
     *_needs("get create update", _LEASES, "leases", "one run of a policy at a time", own=True),
+    *_needs("patch delete", _LEASES, "leases", "it ends the hooks that it began", own=True),
     *_needs("get", "", "pods", "is the holder of the Lease alive?", own=True),
 )
 RESTORE: tuple[Need, ...] = (

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, WithJsonSchema
 
+from reconciler.model.hooks import HookOutcome, Phase
 from reconciler.model.policy import ClusterScoped, CopyMethod, SecretsMode
 from reconciler.model.run import Outcome, Trigger
 from reconciler.policy.parts import Part
@@ -147,6 +148,29 @@ class VolumePart(Part):
     """Seconds."""
 
 
+class HookPart(Part):
+    """One command of a hook in one pod. What it wrote is nowhere."""
+
+    name: str
+    """The hook."""
+    pod: str | None = None
+    """Its pod; absent where none matched."""
+    container: str | None = None
+    """Its container."""
+    phase: Phase
+    """Before or after the copy."""
+    outcome: HookOutcome
+    """How it ended."""
+    why: str | None = None
+    """Why the outcome is not Completed."""
+    exit_code: int | None = None
+    """Absent where nobody knows it: never started, timed out, connection lost."""
+    duration: Count = 0
+    """Seconds."""
+    output_bytes: Count = 0
+    """Bytes that it wrote."""
+
+
 class RunNamespacePart(Part):
     """A namespace: a recovery point of its own."""
 
@@ -166,6 +190,8 @@ class RunNamespacePart(Part):
     """Files that left the tree because the policy does not select their objects any more."""
     volumes: list[VolumePart] = Field(default_factory=list)
     """Its claims."""
+    hooks: list[HookPart] = Field(default_factory=list)
+    """Commands in its pods around the copy, in the order in which they ended."""
 
 
 class ReferencePart(Part):

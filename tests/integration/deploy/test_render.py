@@ -106,7 +106,8 @@ def test_the_controller_writes_in_its_own_namespace_without_secrets(base: list[O
         *("cronjobs", "configmaps", "jobs", "leases"),
         *("backuppolicies", "backuppolicies/status", "events"),
     }
-    assert [rule["verbs"] for _, rule in rules if "jobs" in rule["resources"]] == [["list"]]
+    jobs = [rule["verbs"] for _, rule in rules if "jobs" in rule["resources"]]
+    assert jobs == [["get", "list", "create"]]
     named = [rule for _, rule in rules if rule.get("resourceNames")]
     assert [rule["resourceNames"] for rule in named] == [[LEASE]]
 

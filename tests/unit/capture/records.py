@@ -6,6 +6,7 @@ import dataclasses
 from datetime import UTC, datetime
 
 from reconciler.model import run
+from reconciler.model.hooks import HookOutcome, HookRecord, Phase
 from reconciler.model.objects import Gap, ObjectRef
 
 
@@ -72,6 +73,28 @@ FULL = run.RunRecord(
                     copy_method="Skip",
                     why="rule 1: rebuilt on start",
                     outcome=run.Outcome.SKIPPED,
+                ),
+            ),
+            hooks=(
+                HookRecord(
+                    name="quiesce",
+                    namespace="shop",
+                    pod="db-0",
+                    container="db",
+                    phase=Phase.PRE,
+                    outcome=HookOutcome.COMPLETED,
+                    exit_code=0,
+                    duration=2,
+                    output_bytes=117,
+                ),
+                HookRecord(
+                    name="quiesce",
+                    namespace="shop",
+                    pod="db-0",
+                    container="db",
+                    phase=Phase.POST,
+                    outcome=HookOutcome.SKIPPED,
+                    why="pod shop/db-0 is gone, or another one of its name",
                 ),
             ),
         ),

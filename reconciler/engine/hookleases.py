@@ -1,0 +1,157 @@
+"""Leases of pods with open hooks: written before a command starts, gone after the last has ended.
+
+Each change is read, decided and written under the version that was read: of two who want the same
+pod one gets it, and who has lost a Lease notices before it executes anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from reconciler import ports
+from reconciler.model import kinds
+from reconciler.model.errors import BackstayError, Interrupted, Transient
+from reconciler.plan.hooklease import (
+    HOOKS,
+    SELECTOR,
+    HookLease,
+    OpenHook,
+    QuietPod,
+    make_lease,
+    read_lease,
+    render_pod,
+)
+
+_RACES = 10
+_POLL = 2.0
+
+
+class PodBusy(BackstayError):
+    """Another run has hooks open in this pod."""
+
+    reason = "PodBusy"
+
+
+class NotOurs(BackstayError):
+    """Somebody else sees to this pod now; nothing may be executed for it here."""
+
+    reason = "NotOurs"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookLeases:
+    """The Leases as one holder sees them."""
+
+    reader: ports.ClusterReader
+    writer: ports.ClusterWriter
+    clock: ports.Clock
+    namespace: str
+    """Backstay's own."""
+    holder: str
+    policy: str = ""
+    run_id: str = ""
+    job: str = ""
+
+    def find(self, name: str) -> HookLease | None:
+        """The Lease of this name; raises Refused where it is another's."""
+        raw = self.reader.get(kinds.LEASES, name, namespace=self.namespace)
+        return None if raw is None else read_lease(raw)
+
+    def list(self, tell: Callable[[BackstayError], object]) -> tuple[HookLease, ...]:
+        """All that can be read, by name; ``tell`` hears of the others."""
+        found = []
+        for page in self.reader.pages(
+            kinds.LEASES, namespace=self.namespace, label_selector=SELECTOR
+        ):
+            for raw in page:
+                try:
+                    found.append(read_lease(raw))
+                except BackstayError as error:
+                    tell(error)
+        return tuple(sorted(found, key=lambda lease: lease.name))
+
+    def open(
+        self,
+        pod: QuietPod,
+        hook: OpenHook,
+        *,
+        until: datetime,
+        stopped: Callable[[], bool],
+        tell: Callable[[HookLease], object],
+    ) -> None:
+        """Says that a hook is open there; from its return on it must be closed.
+
+        Waits while another holds the pod, tells of it once, and raises PodBusy from ``until`` on.
+        """
+        told = False
+        while True:
+            lease = self._create(pod.with_open(hook))
+            if lease is None or lease.holder == self.holder:
+                if lease is not None and hook not in lease.pod.open:
+                    self._change(lease.name, lambda now: now.with_open(hook))
+                return
+            if not told:
+                told = True
+                tell(lease)
+            if self.clock.now() >= until:
+                raise PodBusy(
+                    f"pod {pod.namespace}/{pod.pod} has open hooks of policy {lease.policy}"
+                    f" (run {lease.run_id})",
+                    hint=f"look at Lease {self.namespace}/{lease.name}, or at: backstay doctor",
+                )
+            if stopped():
+                raise Interrupted("stopped while waiting for a pod that another run quiesces")
+            self.clock.sleep(_POLL)
+
+    def check(self, pod: QuietPod, hook: OpenHook) -> None:
+        """Raises NotOurs where this hook is not ours to end any more."""
+        lease = self.find(pod.lease)
+        if lease is None or lease.holder != self.holder or hook not in lease.pod.open:
+            by = f"by {lease.holder}" if lease is not None else "already"
+            raise NotOurs(f"the hooks in pod {pod.namespace}/{pod.pod} are ended {by}")
+
+    def close(self, pod: QuietPod, hook: OpenHook) -> None:
+        """Says that it is open no more; the last one takes the Lease away."""
+        self._change(pod.lease, lambda now: now.without(hook))
+
+    def take(self, lease: HookLease) -> HookLease | None:
+        """The Lease of a holder that is dead, now ours; None where it has changed meanwhile."""
+        if lease.holder == self.holder:
+            return lease
+        changes = {"spec": {"holderIdentity": self.holder}}
+        ref = replace(lease.ref, namespace=self.namespace)
+        raw = self.writer.patch(ref, changes, version=lease.version)
+        return None if raw is None else read_lease(raw)
+
+    def _create(self, pod: QuietPod) -> HookLease | None:
+        """None where it was created now; the one that has the name."""
+        raw, created = self.writer.create(
+            make_lease(
+                pod,
+                namespace=self.namespace,
+                holder=self.holder,
+                policy=self.policy,
+                run_id=self.run_id,
+                job=self.job,
+                now=self.clock.now(),
+            )
+        )
+        return None if created else read_lease(raw)
+
+    def _change(self, name: str, change: Callable[[QuietPod], QuietPod]) -> None:
+        for _ in range(_RACES):
+            lease = self.find(name)
+            if lease is None or lease.holder != self.holder:
+                return
+            ref = replace(lease.ref, namespace=self.namespace)
+            pod = change(lease.pod)
+            if not pod.open:
+                # By its uid: nobody but its holder adds to it, and that is us.
+                self.writer.delete(ref, uid=lease.uid)
+                return
+            changes = {"metadata": {"annotations": {HOOKS: render_pod(pod)}}}
+            if self.writer.patch(ref, changes, version=lease.version) is not None:
+                return
+        raise Transient(f"Lease {self.namespace}/{name} is changed again and again by another")

@@ -1,0 +1,233 @@
+"""The volumes of a run whose policy has hooks: each namespace is quiesced while its own are copied.
+
+A namespace begins when a mover's turn is free for it, and not before: none stays quiesced for
+another's sake. Namespaces without hooks go on beside. What a pod before this one has copied of a
+quiesced namespace is copied again: nobody can say whether it was quiet until the end.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from reconciler.engine import observe
+from reconciler.engine.context import RunPorts, RunRequest
+from reconciler.engine.hookleases import HookLeases
+from reconciler.engine.hooks import Commands, Hooked, Hooks, need_exec
+from reconciler.engine.patience import Patience, insist
+from reconciler.engine.runlease import holder_of
+from reconciler.engine.slots import Pool, Slots
+from reconciler.engine.volumes import Key, Moves, key_of, move_volumes
+from reconciler.model import kinds
+from reconciler.model.errors import BackstayError, Interrupted
+from reconciler.model.volumes import Leftover, MoveResult, MoveState, MoveTask
+from reconciler.plan.hooks import Effect, HookPlan, NamespaceHooks, plan_hooks
+
+Stopped = Callable[[], bool]
+T = TypeVar("T")
+Pods = Mapping[str, Sequence[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class QuietMoves:
+    """What movers reported, and what came of the hooks around them."""
+
+    moves: Moves
+    hooked: Hooked
+
+
+def make_commands(run: RunPorts) -> Commands:
+    """How a run executes in pods. Raises NotSupported where it can't."""
+    return Commands(
+        execute=need_exec(run.execute), reader=run.reader, reporter=run.reporter, clock=run.clock
+    )
+
+
+def make_leases(request: RunRequest, run: RunPorts) -> HookLeases:
+    """The Leases of pods, as this pod of the run has them."""
+    return HookLeases(
+        reader=run.reader,
+        writer=run.writer,
+        clock=run.clock,
+        namespace=request.namespace,
+        holder=holder_of(request),
+        policy=request.policy.name,
+        run_id=request.run_id,
+        job=request.job,
+    )
+
+
+def move_quietly(
+    request: RunRequest,
+    run: RunPorts,
+    tasks: Sequence[MoveTask],
+    *,
+    own: Iterable[Leftover],
+    stopped: Stopped,
+) -> QuietMoves:
+    """As `engine.volumes.move_volumes`, with the policy's hooks around each namespace's part.
+
+    ``own`` are movers that this run began in a pod before this one.
+    """
+    ended = threading.Event()  # one thread's error ends the others, with their post commands
+    hooks = Hooks(
+        make_commands(run),
+        make_leases(request, run),
+        stopped=lambda: ended.is_set() or stopped(),
+    )
+    quiet = _Quiet(
+        request=request,
+        run=run,
+        hooks=hooks,
+        own=tuple(own),
+        stopped=lambda: ended.is_set() or stopped(),
+        ended=ended,
+        pool=Pool(request.compiled.policy.volumes.concurrency),
+    )
+    return QuietMoves(quiet.move(tasks), hooks.result())
+
+
+@dataclass(slots=True, kw_only=True)
+class _Quiet:
+    request: RunRequest
+    run: RunPorts
+    hooks: Hooks
+    own: tuple[Leftover, ...]
+    stopped: Stopped
+    ended: threading.Event
+    pool: Pool
+    pods: Pods = field(default_factory=dict)
+
+    def move(self, tasks: Sequence[MoveTask]) -> Moves:
+        """All of them."""
+        names = sorted({task.namespace for task in tasks})
+        self.pods = {name: self._pods_of(name) for name in names}
+        plan = self._plan(self.pods)
+        quiet = [name for name in names if _matters(plan.namespaces[name]) or plan.once]
+        for name in set(names) - set(quiet):
+            for one in plan.namespaces[name].not_hooked:
+                self.run.reporter.event(
+                    "hook not run", hook=one.hook.name, namespace=name, why=one.why
+                )
+        others = [task for task in tasks if task.namespace not in quiet]
+        with self.hooks.around(plan.once) as why:
+            parts = {name: [task for task in tasks if task.namespace == name] for name in quiet}
+            results = self._all(parts, others, why)
+        return Moves(results)
+
+    def _all(
+        self, parts: Mapping[str, list[MoveTask]], others: list[MoveTask], why: str
+    ) -> dict[Key, MoveResult]:
+        if why:
+            every = [task for part in (*parts.values(), others) for task in part]
+            return {key_of(task): _not_copied(why) for task in every}
+        if len(parts) <= 1 and not (parts and others):
+            # In this thread: nothing goes on beside it.
+            found = [self._namespace(name, part) for name, part in parts.items()]
+            return _merged([*found, self._others(others)])
+        workers = min(len(parts), self.request.compiled.policy.volumes.concurrency)
+        with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="hooks") as pool:
+            begun = [pool.submit(self._namespace, name, part) for name, part in parts.items()]
+            try:
+                found = [self._others(others)]
+            except BaseException:
+                self.ended.set()
+                raise
+            return _merged([*found, *(future.result() for future in begun)])
+
+    def _others(self, tasks: list[MoveTask]) -> Mapping[Key, MoveResult]:
+        if not tasks:
+            return {}
+        begun = {(left.namespace, left.claim) for left in self.own}
+        return self._copy(tasks, begun, Slots(pool=self.pool))
+
+    def _namespace(self, name: str, tasks: list[MoveTask]) -> Mapping[Key, MoveResult]:
+        """One namespace from its first pre command to its last post command."""
+        slots = Slots(pool=self.pool)
+        try:
+            with slots.kept(self.stopped):
+                return self._quietly(name, tasks, slots)
+        except Interrupted:
+            raise
+        except BackstayError as error:
+            why = f"{error.message}; {error.hint}" if error.hint else error.message
+            return {key_of(task): _not_copied(why) for task in tasks}
+        except BaseException:
+            self.ended.set()
+            raise
+
+    def _quietly(self, name: str, tasks: list[MoveTask], slots: Slots) -> Mapping[Key, MoveResult]:
+        if self.run.clock.now() >= self.request.deadline:
+            return self._copy(tasks, (), slots)  # which says that its turn did not come
+        self._remove_own(name)
+        found = self._plan({**self.pods, name: self._pods_of(name)}).namespaces[name]
+        with self.hooks.around(found.targets, found.not_hooked) as why:
+            if why:
+                return {key_of(task): _not_copied(why) for task in tasks}
+            return self._copy(tasks, (), slots)
+
+    def _copy(
+        self, tasks: list[MoveTask], begun: Iterable[Key], slots: Slots
+    ) -> Mapping[Key, MoveResult]:
+        run = self.run
+        return move_volumes(
+            tasks,
+            mover=run.mover,
+            clock=run.clock,
+            reporter=run.reporter,
+            concurrency=0,
+            deadline=self.request.deadline,
+            begun=set(begun),
+            stopped=self.stopped,
+            slots=slots,
+        ).results
+
+    def _remove_own(self, name: str) -> None:
+        """Copies of this run that were begun before the namespace was quiesced now."""
+        for left in self.own:
+            if left.namespace == name:
+                self.run.reporter.event(
+                    "copied again, quiesced from its beginning", namespace=name, claim=left.claim
+                )
+                self._insist("removing a mover", functools.partial(self.run.mover.remove, left))
+
+    def _pods_of(self, name: str) -> list[dict[str, Any]]:
+        return self._insist(
+            f"listing the pods of {name}",
+            lambda: observe.read_all(self.run.reader, kinds.PODS, dict, namespace=name),
+        )
+
+    def _plan(self, pods: Pods) -> HookPlan:
+        return plan_hooks(
+            self.request.compiled.policy,
+            pods,
+            grants=self.request.config.grants,
+            source=self.request.policy.source,
+            own_namespace=self.request.namespace,
+        )
+
+    def _insist(self, what: str, call: Callable[[], T]) -> T:
+        patience = Patience(
+            what=what,
+            clock=self.run.clock,
+            reporter=self.run.reporter,
+            deadline=self.request.deadline,
+            stopped=self.stopped,
+        )
+        return insist(call, patience)
+
+
+def _matters(found: NamespaceHooks) -> bool:
+    return bool(found.targets) or any(one.effect is not Effect.NONE for one in found.not_hooked)
+
+
+def _not_copied(why: str) -> MoveResult:
+    return MoveResult(state=MoveState.FAILED, message=f"not copied: {why}", exit_code=1)
+
+
+def _merged(parts: Iterable[Mapping[Key, MoveResult]]) -> dict[Key, MoveResult]:
+    return {key: result for part in parts for key, result in part.items()}

@@ -1,0 +1,143 @@
+"""The Lease of a pod in which hooks are open: what must still run there, and who has to see to it.
+
+It lies in Backstay's own namespace and is there before the first command of a pod starts, so that
+whoever comes later, if its run is killed, knows what to execute. One pod has one Lease, by its
+uid: that keeps two policies off one pod. It has no time: a holder is dead when its pod is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from reconciler.model import jsonform, naming
+from reconciler.model.errors import Refused
+from reconciler.model.objects import ObjectRef
+
+COMPONENT_HOOK = "hook"
+HOOKS = f"{naming.GROUP}/hooks"
+"""The annotation with the commands."""
+JOB = f"{naming.GROUP}/job"
+"""The annotation with the Job of the run."""
+SELECTOR = f"{naming.COMPONENT}={COMPONENT_HOOK}"
+_GROUP = "coordination.k8s.io"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenHook:
+    """One hook whose pre command has been, or is about to be, started."""
+
+    hook: str
+    container: str
+    command: tuple[str, ...] = ()
+    """What must run after the copy; empty where the hook has no post command."""
+    timeout: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuietPod:
+    """A pod, and its open hooks in the order of their beginning."""
+
+    namespace: str
+    pod: str
+    uid: str
+    open: tuple[OpenHook, ...] = ()
+
+    @property
+    def lease(self) -> str:
+        """The name of its Lease."""
+        digest = hashlib.sha256(f"{self.namespace}\0{self.uid}".encode()).hexdigest()
+        return f"backstay-hook-{digest[:12]}"
+
+    def with_open(self, hook: OpenHook) -> QuietPod:
+        """With one more; once only, however often it is said."""
+        return self if hook in self.open else replace(self, open=(*self.open, hook))
+
+    def without(self, hook: OpenHook) -> QuietPod:
+        """With one less."""
+        return replace(self, open=tuple(one for one in self.open if one != hook))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HookLease:
+    """A Lease as it was read: who has it, for which run, and what is open there."""
+
+    name: str
+    uid: str
+    version: str
+    holder: str
+    """``<run id>/<pod>``: the pod that sees to it."""
+    policy: str
+    run_id: str
+    job: str
+    pod: QuietPod
+
+    @property
+    def ref(self) -> ObjectRef:
+        """What it is, but for its namespace."""
+        return ObjectRef(group=_GROUP, kind="Lease", name=self.name)
+
+
+def make_lease(
+    pod: QuietPod,
+    *,
+    namespace: str,
+    holder: str,
+    policy: str,
+    run_id: str,
+    job: str,
+    now: datetime,
+) -> dict[str, Any]:
+    """The whole object; ``namespace`` is Backstay's own."""
+    return {
+        "apiVersion": f"{_GROUP}/v1",
+        "kind": "Lease",
+        "metadata": {
+            "name": pod.lease,
+            "namespace": namespace,
+            "labels": naming.labels(COMPONENT_HOOK, policy=policy, run_id=run_id),
+            "annotations": {
+                naming.POLICY: policy, naming.RUN: run_id, JOB: job, HOOKS: render_pod(pod)
+            },
+        },
+        "spec": {
+            "holderIdentity": holder,
+            "acquireTime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        },
+    }  # fmt: skip
+
+
+def render_pod(pod: QuietPod) -> str:
+    """The annotation's text."""
+    return jsonform.dumps(jsonform.to_json(pod))
+
+
+def is_hook_lease(raw: Mapping[str, Any]) -> bool:
+    """Whether a raw Lease is one of these."""
+    return (raw["metadata"].get("labels") or {}).get(naming.COMPONENT) == COMPONENT_HOOK
+
+
+def read_lease(raw: Mapping[str, Any]) -> HookLease:
+    """What a raw Lease says. Raises Refused where it does not say it in these words."""
+    metadata = raw["metadata"]
+    annotations = metadata.get("annotations") or {}
+    try:
+        pod = jsonform.from_json(QuietPod, jsonform.loads_object(annotations.get(HOOKS, "")))
+    except ValueError as error:
+        raise Refused(
+            f"Lease {metadata['name']} is not a hook's, or was changed: {error}",
+            hint="look which pod it is for, run its post command by hand, and delete the Lease",
+        ) from error
+    return HookLease(
+        name=str(metadata["name"]),
+        uid=str(metadata.get("uid", "")),
+        version=str(metadata.get("resourceVersion", "")),
+        holder=str((raw.get("spec") or {}).get("holderIdentity") or ""),
+        policy=str(annotations.get(naming.POLICY, "")),
+        run_id=str(annotations.get(naming.RUN, "")),
+        job=str(annotations.get(JOB, "")),
+        pod=pod,
+    )
