@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from reconciler.model.policy import CLUSTER_NAMESPACE
 from reconciler.model.run import NamespaceRecord, Outcome, RunRecord, VolumeRecord
 from reconciler.plan.recoverypoints import RecoveryPoint
 from reconciler.policy.text import for_log
@@ -127,20 +128,46 @@ def _volume_line(volume: VolumeRecord) -> str:
 
 
 def left_out_lines(record: RunRecord) -> Iterator[str]:
-    """What a run did not capture, and why: gaps first, then objects by kind and reason, volumes."""
+    """What a run did not capture, and why: gaps, objects by kind and reason, volumes, kinds."""
     for gap in record.gaps:
         yield for_log(f"not known: {gap}") + "\n"
-    rows = [("NAMESPACE", "WHAT", "COUNT", "WHY")]
-    for part in record.namespaces:
-        rows += [(part.name, one.kind, str(one.count), one.reason) for one in part.left_out]
-        rows += [
-            (part.name, f"data of claim {volume.claim}", "1", volume.reason or volume.why)
-            for volume in part.volumes
-            if volume.snapshot is None
-        ]
-    if len(rows) > 1:
-        yield from map(for_log, render_table(rows).splitlines(keepends=True))
-    elif not record.gaps:
+    rows = list(_left_out_rows(record))
+    gone = list(_unselected_rows(record))
+    kinds = [(one.kind, one.reason) for one in record.left_out_kinds]
+    if rows:
+        yield from _table(("NAMESPACE", "WHAT", "COUNT", "WHY"), rows)
+    elif not record.gaps and not kinds:
         yield "nothing was left out\n"
-    if record.cluster_scoped is not None:
+    if gone:
+        yield "\nleft the tree with the selection, whether or not the objects exist:\n"
+        yield from _table(("NAMESPACE", "WHAT", "COUNT", "WHY"), gone)
+    if kinds:
+        yield "\nnot listed, so nobody counted:\n"
+        yield from _table(("KIND", "WHY"), kinds)
+    if record.cluster_scoped is not None and not record.cluster_scoped.selection:
         yield "of what is cluster-scoped, only what a namespace needs: the record's references\n"
+
+
+def _left_out_rows(record: RunRecord) -> Iterator[tuple[str, ...]]:
+    for part in record.namespaces:
+        for one in part.left_out:
+            yield part.name, one.kind, str(one.count), one.reason
+        for volume in part.volumes:
+            if volume.snapshot is None:
+                yield part.name, f"data of claim {volume.claim}", "1", volume.reason or volume.why
+    if record.cluster_scoped is not None:
+        for one in record.cluster_scoped.left_out:
+            yield CLUSTER_NAMESPACE, one.kind, str(one.count), one.reason
+
+
+def _unselected_rows(record: RunRecord) -> Iterator[tuple[str, ...]]:
+    for part in record.namespaces:
+        for one in part.unselected:
+            yield part.name, one.kind, str(one.count), one.reason
+    if record.cluster_scoped is not None:
+        for one in record.cluster_scoped.unselected:
+            yield CLUSTER_NAMESPACE, one.kind, str(one.count), one.reason
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Iterator[str]:
+    yield from map(for_log, render_table([head, *rows]).splitlines(keepends=True))

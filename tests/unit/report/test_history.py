@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from reconciler.capture.message import summarise
 from reconciler.model.run import RunRecord
 from reconciler.plan.recoverypoints import RecoveryPoint
-from reconciler.report.history import log_document, render_log, render_run
+from reconciler.report.history import left_out_lines, log_document, render_log, render_run
 from tests.conftest import Golden
 from tests.unit.capture.records import FULL, SMALLEST
 
@@ -42,3 +43,12 @@ def test_log_in_json(golden: Golden) -> None:
 def test_a_record_in_text(golden: Golden) -> None:
     golden("report/run.txt", render_run(FULL, COMMIT))
     golden("report/run-smallest.txt", render_run(SMALLEST, COMMIT))
+
+
+def test_what_was_left_out(golden: Golden) -> None:
+    golden("report/run-left-out.txt", "".join(left_out_lines(FULL)))
+    assert "".join(left_out_lines(SMALLEST)) == "nothing was left out\n"
+    assert FULL.cluster_scoped is not None
+    older = replace(FULL.cluster_scoped, selection="", left_out=(), unselected=())
+    (*_, last) = left_out_lines(replace(FULL, cluster_scoped=older, left_out_kinds=()))
+    assert last.startswith("of what is cluster-scoped, only what a namespace needs")
