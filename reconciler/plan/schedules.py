@@ -239,7 +239,7 @@ class _Scene:
 
     def _judge(self, body: Raw, found: Raw | None, entry: Entry) -> _Verdict:
         if found is None:
-            return _Verdict(Action.CREATED, f"policy {entry.name} has no such {body['kind']} yet")
+            return _Verdict(Action.CREATED, self._why_missing(body, entry))
         different = differences(body, found)
         if not different:
             if collection.UNUSED_SINCE in annotations_of(found):
@@ -260,12 +260,21 @@ class _Scene:
             return _Verdict(
                 Action.SKIPPED,
                 f"conflict: set by others, and Backstay does not force it: {conflicts}",
-                hint="undo that, or let it be made again: kubectl"
+                # Set back by hand the field would stay theirs, for the next change to meet.
+                hint="let it be made again, runs that are at work go on: kubectl"
                 f" -n {self._place.namespace} delete {body['kind'].lower()}"
                 f" {body['metadata']['name']} --cascade=orphan",
                 fields=fields,
             )
         return _Verdict(Action.CONFIGURED, self._why_differs(body, found, entry), fields=fields)
+
+    def _why_missing(self, body: Raw, entry: Entry) -> str:
+        if body["kind"] == "ConfigMap":
+            cron_job = self._cron_jobs.get(naming.cronjob_name(entry.name))
+            digest = annotations_of(body)[naming.DIGEST]
+            if cron_job is not None and annotations_of(cron_job).get(naming.DIGEST) == digest:
+                return "it is gone, and its schedule names it: without it runs only fail"
+        return f"policy {entry.name} has no such {body['kind']} yet"
 
     def _fields(self, different: Sequence[Difference], found: Raw, entry: Entry) -> tuple[str, ...]:
         """What a person wants to know: fields of the policy, else those of the object."""

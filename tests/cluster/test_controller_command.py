@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -67,28 +68,35 @@ class Installation:
         return [line.partition("/")[2] for line in text.split()]
 
 
-@pytest.fixture
-def home(cluster: Cluster, tmp_path: Path) -> Iterator[Installation]:
-    """Return an installation without policies."""
+@contextlib.contextmanager
+def installed(cluster: Cluster, folder: Path) -> Iterator[Installation]:
+    """An installation without policies, with what it needs below ``folder``."""
     cluster.kubectl("create", "namespace", NAMESPACE)
-    with Sshd(tmp_path / "sshd", tied=True) as server:
+    with Sshd(folder / "sshd", tied=True) as server:
         policies = PolicyRepository(server.create("policies"))
-        keys = tmp_path / "keys"
+        keys = folder / "keys"
         keys.mkdir(mode=0o700)
         for name, data in server.secret().items():
             (keys / name).touch(mode=0o600)
             (keys / name).write_bytes(data)
-        config = tmp_path / "backstay.yaml"
+        config = folder / "backstay.yaml"
         config.write_text(CONFIG.format(url=server.url("policies"), keys=keys))
         environment = {
             "PATH": os.environ["PATH"],
-            "HOME": str(tmp_path),
+            "HOME": str(folder),
             "LC_ALL": "C.UTF-8",
             "BACKSTAY_NAMESPACE": NAMESPACE,
-            "BACKSTAY_CACHE_DIR": str(tmp_path / "cache"),
+            "BACKSTAY_CACHE_DIR": str(folder / "cache"),
         }
         yield Installation(cluster, policies, config, environment)
     cluster.kubectl("delete", "namespace", NAMESPACE, "--timeout=300s")
+
+
+@pytest.fixture
+def home(cluster: Cluster, tmp_path: Path) -> Iterator[Installation]:
+    """Return an installation without policies."""
+    with installed(cluster, tmp_path) as home:
+        yield home
 
 
 def lines(text: str) -> list[dict[str, Any]]:

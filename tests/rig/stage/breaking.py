@@ -19,7 +19,7 @@ from tests.rig.cluster.instance import Instance
 from tests.rig.cluster.lifecycle import READY_SECONDS, api_of
 from tests.rig.cluster.machine import Machine
 from tests.rig.cluster.processes import Process, processes_with
-from tests.rig.cluster.providers import Built
+from tests.rig.cluster.providers import Built, Cluster
 from tests.rig.stage.logs import log_files
 from tests.rig.stage.stage import Stage
 
@@ -36,9 +36,14 @@ if libc.setns(where, 0) or libc.mount(b"tmpfs", sys.argv[2].encode(), b"tmpfs", 
 
 def instance_of(stage: Stage) -> Instance:
     """The rig's own cluster below the stage."""
-    if not isinstance(stage.cluster.provider, Built):
+    return instance_below(stage.cluster)
+
+
+def instance_below(cluster: Cluster) -> Instance:
+    """The machines of a cluster of the rig's own."""
+    if not isinstance(cluster.provider, Built):
         raise RigError("only the rig's own cluster can be broken")
-    return stage.cluster.provider.instance
+    return cluster.provider.instance
 
 
 def said(stage: Stage, pod: str) -> str:
@@ -60,11 +65,17 @@ def said(stage: Stage, pod: str) -> str:
 @contextlib.contextmanager
 def api_away(stage: Stage) -> Iterator[None]:
     """The API server is down for the block, killed as by a power cut."""
-    known = instance_of(stage)
+    with apiserver_away(instance_of(stage)):
+        yield
+
+
+@contextlib.contextmanager
+def apiserver_away(known: Instance) -> Iterator[None]:
+    """The same, of a cluster without a stage."""
     machine, api = known.control, api_of(known)
     start_again = _stop(machine, _APISERVER)
     try:
-        stage.wait("the API server is down", lambda: not api.ready(), seconds=20)
+        wait_until(lambda: not api.ready(), "apiserver down", 20, lambda: "")
         yield
     finally:
         start_again()

@@ -12,7 +12,7 @@ import pytest
 
 from reconciler.engine.controller import Cycle
 from reconciler.engine.keeper import StoodBack
-from reconciler.model.config import Config
+from reconciler.model.config import ClusterConfig, Config
 from reconciler.model.errors import Refused
 from tests.fakes.faults import FaultyReader
 from tests.fakes.policysource import FakePolicySource
@@ -25,6 +25,7 @@ OTHER_SOURCE = replace(
     CONFIG,
     policy_source=replace(CONFIG.policy_source, url="ssh://git@git.example.org/theirs.git"),
 )
+OTHER_NAME = replace(CONFIG, cluster=ClusterConfig("staging"))
 ONE, TWO = "backstay-controller-1", "backstay-two-1"
 
 
@@ -77,7 +78,7 @@ def everything(world: MirrorWorld) -> list[dict[str, Any]]:
     return world.cluster.all()
 
 
-@pytest.mark.parametrize("other", [OTHER_IMAGE, OTHER_SOURCE])
+@pytest.mark.parametrize("other", [OTHER_IMAGE, OTHER_SOURCE, OTHER_NAME])
 def test_one_with_another_config_leaves_everything_as_it_is(other: Config) -> None:
     world = TwoWorld(other)
     before = everything(world)
@@ -167,13 +168,19 @@ def test_who_may_not_list_pods_waits_for_nobody() -> None:
     assert world.image() == "backstay:2"
 
 
-def test_i1_after_the_first_ones_death_the_other_deletes_none_of_its_schedules() -> None:
-    """Another repository knows nothing of the first one's policies."""
-    world = TwoWorld(OTHER_SOURCE)
+@pytest.mark.parametrize(
+    ("other", "why"),
+    [(OTHER_SOURCE, "history was rewritten"), (OTHER_NAME, "ClusterRenamed")],
+)
+def test_i1_after_the_first_ones_death_the_other_deletes_none_of_its_schedules(
+    other: Config, why: str
+) -> None:
+    """Another repository knows nothing of the first one's policies; so does another cluster."""
+    world = TwoWorld(other)
     world.remove_pod(ONE)
     for _ in range(2):
         world.two()
         assert {"backstay-mail", "backstay-shop"} <= set(world.names("CronJob"))
         assert {"mail", "shop"} <= set(world.names("BackupPolicy"))
     told = str([fields for level, _, fields in world.log.lines if level == "warning"])
-    assert "history was rewritten" in told
+    assert why in told

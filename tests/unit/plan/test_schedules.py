@@ -128,8 +128,22 @@ def test_a_field_that_somebody_took_over_is_reported_and_not_forced() -> None:
     change = change_of(plan, "CronJob", "shop")
     assert change.action is Action.SKIPPED
     assert "spec.schedule by kubectl-edit" in change.reason
-    assert change.hint
+    assert change.hint.endswith("delete cronjob backstay-shop --cascade=orphan")
     assert plan.empty
+
+
+def test_a_field_that_was_set_back_by_hand_stays_theirs_and_made_again_it_is_ours() -> None:
+    cluster = with_policies("shop")
+    raw = cluster.of("CronJob")["backstay-shop"]
+    raw["metadata"]["managedFields"] = [
+        {"manager": "kubectl-edit", "fieldsV1": {"f:spec": {"f:schedule": {}}}}
+    ]
+    same = change_of(cluster.plan(policies("shop")), "CronJob", "shop")
+    assert same.action is Action.UNCHANGED
+    newer = desired(good(policy("shop", "5 5 * * *")))
+    assert change_of(cluster.plan(newer), "CronJob", "shop").action is Action.SKIPPED
+    del cluster.objects["CronJob", "backstay-shop"]
+    assert change_of(cluster.plan(newer), "CronJob", "shop").action is Action.CREATED
 
 
 @pytest.mark.parametrize("kind", ["CronJob", "ConfigMap"])
@@ -148,6 +162,18 @@ def test_a_config_map_that_was_tampered_with_is_not_trusted() -> None:
     change = change_of(cluster.plan(policies("shop")), "ConfigMap", "shop")
     assert change.action is Action.SKIPPED
     assert "delete it" in change.hint
+
+
+def test_a_config_map_that_somebody_deleted_is_made_again_and_told() -> None:
+    cluster = with_policies("shop")
+    (name,) = cluster.of("ConfigMap")
+    del cluster.objects["ConfigMap", name]
+    plan = cluster.apply(cluster.plan(policies("shop")))
+    change = change_of(plan, "ConfigMap", "shop")
+    assert change.action is Action.CREATED
+    assert change.reason == "it is gone, and its schedule names it: without it runs only fail"
+    assert change_of(plan, "CronJob", "shop").action is Action.UNCHANGED
+    assert set(cluster.of("ConfigMap")) == {name}
 
 
 def test_a_broken_document_keeps_its_last_good_version() -> None:
