@@ -88,16 +88,20 @@ class SignatureCheck:
             "rev-parse", "--verify", "--quiet", f"{sha}^{{commit}}", what="find the commit"
         )
         sha = check_sha(peeled.stdout.decode().strip())
-        what = f"{name} of {repository.shown} is now {sha[:12]}, which is not applied"
+        self.check_commit(
+            repository,
+            sha,
+            f"{name} of {repository.shown} is now {sha[:12]}, which is not applied",
+            hint="sign with `git commit -S` and gpg.format=ssh; a merge made by the forge is"
+            " signed by the forge's key, if at all",
+        )
+
+    def check_commit(self, repository: GitFolder, sha: str, what: str, *, hint: str) -> None:
+        """The same for a commit; ``what`` begins the error, ``hint`` is for one without."""
         kind = self._kind_of_signature(repository, sha)
         if kind != "SSH":
             known = f"signed with {kind}, and only SSH signatures are known"
-            says = known if kind else "not signed"
-            raise Refused(
-                f"{what}: it is {says}",
-                hint="sign with `git commit -S` and gpg.format=ssh; a merge made by the forge is"
-                " signed by the forge's key, if at all",
-            )
+            raise Refused(f"{what}: it is {known if kind else 'not signed'}", hint=hint)
         self._file.write_bytes(self._signers.text)
         done = repository.run(
             "verify-commit",

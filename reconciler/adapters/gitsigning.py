@@ -11,9 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+
 from reconciler.adapters import process
 from reconciler.adapters.gitcredentials import check_identity, write_private
 from reconciler.adapters.gitenvironment import make_environment
+from reconciler.adapters.gitsignature import KEY as SIGNERS
+from reconciler.adapters.gitsignature import AllowedSigners, parse_signers
 from reconciler.model.errors import Bug, Refused
 
 KEY = "identity"
@@ -40,6 +45,38 @@ def parse_signing_key(data: Mapping[str, bytes], where: str) -> SigningKey:
         )
     check_identity(private, where)
     return SigningKey(where, private.rstrip() + b"\n")
+
+
+def parse_trusted(data: Mapping[str, bytes], where: str) -> AllowedSigners:
+    """The data of a Secret → whose commits are restored: the key's own, and allowed signers.
+
+    One of both is enough, so a restore after the loss of the cluster needs no private key.
+    """
+    lines = [data.get(SIGNERS, b"")]
+    if data.get(KEY):
+        lines.append(b"backstay " + _public(parse_signing_key(data, where)))
+    elif not lines[0]:
+        raise Refused(
+            f"{where} has neither {KEY} nor {SIGNERS}, and commits of runs must be signed",
+            hint=f"give it {SIGNERS}, a line `backstay ssh-ed25519 AAAA…`: docs/signing.md",
+        )
+    return parse_signers({SIGNERS: b"\n".join(lines)}, where)
+
+
+def _public(key: SigningKey) -> bytes:
+    openssh = key.private.startswith(b"-----BEGIN OPENSSH ")
+    load = serialization.load_ssh_private_key if openssh else serialization.load_pem_private_key
+    try:
+        public = load(key.private, None).public_key()
+        return public.public_bytes(
+            serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+        )
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        # What it says may quote the key.
+        raise Refused(
+            f"{KEY} of {key.source} is no key that can be read",
+            hint="make a key for this alone: `ssh-keygen -t ed25519 -N '' -f identity`",
+        ) from error
 
 
 class CommitSigner:

@@ -24,6 +24,7 @@ from reconciler.adapters.gitcommit import FastImport, make_author, write_object
 from reconciler.adapters.gitcredentials import GitCredentials
 from reconciler.adapters.gitnames import check_ref, check_sha, parse_url
 from reconciler.adapters.gitprocess import NETWORK_SECONDS, REMOTE, GitFolder
+from reconciler.adapters.gitsignature import AllowedSigners, SignatureCheck
 from reconciler.adapters.gitsigning import CommitSigner, SigningKey
 from reconciler.model.errors import Bug, PushRejected, Transient
 from reconciler.model.store import Commit, Delete, FileChange
@@ -52,6 +53,7 @@ class GitManifestStore:
         allow_local: bool = False,
         deadline: float = NETWORK_SECONDS,
         signing_key: SigningKey | None = None,
+        trusted: AllowedSigners | None = None,
     ) -> None:
         self._author = make_author(author_name, author_email)
         address = parse_url(url, allow_local=allow_local)
@@ -60,6 +62,7 @@ class GitManifestStore:
         self._signer: CommitSigner | None = None
         if signing_key is not None:
             self._signer = CommitSigner(signing_key, self._cache.access / "signing-key")
+        self._trusted = trusted
 
     def __enter__(self) -> Self:
         return self
@@ -126,6 +129,22 @@ class GitManifestStore:
         depth = limit + 1 if limit else _EVERYTHING
         self._fetch(tip, f"{_tracking(branch)}.log", depth=depth, leave_out=_NO_TREES)
         yield from gitobjects.walk_log(self._git, tip, limit)
+
+    def vouch(self, commit: str) -> None:
+        """Raises Refused unless a commit is signed by somebody ``trusted``. Two processes.
+
+        Where nobody was named there is nothing to ask.
+        """
+        if self._trusted is None:
+            return
+        check = SignatureCheck(self._trusted, self._cache.access / "trusted-signers")
+        check.check_commit(
+            self._git,
+            check_sha(commit),
+            f"commit {commit[:12]} of {self._git.shown} is not restored",
+            hint="`backstay verify --allowed-signers FILE` says which commits are signed; to"
+            " restore one that is not, take manifestStore.signingKey out of the Config",
+        )
 
     def begin(self, branch: str, parent: str | None) -> FastImport:
         """Starts a commit on top of ``parent`` with the parent's tree. One process."""

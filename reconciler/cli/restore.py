@@ -67,7 +67,7 @@ def command(
     client = wiring.cluster(kubeconfig, context)
     resolve = wiring.resolver(client)
     clock, reporter = wiring.clock(), wiring.reporter(output)
-    with wiring.manifest_store(config, resolve) as store:
+    with wiring.manifest_store(config, resolve, restores=True) as store:
         world = RestorePorts(
             reader=client,
             writer=client,
@@ -76,6 +76,7 @@ def command(
             keyring=wiring.keyring(config, resolve),
             reporter=reporter,
             clock=clock,
+            vouch=store.vouch,
         )
         request = RestoreRequest(
             config=config,

@@ -6,11 +6,12 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
@@ -19,7 +20,7 @@ from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.credentials import CredentialsResolver
 from reconciler.adapters.gitcredentials import GitCredentials, parse_credentials
 from reconciler.adapters.gitprocess import NETWORK_SECONDS
-from reconciler.adapters.gitsigning import SigningKey, parse_signing_key
+from reconciler.adapters.gitsigning import parse_signing_key, parse_trusted
 from reconciler.adapters.gitstore import GitManifestStore
 from reconciler.adapters.keyring import SecretKeyring
 from reconciler.adapters.kube import KubeClient
@@ -33,6 +34,7 @@ from reconciler.policy import parse_config
 from reconciler.policy.nodes import MAX_BYTES
 from reconciler.report.loglines import render_entry
 
+T = TypeVar("T")
 INVENTORY_SECONDS = 60.0
 """For each connection of whatever an inventory needs: it is the loop's thread that waits."""
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -150,10 +152,12 @@ def manifest_store(
     *,
     deadline: float = NETWORK_SECONDS,
     writes: bool = False,
+    restores: bool = False,
 ) -> GitManifestStore:
     """The Git repository that captures go to; ``deadline``: seconds that a connection may take.
 
-    Who ``writes`` signs, where Config has a key for it; readers need not have it.
+    Who ``writes`` signs, and who ``restores`` asks for signatures, where Config has a key for it;
+    other readers need not have it.
     """
     store = config.manifest_store
     return GitManifestStore(
@@ -163,16 +167,19 @@ def manifest_store(
         credentials=_git_credentials(store.credentials, resolve),
         workdir=cache_folder() / "git",
         deadline=deadline,
-        signing_key=_signing_key(config, resolve) if writes else None,
+        signing_key=_of_signing_key(config, resolve, parse_signing_key) if writes else None,
+        trusted=_of_signing_key(config, resolve, parse_trusted) if restores else None,
     )
 
 
-def _signing_key(config: Config, resolve: CredentialsResolver) -> SigningKey | None:
+def _of_signing_key(
+    config: Config, resolve: CredentialsResolver, parse: Callable[[Mapping[str, bytes], str], T]
+) -> T | None:
     name = config.manifest_store.signing_key
     if not name:
         return None
     found = resolve.resolve(config.credentials_of(name))
-    return parse_signing_key(found.data, found.source)
+    return parse(found.data, found.source)
 
 
 def inventory_of(config: Config) -> InventoryConfig:

@@ -10,6 +10,10 @@ from reconciler import ports
 from reconciler.model.config import Config
 
 
+def _anything(_: str) -> None:
+    return None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestorePorts:
     """The world of a restore."""
@@ -21,6 +25,8 @@ class RestorePorts:
     keyring: ports.Keyring
     reporter: ports.Reporter
     clock: ports.Clock
+    vouch: Callable[[str], None] = _anything
+    """Raises Refused for a commit that nobody signed whom this installation trusts."""
 
 
 def _nobody(_: str) -> bool:

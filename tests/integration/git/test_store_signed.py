@@ -11,7 +11,13 @@ import pytest
 
 from reconciler.adapters.credentials import CredentialsResolver
 from reconciler.adapters.gitcredentials import GitCredentials
-from reconciler.adapters.gitsigning import CommitSigner, SigningKey, parse_signing_key
+from reconciler.adapters.gitsignature import AllowedSigners
+from reconciler.adapters.gitsigning import (
+    CommitSigner,
+    SigningKey,
+    parse_signing_key,
+    parse_trusted,
+)
 from reconciler.adapters.gitstore import GitManifestStore
 from reconciler.cli import wiring
 from reconciler.model.errors import Bug, NotSupported, Refused
@@ -26,7 +32,7 @@ WHEN = datetime(2026, 11, 21, 4, 17, 3, tzinfo=UTC)
 BRANCH = "clusters/prod/shop"
 FILES = [Write("shop/configmap/a.yaml", b"a: 1\n"), Write("_run.yaml", b"kind: Run\n")]
 MESSAGE = "Back up shop\n\nÄ line.\n\nBackstay-Policy: shop\n"
-OpenStore = Callable[[SigningKey | None], GitManifestStore]
+OpenStore = Callable[..., GitManifestStore]
 
 
 @pytest.fixture
@@ -52,7 +58,7 @@ def open_store(remote: PolicyRepository, tmp_path: Path) -> Iterator[OpenStore]:
     """Opens stores on it, each with a folder of its own."""
     opened: list[GitManifestStore] = []
 
-    def start(key: SigningKey | None) -> GitManifestStore:
+    def start(key: SigningKey | None, trusted: AllowedSigners | None = None) -> GitManifestStore:
         opened.append(
             GitManifestStore(
                 remote.url,
@@ -62,6 +68,7 @@ def open_store(remote: PolicyRepository, tmp_path: Path) -> Iterator[OpenStore]:
                 workdir=tmp_path / f"work{len(opened)}",
                 allow_local=True,
                 signing_key=key,
+                trusted=trusted,
             )
         )
         return opened[-1]
@@ -174,6 +181,51 @@ def test_nothing_is_signed_twice(key: SigningKey, tmp_path: Path) -> None:
         signer.sign(signed)
     longer = signer.sign(body.replace(b"0" * 40, b"0" * 64, 1))
     assert b"\ngpgsig-sha256 -----BEGIN SSH SIGNATURE" in longer
+
+
+def test_only_what_somebody_trusted_signed_is_restored(
+    open_store: OpenStore, robot: Signer, key: SigningKey, tmp_path: Path
+) -> None:
+    eve = Signer(tmp_path, "eve")
+    eves = parse_signing_key({"identity": eve.key.read_bytes()}, "Secret eve")
+    made = {"mine": key, "theirs": eves, "unsigned": None}
+    pushed = {}
+    for name, signing in made.items():
+        maker = open_store(signing)
+        pushed[name] = maker.commit(BRANCH, None, FILES, MESSAGE, when=WHEN)
+        maker.push({f"clusters/prod/{name}": pushed[name]})
+
+    own, line = {"identity": robot.key.read_bytes()}, {"allowed_signers": robot.line() + b"\n"}
+    both = own | {"allowed_signers": eve.line()}
+    for data, trusts_eve in ((own, False), (line, False), (both, True)):
+        store = open_store(None, parse_trusted(data, "Secret backstay-signing"))
+        for name in pushed:
+            store.tip(f"clusters/prod/{name}")
+        store.vouch(pushed["mine"])
+        if trusts_eve:
+            store.vouch(pushed["theirs"])
+        else:
+            with pytest.raises(Refused, match="is not restored: it is signed with the ED25519 key"):
+                store.vouch(pushed["theirs"])
+        with pytest.raises(Refused, match="is not restored: it is not signed") as caught:
+            store.vouch(pushed["unsigned"])
+        assert "take manifestStore.signingKey out" in caught.value.hint
+    open_store(None).vouch(pushed["unsigned"])
+
+
+def test_a_key_in_the_older_format_is_trusted_too(tmp_path: Path) -> None:
+    file = tmp_path / "rsa"
+    kind = ("-t", "rsa", "-b", "2048", "-m", "PEM")
+    subprocess.run(["ssh-keygen", "-q", *kind, "-N", "", "-f", file], check=True)
+    public = Path(f"{file}.pub").read_bytes().split()[1]
+    assert public in parse_trusted({"identity": file.read_bytes()}, "Secret s").text
+    for data, says in (
+        ({}, "has neither identity nor allowed_signers"),
+        ({"identity": b"-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END"}, "no key that can"),
+    ):
+        with pytest.raises(Refused, match=says) as caught:
+            parse_trusted(data, "Secret s")
+        assert "AAAA\n" not in str(caught.value)
 
 
 def test_who_writes_signs_and_who_reads_needs_no_key(

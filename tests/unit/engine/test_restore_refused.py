@@ -301,3 +301,19 @@ def test_a_commit_whose_record_is_of_another_run_is_refused() -> None:
     world.remote.commits[last.sha] = replace(last, files=files)
     with pytest.raises(Refused, match=f"says that it is run {RUN_IDS[1]}"):
         world.restore().plan()
+
+
+def test_a_commit_that_nobody_vouches_for_is_not_even_planned() -> None:
+    world = lost_world()
+    asked: list[str] = []
+
+    def refuse(commit: str) -> None:
+        asked.append(commit)
+        raise Refused(f"commit {commit} is not restored: it is not signed")
+
+    with pytest.raises(Refused, match="it is not signed"):
+        world.restore(vouch=refuse).plan()
+    assert asked == [world.remote.heads[BRANCH]]
+    assert world.deeds() == []
+    assert world.restored(vouch=asked.append).created > 0
+    assert set(asked) == {world.remote.heads[BRANCH]}
