@@ -10,6 +10,7 @@ from reconciler.engine.controller import Cycle, Setting
 from reconciler.engine.figures import revision_in_force
 from reconciler.engine.instruments import LONGEST_CYCLE
 from reconciler.engine.inventorypublishing import InventoryPublisher, Sources
+from reconciler.engine.keeper import StoodBack
 from reconciler.model.errors import ClusterRenamed, Interrupted
 from reconciler.plan.inventory import About
 
@@ -32,8 +33,9 @@ class InventoryTeller:
         setting = self._setting
         if setting is None or setting.config.inventory is None or setting.stopped():
             return
-        # Under a name that may be a slip in Config nothing is published either.
-        if cycle.failed_step == "config" or isinstance(cycle.error, Interrupted | ClusterRenamed):
+        # Under a name that may be a slip in Config nothing is published, nor beside another one.
+        held = isinstance(cycle.error, Interrupted | ClusterRenamed | StoodBack)
+        if cycle.failed_step == "config" or held:
             return
         faulthandler.dump_traceback_later(LONGEST_CYCLE, exit=True)
         try:

@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.cli.publishing import InventoryTeller
 from reconciler.engine.controller import Cycle, Setting
+from reconciler.engine.keeper import StoodBack
 from reconciler.model.config import Credentials, InventoryConfig
 from reconciler.model.errors import ClusterRenamed, Interrupted, Refused, Transient
 from tests.unit.engine.controller_world import BROKEN, ControllerWorld, files
@@ -49,6 +50,8 @@ def test_it_does_not_look_where_the_loop_ends_or_config_is_broken(world: Control
     assert look(world, Cycle(error=Interrupted("asked to stop"))) == 0
     assert look(world, Cycle(error=Refused("bad"), failed_step="config")) == 0
     assert look(world, Cycle(error=ClusterRenamed("another name"), failed_step="plan")) == 0
+    another = StoodBack("another controller", retry_after=60)
+    assert look(world, Cycle(error=another, failed_step="apply")) == 0
     assert look(world, Cycle(), replace(world.setting, stopped=lambda: True)) == 0
 
 
