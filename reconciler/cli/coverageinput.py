@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 
 from reconciler import policy
@@ -125,7 +126,12 @@ def _judge_live(asked: Asked, home: Installation) -> Judged:
     try:
         with wiring.manifest_store(setting.config, wiring.resolver(home.cluster())) as store:
             wanted = points_wanted(protection)
-            last = read_last_records(store, setting.config.cluster.name, wanted)
+            reach = {
+                one.name: protection.now - timedelta(seconds=one.objectives.rpo)
+                for one in intent.policies
+                if one.objectives.rpo is not None
+            }
+            last = read_last_records(store, setting.config.cluster.name, wanted, reach=reach)
     except BackstayError as error:
         told = f"last recovery points are not known: {error.message}"
         notes = (*protection.notes, told)

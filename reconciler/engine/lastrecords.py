@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from reconciler.engine.context import policy_branch
 from reconciler.engine.history import StoreReader, read_points, read_record_of
@@ -14,6 +15,9 @@ from reconciler.plan.recoverypoints import RecoveryPoint
 
 MOST_RECORDS = 20
 """Records that are read of one policy: what none of them holds was not copied for long."""
+FARTHEST = 100
+"""More are read, up to this, where the newest do not reach back as far as a promise does."""
+_ANY_TIME = datetime.max.replace(tzinfo=UTC)
 _STORED = (Outcome.COMPLETED, Outcome.PARTIALLY_FAILED)
 
 
@@ -26,13 +30,19 @@ class LastRecords:
 
 
 def read_last_records(
-    store: StoreReader, cluster: str, wanted: Mapping[str, Collection[tuple[str, str]]]
+    store: StoreReader,
+    cluster: str,
+    wanted: Mapping[str, Collection[tuple[str, str]]],
+    *,
+    reach: Mapping[str, datetime] | None = None,
 ) -> LastRecords:
     """The newest records of each policy, until all that is ``wanted`` is found, or `MOST_RECORDS`.
 
-    ``wanted``: policy → (namespace, claim), an empty claim for the manifests. A policy that never
+    ``wanted``: policy → (namespace, claim), an empty claim for the manifests. ``reach``: policy →
+    how far back its records are to tell at least, within `FARTHEST` of them. A policy that never
     ran has none. A record that can't be read is passed over: it is not a recovery point.
     """
+    reach = reach or {}
     branches = store.branches(f"clusters/{cluster}/")
     points: list[PointDigest] = []
     older: dict[str, int] = {}
@@ -43,7 +53,8 @@ def read_last_records(
         runs = [run for run in read_points(store, branch) if run.outcome in _STORED]
         missing = set(wanted[policy])
         for number, run in enumerate(runs):
-            if number == MOST_RECORDS or not missing:
+            far = number == 0 or runs[number - 1].started <= reach.get(policy, _ANY_TIME)
+            if not missing or number == FARTHEST or (number >= MOST_RECORDS and far):
                 older[policy] = len(runs) - number
                 break
             found = _digest(store, policy, run)

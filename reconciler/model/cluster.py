@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from reconciler.model import naming
 from reconciler.model.objects import Gap, Resource
@@ -36,6 +37,8 @@ class Namespace:
     annotations: Mapping[str, str] = field(default_factory=dict)
     terminating: bool = False
     uid: str = ""
+    created: datetime | None = field(default=None, compare=False)
+    """None where nobody says, as in an inventory of Git; no decision of a run depends on it."""
 
     @property
     def privileged_movers(self) -> bool:
@@ -58,6 +61,7 @@ class Claim:
     restoring: str = ""
     """The run whose data an unfinished restore is putting into it."""
     uid: str = ""
+    created: datetime | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -167,6 +167,9 @@ def _owner_of(pod: Raw) -> str:
     return f"CronJob/{made[1]}" if made else f"{kind}/{name}"
 
 
+_TIMES = ("creationTimestamp", "deletionTimestamp")
+
+
 def slim(raw: Raw) -> dict[str, Any]:
     """What an inventory needs of an object that is neither a pod nor a StatefulSet.
 
@@ -176,7 +179,7 @@ def slim(raw: Raw) -> dict[str, Any]:
     annotations = metadata.get("annotations") or {}
     return {
         "metadata": {
-            **_metadata(raw, "name", "namespace", "uid", "labels", "deletionTimestamp"),
+            **_metadata(raw, "name", "namespace", "uid", "labels", *_TIMES),
             "annotations": {key: annotations[key] for key in _ANNOTATIONS if key in annotations},
         },
         **{key: raw[key] for key in ("spec", "provisioner", "driver") if key in raw},

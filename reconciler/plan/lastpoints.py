@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from reconciler.model.inventory import PointDigest
 from reconciler.model.protection import LastPoint
@@ -16,7 +17,9 @@ class LastPoints:
 
     def __init__(self, points: Iterable[PointDigest]) -> None:
         self._last: dict[tuple[str, str, str], LastPoint] = {}
+        self._first: dict[str, datetime] = {}
         for point in sorted(points, key=lambda point: point.started):
+            self._first.setdefault(point.policy, point.started)
             last = LastPoint(point.policy, point.run, point.started, point.outcome)
             for namespace, outcome in point.namespaces.items():
                 if outcome in _STORED:
@@ -28,6 +31,10 @@ class LastPoints:
     def _remember(self, namespace: str, claim: str, last: LastPoint) -> None:
         self._last[last.policy, namespace, claim] = last
         self._last["", namespace, claim] = last
+
+    def first(self, policy: str) -> datetime | None:
+        """When the oldest known one of a policy was started, whatever it holds."""
+        return self._first.get(policy)
 
     def find(self, namespace: str, claim: str = "", *, policy: str = "") -> LastPoint | None:
         """The newest of a policy, or of any."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -32,7 +33,15 @@ def namespace_of(raw: Raw) -> Namespace:
         annotations=dict(metadata.get("annotations") or {}),
         terminating="deletionTimestamp" in metadata,
         uid=metadata.get("uid", ""),
+        created=_created(metadata),
     )
+
+
+def _created(metadata: Raw) -> datetime | None:
+    try:
+        return datetime.fromisoformat(metadata.get("creationTimestamp") or "").astimezone(UTC)
+    except (ValueError, TypeError, OverflowError):
+        return None  # a manifest that was never applied, or what somebody wrote into one
 
 
 def claim_of(raw: Raw) -> Claim:
@@ -50,6 +59,7 @@ def claim_of(raw: Raw) -> Claim:
         terminating="deletionTimestamp" in metadata,
         uid=metadata.get("uid", ""),
         restoring=(metadata.get("annotations") or {}).get(naming.RESTORING, ""),
+        created=_created(metadata),
     )
 
 

@@ -55,6 +55,14 @@ class Verdicts:
             own_namespace=inventory.own_namespace,
         )
         self._selected, self._excluded = _by_namespace(selections)
+        self._created = {
+            (one.namespace, one.name): one.created
+            for found in inventory.namespaces
+            for one in found.claims
+        }
+        self._created |= {
+            (found.namespace.name, ""): found.namespace.created for found in inventory.namespaces
+        }
         default = next((one.name for one in inventory.storage_classes if one.default), "")
         grounds = {found.namespace.name: _Ground(found, default) for found in inventory.namespaces}
         self._claims = _decide(policies, selections, grounds, shared_key, replicas=False)
@@ -111,15 +119,36 @@ class Verdicts:
         self, policy: str, why: str, namespace: str, line: ClaimLine | None = None
     ) -> Protector:
         last = self._points.find(namespace, line.claim if line else "", policy=policy)
-        rpo = self._policies[policy].objectives.rpo
         return Protector(
             policy=policy,
             why=why,
             method=line.method if line else "",
             last=last,
             older=last is None and bool(self._older.get(policy)),
-            stale=last is not None and rpo is not None and _age(last, self._now) > rpo,
+            stale=self._is_late(policy, last, namespace, line),
         )
+
+    def _is_late(
+        self, policy: str, last: LastPoint | None, namespace: str, line: ClaimLine | None
+    ) -> bool:
+        """Whether the promised RPO is not kept.
+
+        What no known recovery point holds is late where it, and the policy's oldest known run, are
+        older than that: to what is new nothing was promised yet.
+        """
+        rpo = self._policies[policy].objectives.rpo
+        if rpo is None:
+            return False
+        if last is not None:
+            return self._age(last.started) > rpo
+        there = self._created.get((namespace, line.claim if line else ""))
+        first = self._points.first(policy)
+        if there is None or first is None:
+            return False
+        return min(self._age(there), self._age(first)) > rpo
+
+    def _age(self, moment: datetime) -> int:
+        return int((self._now - moment).total_seconds())
 
     def _unknown_classes(self, inventory: Inventory, default: str) -> Iterator[str]:
         """A note where rules ask for a storage class that nobody knows yet."""
@@ -159,10 +188,6 @@ def _by_namespace(
         for passed in selection.passed_over:
             excluded[passed.name].append((policy, passed.why))
     return selected, excluded
-
-
-def _age(last: LastPoint, now: datetime) -> int:
-    return int((now - last.started).total_seconds())
 
 
 def _refusal(policy: str, line: ClaimLine, suspended: bool) -> Reason | None:

@@ -127,7 +127,10 @@ def show_last(line: ProtectionLine, protector: Protector, protection: Protection
         return f"last {show_point(protector.last, protection.now)}{late}"
     if line.subject is Subject.TEMPLATE or not protection.points_known:
         return ""
-    return "in none of the newest recovery points" if protector.older else "no recovery point yet"
+    late = ", and its RPO is over" if protector.stale else ""
+    if protector.older:
+        return f"in none of the newest recovery points{late}"
+    return f"no recovery point yet{late}"
 
 
 def show_point(point: LastPoint, now: datetime) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from reconciler.capture import message, paths, record
-from reconciler.engine.lastrecords import MOST_RECORDS, read_last_records
+from reconciler.engine.lastrecords import FARTHEST, MOST_RECORDS, read_last_records
 from reconciler.model.run import (
     ClusterRef,
     Counts,
@@ -113,3 +115,24 @@ def test_a_record_that_somebody_else_wrote_is_no_recovery_point() -> None:
     good = run(store, 1, "data")
     run(store, 2, "data", text=b"kind: Run\n")
     assert read(store, "data") == [good]
+
+
+@pytest.fixture(scope="module")
+def hourly() -> FakeManifestStore:
+    """A policy with more runs than are ever read."""
+    store = FakeManifestStore()
+    for number in range(FARTHEST + 5):
+        run(store, number, "other")
+    return store
+
+
+@pytest.mark.parametrize(("hours", "read"), [(19, 20), (20, 21), (26, 27), (1000, FARTHEST)])
+def test_where_the_newest_do_not_reach_back_as_far_as_was_promised_more_are_read(
+    hourly: FakeManifestStore, hours: int, read: int
+) -> None:
+    newest = NOON + timedelta(hours=FARTHEST + 4)
+    wanted = {"shop": [("shop", "data")]}
+    reach = {"shop": newest - timedelta(hours=hours)}
+    found = read_last_records(hourly, "prod-eu", wanted, reach=reach)
+    assert len(found.points) == read
+    assert found.older == {"shop": FARTHEST + 5 - read}

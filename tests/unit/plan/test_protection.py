@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -272,6 +273,31 @@ def test_stale_is_older_than_promised(rpo: int | None, stale: bool) -> None:
     ground = inventory(space("shop", DATA), points=(point("shop", 2, "data"),))
     found = lines(protect([policy("shop", "shop", rpo=rpo)], [], ground, now=NOW))
     assert found["claim shop/data"].stale is stale
+
+
+@pytest.mark.parametrize(
+    ("there", "first", "stale"),
+    [
+        (49, 30, True),  # in none of the known runs, and promised for longer than the RPO
+        (2, 30, False),  # a new claim of an old policy
+        (49, 2, False),  # an old claim of a new policy
+        (None, 30, False),  # nobody knows how long it is there: `never` tells of it
+    ],
+)
+def test_what_no_known_recovery_point_holds_is_stale_once_it_could_have_been_held(
+    there: int | None, first: int, stale: bool
+) -> None:
+    created = None if there is None else NOW - timedelta(hours=there)
+    ground = inventory(
+        space("shop", replace(DATA, created=created)),
+        points=(point("shop", first, "other"), point("shop", 1, "other")),
+        older={"shop": 3},
+    )
+    wanted = [policy("shop", "shop", rpo=24 * 3600)]
+    line = lines(protect(wanted, [], ground, now=NOW))["claim shop/data"]
+    assert (line.stale, line.never) == (stale, True)
+    wanted = [policy("shop", "shop")]
+    assert not lines(protect(wanted, [], ground, now=NOW))["claim shop/data"].stale
 
 
 def test_what_lost_its_policy_still_tells_of_its_recovery_points() -> None:
