@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from reconciler.engine.doctorfacts import Facts
-from reconciler.engine.observe import observe_namespaces
+from reconciler.engine.observe import observe_namespaces, read_all
+from reconciler.model import kinds
 from reconciler.model.doctor import Finding, Level
 from reconciler.model.errors import Refused
 from reconciler.plan import rights
@@ -49,6 +50,15 @@ def ask_hooks(facts: Facts) -> Iterator[Finding]:
         return
     if denied:
         yield _denied(facts, run, denied, wanted)
+    elif not _narrowed(facts):
+        yield Finding(
+            id=CHECK,
+            level=Level.WARNING,
+            where=run,
+            message=f"may execute hooks in {_count(len(wanted))}, and shells as well: the"
+            f" ValidatingAdmissionPolicy {rights.HOOKS_ADMISSION} is not in force",
+            hint="kubectl apply -f deploy/components/hooks/admission-hooks.yaml",
+        )
     else:
         more = f" (asked of the first {_MOST})" if len(wanted) > _MOST else ""
         told = f"may execute hooks in {_count(len(wanted))}{more}"
@@ -71,6 +81,19 @@ def _wanted(facts: Facts) -> dict[str, list[str]]:
 
 def _may(facts: Facts, namespace: str, subject: str) -> bool:
     return all(facts.api.may(need.at(namespace), subject=subject).allowed for need in rights.HOOKS)
+
+
+def _narrowed(facts: Facts) -> bool:
+    """Whether the admission policy of the component is there and denies."""
+    name = f"metadata.name={rights.HOOKS_ADMISSION}"
+    policies = read_all(facts.cluster, kinds.ADMISSION_POLICIES, dict, field_selector=name)
+    bindings = read_all(facts.cluster, kinds.ADMISSION_BINDINGS, dict, field_selector=name)
+    specs = [raw.get("spec") or {} for raw in bindings]
+    return bool(policies) and any(
+        spec.get("policyName") == rights.HOOKS_ADMISSION
+        and "Deny" in (spec.get("validationActions") or ())
+        for spec in specs
+    )
 
 
 def _denied(facts: Facts, run: str, denied: list[str], wanted: dict[str, list[str]]) -> Finding:

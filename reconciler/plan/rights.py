@@ -213,6 +213,8 @@ def _some(kinds: Sequence[str]) -> str:
 
 ADMISSION = "backstay-run"
 """Name of the ValidatingAdmissionPolicy that narrows what a run may write, and of its binding."""
+HOOKS_ADMISSION = "backstay-hooks"
+"""Name of the one that narrows what a run may execute, and of its binding."""
 SHIPPED = "sha256:8535cae413009484c1a1b8560d3b631b75358999a9b3f6051c6e022748d5caf3"
 """`admission_digest` of deploy/base/admission-run.yaml; a test tells the new one."""
 

@@ -13,6 +13,8 @@ from reconciler.model.policy import API_VERSION
 
 FORMAT_VERSION = 1
 _WIDEST = 48
+_COMMANDS = "hooks"
+"""What is executed is read letter by letter."""
 
 
 def render_text(policy: EffectivePolicy) -> str:
@@ -69,7 +71,8 @@ def _rows(policy: EffectivePolicy) -> Iterator[tuple[str, str, str]]:
         value = field.value
         if isinstance(value, list) and any(isinstance(item, dict) for item in value):
             for number, item in enumerate(value):
-                yield f"{field.path}[{number}]", _flow(item), _from(field)
+                shown = _flow(item, exact=field.path == _COMMANDS)
+                yield f"{field.path}[{number}]", shown, _from(field)
         else:
             yield field.path, value if isinstance(value, str) else _flow(value), _from(field)
 
@@ -81,9 +84,9 @@ def _from(field: EffectiveField) -> str:
     return f"{origin}; {field.note}" if field.note else origin
 
 
-def _flow(value: object) -> str:
-    """JSON, which is YAML to every reader."""
-    return json.dumps(value, ensure_ascii=False)
+def _flow(value: object, *, exact: bool = False) -> str:
+    """JSON, which is YAML to every reader; ``exact``: no letter looks like another one."""
+    return json.dumps(value, ensure_ascii=exact)
 
 
 def to_json(policy: EffectivePolicy) -> dict[str, Any]:
@@ -138,7 +141,8 @@ def render_yaml(policy: EffectivePolicy) -> str:
         opened = range(_shared(above, path[:-1]), len(path) - 1)
         lines += [f"{'  ' * (depth + 1)}{path[depth]}:" for depth in opened]
         above = path[:-1]
-        lines.append(f"{'  ' * len(path)}{path[-1]}: {_flow(field.value)}  # {_from(field)}")
+        shown = _flow(field.value, exact=field.path == _COMMANDS)
+        lines.append(f"{'  ' * len(path)}{path[-1]}: {shown}  # {_from(field)}")
     return "\n".join(lines) + "\n"
 
 

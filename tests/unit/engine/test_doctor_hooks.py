@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+import yaml
 
 from reconciler.engine.doctorfacts import Facts
 from reconciler.engine.doctorhooks import ask_hooks
@@ -25,6 +27,8 @@ from tests.unit.engine.run_world import SYSTEM, manifest
 from tests.unit.policy.test_model import POLICY
 
 RUN = f"system:serviceaccount:{SYSTEM}:backstay-run"
+DEPLOY = Path(__file__).resolve().parents[3] / "deploy/components/hooks"
+_AUDIT = {"validationActions": ["Audit"]}
 SYNC = Hook(name="sync", match_labels={"app": "db"}, pre=HookCommand(("sync",)))
 
 
@@ -34,6 +38,8 @@ def world() -> DoctorWorld:
     made = DoctorWorld()
     for name in ("shop-a", "shop-b"):
         made.cluster.put(manifest("Namespace", name, ""))
+    for found in yaml.safe_load_all((DEPLOY / "admission-hooks.yaml").read_text()):
+        made.cluster.put(found)
     made.cluster.requests.clear()
     return made
 
@@ -78,6 +84,23 @@ def test_a_missing_right_is_told_with_the_command_that_gives_it(
         "may not get and create pods/exec in shop-a, shop-b, where hooks of shop run"
     )
     assert found.hint.endswith(f"--serviceaccount={SYSTEM}:backstay-run -n shop-a")
+
+
+@pytest.mark.parametrize("broken", ["gone", "unbound", "audit"])
+def test_an_admission_policy_that_does_not_narrow_it(world: DoctorWorld, broken: str) -> None:
+    for raw in world.cluster.all("ValidatingAdmissionPolicyBinding"):
+        if raw["metadata"]["name"] == "backstay-hooks":
+            if broken == "audit":
+                world.cluster.edit(raw, lambda found: found["spec"].update(_AUDIT))
+            elif broken == "unbound":
+                world.cluster.remove(raw)
+    for raw in world.cluster.all("ValidatingAdmissionPolicy"):
+        if raw["metadata"]["name"] == "backstay-hooks" and broken == "gone":
+            world.cluster.remove(raw)
+    found = asked(world, "shop-a")
+    assert found.level is Level.WARNING
+    assert "and shells as well" in found.message
+    assert found.hint.endswith("deploy/components/hooks/admission-hooks.yaml")
 
 
 def test_namespaces_beyond_the_grant_are_not_asked_about(world: DoctorWorld) -> None:
