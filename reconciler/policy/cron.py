@@ -46,6 +46,7 @@ _FIELDS = (
     ),
     _Field("day of week", 0, 6, ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")),
 )
+_SPAN = re.compile(r"\d+ ?(s|m|h|d|w|min|hours?|days?|weeks?)", re.IGNORECASE)
 _ZONE = re.compile(r"\s*(CRON_)?TZ=", re.IGNORECASE)
 _LONGEST_MONTH = {1: 31, 2: 29, 3: 31, 4: 30, 5: 31, 6: 30, 7: 31, 8: 31, 9: 30, 10: 31, 11: 30}
 _TERM = re.compile(
@@ -76,10 +77,13 @@ def parse_cron(text: str) -> str:
     parts = text.upper().split()
     if len(parts) != len(_FIELDS):
         seconds = "; CronJob has no seconds" if len(parts) == len(_FIELDS) + 1 else ""
-        raise CronError(
-            f"has {len(parts)} fields, not five",
-            f"minute hour day month weekday, such as 17 4 * * *{seconds}",
-        )
+        hint = f"minute hour day month weekday, such as 17 4 * * *{seconds}"
+        if (macro := f"@{text.lower()}") in MACROS:
+            hint = f"did you mean {macro}?"
+        elif _SPAN.fullmatch(text):
+            hint = "times, not a span: such as H */6 * * *"
+        count = "1 field" if len(parts) == 1 else f"{len(parts)} fields"
+        raise CronError(f"has {count}, not five", hint)
     values = [_parse_field(field, part) for field, part in zip(_FIELDS, parts, strict=True)]
     _refuse_disagreement(parts[2], parts[4])
     _refuse_never(days=values[2], months=values[3], any_weekday=_is_star(parts[4]))
@@ -187,7 +191,7 @@ def _range(first: int, last: int) -> str:
 
 def _advice(field: _Field, term: str) -> str:
     if "?" in term:
-        return "write `*`"
+        return "write `*`" if field.name.startswith("day") else "write a number, or `H`"
     if not term:
         return "a comma too many"
     if term == "H":

@@ -13,7 +13,7 @@ from reconciler.model.effective import EffectiveField, EffectivePolicy, Origin
 from reconciler.model.errors import InvalidInput, UsageError
 from reconciler.model.grants import EVERYTHING
 from reconciler.model.policy import BackupPolicy, Kind
-from reconciler.policy import nodes, problems
+from reconciler.policy import advice, nodes
 from reconciler.policy.drafts import Draft
 from reconciler.policy.language import BackupPolicyDocument, BackupPolicySpec
 from reconciler.policy.parsing import draft_files
@@ -64,7 +64,7 @@ def _find(drafts: list[Draft], name: str) -> Draft:
     broken = [problem for draft in drafts for problem in draft.found if not draft.name]
     if broken:
         raise InvalidInput(broken, hint=f"policy {name} may be in what can't be read")
-    hint = problems.did_you_mean(name, known) if known else "there is no policy at all"
+    hint = advice.did_you_mean(name, known) if known else "there is no policy at all"
     raise UsageError(f"there is no policy {name}", hint=hint or "see backstay validate")
 
 

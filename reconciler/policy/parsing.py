@@ -16,7 +16,7 @@ from reconciler.model.config import DEFAULT_FILE, Config
 from reconciler.model.config import KIND as CONFIG_KIND
 from reconciler.model.errors import LONGEST_TEXT, InvalidInput, Problem, one_line
 from reconciler.model.policy import API_VERSION, ParsedFiles
-from reconciler.policy import grants, nodes, problems, resolving, text, values
+from reconciler.policy import advice, grants, nodes, problems, resolving, text, values
 from reconciler.policy.configlanguage import ConfigDocument
 from reconciler.policy.drafts import Draft
 from reconciler.policy.language import KINDS
@@ -175,6 +175,13 @@ def _check(draft: Draft) -> None:
 def _definition(draft: Draft) -> type[Part] | None:
     """The language of the document's kind; None, with problems, where there is none."""
     version = draft.text_at(("apiVersion",))
+    if _is_foreign(version):
+        draft.problem(
+            ("apiVersion",),
+            f"apiVersion is `{text.clip(version)}`: not one of Backstay's",
+            f"keep other tools' files out of the policy folder, or write {API_VERSION}",
+        )
+        return None
     if version != API_VERSION:
         shown = f"is `{text.clip(version)}`" if version else "is missing"
         draft.problem(("apiVersion",), f"apiVersion {shown}", f"write apiVersion: {API_VERSION}")
@@ -190,11 +197,16 @@ def _definition(draft: Draft) -> type[Part] | None:
             "give it with --config: rights never come from a policy repository",
         )
     elif draft.kind:
-        hint = problems.did_you_mean(draft.kind, known)
+        hint = advice.did_you_mean(draft.kind, known)
         draft.problem(("kind",), f"unknown kind `{text.clip(draft.kind)}`", hint)
     else:
         draft.problem(("kind",), "kind is missing", f"there are {', '.join(known)}")
     return None
+
+
+def _is_foreign(version: str) -> bool:
+    """Whether an apiVersion is of another group: a file that went astray, not one with a typo."""
+    return bool(version) and "backstay" not in version.lower()
 
 
 def _refuse_duplicates(drafts: list[Draft]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from reconciler.model.errors import Problem
-from reconciler.policy import nodes, schema, text
+from reconciler.policy import advice, nodes, text
 from reconciler.policy.fields import Wrong
 from reconciler.policy.nodes import Mapping, Node, Path, Scalar, Sequence
 from reconciler.policy.parts import Incomplete, Part
@@ -98,7 +97,7 @@ def _words(detail: ErrorDetails, path: Path, node: Node | None, part: type[Part]
     if kind == "missing":
         return f"required field `{name}` is missing{_inside(path)}", ""
     if kind in _TYPES:
-        return _wrong_type(kind, name, node)
+        return _wrong_type(kind, path, node, part)
     if kind in {"enum", "literal_error"}:
         return _not_one_of(detail, name, node)
     if kind in _LIMITS:
@@ -124,37 +123,28 @@ def _inside(path: Path) -> str:
 
 
 def _unknown_field(path: Path, part: type[Part]) -> Words:
-    parent = schema.part_at(part, path[:-1])
-    known = [str(info.alias) for info in parent.model_fields.values()] if parent else []
-    return (
-        f"unknown field `{_name(path)}`{_inside(path)}",
-        did_you_mean(str(path[-1]), known),
-    )
+    return f"unknown field `{_name(path)}`{_inside(path)}", advice.unknown_field(path, part)
 
 
-def did_you_mean(written: str, known: list[str]) -> str:
-    """A hint with the nearest word, or with all of them where they are few."""
-    lower = {word.lower(): word for word in known}
-    near = difflib.get_close_matches(written[:100].lower(), lower, n=1, cutoff=0.6)
-    if near:
-        return f"did you mean `{lower[near[0]]}`?"
-    if len(known) == 1:
-        return f"there is only `{known[0]}`"
-    return f"there are {', '.join(known)}" if len(known) <= 8 else ""
-
-
-def _wrong_type(kind: str, name: str, node: Node | None) -> Words:
-    wanted = _TYPES[kind]
+def _wrong_type(kind: str, path: Path, node: Node | None, part: type[Part]) -> Words:
+    name, wanted = _name(path), _TYPES[kind]
+    if kind.startswith(("list", "dict", "model")):
+        hint = advice.wrong_type(kind, path, node, part)
+        wanted = "a list or a mapping" if hint.startswith("write a list") else wanted
+    else:
+        hint = ""
     if not isinstance(node, Scalar):
-        return f"`{name}` must be {wanted}", ""
+        return f"`{name}` must be {wanted}", hint
     if node.value is None:
-        return f"`{name}` is empty and must be {wanted}", ""
+        return f"`{name}` is empty and must be {wanted}", hint
     shown = _shown(node)
     if kind == "string_type":
+        if example := advice.duration(path, part):
+            return f"`{name}` `{shown}` has no unit", f"such as {example}"
         return f"`{name}` must be a text, not {_kind_of(node.value)}", f'quote it: "{shown}"'
     if kind in {"int_type", "bool_type"} and not node.plain:
         return f"`{name}` must be {wanted}, not a text", _without_quotes(kind, node)
-    return f"`{name}` must be {wanted}, not `{shown}`", ""
+    return f"`{name}` must be {wanted}, not `{shown}`", hint
 
 
 def _without_quotes(kind: str, node: Scalar) -> str:
@@ -175,7 +165,9 @@ def _not_one_of(detail: ErrorDetails, name: str, node: Node | None) -> Words:
     if not isinstance(node, Scalar):
         return f"`{name}` must be one of {', '.join(known)}", ""
     shown = _shown(node)
-    return f"`{name}` is `{shown}`, not one of {', '.join(known)}", did_you_mean(shown, known)
+    return f"`{name}` is `{shown}`, not one of {', '.join(known)}", advice.did_you_mean(
+        shown, known
+    )
 
 
 def _from_checker(detail: ErrorDetails, name: str, node: Node | None) -> Words:

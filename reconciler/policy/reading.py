@@ -31,6 +31,26 @@ from reconciler.policy.nodes import Chunk, Mapping, Node, Scalar, Sequence, Yaml
 from reconciler.policy.plain import Ambiguous, read_plain
 
 TIME_KEYS = frozenset({"at", "expires"})
+TRUTH_KEYS = frozenset({"suspend", "admin", "sharedKeyInTenants"})
+"""Where a word of YAML 1.1 for true or false means just that, and quotes would not help."""
+_TRUTHS = dict.fromkeys(("y", "yes", "on"), "true") | dict.fromkeys(("n", "no", "off"), "false")
+_INDENT = "indent it as its neighbours"
+_NOT_CLOSED = "a bracket or quote is not closed"
+_SYNTAX_HINTS = (
+    (r"found character '[@`%*&!|>]'", "quote it"),
+    (r".*'\\t'", "indent with spaces"),
+    (r"expected alphabetic or numeric character", "quote it: a value can't begin with * or &"),
+    (
+        r"mapping values are not allowed",
+        "indent it as its neighbours; a value with `: ` needs quotes",
+    ),
+    (r"expected <block end>, but found '<scalar>'", "quote the whole value"),
+    (r"expected <block end>", _INDENT),
+    (r"could not find expected ':'", "a key needs `: ` behind it"),
+    (r"found unexpected end of stream", _NOT_CLOSED),
+    (r".*<stream end>|expected ',' or", _NOT_CLOSED),
+)
+"""What the parser says → what to do; the first that matches."""
 
 
 class _Stop(Exception):
@@ -216,6 +236,8 @@ class _Builder:
             value = read_plain(written, timestamps=timestamps)
         except Ambiguous as error:
             message, hint = str(error), f'quote it: "{text.clip(written)}"'
+            if waiting is not None and waiting.text in TRUTH_KEYS and written.lower() in _TRUTHS:
+                hint = f"write {_TRUTHS[written.lower()]}"
             if written == "<<" and waiting is None:
                 message, hint = "merge keys are not allowed", "write the values out"
             self._problem_at(line, column, message, hint)
@@ -261,14 +283,13 @@ class _Builder:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line, mark.column) if mark else (0, 0)
         problem = " ".join(str(error.problem or error.context or "not YAML").split())
-        hint = ""
-        if re.match(r"found character '[@`%*&!|>]'", problem):
-            hint = "quote it"
-        elif "'\\t'" in problem:
-            hint = "indent with spaces"
-        elif error.context and error.context_mark and error.context_mark.line != line:
-            began = self.chunk.before + error.context_mark.line + 1
-            hint = f"{text.clip(str(error.context))} that began in line {began}"
+        hint = next((hint for words, hint in _SYNTAX_HINTS if re.match(words, problem)), "")
+        if error.context and error.context_mark and error.context_mark.line != line:
+            began = f"began in line {self.chunk.before + error.context_mark.line + 1}"
+            if hint == _INDENT:
+                hint = f"indent it as the lines of its block, which {began}"
+            elif not hint or hint == _NOT_CLOSED:
+                hint = f"{hint and hint + ': '}{text.clip(str(error.context))} that {began}"
         self._problem(line, column, f"not YAML: {text.clip(problem, 200)}", hint)
 
     def _problem(self, line: int, column: int, message: str, hint: str = "") -> None:

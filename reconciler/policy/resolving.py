@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from reconciler.model.config import Config
 from reconciler.model.policy import CopyMethod, Kind, Value
-from reconciler.policy import grants, nodes, problems, renames, values
+from reconciler.policy import advice, grants, nodes, problems, renames, values
 from reconciler.policy.drafts import PROFILE, Draft
 from reconciler.policy.exemptionlanguage import ExemptionDocument
 from reconciler.policy.language import BackupPolicyDocument, RepositoryDocument
@@ -64,8 +64,10 @@ class Referred:
             return None
         what = f"{self.kind} `{name}` does not exist" if name else f"there is no {self.kind}"
         known = self.names if name and len(self.names) <= _FEW else []
-        near = problems.did_you_mean(name, known) if known else ""
-        draft.problem(path, what, near or f"add a document of kind {self.kind}")
+        near = advice.did_you_mean(name, known) if known else ""
+        draft.problem(
+            path, what, near or f"add a document of kind {self.kind}, or check the whole folder"
+        )
         return None
 
 

@@ -114,7 +114,7 @@ def test_a_broken_policy_for_another_cluster_says_so() -> None:
         ("{}", "16:3 `clusters` selects no cluster | give names or matchLabels, or leave clusters"),
         ("[]", "16:13 `clusters` selects no cluster"),
         ("{exclude: [dev]}", "16:3 `clusters` selects no cluster"),
-        ("prod-eu", "16:13 `clusters` must be a mapping, not `prod-eu`"),
+        ("prod-eu", "16:13 `clusters` must be a list or a mapping, not `prod-eu`"),
         ("{matchLabel: {a: b}}", "16:14 unknown field `matchLabel` in clusters | did you mean"),
         ("[Prod]", "16:14 `names` `Prod` can match no name"),
     ],

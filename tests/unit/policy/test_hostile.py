@@ -123,7 +123,9 @@ def test_among_very_many_names_none_is_guessed() -> None:
     repositories = "---\n".join(MAIN.replace("name: main", f"name: r{n}") for n in range(101))
     policy = EVIL.replace("volumes: {", "volumes: {repository: r999, ")
     parsed = parse_files({"a.yaml": policy.encode(), "b.yaml": repositories.encode()})
-    assert [problem.hint for problem in parsed.problems] == ["add a document of kind Repository"]
+    assert [problem.hint for problem in parsed.problems] == [
+        "add a document of kind Repository, or check the whole folder"
+    ]
 
 
 def test_numbers_that_overflow_say_what_is_taken() -> None:

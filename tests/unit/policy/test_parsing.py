@@ -137,7 +137,7 @@ MISTAKES = [
     ("  selector: {namespaces: [shop]}\n", "", "required field `selector` is missing in spec"),
     ("{namespaces: [shop]}", "{}", "required field `namespaces` is missing in selector"),
     ("[shop]", "[]", "`namespaces` selects nothing | give names or matchLabels"),
-    ("[shop]", "shop", "`namespaces` must be a mapping, not `shop`"),
+    ("[shop]", "shop", "`namespaces` must be a list or a mapping, not `shop` | write a list"),
     ("[shop]", "[Shop]", "13:27 `names` `Shop` can match no name"),
     ("[shop]", "{names: [Shop]}", "13:35 `names` `Shop` can match no name"),
     ("[shop]", '["team-[c-a]"]', "has a range that runs backwards, [c-a] | [a-c]"),

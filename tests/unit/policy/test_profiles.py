@@ -225,7 +225,7 @@ def test_a_missing_profile_is_the_policys_problem() -> None:
     assert str(problem) == "a.yaml:20:12: error: Profile `golf` does not exist"
     assert problem.hint == "did you mean `gold`?"
     (problem,) = parse(MAIN, SMALL).problems
-    assert problem.hint == "add a document of kind Profile"
+    assert problem.hint == "add a document of kind Profile, or check the whole folder"
 
 
 def test_the_profile_may_be_in_a_document_that_nobody_can_read() -> None:
