@@ -68,7 +68,7 @@ class Asked:
 
 def make_plan(asked: Asked) -> ChangePlan:
     """Reads both revisions and plans the change between them."""
-    config = _for_cluster(asked.config, asked.inventory) or _assumed(asked.inventory)
+    config = for_cluster(asked.config, asked.inventory) or _assumed(asked.inventory)
     folder = asked.path or (asked.config.policy_source.path if asked.config else "")
     notes = [] if asked.config else [_NO_CONFIG]
     with GitRevisions(asked.repository) as clone:
@@ -111,9 +111,13 @@ def _behind(asked: Asked, *, shallow: bool) -> str:
     )
 
 
-def _for_cluster(config: Config | None, inventory: Inventory | None) -> Config | None:
-    """Config, but for the cluster whose inventory was chosen: another of the fleet."""
-    if config is None or inventory is None or inventory.cluster in {"", config.cluster.name}:
+def for_cluster(config: Config | None, inventory: Inventory | None) -> Config | None:
+    """Config, but for the cluster whose inventory was chosen: another of the fleet, or one in which
+    Backstay runs in another namespace than here."""
+    if config is None or inventory is None:
+        return config
+    config = replace(config, own_namespace=inventory.own_namespace)
+    if inventory.cluster in {"", config.cluster.name}:
         return config
     # Config's labels are its own cluster's.
     return replace(config, cluster=ClusterConfig(inventory.cluster, inventory.labels))
@@ -130,6 +134,7 @@ def _assumed(inventory: Inventory | None) -> Config | None:
         image="",
         shared_key_in_tenants=True,
         grants=ASSUMED,
+        own_namespace=inventory.own_namespace,
     )
 
 

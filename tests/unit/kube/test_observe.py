@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from reconciler.model.cluster import Claim, ClaimUser
 from reconciler.model.errors import Refused
 from reconciler.model.objects import Gap
 from reconciler.plan import observe
+from reconciler.plan.inventory import slim
 
 
 @pytest.mark.parametrize(
@@ -50,6 +52,23 @@ def test_quantities_are_those_of_kubernetes(text: str, expected: int) -> None:
 @given(st.text(st.characters(), max_size=30))
 def test_no_text_breaks_a_quantity(text: str) -> None:
     assert isinstance(observe.quantity(text), int)
+
+
+@pytest.mark.parametrize(
+    ("written", "created"),
+    [
+        ("2026-11-21T04:17:03Z", datetime(2026, 11, 21, 4, 17, 3, tzinfo=UTC)),
+        (None, None),
+        ("", None),
+        ("yesterday", None),
+        (7, None),
+    ],
+)
+def test_since_when_something_is_there(written: object, created: datetime | None) -> None:
+    metadata = {"name": "shop", "namespace": "shop", "creationTimestamp": written}
+    assert observe.namespace_of({"metadata": metadata}).created == created
+    assert observe.claim_of({"metadata": metadata}).created == created
+    assert observe.claim_of(slim({"metadata": metadata})).created == created
 
 
 def test_a_namespace_that_terminates() -> None:
