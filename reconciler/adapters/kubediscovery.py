@@ -22,8 +22,13 @@ from reconciler.model.objects import Gap, Resource
 _AGGREGATED = "application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList"
 ACCEPT = f"{_AGGREGATED.format('v2')},{_AGGREGATED.format('v2beta1')},application/json"
 
-_ELSEWHERE = {("events.k8s.io", "events"): "", ("extensions", "ingresses"): "networking.k8s.io"} | {
-    ("extensions", plural): "apps" for plural in ("deployments", "daemonsets", "replicasets")
+_OF_EXTENSIONS = {
+    "apps": ("deployments", "daemonsets", "replicasets"),
+    "networking.k8s.io": ("ingresses", "networkpolicies"),
+    "policy": ("podsecuritypolicies",),
+}
+_ELSEWHERE = {("events.k8s.io", "events"): ""} | {
+    ("extensions", plural): group for group, plurals in _OF_EXTENSIONS.items() for plural in plurals
 }
 """Kinds that are served twice: (group, plural) left out → the group they are read from."""
 

@@ -17,9 +17,9 @@ from typing import Any
 from reconciler.capture import quiet, references
 from reconciler.model import kinds
 from reconciler.model.objects import Resource, folder_of
-from reconciler.model.policy import ClusterScoped, ObjectSelector
+from reconciler.model.policy import OBJECTS_FIELD, ClusterScoped, ObjectSelector
 
-FIELD = "selector.objects"
+FIELD = OBJECTS_FIELD
 NOT_NEEDED = f"{FIELD}.clusterScoped: Referenced, and nothing selected refers to it"
 UNKNOWN_REFERENCE = f"{FIELD}.clusterScoped: Referenced, and no way is known to refer to this kind"
 NO_CLUSTER_SCOPED = f"{FIELD}.clusterScoped: None"
@@ -36,10 +36,13 @@ _ANY = "\0" * 300
 
 
 class Choice:
-    """One policy's choice. Pure: the same object gets the same answer in every run."""
+    """One policy's choice: the same object gets the same answer in every run."""
 
     def __init__(self, objects: ObjectSelector) -> None:
         self._objects = objects
+        self._labels = tuple(sorted(objects.match_labels.items()))
+        self._kinds: dict[Resource, str | None] = {}
+        """What was answered: it is asked for each object."""
 
     @property
     def mode(self) -> ClusterScoped:
@@ -65,11 +68,13 @@ class Choice:
 
     def object_left_out(self, resource: Resource, raw: Mapping[str, Any]) -> str | None:
         """Why the policy leaves out an object of a selected namespace, or None."""
-        reason = self._kind(*resource.names)
-        if reason is not None:
+        if resource not in self._kinds:
+            self._kinds[resource] = self._kind(*resource.names)
+        reason = self._kinds[resource]
+        if reason is not None or not self._labels:
             return reason
         labels = (raw.get("metadata") or {}).get("labels") or {}
-        for key, value in sorted(self._objects.match_labels.items()):
+        for key, value in self._labels:
             if labels.get(key) != value:
                 return f"{FIELD}.matchLabels: {key}={value}"
         return None

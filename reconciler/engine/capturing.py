@@ -380,8 +380,10 @@ class _Capture:
             return {}
         intended = self._policy_changed()
         why = _UNSELECTED if intended else _LEFT
+        passed = {one.name: f" ({one.why})" for one in self._plan.selection.passed_over}
         return {
-            name: LeftNamespace(at, count, why, intended) for name, count in sorted(left.items())
+            name: LeftNamespace(at, count, f"{why}{passed.get(name, '')}", intended)
+            for name, count in sorted(left.items())
         }
 
     def _is_uncertain(self, location: paths.Location) -> bool:

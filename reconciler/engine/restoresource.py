@@ -27,6 +27,7 @@ from reconciler.model.objects import ObjectRef, Resource, folder_of
 from reconciler.model.policy import CLUSTER_NAMESPACE
 from reconciler.model.run import RepositoryRef, RunRecord
 from reconciler.model.volumes import RepositoryAccess
+from reconciler.plan.objectwords import tell_left_out
 from reconciler.plan.recoverypoints import RecoveryPoint, choose_point, tell_late, tell_newer
 from reconciler.plan.restore import Live, Stored
 
@@ -69,6 +70,7 @@ def read_point(
         tell_late(points, point, at, copied),
         tell_newer(points, point, at, copied),
         doubt_newest(store, branch),
+        tell_left_out(record),
     )
     return PointContent(
         point=point,

@@ -53,6 +53,10 @@ class SecretsMode(enum.StrEnum):
     OMIT = "Omit"
 
 
+OBJECTS_FIELD = "selector.objects"
+"""With this begins every reason that `ObjectSelector` gives for leaving something out."""
+
+
 class ClusterScoped(enum.StrEnum):
     """Which cluster-scoped objects are captured."""
 

@@ -1,4 +1,4 @@
-"""What a policy's ``selector.objects`` leaves out, in words for a plan. Pure.
+"""What a policy's ``selector.objects`` leaves out, in words for plans, also of restores. Pure.
 
 Who executes it is `reconciler.capture.choice`. What every policy leaves out, such as Events, is not
 said again for each: docs/captured.md lists it.
@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from reconciler.model.policy import ClusterScoped, ObjectSelector
+from reconciler.model.policy import OBJECTS_FIELD, ClusterScoped, ObjectSelector
+from reconciler.model.run import RunRecord
 
 _EVERY_KIND = ("*",)
+_SHOWN = 8
+"""Kinds that are named; `backstay show RUN --left-out` has them all."""
+_BY_KIND = (f"{OBJECTS_FIELD}.include ", f"{OBJECTS_FIELD}.exclude: ")
 _CLAIMS = "; claims whose data is copied are captured all the same"
 
 
@@ -32,3 +36,27 @@ def _lines(objects: ObjectSelector) -> Iterator[str]:
         yield "cluster-scoped objects but for the selected Namespaces (clusterScoped: None)"
     elif objects.cluster_scoped is ClusterScoped.ALL:
         yield "no cluster-scoped object but what every policy leaves out (clusterScoped: All)"
+
+
+def tell_left_out(record: RunRecord) -> str:
+    """What a recovery point lacks because its policy did not want it; empty where it has all."""
+    left = list(_left_out(record))
+    return f"its policy left out {'; '.join(left)}" if left else ""
+
+
+def _left_out(record: RunRecord) -> Iterator[str]:
+    kinds = [one.kind for one in record.left_out_kinds if one.reason.startswith(_BY_KIND)]
+    if kinds:
+        more = f" and {len(kinds) - _SHOWN} more" if len(kinds) > _SHOWN else ""
+        yield f"kinds {', '.join(kinds[:_SHOWN])}{more}"
+    by_label = f"{OBJECTS_FIELD}.matchLabels: "
+    counted = sum(
+        one.count
+        for part in record.namespaces
+        for one in part.left_out
+        if one.reason.startswith(by_label)
+    )
+    if counted:
+        yield f"{counted} objects without its labels"
+    if record.cluster_scoped and record.cluster_scoped.selection == ClusterScoped.NONE:
+        yield "what is cluster-scoped, but for the Namespaces"

@@ -312,6 +312,8 @@ def test_a_restore_of_a_narrow_point_leaves_what_it_does_not_have_alone() -> Non
     made.run(2)
     before = {str(raw["metadata"]) for raw in made.cluster.all("Secret")}
     made.cluster.remove(manifest("ConfigMap", "settings"))
+    (note,) = made.restore().plan().notes
+    assert note.startswith("its policy left out kinds ")
     made.restored()
     assert {str(raw["metadata"]) for raw in made.cluster.all("Secret")} == before
     assert [raw["metadata"]["name"] for raw in made.cluster.all("ConfigMap")] == ["settings"]

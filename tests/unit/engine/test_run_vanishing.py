@@ -128,3 +128,37 @@ def test_i4_a_claim_that_was_replaced_during_the_run_is_not_said_to_be_backed_up
     assert (files.outcome, files.snapshot) == (Outcome.FAILED, None)
     assert "made again" in files.reason
     assert world.run(2).record.outcome is Outcome.COMPLETED
+
+
+def test_a_namespace_that_is_being_deleted_leaves_the_tree_and_says_so() -> None:
+    """It can't come back: its older recovery points have what it had."""
+    world = RunWorld()
+    put_shop(world.cluster, "shop-two")
+    world.run(1)
+    world.cluster.edit(
+        manifest("Namespace", "shop-two", ""),
+        lambda raw: raw["metadata"].update(deletionTimestamp="2026-11-21T04:00:00Z"),
+    )
+    parts = {part.name: part for part in world.run(2).record.namespaces}
+    assert parts["shop"].outcome is Outcome.COMPLETED
+    assert parts["shop-two"].outcome is Outcome.PARTIALLY_FAILED
+    (reason,) = parts["shop-two"].reasons
+    assert reason.startswith("it left the selection without a change of the policy")
+    assert reason.endswith("(it is being deleted)")
+    assert not [path for path in world.tree() if path.startswith("shop-two/")]
+
+
+def test_an_object_that_a_finalizer_holds_is_left_out_and_counted() -> None:
+    world = RunWorld()
+    world.run(1)
+    held = manifest("ConfigMap", "settings", metadata={"finalizers": ["example.org/held"]})
+    world.cluster.put(held)
+    world.cluster.edit(
+        held, lambda raw: raw["metadata"].update(deletionTimestamp="2026-11-21T04:00:00Z")
+    )
+    record = world.run(2).record
+    (part,) = record.namespaces
+    assert record.outcome is Outcome.COMPLETED
+    assert "shop/configmap/settings.yaml" not in world.tree()
+    assert [(one.kind, one.reason) for one in part.left_out] == [("configmap", "being deleted")]
+    assert part.objects.deleted == 1

@@ -82,14 +82,50 @@ def test_each_kind_at_the_first_version_that_lists_it() -> None:
     assert found.find("autoscaling", "Nothing") is None
 
 
-def test_kinds_that_are_served_twice_are_read_once() -> None:
+TWICE = (
+    ("extensions", "apps", "deployments", "Deployment"),
+    ("extensions", "apps", "daemonsets", "DaemonSet"),
+    ("extensions", "apps", "replicasets", "ReplicaSet"),
+    ("extensions", "networking.k8s.io", "ingresses", "Ingress"),
+    ("extensions", "networking.k8s.io", "networkpolicies", "NetworkPolicy"),
+    ("extensions", "policy", "podsecuritypolicies", "PodSecurityPolicy"),
+)
+
+
+@pytest.mark.parametrize(("old", "new", "plural", "kind"), TWICE)
+@pytest.mark.parametrize("order", [1, -1])
+def test_kinds_that_are_served_twice_are_read_once(
+    old: str, new: str, plural: str, kind: str, order: int
+) -> None:
+    groups = [
+        group(old, version("v1beta1", entry(plural, kind))),
+        group(new, version("v1", entry(plural, kind))),
+    ]
+    assert names(aggregated([], *groups[::order])) == [f"{kind.lower()}.{new} v1"]
+
+
+def test_events_are_read_from_the_core_group() -> None:
     found = aggregated(
         [entry("events", "Event")],
         group("events.k8s.io", version("v1", entry("events", "Event"))),
-        group("extensions", version("v1beta1", entry("ingresses", "Ingress"))),
-        group("networking.k8s.io", version("v1", entry("ingresses", "Ingress"))),
     )
-    assert names(found) == ["event v1", "ingress.networking.k8s.io v1"]
+    assert names(found) == ["event v1"]
+
+
+def test_an_equal_name_in_another_group_is_another_kind() -> None:
+    """Only what Kubernetes itself has moved: a custom kind may be called as it likes."""
+    found = aggregated(
+        [entry("services", "Service")],
+        group("serving.knative.dev", version("v1", entry("services", "Service"))),
+        group("example.org", version("v1", entry("deployments", "Deployment"))),
+        group("apps", version("v1", entry("deployments", "Deployment"))),
+    )
+    assert names(found) == [
+        "service v1",
+        "deployment.apps v1",
+        "deployment.example.org v1",
+        "service.serving.knative.dev v1",
+    ]
 
 
 def test_a_kind_that_is_served_only_there_is_kept() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,9 +17,11 @@ from reconciler.model.policy import (
     Selector,
     Volumes,
 )
+from reconciler.model.run import ClusterScopedRecord, Counts, LeftOutCount, LeftOutKind
 from reconciler.plan.coverage import cover
-from reconciler.plan.objectwords import describe
+from reconciler.plan.objectwords import describe, tell_left_out
 from reconciler.plan.selection import Selection
+from tests.unit.capture.records import FULL, SMALLEST
 
 CLAIMS = "; claims whose data is copied are captured all the same"
 
@@ -61,3 +64,20 @@ def test_every_field_has_its_words(selector: dict[str, Any], words: tuple[str, .
         retention=Retention(keep_daily=7),
     )
     assert cover(policy, Selection(()), {}, {}, shared_key=True).left_out == words
+
+
+def test_what_a_recovery_point_lacks_on_purpose() -> None:
+    assert tell_left_out(SMALLEST) == ""
+    assert tell_left_out(FULL) == "its policy left out kinds secret", "not what every policy does"
+    kinds = tuple(
+        LeftOutKind(kind=f"k{number}", reason="selector.objects.include does not have it")
+        for number in range(10)
+    )
+    labels = LeftOutCount(kind="pod", reason="selector.objects.matchLabels: tier=gold", count=4)
+    part = replace(FULL.namespaces[0], left_out=(*FULL.namespaces[0].left_out, labels))
+    none = ClusterScopedRecord(objects=Counts(), selection="None")
+    narrow = replace(FULL, left_out_kinds=kinds, namespaces=(part, part), cluster_scoped=none)
+    assert tell_left_out(narrow) == (
+        "its policy left out kinds k0, k1, k2, k3, k4, k5, k6, k7 and 2 more;"
+        " 8 objects without its labels; what is cluster-scoped, but for the Namespaces"
+    )
