@@ -133,7 +133,7 @@ def may(cluster: Cluster, account: str, verb: str, resource: str, *, namespace: 
     [
         ("backstay-controller", "get", "secrets", OWN),
         ("backstay-controller", "list", "secrets", OWN),
-        ("backstay-controller", "create", "jobs", OWN),
+        ("backstay-controller", "delete", "jobs", OWN),
         ("backstay-controller", "create", "pods", OWN),
         ("backstay-controller", "delete", "namespaces", ""),
         ("backstay-controller", "get", "pods", "default"),
