@@ -138,6 +138,13 @@ class GitRevisions:
             )
         if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", revision):
             return f"fetch it: git fetch --depth=1 origin {revision}"
+        if f"refs/remotes/origin/{revision}" in self._git.references("refs/remotes/origin/"):
+            return f"did you mean origin/{revision}?"
+        if self.shallow and re.fullmatch(r"[\w./-]+", revision):
+            return (
+                f"fetch it: git fetch --depth=1 origin"
+                f" +refs/heads/{revision}:refs/remotes/origin/{revision}, and say origin/{revision}"
+            )
         if self.shallow:
             return "the clone is shallow: git fetch --unshallow origin, or fetch-depth: 0 in CI"
         return "see git branch --all; CI often fetches one branch only"

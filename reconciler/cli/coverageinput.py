@@ -73,7 +73,10 @@ def judge(asked: Asked) -> Judged:
             "--cluster does not choose a cluster to look at",
             hint="that is --context; --cluster goes with --offline, --inventory or --manifests",
         )
-    with Installation(_config_file(asked), asked.kubeconfig, asked.context) as home:
+    with (
+        wiring.without_a_cluster("--inventory PATH|URL, for what its controller publishes"),
+        Installation(_config_file(asked), asked.kubeconfig, asked.context) as home,
+    ):
         return _judge_live(asked, home)
 
 

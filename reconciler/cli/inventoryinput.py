@@ -14,7 +14,7 @@ from reconciler.cli import wiring
 from reconciler.engine import inventory
 from reconciler.engine.history import StoreReader
 from reconciler.model.config import Config, Credentials, InventoryConfig
-from reconciler.model.errors import UsageError
+from reconciler.model.errors import Refused, UsageError
 from reconciler.model.inventory import Inventory
 from reconciler.plan.inventoryfiles import (
     HEAD,
@@ -26,6 +26,11 @@ from reconciler.plan.inventoryfiles import (
 )
 
 _ENVIRONMENT = "BACKSTAY_INVENTORY_"
+_WHAT = "give a clone, a folder with inventory.json in it, or a Git URL"
+_KEYS = (
+    f"its keys come from the environment: {_ENVIRONMENT}USERNAME and {_ENVIRONMENT}PASSWORD, or"
+    f" {_ENVIRONMENT}IDENTITY and {_ENVIRONMENT}KNOWN_HOSTS (docs/inventory.md)"
+)
 
 inventory_option = click.option(
     "--inventory", "inventory_from", metavar="PATH|URL", default=None,
@@ -57,14 +62,21 @@ def open_store(where: str | None, config: Config | None) -> Iterator[StoreReader
     """The repository that holds inventories, for whoever wants those of several clusters."""
     folder = _folder(where)
     if folder is not None:
+        if not any((folder / name).exists() for name in (".git", "HEAD")):
+            raise UsageError(f"--inventory {where}: it holds no inventory", hint=_WHAT)
         with LocalManifests(folder) as local:
             yield local
         return
     found = _address(where, config)
     needs_cluster = bool(found.credentials and found.credentials.secret_ref)
     client = wiring.cluster(None) if needs_cluster else None
-    with wiring.inventory_store(found, wiring.resolver(client)) as store:
-        yield store
+    try:
+        with wiring.inventory_store(found, wiring.resolver(client)) as store:
+            yield store
+    except Refused as error:
+        if found.credentials is not None:
+            raise
+        raise Refused(error.message, hint=_KEYS) from error
 
 
 def _folder(where: str | None) -> Path | None:
@@ -76,7 +88,7 @@ def _folder(where: str | None) -> Path | None:
     if where.startswith("file://") or ":" not in where:
         raise UsageError(
             f"--inventory {where}: there is no such folder",
-            hint="give a clone, a folder with inventory.json in it, or a Git URL",
+            hint=_WHAT,
         )
     return None
 

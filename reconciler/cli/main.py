@@ -147,7 +147,7 @@ def show_error(error: BackstayError, *, as_json: bool) -> None:
     if isinstance(error, InvalidInput):
         for problem in error.problems:
             print(problem, file=sys.stderr)
-            if problem.hint:
+            if problem.hint and problem.hint != error.hint:
                 print(f"  hint: {problem.hint}", file=sys.stderr)
     # The message of InvalidInput begins with its first problem, which stands above.
     message = error.counted if isinstance(error, InvalidInput) else error.message

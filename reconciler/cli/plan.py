@@ -109,7 +109,10 @@ def command(
     if head or merge_base or folder or inventory_from or cluster:
         raise UsageError("there is no --base to compare with", hint="such as --base origin/main")
     planchange.check_fail_on(unwanted, live=True, inventory=False)
-    with Installation(config_file, kubeconfig, context) as home:
+    with (
+        wiring.without_a_cluster("--base REV, to plan a change of the files"),
+        Installation(config_file, kubeconfig, context) as home,
+    ):
         setting = home.setting(reporter=wiring.reporter())
         plan = with_coverage(make_plan(setting), setting)
     findings = live_findings(plan)

@@ -39,7 +39,8 @@ def fetch(config: Config) -> PolicyFiles:
     in_secrets = [where.credentials] if where.credentials else []
     in_secrets += [config.credentials_of(where.signers)] if where.signers else []
     needs_cluster = any(credentials.secret_ref for credentials in in_secrets)
-    client = wiring.cluster(None) if needs_cluster else None
+    with wiring.without_a_cluster("name the files, such as a clone's folder"):
+        client = wiring.cluster(None) if needs_cluster else None
     with wiring.policy_source(config, wiring.resolver(client)) as source:
         found = source.fetch(None)
     if not found.path_found:

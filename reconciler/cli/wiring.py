@@ -116,6 +116,19 @@ def cache_folder() -> Path:
     return folder
 
 
+class NoCluster(Refused):
+    """None was named, and there is none where kubectl would look."""
+
+
+@contextmanager
+def without_a_cluster(other_way: str) -> Iterator[None]:
+    """For a command that has another way where there is no cluster: its hint says which."""
+    try:
+        yield
+    except NoCluster as error:
+        raise NoCluster(error.message, hint=f"{error.hint}; or {other_way}") from error
+
+
 def cluster(kubeconfig: Path | None, context: str | None = None) -> KubeClient:
     """The cluster that was named, as kubectl would find it; the pod's own one inside a pod."""
     if kubeconfig is None and not in_pod():
@@ -123,7 +136,7 @@ def cluster(kubeconfig: Path | None, context: str | None = None) -> KubeClient:
         kubeconfig = Path(named) if named else Path.home() / ".kube" / "config"
         if not kubeconfig.is_file():
             missing = "is no file" if kubeconfig.exists() else "does not exist"
-            raise Refused(f"no cluster: {kubeconfig} {missing}", hint="give --kubeconfig")
+            raise NoCluster(f"no cluster: {kubeconfig} {missing}", hint="give --kubeconfig")
     return KubeClient.connect(kubeconfig, context, version=version("backstay"))
 
 

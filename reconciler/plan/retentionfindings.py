@@ -138,7 +138,8 @@ def _sentence(
         last = max(loss.points[0].started for loss in losses)
         count = _count(losses)
         what = "recovery point" if count == 1 else "recovery points"
-        when = f"from {first:%Y-%m-%d} to {last:%Y-%m-%d}" if count > 1 else f"{first:%Y-%m-%d}"
+        days = f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}"
+        when = f"from {days[0]} to {days[1]}" if len({*days}) > 1 else days[0]
         return f"the new retention would expire {count} {what} {many}, {when} ({words})"
     if not smaller:
         return f"recovery points are kept longer ({words})"

@@ -82,7 +82,7 @@ def _example(kind: str) -> str:
 
 
 def _writing(kind: str) -> Iterator[str]:
-    yield f"## Writing a {kind}"
+    yield f"## Writing {'an' if kind[0] in 'AEIOU' else 'a'} {kind}"
     where = "policies" if kind != "Config" else kind.lower()
     name = f"{where}.v1alpha1.json" if where == "policies" else file_name(kind)
     yield (

@@ -82,12 +82,22 @@ def _instead(kind: str, generic: str) -> str:
     return f"this version has {' and '.join(words)}"
 
 
+def _is_told(root: Node, path: nodes.Path) -> bool:
+    """Whether nothing can stand there, because what is above it is missing or no mapping."""
+    above = [nodes.find(root, path[:count]) for count in range(1, len(path))]
+    return above[0] is None or any(
+        node is not None and not isinstance(node, nodes.Mapping) for node in above
+    )
+
+
 def find_refused_defaults(kind: str, part: type[Part], root: Node) -> list[Finding]:
     """A default that is not executed must be replaced in so many words."""
     found = []
     for known_kind, generic in capabilities.VALUES:
         path = tuple(generic.split("."))
         if known_kind != kind or "[]" in generic or nodes.find(root, path) is not None:
+            continue
+        if _is_told(root, path):
             continue
         parent = schema.part_at(part, path[:-1])
         info = schema.field_of(parent, path[-1]) if parent else None

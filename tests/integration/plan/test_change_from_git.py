@@ -123,8 +123,12 @@ def test_a_shallow_clone_without_the_base_says_how_to_fetch_it(
     said = capsys.readouterr().err
     assert "error: origin/main is not in the clone" in said
     fetch = "git fetch --depth=1 origin +refs/heads/main:refs/remotes/origin/main"
-    assert f"hint: fetch it: {fetch}" in said
+    assert f"hint: fetch it: {fetch}\n" in said
+    assert plan(tmp_path / "ci", "--base", "main") == 1
+    assert f"hint: fetch it: {fetch}, and say origin/main" in capsys.readouterr().err
     git(tmp_path / "ci", *fetch.split()[1:])
+    assert plan(tmp_path / "ci", "--base", "main") == 1
+    assert "hint: did you mean origin/main?" in capsys.readouterr().err
     assert plan(tmp_path / "ci", "--base", "origin/main", "--head", "HEAD") == 0
     said = capsys.readouterr().out
     assert "[coverage-lost], policies/shop.yaml:9" in said

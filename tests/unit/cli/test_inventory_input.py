@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.cli.inventoryinput import read_inventory
-from reconciler.model.errors import InvalidInput, UsageError
+from reconciler.model.errors import InvalidInput, Refused, UsageError
 from reconciler.plan.inventoryfiles import published
 from tests.unit.engine.controller_world import CONFIG
 from tests.unit.plan.inventories import small
@@ -78,3 +78,15 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
         read_inventory(str(tmp_path / "missing"))
     with pytest.raises(UsageError, match="there is no such folder"):
         read_inventory(f"file://{tmp_path}/missing")
+
+
+def test_a_folder_without_an_inventory_is_told_what_is_wanted(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="it holds no inventory") as caught:
+        read_inventory(str(tmp_path))
+    assert caught.value.hint == "give a clone, a folder with inventory.json in it, or a Git URL"
+
+
+def test_a_url_without_keys_says_where_keys_come_from() -> None:
+    with pytest.raises(Refused, match="needs an SSH key") as caught:
+        read_inventory("ssh://git@git.example.org/inventories.git", cluster="prod-eu")
+    assert "BACKSTAY_INVENTORY_IDENTITY and BACKSTAY_INVENTORY_KNOWN_HOSTS" in caught.value.hint

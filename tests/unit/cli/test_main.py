@@ -152,3 +152,35 @@ def test_i3_an_unexpected_error_is_told_without_its_text(
     assert "hint: this is a fault of Backstay" in said.err
     assert "test_main.py:" in said.err
     assert "S3cret-Marker" not in said.out + said.err
+
+
+def test_one_hint_for_all_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    hint = "look who wrote it"
+    found = [errors.Problem(file="a", line=1, column=1, message="wrong", hint=hint)] * 2
+    main.show_error(errors.InvalidInput(found, hint=hint), as_json=False)
+    assert capsys.readouterr().err.count(hint) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "way"),
+    [
+        (["plan"], "or --base REV, to plan a change of the files"),
+        (["coverage"], "or --inventory PATH|URL, for what its controller publishes"),
+        (["show", "policy", "shop"], "or name the files, such as a clone's folder"),
+        (["log", "shop"], ""),
+    ],
+    ids=["plan", "coverage", "show", "log"],
+)
+def test_without_a_cluster_the_other_way_is_named(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    arguments: list[str],
+    way: str,
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = Path(__file__).parents[3] / "deploy/examples/small/backstay.yaml"
+    assert main.run([*arguments, "--config", str(config)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"error: no cluster: {tmp_path}/.kube/config does not exist\n")
+    assert said.endswith(f"hint: give --kubeconfig{'; ' if way else ''}{way}\n")

@@ -70,6 +70,11 @@ def test_points_that_would_expire_are_listed_with_their_dates() -> None:
     assert found.facts == {"words": "keepDaily 7 → 4", "namespaces": "1", "points": "3"}
 
 
+def test_points_of_one_day_name_it_once() -> None:
+    (found,) = findings({"keep_daily": 3}, {"keep_daily": 2}, *points("shop", 3, "a", "b"))
+    assert "would expire 2 recovery points in 2 namespaces, 2026-11-19 (keepDaily" in found.message
+
+
 def test_the_page_shows_the_sentence_as_it_is_said() -> None:
     (found,) = findings({"keep_daily": 7}, {"keep_daily": 4}, *points("shop", 10, "shop"))
     page = (Path(__file__).parents[3] / "docs/retention.md").read_text()

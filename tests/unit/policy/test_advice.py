@@ -78,3 +78,9 @@ def test_a_mistake_in_config_says_what_to_do(old: str, new: str, hint: str) -> N
     with pytest.raises(InvalidInput) as raised:
         config(CONFIG.replace(old, new))
     assert hint in [one.hint for one in raised.value.problems]
+
+
+def test_what_can_not_stand_there_is_not_asked_for() -> None:
+    for broken in (SHOP.partition("spec:")[0], SHOP.replace("{copyMethod: Direct}", "Direct")):
+        told = [one.message for one in parse(MAIN, broken).problems]
+        assert len(told) == 1, told
