@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli import history, paging, wiring
+from reconciler.adapters.clock import SystemClock
+from reconciler.cli import history, options, paging
 from reconciler.engine.reading import NamedPoint, PointFinder
 from reconciler.engine.versions import blame_object, find_path, paths_in
 from reconciler.model.errors import Refused, UsageError
@@ -24,8 +25,8 @@ from reconciler.report import blame as report
 )  # fmt: skip
 @history.clone_option
 @history.cluster_option
-@wiring.config_option
-@wiring.output_option
+@options.config_option
+@options.output_option
 @history.json_option
 def command(
     words: tuple[str, ...], policy: str, at: str, clone: Path | None, cluster: str | None,
@@ -38,7 +39,7 @@ def command(
     shown.
     """
     wanted = parse_object(words)
-    name = parse_point(at, wiring.clock().now()) if at else PointName("", LATEST)
+    name = parse_point(at, SystemClock().now()) if at else PointName("", LATEST)
     with history.open_history(clone, cluster, config_file) as found:
         point = _find(PointFinder(found.store, found.cluster), found, wanted, name, policy)
         branch, commit = found.branch(point.policy), point.point.commit

@@ -7,13 +7,10 @@ from pathlib import Path
 
 import click
 
-from reconciler.adapters.keyring import SecretKeyring
-from reconciler.adapters.kube import KubeClient
-from reconciler.cli import history, paging, wiring
-from reconciler.engine.drift import NO_KEY, Drift, find_drift
+from reconciler.adapters.clock import SystemClock
+from reconciler.cli import history, options, paging
 from reconciler.engine.reading import NamedPoint, PointFinder, Wanted, changed_objects
-from reconciler.engine.restoresource import fingerprint_key, prove_password
-from reconciler.model.errors import BackstayError, UsageError
+from reconciler.model.errors import UsageError
 from reconciler.plan.diff import ObjectChange
 from reconciler.plan.pointnames import LATEST, PointName, parse_point, render_moment
 from reconciler.report import diff as report
@@ -37,11 +34,11 @@ _HOW = "backstay diff shop@-7d shop; backstay diff shop@-1d --against-cluster"
     "--against-cluster", "live", is_flag=True,
     help="What changed since OLD in the live cluster: NEW is what is there now.",
 )  # fmt: skip
-@wiring.kubeconfig_option
-@wiring.context_option
+@options.kubeconfig_option
+@options.context_option
 @history.clone_option
 @history.cluster_option
-@wiring.config_option
+@options.config_option
 @click.option(
     "-o", "--output", type=click.Choice(["text", "markdown", "json"]), default="text",
     show_default=True, help="For people, for a comment, or one JSON document.",
@@ -63,7 +60,7 @@ def command(
 
     Exit codes: 0 no differences, 1 differences, more for errors.
     """
-    now = wiring.clock().now()
+    now = SystemClock().now()
     first = parse_point(old, now)
     second = parse_point(new, now) if new is not None else PointName("", LATEST)
     if live and new is not None:
@@ -73,11 +70,12 @@ def command(
     with history.open_history(clone, cluster, config_file) as found:
         finder = PointFinder(found.store, found.cluster)
         if live:
+            from reconciler.cli.drift import look_at_cluster
+
             before = finder.find(first.of(policy) if policy else first)
-            client = wiring.cluster(kubeconfig, context)
-            key, note = _fingerprint_key(before, clone, config_file, client)
-            drift = find_drift(found.store, before, client, wanted, key)
-            after = _live_side(found.cluster, render_moment(now), drift, note)
+            config_there = config_file if clone is None or config_file.exists() else None
+            client = kubeconfig, context
+            drift, after = look_at_cluster(found, before, wanted, config_there, *client, now)
             changes: Iterable[ObjectChange] = drift.changes
         else:
             before, other = _find(finder, first, second, policy)
@@ -85,35 +83,6 @@ def command(
             changes = changed_objects(found.store, before.point.commit, other.point.commit, wanted)
         paging.show(_render(output, _side(before), after, counted.over(changes)))
     return 1 if counted.total else 0
-
-
-def _fingerprint_key(
-    before: NamedPoint, clone: Path | None, config_file: Path, client: KubeClient
-) -> tuple[bytes | None, str]:
-    """The key of the point's fingerprints, once its password was proven; else None, and why."""
-    if clone is not None and not config_file.exists():
-        return None, "no Config with the keys of the repositories"
-    config = wiring.load_config(config_file)
-    if config.cluster.name != before.record.cluster.name:
-        return None, f"Config is of cluster {config.cluster.name}"
-    cache = wiring.cache_folder() / "restic"
-    keyring = SecretKeyring(config, wiring.resolver(client), cache=cache, read_only=True)
-    try:
-        # With another password than the run's, every Secret would seem to have changed.
-        prove_password(keyring, before.record)
-        return fingerprint_key(keyring, before.record), ""
-    except BackstayError as error:
-        return None, error.message
-
-
-def _live_side(cluster: str, now: str, drift: Drift, note: str) -> report.Side:
-    notes = (f"{one}: {note}" if one == NO_KEY and note else one for one in drift.notes)
-    return report.Side(
-        name=f"cluster {cluster}",
-        time=now,
-        gaps=tuple(map(str, sorted(drift.gaps))),
-        notes=tuple(notes),
-    )
 
 
 def _find(

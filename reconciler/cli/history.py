@@ -1,4 +1,8 @@
-"""What verbs that read the past share: a clone on this disk, or the manifest store of Config."""
+"""What verbs that read the past share: a clone on this disk, or the manifest store of Config.
+
+A clone needs nothing of Kubernetes or of policies, so those are imported where Config is read only:
+most of the time of a short command is its imports.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +10,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from reconciler.adapters.gitcredentials import GitCredentials, parse_credentials
 from reconciler.adapters.githistory import GitHistory
 from reconciler.adapters.gitlocal import LocalManifests
-from reconciler.adapters.kube import KubeClient
-from reconciler.cli import wiring
 from reconciler.engine.context import policy_branch
 from reconciler.engine.history import StoreReader
 from reconciler.model.config import Config
 from reconciler.model.errors import UsageError
+
+if TYPE_CHECKING:
+    from reconciler.adapters.kube import KubeClient
 
 clone_option = click.option(
     "--clone", type=click.Path(path_type=Path, exists=True, file_okay=False), default=None,
@@ -50,6 +56,8 @@ def open_history(clone: Path | None, cluster: str | None, config_file: Path) -> 
         with LocalManifests(clone) as local:
             yield History(local, cluster or _only_cluster(local, clone), local.shallow)
         return
+    from reconciler.cli import wiring
+
     config = wiring.load_config(config_file)
     with _open_store(config) as store:
         yield History(store, cluster or config.cluster.name)
@@ -57,6 +65,8 @@ def open_history(clone: Path | None, cluster: str | None, config_file: Path) -> 
 
 def _open_store(config: Config) -> GitHistory:
     """The manifest store, to be read as a history: its folder is of its own."""
+    from reconciler.cli import wiring
+
     where = config.manifest_store
     credentials = GitCredentials()
     if where.credentials is not None:
@@ -76,6 +86,8 @@ def store_cluster(config: Config) -> KubeClient | None:
 
     On a laptop without a cluster Config names folders or variables; only secretRef needs one.
     """
+    from reconciler.cli import wiring
+
     credentials = config.manifest_store.credentials
     return wiring.cluster(None) if credentials and credentials.secret_ref else None
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli import history, paging, wiring
+from reconciler.adapters.clock import SystemClock
+from reconciler.cli import history, options, paging
 from reconciler.engine.history import doubt_newest, read_points
 from reconciler.engine.namespacepoints import points_of_namespace
 from reconciler.engine.reading import PointFinder
@@ -39,8 +40,8 @@ from reconciler.report import objectlog
 )  # fmt: skip
 @history.clone_option
 @history.cluster_option
-@wiring.config_option
-@wiring.output_option
+@options.config_option
+@options.output_option
 @history.json_option
 def command(
     policy: str | None, number: int, since: str, until: str, namespace: str, wanted: str,
@@ -51,7 +52,7 @@ def command(
     With --clone it reads a clone of the manifest repository, and needs nothing else.
     """
     output = "json" if as_json else output
-    within = _between(since, until, wiring.clock().now())
+    within = _between(since, until, SystemClock().now())
     with history.open_history(clone, cluster, config_file) as found:
         if wanted:
             _need_policy(policy, namespace)
@@ -60,6 +61,8 @@ def command(
         finder = PointFinder(found.store, found.cluster)
         for name in [policy] if policy else finder.policies():
             if doubt := doubt_newest(found.store, found.branch(name)):
+                from reconciler.cli import wiring
+
                 wiring.reporter(output).warning("the newest commit is no run's", why=doubt)
         points = _points(found, finder, policy, namespace, within, number)
     if output == "json":

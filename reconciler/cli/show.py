@@ -9,9 +9,10 @@ from pathlib import Path
 import click
 import yaml
 
+from reconciler.adapters.clock import SystemClock
 from reconciler.capture import record
 from reconciler.capture.canonical import read_manifest
-from reconciler.cli import history, paging, policyinput, wiring
+from reconciler.cli import history, options, paging
 from reconciler.engine.history import read_record
 from reconciler.engine.reading import HistoryReader, PointFinder
 from reconciler.engine.versions import paths_in
@@ -20,8 +21,6 @@ from reconciler.model.errors import InvalidInput, Refused, UsageError
 from reconciler.plan.objectnames import ObjectName, parse_object
 from reconciler.plan.pointnames import parse_point
 from reconciler.plan.recoverypoints import RecoveryPoint
-from reconciler.policy.effective import effective_policy
-from reconciler.report import effective
 from reconciler.report import history as report
 
 
@@ -53,8 +52,8 @@ def command() -> None:
 @click.option("--left-out", is_flag=True, help="What was not captured, and why.")
 @history.clone_option
 @history.cluster_option
-@wiring.config_option
-@wiring.output_option
+@options.config_option
+@options.output_option
 @history.json_option
 def show_run(
     run_id: str, wanted: str | None, policy: str, left_out: bool, clone: Path | None,
@@ -66,7 +65,7 @@ def show_run(
     of that object is printed as it was, ready for kubectl; `_cluster/KIND/NAME` is a cluster-scoped
     one.
     """
-    name = parse_point(run_id, wiring.clock().now())
+    name = parse_point(run_id, SystemClock().now())
     as_json = as_json or output == "json"
     with history.open_history(clone, cluster, config_file) as found:
         finder = PointFinder(found.store, found.cluster)
@@ -128,6 +127,10 @@ def show_policy(
     Policies are read from PATHS, files or folders, or without any from the Git repository that
     Config names. No cluster is asked, unless Config keeps the repository's keys in a Secret.
     """
+    from reconciler.cli import policyinput
+    from reconciler.policy.effective import effective_policy
+    from reconciler.report import effective
+
     config = policyinput.load_config(config_file, paths)
     read = policyinput.read_policies(paths, config)
     try:

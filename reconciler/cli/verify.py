@@ -6,14 +6,15 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import click
 
+from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.gitlocal import LocalManifests
 from reconciler.adapters.gitsignature import parse_signers
-from reconciler.adapters.keyring import SecretKeyring
-from reconciler.cli import history, paging, wiring
+from reconciler.cli import history, options, paging
 from reconciler.engine.reading import PointFinder
 from reconciler.engine.verifying import BranchWalk, Snapshots, check_contained, check_snapshots
 from reconciler.model.errors import BackstayError, PartialFailure, Refused, UsageError
@@ -37,8 +38,8 @@ _EXIT_CODES = {Verdict.PROVEN: 0, Verdict.PROBLEM: 1, Verdict.UNPROVEN: PartialF
 )  # fmt: skip
 @history.clone_option
 @history.cluster_option
-@wiring.config_option
-@wiring.output_option
+@options.config_option
+@options.output_option
 @history.json_option
 def command(
     policies: tuple[str, ...], no_repositories: bool, signers: Path | None,
@@ -76,9 +77,9 @@ def command(
     )
     verification = Verification(
         cluster=found.cluster,
-        at=wiring.clock().now(),
+        at=SystemClock().now(),
         where=str(clone or "the manifest store of Config"),
-        writer=wiring.program(),
+        writer=f"backstay {version('backstay')}",
         branches=tuple(branches),
         checks=(*checks, *stored),
     )
@@ -144,6 +145,9 @@ def _snapshots(
     if clone is not None and not config_file.exists():
         yield _unproven("no Config with the keys of the repositories: give --config")
         return
+    from reconciler.adapters.keyring import SecretKeyring
+    from reconciler.cli import wiring
+
     config = wiring.load_config(config_file)
     if config.cluster.name != cluster:
         yield _unproven(f"Config is of cluster {config.cluster.name}, and keys follow from that")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
+from reconciler.model.texts import for_log
 from reconciler.plan.blame import Origin, Version
 from reconciler.plan.diff import render_path
 from reconciler.plan.pointnames import render_moment
 from reconciler.plan.recoverypoints import RecoveryPoint
-from reconciler.policy.text import for_log
 from reconciler.report.diff import show
 
 _LONGEST = 100

@@ -15,8 +15,8 @@ from typing import Any
 
 from reconciler.capture import emitter
 from reconciler.model.errors import one_line
+from reconciler.model.texts import for_log, visible
 from reconciler.plan.diff import HIDDEN, FieldChange, Kind, ObjectChange
-from reconciler.policy.text import for_log, visible
 from reconciler.report.markdown import escape
 
 FORMAT_VERSION = 1

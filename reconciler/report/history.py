@@ -7,8 +7,8 @@ from typing import Any
 
 from reconciler.model.policy import CLUSTER_NAMESPACE
 from reconciler.model.run import NamespaceRecord, Outcome, RunRecord, VolumeRecord
+from reconciler.model.texts import for_log
 from reconciler.plan.recoverypoints import RecoveryPoint
-from reconciler.policy.text import for_log
 from reconciler.report.amounts import render_bytes, render_seconds
 
 _HEAD = ("RUN", "OUTCOME", "OBJECTS", "VOLUMES", "STARTED", "COMMIT")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from reconciler.model.texts import for_log
 from reconciler.plan.blame import Version
 from reconciler.plan.diff import ObjectChange
 from reconciler.plan.pointnames import render_moment
-from reconciler.policy.text import for_log
 from reconciler.report.diff import Paint, field_lines, fields_json, plain
 
 Changes = Iterable[tuple[Version, ObjectChange]]

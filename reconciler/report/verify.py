@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from reconciler.model.texts import for_log, visible
 from reconciler.plan.pointnames import render_moment
 from reconciler.plan.verify import Branch, Check, Verdict, Verification
-from reconciler.policy.text import for_log, visible
 
 FORMAT_VERSION = 1
 _MOST_SHOWN = 20
