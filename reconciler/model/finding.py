@@ -70,6 +70,8 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         " `PartiallyFailed`",
         "method-changed": "A claim's data is copied in another way than before",
         "excluded-more": "A policy leaves more files out of the claims that it copies",
+        "objects-left-out": "A policy captures fewer objects: labels, kinds, or what is"
+        " cluster-scoped",
         "hook-executes": "A command executes in pods that did not before, or in more of them: word"
         " for word, with container, pods, namespaces",
         "hook-changed": "A hook has another time-out or `onError`, or hooks have another order",
