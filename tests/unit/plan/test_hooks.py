@@ -241,3 +241,39 @@ def test_the_order_of_namespaces_and_pods_never_matters() -> None:
     hooks = (DB, replace(DB, name="again", once=True), CACHE)
     assert planned(pods, *hooks) == planned(turned, *hooks)
     assert list(planned(turned, *hooks).namespaces) == ["a", "b"]
+
+
+PHASES = ("Running", "Pending", "Succeeded", "Failed", "Unknown")
+
+
+@pytest.mark.parametrize("once", [False, True])
+def test_i8_every_pod_that_matches_is_hooked_or_has_a_reason(once: bool) -> None:
+    found = {
+        space: [
+            pod(
+                f"{phase}-{of}{since}".lower(),
+                phase=phase,
+                labels={"app": of},
+                deletionTimestamp=since,
+            )
+            for phase in PHASES
+            for since in ("", "-2026")
+            for of in ("db", "web")
+        ]
+        for space in ("a", "b", "kube-system")
+    }
+    hooks = (replace(DB, once=once), replace(DB, name="second"))
+    plan = planned(found, *hooks, within=("*",))
+    for hook in hooks:
+        hooked = [(one.namespace, one.pod) for one in plan.targets if one.hook is hook]
+        told = [(one.namespace, one.pod) for one in plan.not_hooked if one.hook is hook]
+        assert len(set(hooked + told)) == len(hooked + told)
+        matching = {
+            (space, raw["metadata"]["name"])
+            for space, pods in found.items()
+            for raw in pods
+            if raw["metadata"]["labels"] == hook.match_labels and space != "kube-system"
+        }
+        assert {*hooked, *told} == matching | {("kube-system", "")}
+        assert len(hooked) == (1 if hook.once else 2)
+    assert all(one.why for one in plan.not_hooked)
