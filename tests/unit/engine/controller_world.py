@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from reconciler import policy
 from reconciler.engine.controller import Cycle, Setting, run_cycle
 from reconciler.engine.telling import Teller
 from reconciler.model.config import (
@@ -50,6 +51,8 @@ spec:
 """.encode()
 
 
+_READER = policy.Rereader()
+"""As `backstay controller` has one: what did not change is not read again, in no world."""
 BROKEN = policy_yaml("shop").replace(b"schedule:", b"scheduel:")
 
 
@@ -123,6 +126,7 @@ class ControllerWorld:
             writer=self.cluster,
             reporter=self.log,
             clock=self.clock,
+            parse=_READER.parse,
         )
         self.cluster.writes.clear()
         self.cluster.requests.clear()
