@@ -78,7 +78,15 @@ def command(paths: tuple[str, ...], config_file: str | None, output: str, stdin_
     if configs:
         counts["config"] = len(configs) - len({problem.file for problem in of_configs})
     click.echo(_render(files, problems, counts, output), nl=False)
+    if problems and config and any(grant.path for grant in config.grants) and not _at_root():
+        click.echo(
+            "note: grants go by paths from the repository's root: run this command there", err=True
+        )
     return InvalidInput.exit_code if problems else 0
+
+
+def _at_root() -> bool:
+    return Path(".git").exists()
 
 
 def _render(

@@ -103,6 +103,8 @@ def _shown(path: str) -> str:
 def wrong_type(kind: str, path: Path, node: Node | None, root: type[Part]) -> str:
     """The hint for a list or mapping that is something else; empty where there is none."""
     if kind == "list_type":
+        if path[-1:] == ("command",):
+            return "no shell reads it: write its words, such as [sh, -c, sync]"
         if isinstance(node, Mapping):
             return "begin each item with `- `"
         brief = (

@@ -40,15 +40,18 @@ class Referred:
     """Sorted."""
     unknown: Draft | None
     """A document too broken to tell what it is: it may be the one that is missing."""
+    misplaced: Mapping[str, str]
+    """Those that are not taken from where they stand: name → place."""
 
     @classmethod
     def among(cls, kind: str, drafts: list[Draft]) -> Referred:
         """All of a kind from where it may stand; of two with one name the first."""
+        misplaced = {d.name: d.where for d in drafts if d.kind == kind and not d.admin}
         drafts = [draft for draft in drafts if draft.admin]
         named = {draft.name: draft for draft in reversed(drafts) if draft.kind == kind}
         named.pop("", None)
         nameless = (draft for draft in drafts if draft.found and not (draft.kind and draft.name))
-        return cls(kind, named, sorted(named), next(nameless, None))
+        return cls(kind, named, sorted(named), next(nameless, None), misplaced)
 
     def find(self, name: str, draft: Draft, path: Path) -> Draft | None:
         """What ``draft`` names at a path; None, with ``draft`` held or wrong, if there is none."""
@@ -65,6 +68,8 @@ class Referred:
         what = f"{self.kind} `{name}` does not exist" if name else f"there is no {self.kind}"
         known = self.names if name and len(self.names) <= _FEW else []
         near = advice.did_you_mean(name, known) if known else ""
+        if name in self.misplaced:
+            near = f"the one at {self.misplaced[name]} is not taken from there"
         draft.problem(
             path, what, near or f"add a document of kind {self.kind}, or check the whole folder"
         )

@@ -47,6 +47,8 @@ MISTAKES = (
     (SPEC, "spec:\n  suspend: false\n   extra: x\n", "not YAML: ", "indent it as its neighbours"),
     ("[shop]", "[*]", "not YAML: expected alphabetic or numeric", "quote it"),
     ("[shop]", "[shop", "not YAML: ", "a bracket or quote is not closed"),
+    (SPEC, "spec:\n  hooks: [{name: a, pods: {}, pre: {command: sync && x}}]\n",
+     "`command` must be a list", "no shell reads it: write its words, such as [sh, -c, sync]"),
     # A file of another tool.
     ("backstay.dev/v1alpha1", "velero.io/v1", "apiVersion is `velero.io/v1`: not one of Backstay's",
      "keep other tools' files out of the policy folder, or write backstay.dev/v1alpha1"),

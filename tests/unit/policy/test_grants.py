@@ -144,6 +144,13 @@ def test_a_repository_outside_the_admin_folder() -> None:
     )
 
 
+def test_who_names_a_misplaced_repository_is_told_where_it_stands() -> None:
+    own = MAIN.replace("name: main", "name: own")
+    text = SHOP.replace("{copyMethod: Direct}", "{copyMethod: Direct, repository: own}")
+    told = [problem.hint for problem in read({A: text, "teams/a/own.yaml": own}).problems]
+    assert told[1] == "the one at teams/a/own.yaml:3 is not taken from there"
+
+
 def test_a_repository_that_is_not_granted() -> None:
     other = f"{MAIN}---\n{MAIN.replace('name: main', 'name: vault')}---\n{GOLD}"
     text = SHOP.replace("{copyMethod: Direct}", "{copyMethod: Direct, repository: vault}")

@@ -72,6 +72,23 @@ def test_config_decides_what_policies_may_do(folder: Path, tmp_path: Path) -> No
     assert "did you mean `sharedKeyInTenants`?" in run(folder)[1]
 
 
+def test_grants_are_judged_at_the_root_of_the_repository(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "backstay.yaml"
+    config.write_text(f"{CONFIG}sharedKeyInTenants: true\ngrants: [{{path: team, admin: true}}]\n")
+
+    def told(*paths: str) -> str:
+        words = [*paths, "--config", str(config)]
+        return CliRunner().invoke(validate.command, words, standalone_mode=False).stderr
+
+    monkeypatch.chdir(folder / "team")
+    assert "run this command there" in told("shop.yml")
+    monkeypatch.chdir(folder)
+    (folder / ".git").mkdir()
+    assert told("main.yaml", "team") == ""
+
+
 def test_a_policy_in_a_file_with_the_name_of_config_counts_as_for_the_controller(
     folder: Path,
 ) -> None:
