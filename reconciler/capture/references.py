@@ -51,7 +51,7 @@ TABLE: tuple[tuple[str, str], ...] = (
     ("persistentvolume", "a claim names it, or it names a claim"),
     (
         "customresourcedefinition.apiextensions.k8s.io",
-        "it defines the kind of a custom resource that was found",
+        "it defines the kind of a custom resource that was found, or a Service converts it",
     ),
     (
         f"storageclass.{_STORAGE}",
@@ -202,6 +202,10 @@ class References:
                 self._default_ingress_classes.append(name)
         elif folder == "apiservice.apiregistration.k8s.io":
             yield from self._service(spec.get("service"), "served by")
+        elif folder == "customresourcedefinition.apiextensions.k8s.io":
+            webhook = _map(_map(spec.get("conversion")).get("webhook"))
+            service = _map(webhook.get("clientConfig")).get("service")
+            yield from self._service(service, "converted by")
         else:
             for webhook in obj.get("webhooks") or ():
                 service = (webhook.get("clientConfig") or {}).get("service")

@@ -44,6 +44,12 @@ KINDS = {
     "validatingwebhookconfiguration": "ValidatingWebhookConfiguration",
     "volumesnapshotcontent": "VolumeSnapshotContent",
     "podtemplate": "PodTemplate",
+    "volumeattributesclass": "VolumeAttributesClass",
+    "volumesnapshot": "VolumeSnapshot",
+    "volumesnapshotclass": "VolumeSnapshotClass",
+    "gatewayclass": "GatewayClass",
+    "deviceclass": "DeviceClass",
+    "mutatingwebhookconfiguration": "MutatingWebhookConfiguration",
 }
 
 
