@@ -41,7 +41,14 @@ GATED = {
     "test_injected": "gated: runs and injected faults",
 }
 """Which group a module that breaks things is in; the other one without a word here."""
-LONG = ("test_demo", "test_rig", "test_recovery", "test_faults", "test_path")
+LONG = (
+    "test_demo",
+    "test_rig",
+    "test_recovery",
+    "test_faults",
+    "test_path",
+    "test_bad_days_api",
+)
 """Modules that take minutes begin early, so that no process works on while others are done."""
 
 
