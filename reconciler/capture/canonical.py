@@ -8,7 +8,6 @@ object, and Git's own name for a text, so that an unchanged object costs no more
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import orjson
 import yaml
 
-from reconciler.capture import clean, emitter, fingerprints, paths, quiet
+from reconciler.capture import clean, emitter, fingerprints, loading, paths, quiet
 from reconciler.model.errors import Stalled
 from reconciler.model.objects import Resource
 
@@ -86,11 +85,12 @@ def read_manifest(text: bytes, *, where: str = "manifest") -> dict[str, Any]:
 
     Only what `emitter` writes plain becomes a number, a boolean or null; every other plain scalar
     is a string, so a text that a person touched has no surprises either. Raises Stalled when the
-    text is not one YAML mapping, or has aliases (a few bytes of them stand for gigabytes).
+    text is not one YAML mapping, or has aliases or tags.
     """
     try:
-        # A subclass of the safe loader that makes fewer kinds of values than it does.
-        found = yaml.load(text, _Loader)  # noqa: S506
+        found = loading.load_document(text)
+    except loading.Unreadable as error:
+        raise _unreadable(where, str(error)) from None
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         # Only the place is told: the text may be of somebody else's making, with values in it.
         mark = getattr(error, "problem_mark", None)
@@ -98,39 +98,7 @@ def read_manifest(text: bytes, *, where: str = "manifest") -> dict[str, Any]:
         raise _unreadable(f"{where}{line}", "no YAML that can be read") from None
     if not isinstance(found, dict):
         raise _unreadable(where, "not a mapping")
-    if _has_aliases(found):
-        raise _unreadable(where, "aliases are not read")
     return found
-
-
-class _Loader(yaml.CSafeLoader):
-    """YAML with the plain scalars of JSON, as `emitter` writes them."""
-
-
-_Loader.yaml_implicit_resolvers = {}
-for _tag, _pattern, _first in (
-    ("null", "null", "n"),
-    ("bool", "true|false", "tf"),
-    ("int", "-?(?:0|[1-9][0-9]*)", "-0123456789"),
-    ("float", r"-?(?:0|[1-9][0-9]*)\.[0-9]+(?:e[-+][0-9]+)?", "-0123456789"),
-):
-    _Loader.add_implicit_resolver(
-        f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})\Z"), list(_first)
-    )
-
-
-def _has_aliases(document: dict[str, Any]) -> bool:
-    """Whether one list or mapping stands in two places: only an alias does that."""
-    todo: list[Any] = [document]
-    seen: set[int] = set()
-    while todo:
-        value = todo.pop()
-        if id(value) in seen:
-            return True
-        seen.add(id(value))
-        inner = value.values() if isinstance(value, dict) else value
-        todo.extend(item for item in inner if isinstance(item, (dict, list)))
-    return False
 
 
 def _unreadable(where: str, what: str) -> Stalled:

@@ -174,7 +174,10 @@ def compare_texts(path: str, old: bytes, new: bytes) -> ObjectChange:
     first, second = read_quietly(path, old), read_quietly(path, new)
     if first is None or second is None:
         return replace(found, note=UNREADABLE)
-    fields = compare_objects(first, second)
+    try:
+        fields = compare_objects(first, second)
+    except RecursionError:
+        return replace(found, note="nested too deeply to be compared")
     # Git saw a difference: another version of Backstay may have written the same otherwise.
     return replace(found, fields=fields, note="" if fields else "the same, in another form")
 

@@ -82,7 +82,10 @@ def blame_object(
         if version.commit.sha not in newer
     ]
     texts = store.blobs([version.new for version in versions if version.new])
-    return attribute((version, _manifest(path, version, texts)) for version in versions)
+    try:
+        return attribute((version, _manifest(path, version, texts)) for version in versions)
+    except RecursionError:
+        raise Refused(f"{path} is nested too deeply to be looked through") from None
 
 
 def _newer_than(store: HistoryReader, branch: str, commit: str) -> Collection[str]:

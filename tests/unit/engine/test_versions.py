@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
+import pytest
+
 from reconciler.capture import emitter, message, record
 from reconciler.engine.history import read_points
 from reconciler.engine.namespacepoints import points_of_namespace
+from reconciler.engine.reading import compare_texts
 from reconciler.engine.versions import blame_object, object_versions, version_changes
+from reconciler.model.errors import Refused
 from reconciler.model.run import RunRecord
 from reconciler.model.store import Write
 from reconciler.plan.diff import Kind, render_path
@@ -101,3 +105,13 @@ def test_records_of_other_runs_are_not_taken_for_a_runs_part() -> None:
     points = read_points(store, NEW)
     found = [one.run_id for one in points_of_namespace(store, NEW, points, "shop")]
     assert found == ["shop-20261120-000000-00001"]
+
+
+def test_what_is_nested_too_deeply_stops_nobody() -> None:
+    deep = [b"a: " + b"[" * 900 + inner + b"]" * 900 + b"\n" for inner in (b"1", b"2")]
+    assert compare_texts(PATH, *deep).note == "nested too deeply to be compared"
+    store = FakeManifestStore()
+    sha = store.commit(NEW, None, [Write(PATH, deep[0])], "x\n", when=FIRST)
+    store.push({NEW: sha})
+    with pytest.raises(Refused, match="nested too deeply"):
+        blame_object(store, NEW, PATH, sha)
