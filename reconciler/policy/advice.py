@@ -113,6 +113,8 @@ def wrong_type(kind: str, path: Path, node: Node | None, root: type[Part]) -> st
         return f"write [{node.text}]" if isinstance(node, Scalar) and brief else "write […]"
     part = schema.part_at(root, path)
     fields = [str(info.alias) for info in part.model_fields.values()] if part else []
+    if "keepDaily" in fields:
+        return "such as {keepDaily: 7, keepWeekly: 5}"
     if "names" in fields:
         return "write a list of names, such as [shop]"
     if _needs_a_name(part) and isinstance(node, Scalar) and re.fullmatch("[a-z0-9-]+", node.text):

@@ -32,6 +32,8 @@ MISTAKES = (
     # A value of the wrong kind.
     ("[shop]", "shop", "`namespaces` must be a list or a mapping, not `shop`",
      "write a list of names, such as [shop]"),
+    ("{keepDaily: 7}", "30d", "`retention` must be a mapping, not `30d`",
+     "such as {keepDaily: 7, keepWeekly: 5}"),
     ("[shop]", "{names: shop}", "`names` must be a list, not `shop`", "write [shop]"),
     ("{namespaces: [shop]}", "[shop]", "`selector` must be a mapping",
      "it has namespaces, objects"),
