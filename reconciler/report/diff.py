@@ -22,6 +22,7 @@ from reconciler.report.markdown import escape
 FORMAT_VERSION = 1
 _SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~", Kind.REORDERED: "~"}
 _LONGEST = 160
+_AROUND = 2
 _MOST_LINES = 2000
 _MOST_SHOWN = 200
 """Lines of one field; more of them say nothing to a person."""
@@ -163,16 +164,32 @@ def _yaml(value: Any) -> Iterator[str]:
 
 
 def _changed_lines(old: str, new: str, paint: Paint, indent: str) -> Iterator[str]:
+    """The lines that changed, with some around them; most of a long text is the same."""
     first, second = old.split("\n"), new.split("\n")
-    if max(len(first), len(second)) > _MOST_LINES:
+    head = _same(first, second)
+    tail = _same(first[head:][::-1], second[head:][::-1])
+    begin = max(0, head - _AROUND)
+    before = first[begin : len(first) - max(0, tail - _AROUND)]
+    after = second[begin : len(second) - max(0, tail - _AROUND)]
+    if max(len(before), len(after)) > _MOST_LINES:
         yield f"{indent}{len(first)} lines → {len(second)} lines"
         return
-    lines = list(difflib.unified_diff(first, second, n=2, lineterm=""))[2:]
+    lines = list(difflib.unified_diff(before, after, n=_AROUND, lineterm=""))[2:]
     for line in lines[:_MOST_SHOWN]:
+        if line.startswith("@@"):
+            at = begin + int(line.split("+")[1].partition(",")[0].split()[0])
+            yield paint("dim", f"{indent}@@ line {max(1, at)} @@")
+            continue
         what = {"+": "added", "-": "removed"}.get(line[0], "dim")
         yield paint(what, f"{indent}{visible(line)}".rstrip())
     if len(lines) > _MOST_SHOWN:
         yield f"{indent}… and {len(lines) - _MOST_SHOWN} lines more"
+
+
+def _same(first: Sequence[str], second: Sequence[str]) -> int:
+    """How many lines are equal from the begin on."""
+    pairs = zip(first, second, strict=False)
+    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
 
 
 def show(value: Any) -> str:
