@@ -25,6 +25,7 @@ from reconciler.plan.doctorleftovers import find_leftovers
 _IN_CLUSTER = (
     "leftovers/mover", "leftovers/credentials", "leftovers/lease", "leftovers/restore",
     "leftovers/restoring-claim", "leftovers/restoring-namespace", "leftovers/pending-run",
+    "leftovers/hook",
 )  # fmt: skip
 
 

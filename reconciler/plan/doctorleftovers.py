@@ -15,7 +15,7 @@ from reconciler.model import naming
 from reconciler.model.cluster import Claim, Namespace
 from reconciler.model.doctor import Finding, Level
 from reconciler.model.volumes import MoveKind
-from reconciler.plan import moverjob, moverstatus
+from reconciler.plan import doctoropen, moverjob, moverstatus
 from reconciler.plan.begun import policy_of_run, way_on
 from reconciler.plan.cronjob import COMPONENT_RUN
 from reconciler.plan.entries import annotations_of, labels_of
@@ -89,6 +89,9 @@ def find_leftovers(scene: Scene, *, policy: str = "") -> Iterator[Finding]:
     """All of them, or those of one policy."""
     restoring = restore_at_work(scene)
     yield from _leases(scene, policy)
+    yield from doctoropen.find_open(
+        scene.leases, scene.jobs, namespace=scene.namespace, alive=scene.alive, policy=policy
+    )
     yield from _movers(scene, restoring, policy)
     yield from _credentials(scene, restoring, policy)
     yield from _restoring(scene, restoring, policy)
