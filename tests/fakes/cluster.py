@@ -154,8 +154,8 @@ class FakeCluster:
         field_selector: str = "",
     ) -> Iterator[list[dict[str, Any]]]:
         """By namespace and name, as etcd keeps them; the list is that of the first page."""
-        self.requests["pages"] += 1
-        with self._lock:
+        with self._lock:  # lists are read by several threads
+            self.requests["pages"] += 1
             if (resource.group, resource.kind) in self._gone:
                 raise NotServed(f"list {resource}: HTTP 404 NotFound")
             found = [
@@ -171,8 +171,8 @@ class FakeCluster:
 
     def count(self, resource: Resource) -> int | None:
         """As the real server tells it: the number of a list without a selector."""
-        self.requests["count"] += 1
         with self._lock:
+            self.requests["count"] += 1
             if (resource.group, resource.kind) in self._gone:
                 raise NotServed(f"list {resource}: HTTP 404 NotFound")
             return sum(key[:2] == (resource.group, resource.kind) for key in self._objects)
