@@ -30,7 +30,13 @@ _PROTOCOLS = "v5.channel.k8s.io,v4.channel.k8s.io"
 _OUTPUTS = frozenset({1, 2})
 _ERROR = 3
 _LONGEST_STATUS = 64 * 1024
-_MISSING = ("executable file not found", "no such file or directory", "permission denied")
+_MISSING = (
+    "executable file not found",
+    "no such file or directory",
+    "permission denied",
+    "unable to start container process",
+)
+_SHOWN = 300
 _HINT = (
     "with deploy/components/hooks applied, bind the right in this namespace: kubectl create"
     " rolebinding backstay-hooks --clusterrole=backstay-hooks"
@@ -163,17 +169,18 @@ def _ended(what: str, text: bytes, count: int) -> ExecResult:
         codes = [found["message"] for found in causes if found.get("reason") == "ExitCode"]
         if codes:
             return ExecResult(int(codes[0]), count)
-        message = " ".join(str(told.get("message") or told.get("reason") or "").split())[:300]
+        message = " ".join(str(told.get("message") or told.get("reason") or "").split())
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ExecLost(f"{what}: the API server's last word can't be read") from error
+    shown = message if len(message) <= _SHOWN else f"…{message[-_SHOWN:]}"  # its cause is its end
     if any(found in message for found in _MISSING):
         raise NotExecutable(
-            f"{what}: not started: {message}",
+            f"{what}: not started: {shown}",
             hint="the command is a program of the container's image, and no shell looks at it",
         )
     if "container not found" in message or "error dialing backend" in message:
-        raise Transient(f"{what}: not started: {message}")
-    raise ExecLost(f"{what}: {message}")
+        raise Transient(f"{what}: not started: {shown}")
+    raise ExecLost(f"{what}: {shown}")
 
 
 def _refused(error: Exception, namespace: str, pod: str, host: str) -> BackstayError:

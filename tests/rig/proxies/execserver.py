@@ -89,7 +89,8 @@ async def _answer(socket: web.WebSocketResponse, request: web.Request) -> None:
         case ["garbled"]:
             await _send(socket, _STATUS, b"<html>")
         case [program, *_]:
-            message = f'exec failed: "{program}": executable file not found in $PATH'
+            message = f'{"error executing command in container: " * 12}exec: "{program}"'
+            message += ": executable file not found in $PATH"
             await _send(socket, _STATUS, _failure("InternalError", message))
 
 
