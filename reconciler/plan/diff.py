@@ -140,8 +140,15 @@ def _compare(old: Any, new: Any, path: tuple[str, ...]) -> Iterator[FieldChange]
         yield from _mappings(old, new, path)
     elif isinstance(old, list) and isinstance(new, list):
         yield from _lists(old, new, path)
-    elif token(old) != token(new):
+    elif not _is_same(old, new):
         yield FieldChange(path=path, kind=Kind.CHANGED, old=old, new=new)
+
+
+def _is_same(old: Any, new: Any) -> bool:
+    # Nearly all that is compared are equal strings.
+    if isinstance(old, str) and isinstance(new, str):
+        return old == new
+    return token(old) == token(new)
 
 
 def _mappings(
