@@ -20,6 +20,8 @@ class JobWorld(RunWorld):
         super().__post_init__()
         self.working = 2
         self.ended: list[str] = []
+        # Threads that sleep at the same time are one sleep each, and a Job ends once.
+        self._turn = threading.Lock()
         self.clock.on_sleep = self.work
 
     def ports(self, **changed: Any) -> RunPorts:
@@ -29,6 +31,10 @@ class JobWorld(RunWorld):
 
     def work(self) -> None:
         """One sleep's time in the cluster."""
+        with self._turn:
+            self._work()
+
+    def _work(self) -> None:
         move_controllers(self.cluster)
         if self.working:
             self.working -= 1
