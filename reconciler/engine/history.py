@@ -35,6 +35,13 @@ def read_points(store: StoreReader, branch: str) -> tuple[RecoveryPoint, ...]:
     Of a former name: what began before the first run that said it.
     Raises Refused without a branch.
     """
+    return points_of(read_parts(store, branch))
+
+
+def read_parts(
+    store: StoreReader, branch: str, believes: Believes | None = None
+) -> tuple[BranchPart, ...]:
+    """The same, by branch; see `lineage`. Raises Refused without a branch."""
     if store.tip(branch) is None:
         others = sorted(store.branches(branch.rpartition("/")[0] + "/"))
         known = ", ".join(name.rpartition("/")[2] for name in others if "/_" not in name)
@@ -42,7 +49,7 @@ def read_points(store: StoreReader, branch: str) -> tuple[RecoveryPoint, ...]:
             f"there is no branch {branch} in the manifest store",
             hint=f"policies with runs: {known}" if known else _other_clusters(store, branch),
         )
-    return order_points(point for part in lineage(store, branch) for point in part.points)
+    return tuple(lineage(store, branch, believes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +59,29 @@ class BranchPart:
     branch: str
     points: Sequence[RecoveryPoint]
 
+    @property
+    def policy(self) -> str:
+        """The name that the policy had there."""
+        return self.branch.rpartition("/")[2]
 
-def lineage(store: StoreReader, branch: str) -> Iterator[BranchPart]:
+
+Believes = Callable[[str, RecoveryPoint], bool]
+"""Whether a point of this branch is to be believed what it says of a former name."""
+
+
+def points_of(parts: Iterable[BranchPart]) -> tuple[RecoveryPoint, ...]:
+    """All of them, newest first by start."""
+    return order_points(point for part in parts for point in part.points)
+
+
+def lineage(
+    store: StoreReader, branch: str, believes: Believes | None = None
+) -> Iterator[BranchPart]:
     """Points of the branch, and those of former names from before the first run of each heir.
 
     A record that once said the former name is enough, whatever later ones say. What runs under
-    that name after its heir began is another policy's, that only took the name.
+    that name after its heir began is another policy's, that only took the name. With ``believes``
+    a former name counts only where one of those that say it is believed.
     """
     folder = branch.rpartition("/")[0]
     read: dict[str, tuple[RecoveryPoint, ...]] = {}
@@ -72,11 +96,16 @@ def lineage(store: StoreReader, branch: str) -> Iterator[BranchPart]:
             read[name] = _points_of(store, name)
         known = [point for point in read[name] if point.started < end]
         yield BranchPart(name, known)
-        heirs: dict[str, datetime] = {}
+        saying: dict[str, list[RecoveryPoint]] = {}
         for point in known:
-            if former := point.renamed_from:
-                heirs[former] = min(point.started, heirs.get(former, point.started))
-        waiting.extend((f"{folder}/{former}", began) for former, began in heirs.items())
+            if point.renamed_from:
+                saying.setdefault(point.renamed_from, []).append(point)
+        waiting.extend(
+            # Who is not believed can still make it fewer points, never more.
+            (f"{folder}/{former}", min(point.started for point in heirs))
+            for former, heirs in saying.items()
+            if believes is None or any(believes(name, point) for point in heirs)
+        )
 
 
 def _points_of(store: StoreReader, branch: str) -> tuple[RecoveryPoint, ...]:

@@ -86,16 +86,14 @@ class Restore:
 
     def _content(self, at: str, *, allow_partial: bool) -> PointContent:
         if self._read is None or self._read.point.commit != at:
-            read = read_point(
+            self._read = read_point(
                 self._world.store,
                 policy_branch(self._request.config.cluster.name, self._request.policy),
                 at,
                 policy=self._request.policy,
                 allow_partial=allow_partial,
+                vouch=self._world.vouch,
             )
-            # Its tree, its record and all of its history are what the signature is over.
-            self._world.vouch(read.point.commit)
-            self._read = read
         return self._read
 
     def _renamed(self, content: PointContent) -> PointContent:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,17 +12,19 @@ import orjson
 from reconciler import ports
 from reconciler.capture import canonical, paths
 from reconciler.engine.history import (
+    BranchPart,
     StoreReader,
     copied_until,
     doubt_newest,
-    read_points,
+    points_of,
+    read_parts,
     read_record_of,
 )
 from reconciler.engine.observe import read_all
 from reconciler.engine.renaming import Renaming
 from reconciler.engine.secretstore import SECRETS_PATH
 from reconciler.model import naming
-from reconciler.model.errors import Refused, RepositoryLost, Waiting
+from reconciler.model.errors import Refused, RepositoryLost, Stalled, Waiting
 from reconciler.model.objects import ObjectRef, Resource, folder_of
 from reconciler.model.policy import CLUSTER_NAMESPACE
 from reconciler.model.run import RepositoryRef, RunRecord
@@ -56,13 +58,33 @@ class PointContent:
 
 
 def read_point(
-    store: StoreReader, branch: str, at: str, *, policy: str, allow_partial: bool
+    store: StoreReader,
+    branch: str,
+    at: str,
+    *,
+    policy: str,
+    allow_partial: bool,
+    vouch: Callable[[str], None],
 ) -> PointContent:
-    """Chooses the recovery point and reads it whole."""
-    points = read_points(store, branch)
+    """Chooses the recovery point and reads it whole.
+
+    ``vouch`` raises Refused for a commit that nobody signed who should have; what it is not content
+    with is not read, and leads to no former name.
+    """
+    formers = _Formers(store, vouch)
+    parts = read_parts(store, branch, formers.believe)
+    points = points_of(parts)
     copied = copied_until(store)
-    point = choose_point(points, at, policy=policy, allow_partial=allow_partial, copied=copied)
+    try:
+        point = choose_point(points, at, policy=policy, allow_partial=allow_partial, copied=copied)
+    except Refused as error:
+        if not formers.doubts:
+            raise
+        raise Refused(f"{error.message}; {formers.doubts}", hint=error.hint) from error
+    # Its tree, its record and all of its history are what the signature is over; not its place.
+    vouch(point.commit)
     record = read_record_of(store, point.commit, run_id=point.run_id, outcome=point.outcome)
+    _check_place(parts, point, record)
     names = [path for path in store.tree(point.commit) if paths.parse_path(path) is not None]
     texts = store.read(point.commit, names)
     stored = tuple(_stored(path, texts[path]) for path in sorted(texts))
@@ -71,6 +93,7 @@ def read_point(
         tell_newer(points, point, at, copied),
         doubt_newest(store, branch),
         tell_left_out(record),
+        formers.doubts,
     )
     return PointContent(
         point=point,
@@ -80,6 +103,53 @@ def read_point(
         notes=tuple(filter(None, notes)),
         points=points,
     )
+
+
+class _Formers:
+    """Which former names count: those of a record that is vouched for and is of its branch.
+
+    Trailers alone would let whoever can push lead a policy to another one's recovery points.
+    """
+
+    def __init__(self, store: StoreReader, vouch: Callable[[str], None]) -> None:
+        self._store = store
+        self._vouch = vouch
+        self._taken: dict[str, bool] = {}
+
+    def believe(self, branch: str, point: RecoveryPoint) -> bool:
+        """Whether this point's record says what its commit says, with a word to trust."""
+        try:
+            self._vouch(point.commit)
+            record = read_record_of(
+                self._store, point.commit, run_id=point.run_id, outcome=point.outcome
+            )
+        except Stalled:
+            good = False
+        else:
+            said = f"clusters/{record.cluster.name}/{record.policy.name}"
+            good = said == branch and record.policy.renamed_from == point.renamed_from
+        self._taken[point.renamed_from] = good or self._taken.get(point.renamed_from, False)
+        return good
+
+    @property
+    def doubts(self) -> str:
+        """The former names that were not taken, as a note; empty where there is none."""
+        names = ", ".join(sorted(name for name, taken in self._taken.items() if not taken))
+        if not names:
+            return ""
+        return f"nobody vouches for the former name {names}: its recovery points are left out"
+
+
+def _check_place(parts: Iterable[BranchPart], point: RecoveryPoint, record: RunRecord) -> None:
+    """A commit says of which policy it is; whoever can push can put it on another's branch."""
+    found = {part.policy for part in parts if point in part.points}
+    if record.policy.name not in found:
+        raise Refused(
+            f"commit {point.commit} is on the branch of policy {', '.join(sorted(found))}, and its"
+            f" record is of policy {record.policy.name}",
+            hint="somebody moved a branch, and a run would not: see `backstay verify`; to restore"
+            f" that policy: backstay restore {record.policy.name}",
+        )
 
 
 def _stored(path: str, text: bytes) -> Stored:
