@@ -63,11 +63,11 @@ def hurry(source: GitPolicySource) -> None:
 
 def assert_nothing_left(folder: Path) -> None:
     """No half pack, no lock, and no process: each holds the folder's lock as long as it lives."""
-    names = [path.name for path in folder.rglob("*")]
-    assert [name for name in names if "tmp_" in name or name.endswith(".lock")] == []
     (lock,) = folder.glob("policies-*/lock")
     with lock.open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)  # who was killed may need a moment to be gone
+        names = [path.name for path in folder.rglob("*")]
+        assert [name for name in names if "tmp_" in name or name.endswith(".lock")] == []
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_over_ssh_each_call_ends_at_its_deadline_and_the_next_works(
     last = repository.push(SMALL)
     with open_source() as source:
         hurry(source)
-        with broken(proxy), pytest.raises(DeadlineExceeded, match="git fetch took longer than 3 s"):
+        with broken(proxy), pytest.raises(DeadlineExceeded, match="git fetch took longer"):
             source.fetch(None)
     assert_nothing_left(tmp_path / "work")
     with open_source() as source:
