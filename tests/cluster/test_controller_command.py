@@ -17,12 +17,14 @@ from typing import Any
 
 import pytest
 
+from tests.cluster import faroff
+from tests.cluster.faroff import files, policy_yaml
 from tests.rig import typedpage
 from tests.rig.cluster import paths
 from tests.rig.cluster.providers import Cluster
 from tests.rig.policyrepo import PolicyRepository
 from tests.rig.servers.sshd import Sshd
-from tests.unit.engine.controller_world import BROKEN, files, policy_yaml
+from tests.unit.engine.controller_world import BROKEN
 
 NAMESPACE = "backstay-command"
 BACKSTAY = Path(sys.executable).parent / "backstay"
@@ -121,7 +123,7 @@ def test_from_a_merged_policy_to_a_schedule_and_back(home: Installation) -> None
     assert lines(once.stderr)[-1]["created"] == 4
     assert home.run("plan", "--detailed-exitcode").returncode == 0
 
-    home.policies.push(files(mail=policy_yaml("mail", "1 1 * * *"), shop=BROKEN))
+    home.policies.push(files(mail=policy_yaml("mail", faroff.cron(1)), shop=BROKEN))
     ill = home.run("controller", "--once")
     assert ill.returncode == 4
     problems = [line for line in lines(ill.stderr) if line["event"] == "problem"]
@@ -228,7 +230,7 @@ def test_kubectl_shows_what_is_in_force_and_changes_nothing_of_it(shown: Install
     wait("condition=Ready")
     head, row = kubectl("get", "backuppolicies").splitlines()
     assert head.split()[:4] == ["NAME", "SCHEDULE", "LAST", "RUN"]
-    assert row.split()[:6] == ["shop", "17", "2", "*", "*", "*"]
+    assert row.split()[:6] == ["shop", *faroff.CRON.split()]
     assert "True" in row.split()
     before = spec()
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cluster import faroff
 from tests.cluster.test_controller_command import (
     NAMESPACE,
     Installation,
@@ -23,7 +24,6 @@ from tests.cluster.test_controller_command import (
 )
 from tests.rig.cluster.providers import GIVEN, Built, Cluster
 from tests.rig.proxies import ApiProxy
-from tests.unit.engine.controller_world import files, policy_yaml
 
 __all__ = ["home"]
 LEASE = "backstay-controller"
@@ -86,9 +86,9 @@ class Controllers:
 
         ``there`` and back: each of the two is such a change of the other.
         """
-        name, cron = ("news", "1 1 * * *") if there else ("shop", "17 2 * * *")
-        self.home.policies.push(files(name, mail=policy_yaml("mail", cron)))
-        return {"backstay-mail": cron, f"backstay-{name}": "17 2 * * *"}
+        name, cron = ("news", faroff.cron(1)) if there else ("shop", faroff.CRON)
+        self.home.policies.push(faroff.files(name, mail=faroff.policy_yaml("mail", cron)))
+        return {"backstay-mail": cron, f"backstay-{name}": faroff.CRON}
 
 
 @pytest.fixture

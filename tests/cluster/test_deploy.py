@@ -28,13 +28,15 @@ from reconciler.model.objects import ObjectRef
 from reconciler.model.volumes import MoveKind, MoveState, MoveTask, RepositoryAccess
 from reconciler.plan import moverjob
 from reconciler.plan.cronjob import Place
+from tests.cluster import faroff
 from tests.cluster.badjobs import BAD_JOBS, NOT_EVEN_ROOT, ROOT, ROOT_JOBS, edited
+from tests.cluster.faroff import files, policy_yaml
 from tests.fakes.kubekinds import kind
 from tests.fakes.policysource import FakePolicySource
 from tests.rig.cluster import images, paths
 from tests.rig.cluster.providers import Cluster
 from tests.rig.policyrepo import PolicyRepository
-from tests.unit.engine.controller_world import CONFIG, Log, files, policy_yaml
+from tests.unit.engine.controller_world import CONFIG, Log
 
 OWN = "backstay-system"
 EXAMPLE = paths.REPOSITORY / "deploy/examples/small"
@@ -390,7 +392,7 @@ def test_i6_after_each_kind_of_change_the_plan_is_empty(
 ) -> None:
     for revision in (
         files("mail", "shop"),
-        files("shop", mail=policy_yaml("mail", "1 1 * * *")),
+        files("shop", mail=policy_yaml("mail", faroff.cron(1))),
         files("shop"),
     ):
         controller.source.push(revision)

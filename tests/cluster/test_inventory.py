@@ -13,10 +13,10 @@ import yaml
 
 from reconciler.cli.inventoryinput import read_inventory
 from reconciler.model.inventory import ClaimTemplate
+from tests.cluster.faroff import files
 from tests.rig.cluster.providers import Cluster
 from tests.rig.policyrepo import PolicyRepository
 from tests.rig.servers.sshd import Sshd
-from tests.unit.engine.controller_world import files
 
 OWN = "backstay-inventory"
 SHOP = "inventory-shop"

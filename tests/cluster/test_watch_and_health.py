@@ -24,6 +24,7 @@ from reconciler.model import kinds
 from reconciler.model.cluster import Namespace
 from reconciler.model.objects import ObjectRef
 from reconciler.plan.observe import namespace_of
+from tests.cluster.faroff import files, policy_yaml
 from tests.cluster.test_controller_command import (
     NAMESPACE,
     Installation,
@@ -38,7 +39,6 @@ from tests.rig.cluster.errors import RigError
 from tests.rig.cluster.providers import Built, Cluster
 from tests.rig.proxies import ApiProxy
 from tests.rig.proxies.rules import Cut, Reset
-from tests.unit.engine.controller_world import files, policy_yaml
 
 __all__ = ["home", "shown"]
 PATIENCE = 300
