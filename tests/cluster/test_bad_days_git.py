@@ -8,6 +8,7 @@ mounted Secret, and what `kubectl` shows go together.
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,14 @@ class Policies:
 
     def __init__(self, stage: Stage, folder: Path) -> None:
         self.stage = stage
-        self.server = Sshd(folder / "sshd", address=stage.cluster.host_address, tied=True)
+        address = stage.cluster.host_address
+        # Bound all the time, it keeps the port from others while the server is stopped; it never
+        # listens, so that a client is refused then.
+        self._port = socket.socket()
+        self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._port.bind((address, 0))
+        port = self._port.getsockname()[1]
+        self.server = Sshd(folder / "sshd", address=address, port=port, tied=True)
         self._keys = folder / "keys"
         self._here = False
 
@@ -50,6 +58,7 @@ class Policies:
     def move_back(self) -> None:
         """As the stage was; the controller reads there again when this returns."""
         self.server.stop()
+        self._port.close()
         if self._here:
             self.wait_for("SourceFailed")
         self.stage.make_secret(SECRET, self.stage.folder / "credentials" / "git")
