@@ -1,8 +1,8 @@
 """The kinds of one capture, learned from one discovery after another.
 
 A run takes a while, and definitions come and go meanwhile. So kinds are discovered again after the
-lists: one that came is listed as well, one that went is a gap, and so is a group of which no
-discovery told anything. A gap of what would not be captured anyway is none.
+lists: one that came is listed as well, one that went is a gap, and so is a group that no discovery
+told whole, whatever each said of it. A gap of what would not be captured anyway is none.
 """
 
 from __future__ import annotations
@@ -32,18 +32,17 @@ class Kinds:
         self._left_out: dict[str, str] = {}
         self._served: set[Resource] = set()
         self._now: set[Key] = set()
-        self._failed: set[Gap] | None = None
-        """Of every discovery."""
+        self._failed: dict[str, list[Gap]] | None = None
+        """Groups that no discovery told whole, with what the last one that named them said."""
         self._failing: set[str] = set()
         """Groups that the last one did not tell of."""
 
     def learn(self, resources: Iterable[Resource], failed: Iterable[Gap]) -> list[Resource]:
         """One discovery; returns what is to be listed and was not known before."""
         self._now = set()
-        now = set(failed)
-        self._failing = {gap.group for gap in now}
-        self._failed = now if self._failed is None else self._failed & now
         new = []
+        resources = tuple(resources)
+        self._learn_failed(failed, {resource.group for resource in resources})
         for resource in resources:
             key = (resource.group, resource.plural)
             self._now.add(key)
@@ -56,6 +55,22 @@ class Kinds:
                 new.append(resource)
         return new
 
+    def _learn_failed(self, failed: Iterable[Gap], told: set[str]) -> None:
+        """By group, since each discovery may tell an outage in other words or of other versions;
+        one that is not named any more was not told either."""
+        now: dict[str, list[Gap]] = {}
+        for gap in failed:
+            now.setdefault(gap.group, []).append(gap)
+        self._failing = set(now)
+        if self._failed is None:
+            self._failed = now
+            return
+        self._failed = {
+            group: now.get(group, gaps)
+            for group, gaps in self._failed.items()
+            if group in now or group not in told
+        }
+
     @property
     def definitions(self) -> list[Resource]:
         """The kind of CustomResourceDefinitions, where they are listed."""
@@ -63,9 +78,9 @@ class Kinds:
 
     def gaps(self, unlisted: Iterable[Resource] = ()) -> Iterator[Gap]:
         """After the last discovery; ``unlisted`` are new kinds of it."""
-        for gap in sorted(self._failed or ()):
-            if not self._choice.group_left_out(gap.group):
-                yield gap
+        for group, gaps in sorted((self._failed or {}).items()):
+            if not self._choice.group_left_out(group):
+                yield from sorted(set(gaps))
         for key, resource in sorted(self._listed.items()):
             if key not in self._now and resource.group not in self._failing:
                 yield _gap(resource, _WENT)

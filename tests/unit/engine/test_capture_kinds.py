@@ -152,6 +152,33 @@ def kinds_after(*discoveries: tuple[list[Resource], list[Gap]], **selector: Any)
     return list(kinds.gaps())
 
 
+def test_i2_a_group_that_fails_each_time_with_another_message_is_a_gap() -> None:
+    world = RunWorld()
+    come(world)
+    world.run()
+    world.cluster.failed.append(Gap(group=GROUP, reason="HTTP 503"))
+    world.cluster.resources.remove(WIDGET)
+
+    def fail_otherwise() -> None:
+        world.cluster.failed[:] = [Gap(group=GROUP, reason="it timed out")]
+
+    record = world.run(2, reader=Changing(world, 1, fail_otherwise)).record
+    assert [str(gap) for gap in record.gaps] == [f"*.{GROUP}: it timed out"]
+    assert record.outcome is Outcome.PARTIALLY_FAILED
+    assert {PATH, DEFINITION} <= set(world.tree())
+
+
+def test_only_a_discovery_that_tells_a_group_whole_ends_its_gap() -> None:
+    old, new = (Gap(group=GROUP, reason=f"{GROUP}/{name}: HTTP 503") for name in ("v1", "v2"))
+    other = Gap(group="apps", reason="HTTP 503")
+    assert kinds_after(([], [old]), ([], [new])) == [new]
+    assert kinds_after(([], [old, new]), ([], [old]), ([], [old, new])) == [old, new]
+    assert kinds_after(([], [old, other]), ([], [new])) == [new]
+    assert kinds_after(([], [old]), ([], [])) == [old]
+    assert kinds_after(([], [old]), ([WIDGET], []), ([], [new])) == []
+    assert kinds_after(([], [old]), ([WIDGET], [new])) == [new]
+
+
 def test_another_preferred_version_is_the_same_kind() -> None:
     assert kinds_after(([WIDGET], []), ([NEWER], [])) == []
     assert Kinds(Choice(ObjectSelector())).learn([WIDGET], []) == [WIDGET]
