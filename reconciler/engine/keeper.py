@@ -8,6 +8,10 @@ for as long as another controller's pod is there. This is asked only where there
 write, so it costs an idle cycle nothing. A change of Config that is meant does not wait: it comes
 to the same pod, or to a new one once the old one is gone.
 
+Where the pod that wrote last is gone, and several are there with another Config than the noted one,
+one of them must win, or all would wait for each other: the successor of the pod that is gone, else
+the oldest. What it writes first is its own Config; the others then go on or stand back as ever.
+
 Pods are told by their label; a controller outside of pods holds nobody back.
 """
 
@@ -40,10 +44,16 @@ def stand_back(reader: ports.ClusterReader, namespace: str, ours: Keeper, found:
     """Raises StoodBack where another Config is in force and another controller is there."""
     if found.config in ("", ours.config) or found.holder == ours.holder:
         return
-    others = _others(reader, namespace, ours.holder)
+    living = _living(reader, namespace)
+    others = [pod.holder for pod in living if pod.holder != ours.holder]
     if not others:
         return
-    other = found.holder if found.holder in others else others[0]
+    other = found.holder
+    if other not in others:
+        first = min(living, key=lambda pod: pod.rank(found.holder))
+        if first.holder == ours.holder:
+            return
+        other = first.holder
     raise StoodBack(
         f"another controller, {other}, is there, and the schedules are kept by another Config",
         hint="one controller per namespace is enough: end one of them. When the pod"
@@ -52,7 +62,23 @@ def stand_back(reader: ports.ClusterReader, namespace: str, ours: Keeper, found:
     )
 
 
-def _others(reader: ports.ClusterReader, namespace: str, holder: str) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class _Pod:
+    holder: str
+    created: str
+    """As the API server writes times: they sort as text."""
+
+    def rank(self, gone: str) -> tuple[bool, str, str]:
+        """The lowest goes on where the pod of the holder ``gone`` is there no more."""
+        return _deployment(self.holder) != _deployment(gone), self.created, self.holder
+
+
+def _deployment(holder: str) -> str:
+    """Its pods are called ``<Deployment>-<hash of its template>-<random>``."""
+    return holder.partition("/")[0].rsplit("-", 2)[0]
+
+
+def _living(reader: ports.ClusterReader, namespace: str) -> list[_Pod]:
     """Controllers whose pods run and are not told to end; who may not ask waits for nobody."""
     try:
         pods = observe.read_all(
@@ -60,10 +86,12 @@ def _others(reader: ports.ClusterReader, namespace: str, holder: str) -> list[st
         )
     except Refused:
         return []
-    running = [
-        f"{pod['metadata']['name']}/{pod['metadata'].get('uid', '')}"
-        for pod in pods
+    return [
+        _Pod(
+            f"{pod['metadata']['name']}/{pod['metadata'].get('uid', '')}",
+            str(pod["metadata"].get("creationTimestamp", "")),
+        )
+        for pod in sorted(pods, key=lambda pod: str(pod["metadata"]["name"]))
         if (pod.get("status") or {}).get("phase") == "Running"
         and not pod["metadata"].get("deletionTimestamp")
     ]
-    return sorted(found for found in running if found != holder)

@@ -26,7 +26,9 @@ OTHER_SOURCE = replace(
     policy_source=replace(CONFIG.policy_source, url="ssh://git@git.example.org/theirs.git"),
 )
 OTHER_NAME = replace(CONFIG, cluster=ClusterConfig("staging"))
-ONE, TWO = "backstay-controller-1", "backstay-two-1"
+ONE, TWO = "backstay-controller-6f9c-aaaaa", "backstay-two-5d7b-ccccc"
+ONE_AGAIN = "backstay-controller-6f9c-bbbbb"
+ONE_UPGRADED = "backstay-controller-8e2a-zzzzz"
 
 
 class TwoWorld(MirrorWorld):
@@ -117,7 +119,7 @@ def test_once_the_first_one_is_gone_the_other_goes_on_and_keeps_them(end: str) -
         world.cluster.edit(pod, lambda raw: raw["metadata"].update(told))
     assert world.two().exit_code == 0
     assert (world.image(), holder_of(world)) == ("backstay:2", "")
-    world.pods[ONE] = world.pod(f"{ONE}-again")
+    world.pods[ONE] = world.pod(ONE_AGAIN)
     assert isinstance(world.one().error, StoodBack), "now the other's Config is in force"
     assert world.image() == "backstay:2"
 
@@ -126,7 +128,7 @@ def test_a_new_pod_with_a_new_config_is_no_second_controller() -> None:
     world = TwoWorld(OTHER_IMAGE)
     world.remove_pod(ONE)
     world.remove_pod(TWO)
-    world.pods[ONE] = world.pod("backstay-controller-2")
+    world.pods[ONE] = world.pod(ONE_UPGRADED)
     assert world.one(config=OTHER_IMAGE).exit_code == 0
     assert world.image() == "backstay:2"
     world.setting = replace(world.setting, holder=world.pods[ONE], config=OTHER_IMAGE)
@@ -137,10 +139,57 @@ def test_a_mistaken_one_does_not_win_because_the_first_one_has_had_nothing_to_wr
     """Its pod was made anew since, and its new name stands nowhere."""
     world = TwoWorld(OTHER_IMAGE)
     world.remove_pod(ONE)
-    world.pods[ONE] = world.pod(f"{ONE}-again")
+    world.clock.sleep(60)
+    world.pods[ONE] = world.pod(ONE_AGAIN)
     assert world.one().exit_code == 0
     assert isinstance(world.two().error, StoodBack)
     assert world.image() == "backstay:1"
+
+
+NEW = replace(CONFIG, image="backstay:3")
+
+
+@pytest.mark.parametrize("first", ["older", "younger"])
+def test_of_two_with_one_new_config_the_older_one_notes_it_and_both_go_on(first: str) -> None:
+    world = TwoWorld(NEW)
+    for name in (ONE, TWO):
+        world.remove_pod(name)
+    older = world.pods[ONE] = world.pod(ONE_UPGRADED)
+    world.clock.sleep(60)
+    world.pods[TWO] = world.pod("backstay-controller-8e2a-aaaaa")
+    world.source.push(files("mail", "news", "shop"))
+    if first == "younger":
+        error = world.two().error
+        assert isinstance(error, StoodBack)
+        assert older in error.message
+        assert world.image() == "backstay:1"
+    assert world.one(config=NEW).exit_code == 0
+    assert (world.image(), holder_of(world)) == ("backstay:3", "")
+    world.source.push(files("mail", "news", shop=policy_yaml("shop", "3 3 * * *")))
+    assert world.two().exit_code == world.one(config=NEW).exit_code == 0
+    assert world.cron_job("shop")["spec"]["schedule"] == "3 3 * * *"
+
+
+def test_the_first_one_made_anew_with_a_new_config_goes_on_beside_a_mistaken_older_one() -> None:
+    world = TwoWorld(OTHER_IMAGE)
+    world.remove_pod(ONE)
+    world.clock.sleep(60)
+    world.pods[ONE] = world.pod(ONE_UPGRADED)
+    for _ in range(2):
+        assert isinstance(world.two().error, StoodBack)
+        assert world.one(config=NEW).exit_code == 0
+        assert world.image() == "backstay:3"
+
+
+def test_of_two_strangers_the_older_one_goes_on_and_the_other_stands_back() -> None:
+    world = TwoWorld(OTHER_IMAGE)
+    world.remove_pod(ONE)
+    world.clock.sleep(60)
+    world.pods[ONE] = world.pod("a-third-6f9c-aaaaa")
+    assert isinstance(world.one(config=NEW).error, StoodBack)
+    assert world.two().exit_code == 0
+    assert isinstance(world.one(config=NEW).error, StoodBack)
+    assert world.image() == "backstay:2"
 
 
 def test_two_with_the_same_config_write_either_of_them() -> None:
