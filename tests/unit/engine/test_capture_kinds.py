@@ -173,7 +173,10 @@ def test_only_a_discovery_that_tells_a_group_whole_ends_its_gap() -> None:
     other = Gap(group="apps", reason="HTTP 503")
     assert kinds_after(([], [old]), ([], [new])) == [new]
     assert kinds_after(([], [old, new]), ([], [old]), ([], [old, new])) == [old, new]
-    assert kinds_after(([], [old, other]), ([], [new])) == [new]
+    deployment = Resource(
+        group="apps", version="v1", kind="Deployment", plural="deployments", namespaced=True
+    )
+    assert kinds_after(([], [old, other]), ([deployment], [new])) == [new]
     assert kinds_after(([], [old]), ([], [])) == [old]
     assert kinds_after(([], [old]), ([WIDGET], []), ([], [new])) == []
     assert kinds_after(([], [old]), ([WIDGET], [new])) == [new]
