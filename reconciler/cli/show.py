@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def show_run(
         point = finder.find_recorded(name.of(policy) if policy else name)
         if wanted:
             text, path = _read_object(found.store, point.commit, parse_object([wanted]))
-            paging.show([_manifest_json(path, point, text) if as_json else text.decode()])
+            _print_manifest(text, _manifest_json(path, point, text) if as_json else "")
             return
         made = read_record(found.store, point.commit)
     if as_json:
@@ -92,6 +93,16 @@ def _read_object(store: HistoryReader, commit: str, wanted: ObjectName) -> tuple
         raise Refused(f"{wanted} in commit {commit[:10]}: it {what}", hint="give the whole kind")
     ((path, text),) = store.read(commit, found).items()
     return text, path
+
+
+def _print_manifest(text: bytes, as_json: str) -> None:
+    """Byte for byte for a program; a terminal does not obey what somebody wrote into it."""
+    if as_json:
+        paging.show([as_json])
+    elif sys.stdout.isatty():
+        paging.show(report.manifest_lines(text))
+    else:
+        click.echo(text, nl=False)
 
 
 def _manifest_json(path: str, point: RecoveryPoint, text: bytes) -> str:

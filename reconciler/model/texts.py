@@ -11,7 +11,7 @@ FORBIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f"
     "\ufff9-\ufffb\ufeff\ufffe\uffff\U000e0000-\U000e007f]"
 )
-_COMMAND = re.compile(r"\A(\s*):(?=:)|(##)\[")
+_COMMAND = re.compile(r"(?:\A|(?<=[\n\r]))(\s*):(?=:)|(##)\[")
 
 
 def visible(text: str) -> str:
@@ -23,7 +23,7 @@ def visible(text: str) -> str:
 
 
 def for_log(text: str) -> str:
-    """A line of output that no CI system takes for a command of its own; as long as before.
+    """Lines of output that no CI system takes for commands of its own; as long as before.
 
     GitHub's runner acts on ``##[`` anywhere in a line, and on ``::`` at its start.
     """

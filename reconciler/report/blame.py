@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 
-from reconciler.model.texts import for_log
+from reconciler.model.texts import for_log, visible
 from reconciler.plan.blame import Origin, Version
 from reconciler.plan.diff import render_path
 from reconciler.plan.pointnames import render_moment
@@ -17,14 +17,16 @@ _LONGEST = 100
 
 def text_lines(path: str, point: RecoveryPoint, origins: Sequence[Origin]) -> Iterator[str]:
     """A line per field: since when, the run, the field and its value."""
-    yield f"{path} in {point.run_id} ({render_moment(point.started)}, {point.commit[:10]})\n\n"
+    head = f"{path} in {point.run_id} ({render_moment(point.started)}, {point.commit[:10]})"
+    yield for_log(visible(head)) + "\n\n"
     width = max((len(_run(origin.version)) for origin in origins), default=0)
     for origin in origins:
         since = render_moment(origin.version.time)
         field, value = render_path(origin.field.path), show(origin.field.value)
         value = value if len(value) <= _LONGEST else value[: _LONGEST - 1] + "…"
         sign = "^" if origin.version.cut else " "
-        yield for_log(f"{sign}{since}  {_run(origin.version):<{width}}  {field}: {value}") + "\n"
+        line = f"{sign}{since}  {_run(origin.version):<{width}}  {field}: {value}"
+        yield for_log(visible(line)) + "\n"
     if any(origin.version.cut for origin in origins):
         yield "\n^ or before: this clone's history begins there\n"
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.capture import emitter
-from reconciler.model.errors import one_line
 from reconciler.model.texts import for_log, visible
 from reconciler.plan.diff import HIDDEN, FieldChange, Kind, ObjectChange
 from reconciler.report.markdown import escape
@@ -85,17 +84,17 @@ def text_lines(
     old: Side, new: Side, changes: Iterable[ObjectChange], paint: Paint = plain
 ) -> Iterator[str]:
     """Lines with their ends; the last one counts."""
-    yield f"from {one_line(str(old))}\n"
-    yield f"to   {one_line(str(new))}\n"
+    yield _line(f"from {visible(str(old))}")
+    yield _line(f"to   {visible(str(new))}")
     for side in (old, new):
         for note in side.told:
-            yield _line(paint("dim", f"note: {note}"))
+            yield _line(paint("dim", f"note: {visible(note)}"))
     yield "\n"
     counted = Counted()
     for change in counted.over(changes):
-        yield _line(paint(str(change.kind), f"{_SIGNS[change.kind]} {change}"))
+        yield _line(paint(str(change.kind), visible(f"{_SIGNS[change.kind]} {change}")))
         if change.note:
-            yield f"    {change.note}\n"
+            yield _line(f"    {visible(change.note)}")
         for found in change.fields:
             yield from (_line(line) for line in field_lines(found, paint, "    "))
     yield f"\n{counted}\n" if counted.total else "no differences\n"
@@ -197,7 +196,7 @@ def show(value: Any) -> str:
     if value == HIDDEN:
         return HIDDEN
     if isinstance(value, str) and emitter.emit_in_order({"x": value}) == f"x: {value}\n".encode():
-        return value
+        return visible(value)
     return visible(json.dumps(value, ensure_ascii=False))
 
 

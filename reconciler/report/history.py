@@ -7,7 +7,7 @@ from typing import Any
 
 from reconciler.model.policy import CLUSTER_NAMESPACE
 from reconciler.model.run import NamespaceRecord, Outcome, RunRecord, VolumeRecord
-from reconciler.model.texts import for_log
+from reconciler.model.texts import for_log, visible
 from reconciler.plan.recoverypoints import RecoveryPoint
 from reconciler.report.amounts import render_bytes, render_seconds
 
@@ -15,7 +15,8 @@ _HEAD = ("RUN", "OUTCOME", "OBJECTS", "VOLUMES", "STARTED", "COMMIT")
 
 
 def render_table(rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as they need to be; the first row is the head."""
+    """Columns as wide as they need to be; the first row is the head. Cells are of one line."""
+    rows = [[visible(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = (
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
@@ -28,7 +29,7 @@ def render_log(points: Sequence[RecoveryPoint]) -> str:
     """One line per run, newest first."""
     if not points:
         return "no runs\n"
-    return render_table([_HEAD, *map(_row, points)])
+    return "".join(_table(_HEAD, map(_row, points)))
 
 
 def _row(point: RecoveryPoint) -> tuple[str, ...]:
@@ -81,7 +82,7 @@ def log_document(policy: str, points: Sequence[RecoveryPoint]) -> dict[str, Any]
 
 def render_run(record: RunRecord, commit: str) -> str:
     """A record as a person reads it."""
-    return "\n".join(_run_lines(record, commit)) + "\n"
+    return "".join(map(_line, _run_lines(record, commit)))
 
 
 def _run_lines(record: RunRecord, commit: str) -> Iterator[str]:
@@ -127,10 +128,20 @@ def _volume_line(volume: VolumeRecord) -> str:
     return f"{head}, snapshot {volume.snapshot[:10]}, {size} in {render_seconds(volume.took)}"
 
 
+def _line(text: str) -> str:
+    return for_log(visible(text)) + "\n"
+
+
+def manifest_lines(text: bytes) -> Iterator[str]:
+    """A manifest for a terminal: what is not printable in it, and no text, is not obeyed."""
+    for line in text.decode(errors="replace").removesuffix("\n").split("\n"):
+        yield "\t".join(map(visible, line.split("\t"))) + "\n"
+
+
 def left_out_lines(record: RunRecord) -> Iterator[str]:
     """What a run did not capture, and why: gaps, objects by kind and reason, volumes, kinds."""
     for gap in record.gaps:
-        yield for_log(f"not known: {gap}") + "\n"
+        yield _line(f"not known: {gap}")
     rows = list(_left_out_rows(record))
     gone = list(_unselected_rows(record))
     kinds = [(one.kind, one.reason) for one in record.left_out_kinds]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from reconciler.model.texts import for_log
+from reconciler.model.texts import for_log, visible
 from reconciler.plan.blame import Version
 from reconciler.plan.diff import ObjectChange
 from reconciler.plan.pointnames import render_moment
@@ -16,14 +16,14 @@ Changes = Iterable[tuple[Version, ObjectChange]]
 
 def text_lines(path: str, changes: Changes, paint: Paint = plain) -> Iterator[str]:
     """A line per version, its fields below."""
-    yield f"{path}\n"
+    yield for_log(visible(path)) + "\n"
     for version, change in changes:
-        who = version.run or "no run"
+        who = visible(version.run or "no run")
         since = " or before: this clone's history begins here" if version.cut else ""
         head = f"{render_moment(version.time)}  {who}  {version.commit.sha[:10]}"
         yield for_log(f"\n{head}  {paint(str(change.kind), str(change.kind))}{since}") + "\n"
         if change.note:
-            yield f"    {change.note}\n"
+            yield for_log(f"    {visible(change.note)}") + "\n"
         for found in change.fields:
             yield from (for_log(line) + "\n" for line in field_lines(found, paint, "    "))
 

@@ -20,7 +20,7 @@ _SENTENCES = {
 
 def text_lines(found: Verification) -> Iterator[str]:
     """Lines with their ends: what was looked at, each check, and one sentence in the end."""
-    yield f"cluster {found.cluster}, {render_moment(found.at)}, {found.writer}\n"
+    yield _line(f"cluster {found.cluster}, {render_moment(found.at)}, {found.writer}")
     yield _line(f"read from {found.where}")
     for branch in found.branches:
         yield "\n"
@@ -33,7 +33,7 @@ def text_lines(found: Verification) -> Iterator[str]:
     yield f"\n{counts}\n{_SENTENCES[found.verdict]}\n"
     skipped = {one.name for one in found.all_checks if one.verdict is Verdict.SKIPPED}
     if skipped:
-        yield f"not asked, so nothing is known of it: {', '.join(sorted(skipped))}\n"
+        yield _line(f"not asked, so nothing is known of it: {', '.join(sorted(skipped))}")
 
 
 def _line(text: str) -> str:
