@@ -10,8 +10,8 @@ from reconciler.engine.controller import Cycle, Setting
 from reconciler.engine.figures import revision_in_force
 from reconciler.engine.instruments import LONGEST_CYCLE
 from reconciler.engine.inventorypublishing import InventoryPublisher, Sources
-from reconciler.engine.keeper import StoodBack
-from reconciler.model.errors import ClusterRenamed, Interrupted
+from reconciler.engine.keeper import StoodBack, stand_back
+from reconciler.model.errors import BackstayError, ClusterRenamed, Interrupted
 from reconciler.plan.inventory import About
 
 
@@ -33,15 +33,29 @@ class InventoryTeller:
         setting = self._setting
         if setting is None or setting.config.inventory is None or setting.stopped():
             return
-        # Under a name that may be a slip in Config nothing is published, nor beside another one.
-        held = isinstance(cycle.error, Interrupted | ClusterRenamed | StoodBack)
-        if cycle.failed_step == "config" or held:
+        if isinstance(cycle.error, Interrupted) or not _is_ours(setting, cycle):
             return
         faulthandler.dump_traceback_later(LONGEST_CYCLE, exit=True)
         try:
             self._publish(_sources(setting), _about(setting, revision_in_force(cycle)))
         finally:
             faulthandler.cancel_dump_traceback_later()
+
+
+def _is_ours(setting: Setting, cycle: Cycle) -> bool:
+    """Whether it is for this controller to say what is in this cluster, under this name.
+
+    Only a plan has held the name against the schedules that are there: without one it may be a
+    slip in Config, or the Config of another cluster, whose keys do not fit here.
+    """
+    if cycle.plan is None or isinstance(cycle.error, ClusterRenamed | StoodBack):
+        return False
+    try:
+        # A cycle that has nothing to write has not asked this.
+        stand_back(setting.reader, setting.place.namespace, setting.keeper, cycle.memory.keeper)
+    except BackstayError:
+        return False
+    return True
 
 
 def _about(setting: Setting, revision: str) -> About:
