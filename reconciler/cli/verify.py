@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -68,7 +68,7 @@ def command(
             signed = _signatures(found, walk.commits, signers)
             branches.append(replace(branch, checks=(*branch.checks, signed)))
             commits[policy] = walk.commits
-        checks = (*check_contained(contains, commits), *_objects(found))
+        checks = (*_policies(found, commits), *check_contained(contains, commits), *_objects(found))
     skipped = Check(name="snapshots", verdict=Verdict.SKIPPED, message="--no-repositories")
     stored = (
         (skipped,)
@@ -102,6 +102,13 @@ def _need_branch(found: history.History, policy: str) -> None:
         raise Refused(
             f"there is no branch {found.branch(policy)}", hint=f"policies with runs: {known}"
         )
+
+
+def _policies(found: history.History, walked: Collection[str]) -> Iterator[Check]:
+    if not walked:
+        # A branch that is gone is not seen where nobody named it: also if all of them are.
+        told = f"cluster {found.cluster} has no branch of any policy, so nothing was looked at"
+        yield Check(name="policies", verdict=Verdict.UNPROVEN, message=told)
 
 
 def _signatures(found: history.History, commits: Sequence[str], signers: Path | None) -> Check:
@@ -140,7 +147,7 @@ def _snapshots(
 ) -> Iterator[Check]:
     """Whether they exist; with the keys that Config names."""
     if not snapshots.named:
-        yield Check(name="snapshots", verdict=Verdict.PROVEN, message="no record names any")
+        yield Check(name="snapshots", verdict=Verdict.SKIPPED, message="no record names any")
         return
     if clone is not None and not config_file.exists():
         yield _unproven("no Config with the keys of the repositories: give --config")

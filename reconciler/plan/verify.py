@@ -75,11 +75,11 @@ class Verification:
 
     @property
     def verdict(self) -> Verdict:
-        """``proven`` only if all that was asked for is; nothing to look at proves nothing."""
+        """``proven`` only if all that was asked for is; a report of no policy proves nothing."""
         found = self.counts
         if found[Verdict.PROBLEM]:
             return Verdict.PROBLEM
-        if found[Verdict.UNPROVEN] or not found[Verdict.PROVEN]:
+        if found[Verdict.UNPROVEN] or not found[Verdict.PROVEN] or not self.branches:
             return Verdict.UNPROVEN
         return Verdict.PROVEN
 

@@ -59,14 +59,14 @@ def test_a_sound_history(world: HistoryWorld, capsys: pytest.CaptureFixture[str]
         "signatures": "not asked",
         f"commit {tip[:9]}": "proven",
         "files": "proven",
-        "snapshots": "proven",
+        "snapshots": "not asked",
     }
     (policy,) = found["policies"]
     assert (policy["runs"], policy["root"], policy["tip"]) == (len(RUNS), world.commits[0], tip)
     assert main.run(["verify", "--clone", str(world.clone)]) == 0
     out = capsys.readouterr().out
     assert out.endswith(
-        "all that was asked for\nnot asked, so nothing is known of it: signatures\n"
+        "all that was asked for\nnot asked, so nothing is known of it: signatures, snapshots\n"
     )
 
 
@@ -151,5 +151,9 @@ def test_what_is_not_there_is_told(world: HistoryWorld, capsys: pytest.CaptureFi
     arguments = ["verify", "nobody", "--clone", str(world.clone)]
     assert main.run(arguments) == 1
     assert "policies with runs: shop" in capsys.readouterr().err
+    for more in ([], ["--no-repositories"]):
+        found = verify(world, capsys, "--cluster", "typo", *more, code=3)
+        assert found["policies"] == []
+        assert verdicts(found)["policies"] == found["verdict"] == "not proven"
     assert main.run(["verify", "--contains", "HEAD", "--clone", str(world.clone)]) == 2
     assert "is no commit" in capsys.readouterr().err

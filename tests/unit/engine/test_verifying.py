@@ -249,6 +249,8 @@ def test_a_report_of_nothing_proves_nothing(ran: RunWorld) -> None:
         cluster=CLUSTER, at=ran.record().finished, where="x", writer="test", branches=()
     )
     assert empty.verdict is Verdict.UNPROVEN
+    good = Check(name="files", verdict=Verdict.PROVEN, message="git fsck")
+    assert replace(empty, checks=(good,)).verdict is Verdict.UNPROVEN
 
 
 def test_remembered_tips_are_looked_for() -> None:
