@@ -12,7 +12,7 @@ import gc
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -30,7 +30,7 @@ from reconciler.model import kinds
 from reconciler.model.cluster import Claim
 from reconciler.model.errors import Stalled, Transient
 from reconciler.model.objects import Gap, ObjectRef, Resource
-from reconciler.model.policy import ClusterScoped, CopyMethod
+from reconciler.model.policy import ClusterScoped, CopyMethod, ObjectSelector
 from reconciler.model.run import (
     ClusterScopedRecord,
     Counts,
@@ -138,7 +138,7 @@ class _Capture:
         self._stopped = stopped
         self._tree: dict[str, str] = dict(run.store.tree(parent)) if parent else {}
         self._selected = frozenset(plan.selection.names)
-        self._objects = request.compiled.policy.selector.objects
+        self._objects = _granted(request.compiled.policy.selector.objects, plan)
         self._choice = choice.Choice(self._objects)
         self._kinds = Kinds(self._choice)
         self._seen: set[str] = set()
@@ -186,6 +186,11 @@ class _Capture:
 
     def _warnings(self) -> Iterator[str]:
         """What the selection did that nobody may overlook."""
+        if self._objects != self._request.compiled.policy.selector.objects:
+            yield (
+                f"{choice.FIELD}.clusterScoped: All is not granted to folder"
+                f" {self._plan.limited_by}: captured as with Referenced"
+            )
         for glob in self._kinds.without_kind(self._objects.include):
             yield f"{choice.FIELD}.include: no kind that the cluster serves is called {glob}"
         for part in ("", *sorted(self._selected)):
@@ -421,6 +426,14 @@ class _Capture:
             )
             return False
         return before.policy.digest != self._request.policy.digest
+
+
+def _granted(objects: ObjectSelector, plan: RunPlan) -> ObjectSelector:
+    """All would take what belongs to namespaces that the grant does not give: not from a policy
+    that was compiled before such a grant was narrowed, either."""
+    if plan.limited_by and objects.cluster_scoped is ClusterScoped.ALL:
+        return replace(objects, cluster_scoped=ClusterScoped.REFERENCED)
+    return objects
 
 
 def _covers(gap: Gap, location: paths.Location) -> bool:

@@ -40,6 +40,8 @@ class RunPlan:
     decisions: Mapping[str, tuple[VolumeDecision, ...]]
     """By namespace, in the order of the selection."""
     total_namespaces: int
+    limited_by: str = ""
+    """The folder whose grant limits the namespaces; empty where none does."""
 
     @property
     def with_data(self) -> tuple[str, ...]:
@@ -84,7 +86,8 @@ def make_run_plan(request: RunRequest, run: RunPorts) -> RunPlan:
     for name in chosen.names:
         decided = selection.decide_volumes(policy.volumes, claims[name], users.get(name, {}))
         decisions[name] = tuple(_with_grant(request, found) for found in decided)
-    return RunPlan(chosen, decisions, len(namespaces))
+    limited_by = "" if selector.within is None else selector.grant or request.policy.source
+    return RunPlan(chosen, decisions, len(namespaces), limited_by)
 
 
 def _check_repository(request: RunRequest) -> None:

@@ -23,7 +23,7 @@ from reconciler.model.grants import (
     may_meet,
     why_none,
 )
-from reconciler.model.policy import BackupPolicy, Kind
+from reconciler.model.policy import BackupPolicy, ClusterScoped, Kind
 from reconciler.policy import problems, values
 from reconciler.policy.cron import parse_cron
 from reconciler.policy.drafts import Draft
@@ -37,6 +37,7 @@ from reconciler.policy.restorelanguage import RestoreDocument
 _ADMINISTRATORS = frozenset({Kind.REPOSITORY, Kind.PROFILE})
 _OTHERS = frozenset(Kind) - _ADMINISTRATORS
 _NAMESPACES: Path = ("spec", "selector", "namespaces")
+_CLUSTER_SCOPED: Path = ("spec", "selector", "objects", "clusterScoped")
 
 
 def place(drafts: Iterable[Draft], config: Config) -> None:
@@ -129,6 +130,13 @@ def _policy(
             yield _namespace((*path, number), glob, grant)
     if not given and not grant.namespaces:
         yield _namespace(path, "any", grant)
+    if part.spec.selector.objects.cluster_scoped is ClusterScoped.ALL and grant.limit is not None:
+        yield Finding(
+            _CLUSTER_SCOPED,
+            "clusterScoped All is not granted: it takes what belongs to other namespaces, too",
+            f"{grant} gives namespaces {_list(grant.namespaces)} only; use Referenced, or grant"
+            ' namespaces ["*"]',
+        )
     if part.spec.hooks:
         for number, glob in enumerate(given or ["*"]):
             yield from _hook((*path, number) if given else path, glob, grant, config.own_namespace)

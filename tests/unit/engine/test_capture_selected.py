@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.capture import choice
+from reconciler.model.grants import Grant
 from reconciler.model.objects import Gap, Resource
 from reconciler.model.policy import ClusterScoped, CopyMethod, Volumes
 from reconciler.model.run import LeftOutCount, NamespaceRecord, Outcome, RunRecord
@@ -328,3 +329,20 @@ def test_a_claim_that_is_being_deleted_is_left_out_of_every_selection() -> None:
     assert "shop/persistentvolumeclaim/going.yaml" not in paths(made)
     reasons = {found.reason for found in shop(made.record()).left_out}
     assert "being deleted" in reasons
+
+
+def test_all_from_before_a_grant_was_narrowed_takes_what_is_referenced() -> None:
+    made = world(cluster_scoped=ClusterScoped.ALL)
+    made.run()
+    assert {NAMESPACE, CLASS, DRIVER, PRIORITY} <= paths(made)
+    grants = (Grant(path="policies", namespaces=("shop",)), Grant(path="admin", admin=True))
+    made.config = replace(made.config, grants=grants)
+    record = made.run(2).record
+    assert {path for path in paths(made) if path.startswith("_cluster/")} == {NAMESPACE, CLASS}
+    assert record.warnings[0] == (
+        f"{choice.FIELD}.clusterScoped: All is not granted to folder policies: captured as with"
+        " Referenced"
+    )
+    assert record.cluster_scoped is not None
+    assert record.cluster_scoped.selection == "Referenced"
+    assert record.outcome is Outcome.COMPLETED

@@ -79,6 +79,23 @@ def test_without_grants_all_is_taken_and_nothing_is_written_into_policies() -> N
     assert "grant" not in policy.to_json()["selector"]["namespaces"]
 
 
+def test_all_that_is_cluster_scoped_is_for_folders_without_a_limit_of_namespaces() -> None:
+    def scoped(mode: str) -> str:
+        part = "{namespaces: [shop], objects: {clusterScoped: MODE}}".replace("MODE", mode)
+        return SHOP.replace("{namespaces: [shop]}", part)
+
+    (only,) = refusals(A, scoped("All"))
+    assert only == (
+        "6:59 clusterScoped All is not granted: it takes what belongs to other namespaces, too |"
+        " the grant of folder teams/a gives namespaces shop, shop-* only; use Referenced, or grant"
+        ' namespaces ["*"]'
+    )
+    for mode in ("Referenced", "None"):
+        assert refusals(A, scoped(mode)) == []
+    assert refusals("admin/shop.yaml", scoped("All")) == []
+    assert read({A: scoped("All")}, config(f"{CONFIG}{GRANTS[:25]}")).problems == ()
+
+
 def test_another_teams_namespace() -> None:
     assert refusals(A, shop(namespaces='[shop, mail, "kube-*"]')) == [
         "6:33 namespace mail is not granted | the grant of folder teams/a gives shop, shop-*",
