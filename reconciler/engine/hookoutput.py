@@ -16,14 +16,20 @@ LONGEST = 16 * 1024
 """Bytes of one command's output that are shown."""
 _LINES = 50
 _LONGEST_LINE = 500
-_SECRET = re.compile(
-    r"(?i)([\w.-]*(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|access[_-]?key|credential"
-    r"|authorization|private[_-]?key)[\w.-]*[\"']?\s*(?:[=:]|\bis\b)\s*)(?:bearer\s+|basic\s+)?"
-    r"(?:\"[^\"]*\"|'[^']*'|\S+)"
+_WORDS = (
+    r"(?:passw(?:or)?d|passphrase|pass\b|pwd|secret|token|api[_-]?key|access[_-]?key|credential"
+    r"|authorization|private[_-]?key)[\w.-]{0,40}"
 )
-_BEARER = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,}")
+_VALUE = r"(?:bearer\s{1,8}|basic\s{1,8})?(?:\"[^\"]*\"|'[^']*'|\"[^\"\n]*|'[^'\n]*|\S+)"
+# Repetitions are bounded and nothing unbounded stands in front of a word: a pod chooses the text,
+# and the time of each pattern must grow with its length only.
+_SECRET = re.compile(rf"(?i)({_WORDS}[\"']?\s{{0,8}}(?:[=:]|\bis\b)\s{{0,8}}){_VALUE}")
+_OPTION = re.compile(rf"(?i)((?<![\w-])--[\w-]{{0,40}}?{_WORDS}\s{{1,8}}|(?<!\S)-p(?=\S)){_VALUE}")
+_BEARER = re.compile(r"(?i)\b(bearer|basic)\s{1,8}[A-Za-z0-9+/=._~-]{8,}")
 _TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]*)?")
-_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*-----|\Z)")
+_KEY = re.compile(
+    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,40}-----|\Z)"
+)
 
 
 class Output:
@@ -40,8 +46,10 @@ class Output:
 
     def tell(self, reporter: ports.Reporter, **where: object) -> None:
         """Writes the lines into the log."""
-        shown = redact(self._kept.decode("utf-8", "replace")).splitlines()
-        lines = [line for line in shown if line.strip()]
+        kept = self._kept.decode("utf-8", "replace")
+        if self.count > len(self._kept):
+            kept = _without_last_word(kept)
+        lines = [line for line in redact(kept).split("\n") if line.strip()]
         for line in lines[:_LINES]:
             reporter.event("hook says", **where, line=text.clip(line, _LONGEST_LINE))
         if len(lines) > _LINES or self.count > LONGEST:
@@ -49,8 +57,18 @@ class Output:
 
 
 def redact(output: str) -> str:
-    """Without what looks like a secret."""
-    output = _KEY.sub("***", output)
+    """Without what looks like a secret; lines are cut before that, and end with ``\\n``."""
+    lines = _KEY.sub("***", output).splitlines()
+    output = "\n".join(
+        line if len(line) <= _LONGEST_LINE else _without_last_word(line[:_LONGEST_LINE])
+        for line in lines
+    )
     output = _SECRET.sub(r"\1***", output)
+    output = _OPTION.sub(r"\1***", output)
     output = _BEARER.sub(r"\1 ***", output)
     return text.mask(_TOKEN.sub("***", output))
+
+
+def _without_last_word(output: str) -> str:
+    """Half a word may be half a secret, and nothing recognises it."""
+    return output[: max(output.rfind(space) for space in " \t\n") + 1] + "…"

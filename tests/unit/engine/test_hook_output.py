@@ -24,6 +24,15 @@ SECRET = "S3cret-Marker-4711"
         f"eyJhbGciOiJIUzI1NiJ9.{SECRET}.{SECRET}",
         f"-----BEGIN RSA PRIVATE KEY-----\n{SECRET}\n-----END RSA PRIVATE KEY-----",
         f"-----BEGIN PRIVATE KEY-----\n{SECRET}",
+        f"PASS={SECRET}",
+        f"DB_PASS: {SECRET}",
+        f"pwd: {SECRET}",
+        f"MYSQL_PWD={SECRET}",
+        f"+ tool --password {SECRET} --all",
+        f"tool --admin-token '{SECRET}'",
+        f"+ mysqldump -uroot -p{SECRET} shop",
+        f"password:\n  {SECRET}",
+        f"password: 'my {SECRET}",
     ],
 )
 def test_what_looks_secret_is_blotted_out(line: str) -> None:
@@ -34,6 +43,33 @@ def test_what_looks_secret_is_blotted_out(line: str) -> None:
 @pytest.mark.parametrize("line", ["backup label: 17", "locked 3 tables in 0.2 s", "passed: 12"])
 def test_what_does_not_is_shown(line: str) -> None:
     assert redact(line) == line
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "password", "a", "a:", "password-", "-", "--", " --a", "eyJ-", "password=\"", "password  ",
+        "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "bearer ", "is ", "//", "password='x\n", "\n",
+        "password" * 60 + "\n", "a" * 480 + "\n", "a:" * 240 + "\n", "eyJ-" * 120 + "\n",
+    ],
+)  # fmt: skip
+def test_no_text_takes_long(piece: str) -> None:
+    # A pattern that needs more than linear time ends at the limit of a unit test's CPU time.
+    redact(piece * (LONGEST // len(piece)))
+
+
+@pytest.mark.parametrize("front", [480, 490, 498])
+def test_half_a_secret_at_the_end_of_a_long_line_is_not_shown(front: int) -> None:
+    shown = redact(f"{'x ' * (front // 2)}postgres://app:{SECRET}@db/{'y' * 100}")
+    assert SECRET[:3] not in shown
+    assert shown.endswith("…")
+
+
+def test_half_a_secret_at_the_end_of_what_is_kept_is_not_shown() -> None:
+    output, log = Output(), FakeReporter()
+    output.take(b"line\n" * 3275 + f"//me:{SECRET}@db/".encode())
+    output.tell(log)
+    assert SECRET[:3] not in redact(str(log.of("hook says")))
 
 
 def test_it_is_bounded_and_counted() -> None:
