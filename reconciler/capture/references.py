@@ -48,7 +48,7 @@ CANDIDATES: Mapping[str, tuple[str, str]] = {
 
 TABLE: tuple[tuple[str, str], ...] = (
     ("namespace", "it is selected"),
-    ("persistentvolume", "a claim names it, or it names a claim"),
+    ("persistentvolume", "it names a claim, or a claim names it and it names none elsewhere"),
     (
         "customresourcedefinition.apiextensions.k8s.io",
         "it defines the kind of a custom resource that was found, or a Service converts it",
@@ -115,6 +115,8 @@ class References:
         self._without = frozenset(without)
         self._wanted: dict[ObjectRef, _Why] = defaultdict(_Why)
         self._seen: set[ObjectRef] = set()
+        self._elsewhere: set[ObjectRef] = set()
+        """Volumes that belong to a claim of another namespace, whoever names them here."""
         self._custom: dict[str, str] = {}
         self._default_ingress_classes: list[str] = []
         self._plain_ingress = ""
@@ -134,6 +136,8 @@ class References:
         if resource.folder in CANDIDATES:
             ref = ObjectRef(group=resource.group, kind=resource.kind, name=name)
             self._seen.add(ref)
+            if resource.folder == "persistentvolume" and self._is_elsewhere(obj):
+                self._elsewhere.add(ref)
             for why in self._reasons(resource.folder, obj, name):
                 self._wanted[ref].add(why)
 
@@ -146,7 +150,8 @@ class References:
         if not self._followed:
             self._followed = True
             self._follow()
-        return {ref: str(self._wanted[ref]) for ref in sorted(self._wanted) if ref in self._seen}
+        there = self._seen - self._elsewhere
+        return {ref: str(self._wanted[ref]) for ref in sorted(self._wanted) if ref in there}
 
     def _follow(self) -> None:
         """What only the whole picture tells; once, after the last object."""
@@ -210,6 +215,10 @@ class References:
             for webhook in obj.get("webhooks") or ():
                 service = (webhook.get("clientConfig") or {}).get("service")
                 yield from self._service(service, "calls")
+
+    def _is_elsewhere(self, volume: Object) -> bool:
+        claim = _map(_map(volume.get("spec")).get("claimRef"))
+        return bool(claim.get("namespace")) and claim["namespace"] not in self._namespaces
 
     def _volume(self, spec: Object) -> Iterator[str]:
         claim = spec.get("claimRef") or {}

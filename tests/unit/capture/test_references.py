@@ -78,6 +78,23 @@ def test_volumes_and_classes_of_claims() -> None:
     }
 
 
+def test_a_claim_that_names_another_namespaces_volume_gets_nothing_of_it() -> None:
+    theirs = {"claimRef": {"namespace": "other", "name": "data"}, "storageClassName": "slow"}
+    found = wanted(
+        inside("persistentvolumeclaim", "a", spec={"volumeName": "pv-theirs"}),
+        inside("persistentvolumeclaim", "b", spec={"volumeName": "pv-free"}),
+        inside("persistentvolumeclaim", "c", spec={"volumeName": "pv-kept"}),
+        cluster("persistentvolume", "pv-theirs", spec=theirs),
+        cluster("persistentvolume", "pv-free", spec={"claimRef": None}),
+        cluster("persistentvolume", "pv-kept", spec={"claimRef": {"name": "c"}}),
+        cluster("storageclass.storage.k8s.io", "slow"),
+    )
+    assert found == {
+        "persistentvolume/pv-free": "used by persistentvolumeclaim shop/b",
+        "persistentvolume/pv-kept": "used by persistentvolumeclaim shop/c",
+    }
+
+
 def test_roles_and_bindings() -> None:
     role = f"clusterrole.{RBAC}"
     binding = f"clusterrolebinding.{RBAC}"
