@@ -15,6 +15,7 @@ import click
 from reconciler import ports
 from reconciler.adapters import process
 from reconciler.adapters.credentials import CredentialsResolver
+from reconciler.adapters.gitsigning import parse_signing_key
 from reconciler.adapters.keyring import SecretKeyring
 from reconciler.adapters.kube import KubeClient
 from reconciler.adapters.programs import program_version
@@ -131,6 +132,7 @@ class World:
             clock=wiring.clock(),
             reporter=wiring.reporter() if sys.stderr.isatty() else Silent(),
             stopped=stopped,
+            signing=self._signing,
             is_dead=holders.is_dead,
         )
 
@@ -147,9 +149,13 @@ class World:
         return self._opened.enter_context(wiring.policy_source(self._config, self._resolver()))
 
     def _store(self) -> DoctorStore:
-        return self._opened.enter_context(
-            wiring.manifest_store(self._config, self._resolver(), writes=True)
+        return self._opened.enter_context(wiring.manifest_store(self._config, self._resolver()))
+
+    def _signing(self) -> str:
+        found = self._resolver().resolve(
+            self._config.credentials_of(self._config.manifest_store.signing_key)
         )
+        return parse_signing_key(found.data, found.source).source
 
     def _inventory(self) -> DoctorStore:
         inventory = wiring.inventory_of(self._config)

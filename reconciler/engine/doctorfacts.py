@@ -60,6 +60,8 @@ class DoctorPorts:
     clock: ports.Clock
     reporter: ports.Reporter
     stopped: Callable[[], bool] = lambda: False
+    signing: Callable[[], str] = lambda: ""
+    """Reads the key that runs sign with, and says where it is; asked where Config names one."""
     is_dead: Callable[[str], bool] = lambda _: False
     """Whether a holder of a Lease is known to be dead: a process of this machine that is gone."""
 

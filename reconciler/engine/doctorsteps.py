@@ -13,6 +13,7 @@ from reconciler.engine import (
     doctorinventory,
     doctorpolicies,
     doctorrepositories,
+    doctorsigning,
 )
 from reconciler.engine.doctor import Step
 from reconciler.engine.doctorfacts import Facts
@@ -104,6 +105,7 @@ STEPS: tuple[Step, ...] = (
         needs=("cluster",),
     ),
     Step(name="manifests", ids=("git/manifests", "git/push"), ask=doctorgit.ask_manifests),
+    Step(name="signing", ids=(doctorsigning.CHECK,), ask=doctorsigning.ask_signing),
     Step(
         name="inventory",
         ids=("git/inventory",),

@@ -48,6 +48,7 @@ CHECKS: tuple[Check, ...] = (
     Check("git/policies", "the policy repository can be read: ref and folder", _P),
     Check("git/manifests", "the manifest repository can be read", _P),
     Check("git/push", "the manifest repository takes pushes (asked, nothing is pushed)", _P),
+    Check("git/signing", "the key that Config names for commits is there", _P),
     Check("git/cluster", "the branches there are this very cluster's", _P),
     Check("git/branches", "the newest commit of each branch was made by a run", _W),
     Check("git/inventory", "the inventory is this cluster's, and not older than a day", _P),

@@ -20,6 +20,7 @@ from reconciler.adapters.gitsigning import (
 )
 from reconciler.adapters.gitstore import GitManifestStore
 from reconciler.cli import wiring
+from reconciler.cli.doctor import World
 from reconciler.model.errors import Bug, NotSupported, Refused
 from reconciler.model.store import Write
 from reconciler.policy import parse_config
@@ -245,8 +246,15 @@ def test_who_writes_signs_and_who_reads_needs_no_key(
     resolve = CredentialsResolver(reader=None, namespace="backstay-system")
     with wiring.manifest_store(config, resolve) as store:
         assert store.commit(BRANCH, None, FILES, MESSAGE, when=WHEN)
+    monkeypatch.delenv("KUBECONFIG", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
     with pytest.raises(Refused, match=f"folder {signing}.*identity"):
         wiring.manifest_store(config, resolve, writes=True)
+    with World(config, None, None) as world:
+        doctor = world.open_ports(lambda: False)
+        assert doctor.store() is not None, "doctor reads, and asks for the key by itself"
+        with pytest.raises(Refused, match=f"folder {signing}.*identity"):
+            doctor.signing()
     (signing / "identity").write_bytes(robot.key.read_bytes())
     with wiring.manifest_store(config, resolve, writes=True) as store:
         sha = store.commit(BRANCH, None, FILES, MESSAGE, when=WHEN)
