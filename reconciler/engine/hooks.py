@@ -20,12 +20,13 @@ from typing import TypeVar
 from reconciler import ports
 from reconciler.engine.hookleases import HookLeases, NotOurs
 from reconciler.engine.hookoutput import Output
+from reconciler.engine.hookstart import Start
 from reconciler.engine.patience import Patience, insist
 from reconciler.engine.unexpected import explain_unexpected
 from reconciler.model import kinds
 from reconciler.model.errors import BackstayError, Interrupted, NotSupported, Transient
 from reconciler.model.hooks import HookCommand, HookOutcome, HookRecord, OnError, Phase
-from reconciler.model.podexec import ExecLost, ExecResult, ExecTimedOut, NotExecutable, PodGone
+from reconciler.model.podexec import ExecTimedOut, NotExecutable, PodGone
 from reconciler.plan.hooklease import OpenHook, QuietPod
 from reconciler.plan.hooks import Effect, HookTarget, NotHooked
 
@@ -117,6 +118,10 @@ class Commands:
             return Ended(made, started=ran)
 
         after = phase is Phase.POST
+        start = Start(
+            execute=self.execute, pod=pod, hook=hook, command=command, on_output=output.take,
+            stopped=stopped, again=after,
+        )  # fmt: skip
         patience = Patience(
             what=f"starting hook {hook.hook} in {pod.namespace}/{pod.pod}",
             clock=self.clock,
@@ -128,9 +133,7 @@ class Commands:
         try:
             if not insist(lambda: self._is_there(pod), patience):
                 raise PodGone(f"pod {pod.namespace}/{pod.pod} is gone, or another one of its name")
-            result = insist(
-                lambda: self._once(pod, hook, command, output, stopped, again=after), patience
-            )
+            result = insist(start, patience)
         except Interrupted:
             raise
         except PodGone as error:
@@ -142,37 +145,11 @@ class Commands:
             why = f"{error.message}; {error.hint}" if error.hint else error.message
             if after and not isinstance(error, NotExecutable):
                 raise PostLeftOpen(why) from error
-            return record(HookOutcome.FAILED, why, ran=isinstance(error, ExecLost))
+            return record(HookOutcome.FAILED, why, ran=start.maybe)
         if result.exit_code == 0:
             return record(HookOutcome.COMPLETED, exit_code=0)
         why = f"exit code {result.exit_code}"
         return record(HookOutcome.FAILED, why, exit_code=result.exit_code)
-
-    def _once(
-        self,
-        pod: QuietPod,
-        hook: OpenHook,
-        command: HookCommand,
-        output: Output,
-        stopped: Callable[[], bool],
-        *,
-        again: bool,
-    ) -> ExecResult:
-        """``again``: what nobody knows the end of is executed once more."""
-        try:
-            return self.execute.run(
-                pod.namespace,
-                pod.pod,
-                hook.container,
-                command.command,
-                timeout=command.timeout,
-                on_output=output.take,
-                stopped=stopped,
-            )
-        except ExecLost as error:
-            if again:
-                raise Transient(error.message, hint=error.hint) from error
-            raise
 
     def _is_there(self, pod: QuietPod) -> bool:
         """Whether this very pod is; another of its name was never quiesced."""

@@ -104,9 +104,9 @@ def test_a_pre_command_that_fails(
         assert volume.reason.startswith("not copied: hook quiesce (pre) in pod shop/db-0")
 
 
-@pytest.mark.parametrize("error", [Refused("exec in shop/db-0: not allowed"), Transient("away")])
-def test_what_never_began_needs_no_end(error: Exception) -> None:
+def test_what_never_began_needs_no_end() -> None:
     world = HookWorld()
+    error = Refused("exec in shop/db-0: not allowed")
 
     def strike(command: tuple[str, ...]) -> None:
         if command[0] == "lock":
@@ -119,6 +119,23 @@ def test_what_never_began_needs_no_end(error: Exception) -> None:
     assert world.leases() == []
     assert part(world).outcome is Outcome.PARTIALLY_FAILED
     assert str(error) in part(world).reasons[0]
+
+
+@pytest.mark.parametrize("later", [Transient("away"), Refused("not allowed")])
+def test_what_may_have_begun_is_ended(later: Exception) -> None:
+    world = HookWorld()
+    answers = [Transient("the answer did not come")]
+
+    def strike(command: tuple[str, ...]) -> None:
+        if command[0] == "lock":
+            raise answers.pop() if answers else later
+
+    world.execute.before = strike
+    world.run()
+    assert world.events == ["unlock shop/db-0"]
+    assert world.leases() == []
+    assert part(world).outcome is Outcome.PARTIALLY_FAILED
+    assert str(later) in part(world).reasons[0]
 
 
 @pytest.mark.parametrize("on_error", list(OnError))
