@@ -18,8 +18,8 @@ from reconciler.engine.reading import HistoryReader
 from reconciler.engine.restoresource import open_repository
 from reconciler.model.errors import BackstayError, RepositoryMissing, Stalled
 from reconciler.model.policy import CLUSTER_NAMESPACE
-from reconciler.model.run import RepositoryRef, RunRecord
-from reconciler.model.store import TouchedFiles
+from reconciler.model.run import Outcome, RepositoryRef, RunRecord
+from reconciler.model.store import Commit, TouchedFiles
 from reconciler.plan.verify import Branch, Chain, Check, Verdict, check_of, compare_record
 
 _AT_ONCE = 100
@@ -57,7 +57,10 @@ class _Run:
     summary: message.Summary
     record_id: str
     tree: Mapping[str, int]
-    changes: tuple[int, int, int]
+    changes: tuple[int, int, int] | None
+    """Objects created, changed and deleted; None where the commit before is not known."""
+    moved: bool
+    """Whether somebody may have pushed the commit before while this run was at work."""
 
 
 class BranchWalk:
@@ -83,6 +86,8 @@ class BranchWalk:
         self._tree: Counter[str] = Counter()
         self._records: dict[str, str] = {}
         self._rebased = 0
+        self._uncounted: list[str] = []
+        self._foreign = False
         self._read = 0
         self.commits: list[str] = []
 
@@ -117,6 +122,13 @@ class BranchWalk:
 
     def _agreement(self) -> Check:
         again = f"; {self._rebased} were put on another commit" if self._rebased else ""
+        if self._uncounted and not self._wrong:
+            return Check(
+                name="records",
+                verdict=Verdict.UNPROVEN,
+                message=f"{len(self._uncounted)} commits change what their runs did not count",
+                problems=tuple(self._uncounted[:_MOST_TOLD]),
+            )
         return check_of(
             "records",
             self._wrong[:_MOST_TOLD],
@@ -127,10 +139,11 @@ class BranchWalk:
 
     def _runs(self, commits: Iterator[TouchedFiles]) -> Iterator[_Run]:
         for touched in commits:
+            before = self._chain.tip
             self._chain.add(touched.commit)
             self.commits.append(touched.commit.sha)
-            changes = self._count(touched)
-            found = self._look(touched, changes)
+            found = self._look(touched, before, self._count(touched))
+            self._foreign = found is None
             if found is not None:
                 yield found
 
@@ -147,7 +160,9 @@ class BranchWalk:
             self._tree[place.namespace] += (file.new is not None) - (file.old is not None)
         return created, changed, deleted
 
-    def _look(self, touched: TouchedFiles, changes: tuple[int, int, int]) -> _Run | None:
+    def _look(
+        self, touched: TouchedFiles, before: Commit | None, changes: tuple[int, int, int]
+    ) -> _Run | None:
         """The run that made a commit; None where it names none, or has no record."""
         sha = touched.commit.sha
         try:
@@ -166,7 +181,10 @@ class BranchWalk:
         if self._records.setdefault(summary.run_id, mine.new) != mine.new:
             self._wrong.append(f"{sha}: run {summary.run_id} has another record in another commit")
         tree = {name: count for name, count in self._tree.items() if count}
-        return _Run(sha, summary, mine.new, tree, changes)
+        # The first commit of a shallow clone seems to create its whole tree.
+        known = None if before is None and self._shallow else changes
+        moved = before is not None and (self._foreign or before.time >= summary.started)
+        return _Run(sha, summary, mine.new, tree, known, moved)
 
     def _judge(self, run: _Run, text: bytes) -> None:
         try:
@@ -180,9 +198,29 @@ class BranchWalk:
             self._wrong.append(f"{run.sha}: its message and its record do not say the same")
         problems = compare_record(found, run.tree, cluster=self._cluster, policy=self._policy)
         self._wrong += [f"{run.sha}: {problem}" for problem in problems]
+        self._compare_counts(run, found)
+
+    def _compare_counts(self, run: _Run, found: RunRecord) -> None:
+        """Whether the commit changes as many objects as its run counted."""
         counts = run.summary.objects
-        # A run's commit may have been put on what somebody pushed meanwhile: it is what it is.
-        self._rebased += (counts.created, counts.changed, counts.deleted) != run.changes
+        counted = (counts.created, counts.changed, counts.deleted)
+        if run.changes is None:
+            return
+        if found.outcome is Outcome.FAILED and any(run.changes):
+            # Such a run writes its record and nothing else, whatever it is put on.
+            what = f"its run Failed, and its commit changes manifests ({_signed(run.changes)})"
+            self._wrong.append(f"{run.sha}: {what}")
+        elif run.changes != counted and run.moved:
+            # It was put on what somebody pushed meanwhile: it is what it is.
+            self._rebased += 1
+        elif run.changes != counted:
+            what = f"it changes manifests ({_signed(run.changes)}), and its run counted"
+            self._uncounted.append(f"{run.sha}: {what} {_signed(counted)}")
+
+
+def _signed(changes: tuple[int, int, int]) -> str:
+    created, changed, deleted = changes
+    return f"+{created} ~{changed} -{deleted}"
 
 
 def check_snapshots(keyring: ports.Keyring, snapshots: Snapshots) -> Iterator[Check]:

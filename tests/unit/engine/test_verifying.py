@@ -12,7 +12,7 @@ from reconciler.capture import emitter, message, record
 from reconciler.engine.reading import HistoryReader
 from reconciler.engine.verifying import BranchWalk, Snapshots, check_contained, check_snapshots
 from reconciler.model.errors import Transient
-from reconciler.model.run import RunRecord
+from reconciler.model.run import Counts, Outcome, RunRecord
 from reconciler.model.store import Delete, FileChange, Write
 from reconciler.plan.verify import Branch, Check, Verdict, Verification
 from reconciler.report.verify import text_lines, to_json
@@ -75,6 +75,7 @@ def test_no_branch_proves_nothing() -> None:
     assert Verdict.PROVEN not in [check.verdict for check in branch.checks[1:]]
 
 
+HOUR = timedelta(hours=1)
 Forgery = Callable[[RunRecord], tuple[RunRecord, str, list[FileChange]]]
 MAP = "shop/configmap/forged.yaml"
 FORGED = Write(MAP, emitter.emit(manifest("ConfigMap", "forged")))
@@ -173,6 +174,53 @@ def test_a_run_without_its_own_record_and_one_with_two(ran: RunWorld) -> None:
             "run shop-20261121-011703-00001 has another record in another commit",
         )
     }
+
+
+def failed(made: RunRecord) -> RunRecord:
+    parts = (replace(part, objects=Counts()) for part in made.namespaces)
+    made = replace(made, outcome=Outcome.FAILED, namespaces=tuple(parts), cluster_scoped=None)
+    return replace(made, name="shop-20261121-091703-00009", started=made.finished + HOUR)
+
+
+@pytest.mark.parametrize("changes", [[FORGED], [Delete("shop/configmap/settings.yaml")]])
+def test_i4_a_failed_run_that_changed_manifests_is_a_problem(changes: list[FileChange]) -> None:
+    world = RunWorld()
+    made = failed(world.run().record)
+    store = FakeManifestStore(world.remote)
+    commit(store, (made, message.render_message(made), []))
+    assert problems(verify(store)) == {}
+    again = replace(made, name="shop-20261121-101703-0000a")
+    commit(store, (again, message.render_message(again), changes))
+    ((name, (told,)),) = problems(verify(store)).items()
+    assert name == "records"
+    assert told.startswith("its run Failed, and its commit changes manifests (+")
+    walk = verify(store, shallow=True)
+    assert list(problems(walk)) == ["records"]
+
+
+def test_i4_a_commit_that_changes_what_its_run_does_not_count_is_not_proven() -> None:
+    world = RunWorld()
+    first = world.run().record
+    store = FakeManifestStore(world.remote)
+    made = replace(first, name="shop-20261121-091703-00009", started=first.finished + HOUR)
+    forged = Write("shop/configmap/settings.yaml", FORGED.data)
+    sha = commit(store, (made, message.render_message(made), [forged]))
+    (check,) = [one for one in verify(store).checks if one.name == "records"]
+    assert check.verdict is Verdict.UNPROVEN
+    (told,) = check.problems
+    assert told.startswith(f"{sha}: it changes manifests (+0 ~1 -0), and its run counted +")
+
+
+def test_what_was_put_on_a_strangers_commit_may_count_otherwise() -> None:
+    world = RunWorld()
+    first = world.run().record
+    store = FakeManifestStore(world.remote)
+    made = replace(first, name="shop-20261121-091703-00009", started=first.finished + HOUR)
+    commit(store, (replace(made, writer="somebody"), "Fix it by hand\n", []))
+    commit(store, honest(made))
+    (check,) = [one for one in verify(store).checks if one.name == "records"]
+    assert check.verdict is Verdict.PROVEN
+    assert check.message.endswith("; 1 were put on another commit")
 
 
 def test_a_newer_tree_again_on_top_of_a_late_one_is_right() -> None:
