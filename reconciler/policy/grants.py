@@ -85,7 +85,7 @@ def _of_another(draft: Draft, config: Config) -> bool:
 def limit(draft: Draft, policy: BackupPolicy) -> BackupPolicy:
     """The policy with the namespaces that its grant gives, to it and to its hooks; Config without
     grants limits no namespace, and gives no hook any."""
-    if draft.grant is None or draft.grant in (*EVERYTHING, *ASSUMED):
+    if draft.grant is None or draft.grant in EVERYTHING or _is_assumed(draft.grant):
         return policy
     if policy.hooks:
         policy = replace(policy, hooks_within=draft.grant.hooks)
@@ -93,6 +93,11 @@ def limit(draft: Draft, policy: BackupPolicy) -> BackupPolicy:
         policy.selector.namespaces, within=draft.grant.limit, grant=draft.grant.folder
     )
     return replace(policy, selector=replace(policy.selector, namespaces=namespaces))
+
+
+def _is_assumed(grant: Grant) -> bool:
+    """By identity: one that Config spells out is in force, and may give just as much."""
+    return any(grant is assumed for assumed in ASSUMED)
 
 
 def _beyond(draft: Draft, config: Config, counts: Counter[Grant]) -> Iterator[Finding]:

@@ -144,6 +144,17 @@ def test_the_grants_namespaces_travel_with_the_hooks() -> None:
         assert limited(policy, grant) == policy
 
 
+def test_a_grant_of_config_that_gives_as_much_as_a_plan_assumes_keeps_its_hooks() -> None:
+    hooks = value(f"{{name: a, {PODS}, pre: {{command: [x]}}}}")
+    given = replace(ASSUMED[0])
+    assert given == ASSUMED[0]
+    kept = limited(replace(POLICY, hooks=hooks), given)
+    assert kept.hooks_within == given.hooks
+    turned = replace(given, hooks=given.hooks[::-1])
+    other = limited(replace(POLICY, hooks=hooks), turned)
+    assert kept == replace(other, hooks_within=given.hooks), "in whatever order Config names them"
+
+
 def test_a_policy_without_hooks_is_the_same_whatever_hooks_its_grant_gives() -> None:
     grant = Grant(path="a", hooks=("shop",))
     assert limited(POLICY, grant) == limited(POLICY, replace(grant, hooks=()))
