@@ -23,7 +23,6 @@ from reconciler.engine.hookoutput import Output
 from reconciler.engine.hookstart import Start
 from reconciler.engine.patience import Patience, insist
 from reconciler.engine.unexpected import explain_unexpected
-from reconciler.model import kinds
 from reconciler.model.errors import BackstayError, Interrupted, NotSupported, Transient
 from reconciler.model.hooks import HookCommand, HookOutcome, HookRecord, OnError, Phase
 from reconciler.model.podexec import ExecTimedOut, NotExecutable, PodGone
@@ -36,6 +35,9 @@ _AWAY = timedelta(seconds=30)
 """How long a command that could not be started is tried."""
 _AWAY_AFTER = timedelta(minutes=2)
 """The same of a post command: an application that stays quiesced is worse than a late run."""
+_REPLACED = (
+    "the pod went away while it was executed; see whether the one that has its name now is quiesced"
+)
 T = TypeVar("T")
 
 
@@ -119,8 +121,8 @@ class Commands:
 
         after = phase is Phase.POST
         start = Start(
-            execute=self.execute, pod=pod, hook=hook, command=command, on_output=output.take,
-            stopped=stopped, again=after,
+            execute=self.execute, reader=self.reader, pod=pod, hook=hook, command=command,
+            on_output=output.take, stopped=stopped, again=after,
         )  # fmt: skip
         patience = Patience(
             what=f"starting hook {hook.hook} in {pod.namespace}/{pod.pod}",
@@ -131,8 +133,6 @@ class Commands:
         )
         self.reporter.event("hook starts", **where, container=hook.container)
         try:
-            if not insist(lambda: self._is_there(pod), patience):
-                raise PodGone(f"pod {pod.namespace}/{pod.pod} is gone, or another one of its name")
             result = insist(start, patience)
         except Interrupted:
             raise
@@ -147,16 +147,20 @@ class Commands:
                 raise PostLeftOpen(why) from error
             return record(HookOutcome.FAILED, why, ran=start.maybe)
         if result.exit_code == 0:
+            # It was found by its name: nobody knows in which of two pods it was executed.
+            if not after and not self._stays(start):
+                return record(HookOutcome.FAILED, _REPLACED, exit_code=0)
             return record(HookOutcome.COMPLETED, exit_code=0)
         why = f"exit code {result.exit_code}"
         return record(HookOutcome.FAILED, why, exit_code=result.exit_code)
 
-    def _is_there(self, pod: QuietPod) -> bool:
-        """Whether this very pod is; another of its name was never quiesced."""
-        pages = self.reader.pages(
-            kinds.PODS, namespace=pod.namespace, field_selector=f"metadata.name={pod.pod}"
-        )
-        return any(raw["metadata"].get("uid") == pod.uid for page in pages for raw in page)
+    def _stays(self, start: Start) -> bool:
+        """False where its pod is known to be gone; the post command asks again in any case."""
+        try:
+            return start.is_there()
+        except BackstayError as error:
+            self.reporter.warning("pod not looked at", pod=start.pod.pod, why=error.message)
+            return True
 
 
 class Hooks:

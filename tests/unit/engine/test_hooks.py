@@ -192,20 +192,43 @@ def test_a_post_command_that_can_not_be_started_stays_open(error: Exception) -> 
     assert world.leases() == []
 
 
-def test_a_pod_that_is_replaced_meanwhile_needs_no_post_command() -> None:
+def swap(world: HookWorld) -> None:
+    """Another pod takes the name of the first."""
+    (db,) = (raw for raw in world.cluster.all("Pod") if raw["metadata"]["name"] == "db-0")
+    world.cluster.remove(db)
+    world.cluster.put({**db, "metadata": {"name": "db-0", "namespace": "shop"}})
+
+
+def test_a_pod_that_is_replaced_by_its_pre_command_is_told() -> None:
     world = HookWorld()
 
     def replace_pod() -> None:
         world.events.append("lock shop/db-0")
-        world.cluster.remove(db := world.cluster.all("Pod")[0])
-        world.cluster.put({**db, "metadata": {"name": "db-0", "namespace": "shop"}})
+        swap(world)
 
     world.program("lock", effect=replace_pod)
     world.run()
-    assert world.events == AROUND[:2]
+    assert world.events == AROUND[:1]
     assert world.leases() == []
-    assert brief(part(world)) == [("pre", "db-0", "Completed"), ("post", "db-0", "Skipped")]
-    assert part(world).outcome is Outcome.COMPLETED
+    assert brief(part(world)) == [("pre", "db-0", "Failed"), ("post", "db-0", "Skipped")]
+    assert part(world).outcome is Outcome.PARTIALLY_FAILED
+    assert "see whether the one that has its name now is quiesced" in part(world).reasons[0]
+
+
+@pytest.mark.parametrize("phase", ["lock", "unlock"])
+def test_a_command_is_never_tried_again_in_another_pod(phase: str) -> None:
+    world = HookWorld()
+    errors = ["container not found"]
+
+    def strike(command: tuple[str, ...]) -> None:
+        if command[0] == phase and errors:
+            swap(world)
+            raise Transient(errors.pop())
+
+    world.execute.before = strike
+    world.run()
+    assert phase not in [command[0] for *_, command in world.execute.done]
+    assert world.leases() == []
 
 
 def test_a_mover_that_fails_does_not_keep_the_post_command_from_running() -> None:
