@@ -58,7 +58,8 @@ def command(
     --against-cluster reads the namespaces of OLD as a run would, and writes nothing; Secrets are
     compared where Config has the repositories' keys.
 
-    Exit codes: 0 no differences, 1 differences, more for errors.
+    Exit codes: 0 no differences, 1 differences, 3 none was found, and not all could be read or
+    compared, more for errors.
     """
     now = SystemClock().now()
     first = parse_point(old, now)
@@ -81,8 +82,9 @@ def command(
             before, other = _find(finder, first, second, policy)
             after = _side(other)
             changes = changed_objects(found.store, before.point.commit, other.point.commit, wanted)
-        paging.show(_render(output, _side(before), after, counted.over(changes)))
-    return 1 if counted.total else 0
+        side = _side(before)
+        paging.show(_render(output, side, after, counted.over(changes)))
+    return report.exit_code(side, after, counted)
 
 
 def _find(

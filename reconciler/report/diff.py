@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler.capture import emitter
+from reconciler.model.errors import PartialFailure
 from reconciler.model.texts import for_log, visible
 from reconciler.plan.diff import HIDDEN, FieldChange, Kind, ObjectChange
 from reconciler.report.markdown import escape
@@ -74,6 +75,17 @@ class Counted:
         return ", ".join(f"{self.counts[kind]} {kind}" for kind in kinds)
 
 
+def exit_code(old: Side, new: Side, counted: Counted) -> int:
+    """0 where nothing differs, 1 where something does, 3 where nothing was found in a part only."""
+    if counted.total:
+        return 1
+    return PartialFailure.exit_code if old.told or new.told else 0
+
+
+def _nothing(old: Side, new: Side) -> str:
+    return f"no differences{' in what could be read' if old.told or new.told else ''}"
+
+
 def plain(what: str, text: str) -> str:
     """No colours."""
     del what
@@ -97,7 +109,7 @@ def text_lines(
             yield _line(f"    {visible(change.note)}")
         for found in change.fields:
             yield from (_line(line) for line in field_lines(found, paint, "    "))
-    yield f"\n{counted}\n" if counted.total else "no differences\n"
+    yield f"\n{counted}\n" if counted.total else f"{_nothing(old, new)}\n"
 
 
 def _line(text: str) -> str:
@@ -216,7 +228,7 @@ def markdown_lines(old: Side, new: Side, changes: Iterable[ObjectChange]) -> Ite
         for found in change.fields:
             cells = (name, escape(found.field), *_cells(found))
             yield f"| {' | '.join(cells)} |\n"
-    yield f"\n{counted}\n" if counted.total else "\nno differences\n"
+    yield f"\n{counted}\n" if counted.total else f"\n{_nothing(old, new)}\n"
 
 
 def _cells(found: FieldChange) -> tuple[str, str]:

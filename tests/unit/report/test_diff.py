@@ -40,8 +40,21 @@ def test_both_sides_are_named_with_what_they_do_not_know() -> None:
         "note: shop-2 could not read secrets: 403: nothing is known\n"
         "note: another cluster\n"
         "\n"
-        "no differences\n"
+        "no differences in what could be read\n"
     )
+    assert "".join(report.markdown_lines(OLD, NEW, [])).endswith(
+        "\nno differences in what could be read\n"
+    )
+
+
+def test_i4_no_difference_says_nothing_of_what_could_not_be_read() -> None:
+    blind = report.Side(name="cluster", notes=("Secrets are not compared",))
+    counted = report.Counted()
+    assert report.exit_code(OLD, OLD, counted) == 0
+    assert report.exit_code(OLD, NEW, counted) == report.exit_code(NEW, OLD, counted) == 3
+    assert report.exit_code(OLD, blind, counted) == 3
+    list(counted.over([change({"x": 1}, {"x": 2})]))
+    assert report.exit_code(OLD, NEW, counted) == report.exit_code(OLD, OLD, counted) == 1
 
 
 @pytest.mark.parametrize(
