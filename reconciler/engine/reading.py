@@ -13,13 +13,20 @@ from typing import Any, Protocol
 
 from reconciler.capture import canonical, paths
 from reconciler.engine.context import policy_branch
-from reconciler.engine.history import StoreReader, copied_until, read_points, read_record_of
+from reconciler.engine.history import (
+    StoreReader,
+    copied_until,
+    read_points,
+    read_record,
+    read_record_of,
+)
 from reconciler.model.errors import Refused, Stalled, UsageError
 from reconciler.model.run import RunRecord
 from reconciler.model.store import TouchedFiles
 from reconciler.plan.diff import Kind, ObjectChange, compare_objects
 from reconciler.plan.pointnames import PointName, find_named
 from reconciler.plan.recoverypoints import RecoveryPoint, find_point
+from reconciler.plan.unselected import why_not_there
 
 CLUSTER_SCOPED = paths.CLUSTER_FOLDER
 UNREADABLE = "no manifest that can be read"
@@ -138,7 +145,10 @@ def _matches(text: str, patterns: Iterable[str]) -> bool:
 def changed_objects(
     store: HistoryReader, old: str, new: str, wanted: Wanted
 ) -> Iterator[ObjectChange]:
-    """What differs between the trees of two commits, sorted by path; only objects count."""
+    """What differs between the trees of two commits, sorted by path; only objects count.
+
+    What is gone has a note where the record of ``new`` says that it may only not be selected.
+    """
     before, after = store.tree(old), store.tree(new)
     changed = [path for path in sorted({*before, *after}) if before.get(path) != after.get(path)]
     found = [(path, place) for path in changed if (place := paths.parse_path(path)) is not None]
@@ -146,11 +156,12 @@ def changed_objects(
     both = [path for path in asked if path in before and path in after]
     ids = [sha for path in both for sha in (before[path], after[path])]
     texts = store.blobs(ids)
+    record = record_at(store, new) if any(path not in after for path in asked) else None
     for path in asked:
         if path not in before:
             yield change_at(path, Kind.ADDED)
         elif path not in after:
-            yield change_at(path, Kind.REMOVED)
+            yield gone_at(path, record)
         else:
             _, first = next(texts)
             _, second = next(texts)
@@ -166,6 +177,22 @@ def change_at(path: str, kind: Kind) -> ObjectChange:
     return ObjectChange(
         path=path, namespace=place.namespace, folder=place.folder, name=name, kind=kind
     )
+
+
+def record_at(store: StoreReader, commit: str) -> RunRecord | None:
+    """The record in a commit, None where it can't be read: it only explains."""
+    try:
+        return read_record(store, commit)
+    except Stalled:
+        return None
+
+
+def gone_at(path: str, record: RunRecord | None) -> ObjectChange:
+    """An object that the tree of a record's run does not have any more."""
+    found = change_at(path, Kind.REMOVED)
+    if record is None:
+        return found
+    return replace(found, note=why_not_there(record, found.namespace, found.folder))
 
 
 def compare_texts(path: str, old: bytes, new: bytes) -> ObjectChange:

@@ -9,7 +9,14 @@ from typing import Any
 
 from reconciler.capture import message, paths
 from reconciler.engine.history import lineage
-from reconciler.engine.reading import HistoryReader, change_at, compare_texts, read_quietly
+from reconciler.engine.reading import (
+    HistoryReader,
+    change_at,
+    compare_texts,
+    gone_at,
+    read_quietly,
+    record_at,
+)
 from reconciler.model.errors import Refused, Stalled
 from reconciler.model.store import Commit
 from reconciler.plan.blame import Origin, Version, attribute
@@ -63,7 +70,11 @@ def version_changes(
     pairs = [(one.old, one.new) for one in chosen if one.old and one.new]
     texts = store.blobs([sha for pair in pairs for sha in pair])
     for version in chosen:
-        if version.old is None or version.new is None:
+        if version.new is None:
+            record = record_at(store, version.commit.sha) if version.run else None
+            yield version, gone_at(path, record)
+            continue
+        if version.old is None:
             yield version, change_at(path, version.kind)
             continue
         _, old = next(texts)
