@@ -13,7 +13,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TypeVar
 
@@ -38,6 +38,7 @@ _AWAY_AFTER = timedelta(minutes=2)
 _REPLACED = (
     "the pod went away while it was executed; see whether the one that has its name now is quiesced"
 )
+_NOT_AT_REST = "its data was not at rest until the end of the copy"
 T = TypeVar("T")
 
 
@@ -345,6 +346,10 @@ class Hooks:
             return
         if record is None or post is None:
             return
+        if record.outcome is HookOutcome.SKIPPED and self._quieted(record):
+            # Whatever the policy says of errors: what was copied is not what it asked for.
+            record = replace(record, why=f"{record.why}; {_NOT_AT_REST}")
+            self._say(record)
         self._keep(record)
         if record.outcome in (HookOutcome.COMPLETED, HookOutcome.SKIPPED):
             return
@@ -353,6 +358,13 @@ class Hooks:
         else:
             with self._lock:
                 self._warnings.append(told(record))
+
+    def _quieted(self, post: HookRecord) -> bool:
+        """Whether the pre command of the same hook and pod completed."""
+        place = (post.name, post.pod, Phase.PRE, HookOutcome.COMPLETED)
+        with self._lock:
+            found = self._records[post.namespace]
+            return place in [(one.name, one.pod, one.phase, one.outcome) for one in found]
 
     def _left_open(self, target: HookTarget, pod: QuietPod, error: BackstayError) -> None:
         why = f"not executed yet: {error.message}; the controller tries again when the run is over"

@@ -192,11 +192,12 @@ def test_a_post_command_that_can_not_be_started_stays_open(error: Exception) -> 
     assert world.leases() == []
 
 
-def swap(world: HookWorld) -> None:
-    """Another pod takes the name of the first."""
+def swap(world: HookWorld, *, heir: bool = True) -> None:
+    """The pod goes away, and another one takes its name."""
     (db,) = (raw for raw in world.cluster.all("Pod") if raw["metadata"]["name"] == "db-0")
     world.cluster.remove(db)
-    world.cluster.put({**db, "metadata": {"name": "db-0", "namespace": "shop"}})
+    if heir:
+        world.cluster.put({**db, "metadata": {"name": "db-0", "namespace": "shop"}})
 
 
 def test_a_pod_that_is_replaced_by_its_pre_command_is_told() -> None:
@@ -229,6 +230,28 @@ def test_a_command_is_never_tried_again_in_another_pod(phase: str) -> None:
     world.run()
     assert phase not in [command[0] for *_, command in world.execute.done]
     assert world.leases() == []
+
+
+@pytest.mark.parametrize("on_error", list(OnError))
+@pytest.mark.parametrize("heir", [True, False])
+def test_a_pod_that_goes_away_during_the_copy_is_told(heir: bool, on_error: OnError) -> None:
+    world = HookWorld(hooks=(with_errors(on_error),))
+
+    def strike() -> None:
+        if world.events == AROUND[:1]:
+            world.events.append("gone")
+            swap(world, heir=heir)
+        world.work()
+
+    world.clock.on_sleep = strike
+    world.working = 3
+    world.run()
+    assert world.events == [AROUND[0], "gone", AROUND[1]]
+    assert world.leases() == []
+    found = part(world)
+    assert brief(found) == [("pre", "db-0", "Completed"), ("post", "db-0", "Skipped")]
+    assert found.outcome is Outcome.PARTIALLY_FAILED
+    assert "not at rest until the end of the copy" in found.reasons[0]
 
 
 def test_a_mover_that_fails_does_not_keep_the_post_command_from_running() -> None:
