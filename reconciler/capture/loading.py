@@ -79,8 +79,9 @@ def _value(event: yaml.Event) -> Any:
     return {} if isinstance(event, yaml.MappingStartEvent) else []
 
 
-def _key(value: Any) -> Any:
-    if isinstance(value, (dict, list)):
+def _key(value: Any) -> str:
+    # Also `8080:` and `true:`, which are a number and a boolean: what we write has them in quotes.
+    if not isinstance(value, str):
         raise Unreadable("a key is no text")
     return value
 
