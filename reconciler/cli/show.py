@@ -64,7 +64,8 @@ def show_run(
 
     ID is a run, a commit, or POLICY, POLICY@-7d, POLICY@TIME. With NAMESPACE/KIND/NAME the manifest
     of that object is printed as it was, ready for kubectl; `_cluster/KIND/NAME` is a cluster-scoped
-    one.
+    one. A Secret has fingerprints in place of its values, and only `backstay restore` brings these
+    back.
     """
     name = parse_point(run_id, SystemClock().now())
     as_json = as_json or output == "json"
