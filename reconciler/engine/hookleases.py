@@ -89,9 +89,11 @@ class HookLeases:
         while True:
             lease = self._create(pod.with_open(hook))
             if lease is None or lease.holder == self.holder:
-                if lease is not None and hook not in lease.pod.open:
-                    self._change(lease.name, lambda now: now.with_open(hook))
-                return
+                if lease is None or hook in lease.pod.open:
+                    return
+                if self._change(lease.name, lambda now: now.with_open(hook)):
+                    return
+                continue  # it is gone, or another's by now
             if not told:
                 told = True
                 tell(lease)
@@ -105,12 +107,17 @@ class HookLeases:
                 raise Interrupted("stopped while waiting for a pod that another run quiesces")
             self.clock.sleep(_POLL)
 
-    def check(self, pod: QuietPod, hook: OpenHook) -> None:
-        """Raises NotOurs where this hook is not ours to end any more."""
+    def check(self, pod: QuietPod, hook: OpenHook) -> bool:
+        """Whether it is written there that this hook is open; not where somebody deleted that.
+
+        Raises NotOurs where another holds the pod: it sees to it.
+        """
         lease = self.find(pod.lease)
-        if lease is None or lease.holder != self.holder or hook not in lease.pod.open:
-            by = f"by {lease.holder}" if lease is not None else "already"
-            raise NotOurs(f"the hooks in pod {pod.namespace}/{pod.pod} are ended {by}")
+        if lease is None:
+            return False
+        if lease.holder != self.holder:
+            raise NotOurs(f"the hooks in pod {pod.namespace}/{pod.pod} are ended by {lease.holder}")
+        return hook in lease.pod.open
 
     def close(self, pod: QuietPod, hook: OpenHook) -> None:
         """Says that it is open no more; the last one takes the Lease away."""
@@ -140,18 +147,19 @@ class HookLeases:
         )
         return None if created else read_lease(raw)
 
-    def _change(self, name: str, change: Callable[[QuietPod], QuietPod]) -> None:
+    def _change(self, name: str, change: Callable[[QuietPod], QuietPod]) -> bool:
+        """False where it is not ours any more."""
         for _ in range(_RACES):
             lease = self.find(name)
             if lease is None or lease.holder != self.holder:
-                return
+                return False
             ref = replace(lease.ref, namespace=self.namespace)
             pod = change(lease.pod)
             if not pod.open:
                 # By its uid: nobody but its holder adds to it, and that is us.
                 self.writer.delete(ref, uid=lease.uid)
-                return
+                return True
             changes = {"metadata": {"annotations": {HOOKS: render_pod(pod)}}}
             if self.writer.patch(ref, changes, version=lease.version) is not None:
-                return
+                return True
         raise Transient(f"Lease {self.namespace}/{name} is changed again and again by another")

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import TypeVar
 
 from reconciler import ports
 from reconciler.engine.hookleases import HookLeases, NotOurs
@@ -39,7 +38,6 @@ _REPLACED = (
     "the pod went away while it was executed; see whether the one that has its name now is quiesced"
 )
 _NOT_AT_REST = "its data was not at rest until the end of the copy"
-T = TypeVar("T")
 
 
 class HookFailed(BackstayError):
@@ -331,7 +329,7 @@ class Hooks:
         try:
             record = end_hook(
                 self._commands, self._leases, pod, hook,
-                HookCommand(hook.command, hook.timeout) if post else None,
+                HookCommand(hook.command, hook.timeout) if post else None, self._warn,
             )  # fmt: skip
         except NotOurs as error:
             # Another pod of this run, or the controller's Job, is at it.
@@ -356,8 +354,7 @@ class Hooks:
         if post.on_error is OnError.FAIL:
             self._say(record)
         else:
-            with self._lock:
-                self._warnings.append(told(record))
+            self._warn(told(record))
 
     def _quieted(self, post: HookRecord) -> bool:
         """Whether the pre command of the same hook and pod completed."""
@@ -383,6 +380,10 @@ class Hooks:
         self._keep(record)
         self._say(record)
 
+    def _warn(self, warning: str) -> None:
+        with self._lock:
+            self._warnings.append(warning)
+
     def _keep(self, record: HookRecord) -> None:
         with self._lock:
             self._records[record.namespace].append(record)
@@ -398,9 +399,11 @@ def end_hook(
     pod: QuietPod,
     hook: OpenHook,
     command: HookCommand | None,
+    warn: Callable[[str], object] = lambda _: None,
 ) -> HookRecord | None:
     """Executes an open hook's post command, if it has one, and then closes it.
 
+    Where its Lease is gone it is executed all the same, which is told: twice is better than never.
     Raises NotOurs where another sees to it, and what keeps it open.
     """
     patience = Patience(
@@ -409,7 +412,11 @@ def end_hook(
         reporter=commands.reporter,
         deadline=commands.clock.now() + _AWAY_AFTER,
     )
-    insist(lambda: leases.check(pod, hook), patience)
+    if not insist(lambda: leases.check(pod, hook), patience):
+        why = f"somebody deleted Lease {leases.namespace}/{pod.lease} while hooks were open"
+        where = {"hook": hook.hook, "namespace": pod.namespace, "pod": pod.pod}
+        commands.reporter.warning("hook's lease is gone", **where, why=why)
+        warn(f"{why}: hook {hook.hook} in pod {pod.namespace}/{pod.pod} was ended all the same")
     record = None
     if command is not None:
         record = commands.run(pod, hook, command, Phase.POST, lambda: False).record

@@ -13,6 +13,7 @@ from reconciler.model.errors import Interrupted, Refused, Transient
 from reconciler.model.hooks import Hook, HookCommand, HookOutcome, HookRecord, OnError, Phase
 from reconciler.model.podexec import ExecLost
 from reconciler.model.run import NamespaceRecord, Outcome
+from tests.fakes.podexec import Program
 from tests.unit.engine.hook_world import QUIESCE, HookWorld, with_errors
 from tests.unit.engine.run_world import RUN_IDS, put_shop
 
@@ -252,6 +253,41 @@ def test_a_pod_that_goes_away_during_the_copy_is_told(heir: bool, on_error: OnEr
     assert brief(found) == [("pre", "db-0", "Completed"), ("post", "db-0", "Skipped")]
     assert found.outcome is Outcome.PARTIALLY_FAILED
     assert "not at rest until the end of the copy" in found.reasons[0]
+
+
+def drop_lease(world: HookWorld) -> None:
+    """Somebody deletes the Lease of the pod."""
+    (name,) = (lease.name for lease in world.leases())
+    (raw,) = (raw for raw in world.cluster.all("Lease") if raw["metadata"]["name"] == name)
+    world.cluster.remove(raw)
+
+
+def test_a_lease_that_vanished_keeps_no_post_command_from_running() -> None:
+    world = HookWorld()
+
+    def lock() -> None:
+        world.events.append("lock shop/db-0")
+        drop_lease(world)
+
+    world.program("lock", effect=lock)
+    world.run()
+    assert world.events == AROUND
+    assert world.leases() == []
+    assert part(world).outcome is Outcome.COMPLETED
+    (warning,) = world.record().warnings
+    assert "somebody deleted Lease" in warning
+
+
+def test_a_lease_that_vanished_is_written_again_by_the_next_hook_there() -> None:
+    first = replace(QUIESCE, name="first", pre=HookCommand(("begin",)), post=HookCommand(("end",)))
+    world = HookWorld(hooks=(first, QUIESCE))
+
+    programs = world.execute.containers["shop", "db-0", "db"]
+    programs["begin"] = Program(effect=lambda: drop_lease(world))
+    programs["end"] = Program(effect=lambda: world.events.append("end"))
+    world.run()
+    assert world.events == [*AROUND, "end"]
+    assert world.leases() == []
 
 
 def test_a_mover_that_fails_does_not_keep_the_post_command_from_running() -> None:
