@@ -34,6 +34,11 @@ _MISSING = (
     "executable file not found",
     "no such file or directory",
     "permission denied",
+)
+_NOT_NOW = (
+    "container not found",
+    "error dialing backend",
+    # Of a full limit of processes or memory too: it passes, a post command must be tried again.
     "unable to start container process",
 )
 _SHOWN = 300
@@ -178,7 +183,7 @@ def _ended(what: str, text: bytes, count: int) -> ExecResult:
             f"{what}: not started: {shown}",
             hint="the command is a program of the container's image, and no shell looks at it",
         )
-    if "container not found" in message or "error dialing backend" in message:
+    if any(found in message for found in _NOT_NOW):
         raise Transient(f"{what}: not started: {shown}")
     raise ExecLost(f"{what}: {shown}")
 

@@ -92,6 +92,7 @@ def test_it_asks_with_credentials_and_without_input(real: ExecWorld, server: Exe
         ("cut", ExecLost, "nobody knows"),
         ("mute", ExecLost, "before the command told"),
         ("stopped", Transient, "container not found"),
+        ("crowded", Transient, "temporarily unavailable"),
         ("garbled", ExecLost, "can't be read"),
     ],
 )

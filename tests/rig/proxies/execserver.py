@@ -86,6 +86,10 @@ async def _answer(socket: web.WebSocketResponse, request: web.Request) -> None:
         case ["stopped"]:
             message = 'unable to upgrade connection: container not found ("db")'
             await _send(socket, _STATUS, _failure("InternalError", message))
+        case ["crowded"]:
+            message = "OCI runtime exec failed: exec failed: unable to start container process:"
+            message += " read init-p: resource temporarily unavailable: unknown"
+            await _send(socket, _STATUS, _failure("InternalError", message))
         case ["garbled"]:
             await _send(socket, _STATUS, b"<html>")
         case [program, *_]:
