@@ -83,9 +83,12 @@ def align(old: Sequence[Any], new: Sequence[Any]) -> Iterator[Pair] | None:
     same = 0
     while same < min(len(first), len(second)) and first[same] == second[same]:
         same += 1
-    if (len(first) - same) * (len(second) - same) > _MOST_PAIRS:
-        return None
-    return _align(first[same:], second[same:], same)
+    first, second = first[same:], second[same:]
+    tail = 0
+    while tail < min(len(first), len(second)) and first[-1 - tail] == second[-1 - tail]:
+        tail += 1
+    first, second = first[: len(first) - tail], second[: len(second) - tail]
+    return _align(first, second, same) if len(first) * len(second) <= _MOST_PAIRS else None
 
 
 def _align(first: list[str], second: list[str], same: int) -> Iterator[Pair]:

@@ -23,6 +23,8 @@ FORMAT_VERSION = 1
 _SIGNS = {Kind.ADDED: "+", Kind.REMOVED: "-", Kind.CHANGED: "~", Kind.REORDERED: "~"}
 _LONGEST = 160
 _AROUND = 2
+_BEFORE = 20
+"""Characters of a cell before what differs."""
 _MOST_LINES = 2000
 _MOST_SHOWN = 200
 """Lines of one field; more of them say nothing to a person."""
@@ -147,6 +149,9 @@ def _changed(found: FieldChange, name: str, paint: Paint, indent: str) -> Iterat
         yield f"{indent}{name}: {before} → {after}"
         return
     yield f"{indent}{name}:"
+    if isinstance(old, list) and isinstance(new, list) and max(len(old), len(new)) > _MOST_SHOWN:
+        yield from _changed_lines(_text(old), _text(new), paint, f"{indent}  ")
+        return
     for sign, value, what in (("-", old, "removed"), ("+", new, "added")):
         for text in _yaml(value):
             yield paint(what, f"{indent}  {sign} {text}")
@@ -164,14 +169,15 @@ def _whole(sign: str, name: str, value: Any, paint: Paint, indent: str, what: st
 
 def _yaml(value: Any) -> Iterator[str]:
     """A value as lines of YAML, as manifests have it."""
-    if isinstance(value, str):
-        lines = value.split("\n")
-    else:
-        lines = emitter.emit_in_order({"x": value}).decode().split("\n")[:-1]
-        lines = lines[1:] if isinstance(value, (dict, list)) and value else [lines[0][3:]]
+    lines = (value if isinstance(value, str) else _text(value)).split("\n")
     yield from (visible(line) for line in lines[:_MOST_SHOWN])
     if len(lines) > _MOST_SHOWN:
         yield f"… and {len(lines) - _MOST_SHOWN} lines more"
+
+
+def _text(value: Any) -> str:
+    lines = emitter.emit_in_order({"x": value}).decode().split("\n")[:-1]
+    return "\n".join(lines[1:] if isinstance(value, (dict, list)) and value else [lines[0][3:]])
 
 
 def _changed_lines(old: str, new: str, paint: Paint, indent: str) -> Iterator[str]:
@@ -232,13 +238,15 @@ def markdown_lines(old: Side, new: Side, changes: Iterable[ObjectChange]) -> Ite
 
 
 def _cells(found: FieldChange) -> tuple[str, str]:
-    old = "" if found.kind is Kind.ADDED else _cell(found.old)
-    new = "" if found.kind is Kind.REMOVED else _cell(found.new)
-    return old, new
+    old = "" if found.kind is Kind.ADDED else show(found.old)
+    new = "" if found.kind is Kind.REMOVED else show(found.new)
+    # Two long values that differ far behind would be cut to the same text.
+    begin = _same(old, new) - _BEFORE if max(len(old), len(new)) > _LONGEST else 0
+    return _cell(old, begin), _cell(new, begin)
 
 
-def _cell(value: Any) -> str:
-    text = show(value)
+def _cell(text: str, begin: int) -> str:
+    text = f"…{text[begin:]}" if begin > 0 else text
     return escape(text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…")
 
 

@@ -99,6 +99,25 @@ def test_long_texts_are_not_told_in_full() -> None:
     assert (len(told), told[-1].endswith("lines more")) == (202, True)
 
 
+def test_a_change_far_down_a_long_list_is_shown() -> None:
+    old = [f"10.0.{number}.0/24" for number in range(900)]
+    new = ["10.9.9.0/24", *old[1:700], "0.0.0.0/0", *old[700:]]
+    told = lines(old, new)
+    assert [line.strip() for line in told if line[6:7] in ("+", "-")] == [
+        *('-- "10.0.0.0/24"', '+- "10.9.9.0/24"', '+- "0.0.0.0/0"'),
+    ]
+    # What stands behind the last change costs nothing: items are told one by one.
+    assert lines(old, ["10.9.9.0/24", *old[1:]]) == ['    x[0]: "10.0.0.0/24" → "10.9.9.0/24"']
+
+
+def test_cells_show_where_two_long_values_differ() -> None:
+    old = "a" * 300
+    text = "".join(report.markdown_lines(OLD, OLD, [change({"x": old + "1"}, {"x": old + "2"})]))
+    row = next(line for line in text.splitlines() if line.startswith("| shop/"))
+    before, after = row.split(" | ")[2:4]
+    assert (before, after.removesuffix(" |")) == (f"…{'a' * 20}1", f"…{'a' * 20}2")
+
+
 def test_colours_are_for_what_was_added_and_removed() -> None:
     def paint(what: str, text: str) -> str:
         return f"<{what}>{text}</>"
