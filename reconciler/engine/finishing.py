@@ -23,11 +23,19 @@ from reconciler.engine.runlease import is_of_run
 from reconciler.model import kinds
 from reconciler.model.errors import BackstayError, Interrupted, Transient, Waiting
 from reconciler.model.hooks import HookCommand, HookOutcome, HookRecord
+from reconciler.plan.finishjob import POST_FAILED
 from reconciler.plan.hooklease import HookLease
 
 _PATIENCE = timedelta(minutes=15)
 """How long the pod of a run that is over is waited for: it may be ending its hooks itself."""
 _POLL = 2.0
+
+
+class PostFailed(BackstayError):
+    """Nothing is open any more, but a post command failed: its pod may still be quiesced."""
+
+    reason = "PostFailed"
+    exit_code = POST_FAILED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,17 +125,22 @@ def _warn(
 ) -> list[str]:
     pod = f"pod {lease.pod.namespace}/{lease.pod.pod}"
     warnings = [f"{pod} is still quiesced by run {lease.run_id}: {why}" for why in left]
-    bad = [one for one in records if one.outcome in (HookOutcome.FAILED, HookOutcome.TIMED_OUT)]
-    warnings += [f"of run {lease.run_id}: {told(one)}" for one in bad]
+    warnings += [f"of run {lease.run_id}: {why}" for why in _failed(records)]
     if not warnings and not is_of_run(lease.holder, run_id):
         warnings = [f"{pod} was left quiesced by run {lease.run_id}; its hooks were ended now"]
     return warnings
 
 
+def _failed(records: tuple[HookRecord, ...]) -> list[str]:
+    bad = (HookOutcome.FAILED, HookOutcome.TIMED_OUT)
+    return [told(record) for record in records if record.outcome in bad]
+
+
 def finish_lease(name: str, finisher: Finisher, stopped: Callable[[], bool]) -> None:
     """What the controller's Job does. Returns when nothing is open there any more.
 
-    Raises Waiting where the run is not dead, Transient where something had to be left open.
+    Raises Waiting where the run is not dead, Transient where something had to be left open,
+    PostFailed where a command failed: its end is known, so it is not executed again.
     """
     clock, reporter = finisher.commands.clock, finisher.commands.reporter
     until = clock.now() + _PATIENCE
@@ -142,9 +155,14 @@ def finish_lease(name: str, finisher: Finisher, stopped: Callable[[], bool]) -> 
             return
         holder = lease.holder
         if insist(functools.partial(finisher.is_dead, holder), patience):
-            _, left = finisher.finish(lease)
+            records, left = finisher.finish(lease)
+            failed = _failed(records)
             if left:
-                raise Transient("; ".join(left), hint="it is tried again; backstay doctor lists it")
+                why = "; ".join([*left, *failed])
+                raise Transient(why, hint="it is tried again; backstay doctor lists it")
+            if failed:
+                hint = "look into the pod: it may still be quiesced; nothing ends that by itself"
+                raise PostFailed("; ".join(failed), hint=hint)
         elif clock.now() >= until:
             raise Waiting(
                 f"pod {holder.rpartition('/')[2]} still holds Lease {name}",

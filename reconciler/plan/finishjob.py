@@ -26,6 +26,8 @@ COMPONENT_FINISH = "finish"
 _DEADLINE = 3600
 _KEPT = 600
 """Seconds that an ended one is kept: then, where its Lease is still there, another one starts."""
+POST_FAILED = 3
+"""The exit code that says that a post command failed and nothing is open any more."""
 _TRIES = 6
 
 Raw = Mapping[str, Any]
@@ -68,6 +70,20 @@ def make_finish_job(lease: HookLease, config: Config, place: Place) -> dict[str,
         "spec": {
             "backoffLimit": _TRIES,
             "activeDeadlineSeconds": _DEADLINE,
+            # A command whose end is known is not executed again: another try would find nothing
+            # open, and the Job would be Complete.
+            "podFailurePolicy": {
+                "rules": [
+                    {
+                        "action": "FailJob",
+                        "onExitCodes": {
+                            "containerName": CONTAINER,
+                            "operator": "In",
+                            "values": [POST_FAILED],
+                        },
+                    }
+                ]
+            },
             "ttlSecondsAfterFinished": _KEPT,
             "template": {
                 "metadata": {"labels": labels, "annotations": annotations},

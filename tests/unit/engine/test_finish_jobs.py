@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
+from reconciler.engine.finishing import PostFailed
 from reconciler.engine.finishjobs import FinishJobs, have_hooks
 from reconciler.model import naming
 from reconciler.model.errors import Refused, Transient
-from reconciler.model.hooks import HookOutcome
 from reconciler.plan.cronjob import POLICY_KEY, Place
 from reconciler.plan.finishjob import COMPONENT_FINISH
 from tests.fakes.faults import FaultyReader, FaultyWriter
@@ -130,13 +130,19 @@ def test_the_job_fails_while_something_stays_open() -> None:
     assert len(world.leases()) == 1
 
 
-def test_a_command_that_fails_is_over_all_the_same() -> None:
+@pytest.mark.parametrize("changed", [{"exit_code": 1}, {"endless": True}])
+def test_a_command_that_fails_is_over_and_fails_the_job(changed: dict[str, Any]) -> None:
     world = HookWorld()
-    world.program("unlock", exit_code=1)
+    world.program("unlock", **changed)
     world.hold_pod(HOLDER, policy="shop")
-    world.finish()
+    start(world)
+    (rule,) = jobs(world)[0]["spec"]["podFailurePolicy"]["rules"]
+    with pytest.raises(PostFailed, match=r"hook theirs \(post\) in pod shop/db-0") as caught:
+        world.finish()
+    # No second try: it would find nothing open, and the Job would be Complete.
+    assert (rule["action"], rule["onExitCodes"]["values"]) == ("FailJob", [caught.value.exit_code])
     assert world.leases() == []
-    assert [line["outcome"] for line in world.log.of("hook ended")] == [HookOutcome.FAILED]
+    assert len(world.log.of("hook ended")) == 1
 
 
 def test_a_lease_that_somebody_broke_is_told_and_left_alone() -> None:
