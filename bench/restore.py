@@ -130,7 +130,9 @@ def read_bodies(remote: Path, kept: Path) -> list[tuple[str, bytes]]:
     }
     with tempfile.TemporaryDirectory() as work, open_store(remote, Path(work)) as store:
         branch = policy_branch("bench", "bench")
-        content = read_point(store, branch, "latest", policy="bench", allow_partial=False)
+        content = read_point(
+            store, branch, "latest", policy="bench", allow_partial=False, vouch=store.vouch
+        )
     bodies = []
     for found in content.stored:
         if found.ref.namespace != NAMESPACE or found.ref.name in ("default", "kube-root-ca.crt"):
