@@ -52,8 +52,12 @@ LONG = (
 """Modules that take minutes begin early, so that no process works on while others are done."""
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the modules of this folder in order; whatever else is collected comes after them."""
+    """Put the modules of this folder in order; whatever else is collected comes after them.
+
+    First of all hooks: xdist's own looks for groups, and a test without one goes anywhere.
+    """
     shared = {item.path for item in items if "stage" in _fixtures(item)}
     gated = {item.path for item in items if "gated_cluster" in _fixtures(item)}
 
