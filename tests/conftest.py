@@ -17,10 +17,12 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
 
+from tests.rig.groups import Groups
 from tests.rig.tools.cache import cache_folder
 
 TESTS = Path(__file__).parent
@@ -69,7 +71,7 @@ class FailuresAtOnce:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Forget the caller's Git, cluster and repositories before anything can use them."""
-    if config.getoption("dist", "no") == "loadgroup" and not hasattr(config, "workerinput"):
+    if config.getoption("dist", "no") == "loadfile" and not hasattr(config, "workerinput"):
         config.pluginmanager.register(FailuresAtOnce(config))
     os.environ["BACKSTAY_CACHE"] = str(cache_folder())  # while HOME is still the caller's
     for name in [name for name in os.environ if FOREIGN.fullmatch(name)]:
@@ -81,6 +83,12 @@ def pytest_configure(config: pytest.Config) -> None:
         LC_ALL="C.UTF-8",
         TZ="UTC",
     )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups | None:
+    """Give the cluster tier, which is run with `--dist loadfile`, our groups."""
+    return Groups(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

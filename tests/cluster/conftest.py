@@ -1,6 +1,6 @@
 """One real Kubernetes, and one installation on it, for all cluster tests of a process.
 
-`scripts/test` runs this tier in several processes, a module in one of them (`--dist loadgroup`),
+`scripts/test` runs this tier in several processes, a module in one of them (`rig/groups.py`),
 each with a cluster of its own: neither a person's cluster nor another test run is met. It dies with
 its process even when that is killed; the next `up` clears what is then left. The modules that break
 things (`gated`) are two groups: so two processes, not all of them, start the cluster for it.
@@ -28,6 +28,7 @@ from tests.cluster.gated import (
     ssh_proxy,
 )
 from tests.rig.cluster import providers, session
+from tests.rig.groups import GATED
 from tests.rig.stage import Stage, shop
 from tests.rig.stage.runs import Run
 from tests.rig.stage.stage import NAMESPACE
@@ -36,11 +37,6 @@ __all__ = [
     "api_proxy", "cluster", "detours", "first", "gate", "gated_cluster", "gated_stage", "marker",
     "s3_proxy", "ssh_proxy", "stage",
 ]  # fmt: skip
-GATED = {
-    "test_killed_runs": "gated: runs and injected faults",
-    "test_injected": "gated: runs and injected faults",
-}
-"""Which group a module that breaks things is in; the other one without a word here."""
 LONG = (
     "test_demo",
     "test_rig",
@@ -52,22 +48,17 @@ LONG = (
 """Modules that take minutes begin early, so that no process works on while others are done."""
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the modules of this folder in order; whatever else is collected comes after them.
-
-    First of all hooks: xdist's own looks for groups, and a test without one goes anywhere.
-    """
+    """Put the modules of this folder in order; whatever else is collected comes after them."""
     shared = {item.path for item in items if "stage" in _fixtures(item)}
-    gated = {item.path for item in items if "gated_cluster" in _fixtures(item)}
+    gated = {item.path.stem for item in items if "gated_cluster" in _fixtures(item)}
+    if unknown := gated - GATED.keys():
+        raise pytest.UsageError(f"tests/rig/groups.py: which group are {unknown} in?")
 
     def turn(item: pytest.Item) -> tuple[bool, bool, str, bool, bool]:
         ours = Path(__file__).parent in item.path.parents
-        broken = item.path in gated
-        group = GATED.get(item.path.stem, "gated: all else") if broken else ""
-        if ours:
-            item.add_marker(pytest.mark.xdist_group(group or item.path.stem))
-        return not ours, not broken, group, item.path in shared, ours and item.path.stem not in LONG
+        group = GATED.get(item.path.stem, "") if ours else ""
+        return not ours, not group, group, item.path in shared, ours and item.path.stem not in LONG
 
     items.sort(key=turn)
 
