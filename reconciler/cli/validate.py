@@ -82,7 +82,17 @@ def command(paths: tuple[str, ...], config_file: str | None, output: str, stdin_
         click.echo(
             "note: grants go by paths from the repository's root: run this command there", err=True
         )
+    if parsed.documents and chosen is None:
+        click.echo(_not_held(sorted(configs)), err=True)
     return InvalidInput.exit_code if problems else 0
+
+
+def _not_held(configs: Sequence[str]) -> str:
+    """What "valid" does not say where no Config was named, or one only lies among the files."""
+    if configs:
+        name = one_line(configs[0])
+        return f"note: grants were not held: give {name} with --config"
+    return "note: no Config was given, so grants were not held: give it with --config"
 
 
 def _at_root() -> bool:
