@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
 
 from reconciler.adapters.clock import SystemClock
 from reconciler.cli import history, options, paging
-from reconciler.engine.reading import NamedPoint, PointFinder, Wanted, changed_objects
+from reconciler.engine.reading import (
+    Known,
+    NamedPoint,
+    PointFinder,
+    Wanted,
+    changed_objects,
+    hold_known,
+    known_at,
+)
 from reconciler.model.errors import UsageError
+from reconciler.model.objects import Gap
 from reconciler.plan.diff import ObjectChange
 from reconciler.plan.pointnames import LATEST, PointName, parse_point, render_moment
 from reconciler.report import diff as report
@@ -28,7 +37,7 @@ _HOW = "backstay diff shop@-7d shop; backstay diff shop@-1d --against-cluster"
 )  # fmt: skip
 @click.option(
     "--kind", "kinds", multiple=True, metavar="GLOB",
-    help="Only these kinds: deployment, or deployment.apps. May be repeated.",
+    help="Only these kinds: deployment, deployments or deployment.apps. May be repeated.",
 )  # fmt: skip
 @click.option(
     "--against-cluster", "live", is_flag=True,
@@ -58,6 +67,8 @@ def command(
     --against-cluster reads the namespaces of OLD as a run would, and writes nothing; Secrets are
     compared where Config has the repositories' keys.
 
+    A namespace or a kind that neither side has is an error.
+
     Exit codes: 0 no differences, 1 differences, 3 none was found, and not all could be read or
     compared, more for errors.
     """
@@ -74,13 +85,17 @@ def command(
             from reconciler.cli.drift import look_at_cluster
 
             before = finder.find(first.of(policy) if policy else first)
+            there = known_at(found.store, before)
+            hold_known(Wanted(namespaces), [there])
             config_there = config_file if clone is None or config_file.exists() else None
             client = kubeconfig, context
             drift, after = look_at_cluster(found, before, wanted, config_there, *client, now)
             changes: Iterable[ObjectChange] = drift.changes
+            hold_known(wanted, [there, _live(drift.changes, drift.gaps)])
         else:
             before, other = _find(finder, first, second, policy)
             after = _side(other)
+            hold_known(wanted, [known_at(found.store, one) for one in (before, other)])
             changes = changed_objects(found.store, before.point.commit, other.point.commit, wanted)
         side = _side(before)
         paging.show(_render(output, side, after, counted.over(changes)))
@@ -98,6 +113,11 @@ def _find(
         return before, finder.find(second.of(policy or before.policy))
     after = finder.find(second)
     return finder.find(first.of(after.policy)), after
+
+
+def _live(changes: Sequence[ObjectChange], gaps: Sequence[Gap]) -> Known:
+    """What is new in the cluster, besides what the recovery point has."""
+    return Known(frozenset(), frozenset(change.folder for change in changes), tuple(gaps))
 
 
 def _side(named: NamedPoint) -> report.Side:

@@ -12,9 +12,9 @@ import click
 
 from reconciler.adapters.clock import SystemClock
 from reconciler.cli import history, options, paging
-from reconciler.engine.history import doubt_newest, read_points
+from reconciler.engine.history import clusters_of, doubt_newest, read_points
 from reconciler.engine.namespacepoints import points_of_namespace
-from reconciler.engine.reading import PointFinder
+from reconciler.engine.reading import PointFinder, record_at
 from reconciler.engine.versions import find_path, object_versions, version_changes
 from reconciler.model.errors import UsageError
 from reconciler.plan.objectnames import parse_object
@@ -65,10 +65,40 @@ def command(
 
                 wiring.reporter(output).warning("the newest commit is no run's", why=doubt)
         points = _points(found, finder, policy, namespace, within, number)
+        if not points:
+            _hold(found, finder, policy, namespace, cluster or "")
     if output == "json":
         click.echo(json.dumps(report.log_document(policy or "", points)))
     else:
         paging.show(report.render_log(points).splitlines(keepends=True))
+
+
+def _hold(
+    found: history.History, finder: PointFinder, policy: str | None, namespace: str, cluster: str
+) -> None:
+    """Raises UsageError where what was named is nowhere, so that no runs were to be expected."""
+    names = (policy,) if policy else finder.policies()
+    if cluster and not names:
+        others = ", ".join(clusters_of(found.store))
+        raise UsageError(
+            f"--cluster {cluster} has no runs", hint=f"there are clusters: {others or 'none'}"
+        )
+    if not namespace:
+        return
+    every: set[str] = set()
+    for name in names:
+        points = read_points(found.store, found.branch(name))
+        if any(
+            True for _ in points_of_namespace(found.store, found.branch(name), points, namespace)
+        ):
+            return
+        for point in points[:1]:
+            record = record_at(found.store, point.commit)
+            every |= {part.name for part in record.namespaces} if record else set()
+    raise UsageError(
+        f"--namespace {namespace}: no run captured such a namespace",
+        hint=f"the newest runs captured: {', '.join(sorted(every)) or 'none'}",
+    )
 
 
 def _need_policy(policy: str | None, namespace: str) -> None:

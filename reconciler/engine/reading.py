@@ -21,9 +21,11 @@ from reconciler.engine.history import (
     read_record_of,
 )
 from reconciler.model.errors import Refused, Stalled, UsageError
+from reconciler.model.objects import Gap
 from reconciler.model.run import RunRecord
 from reconciler.model.store import TouchedFiles
 from reconciler.plan.diff import Kind, ObjectChange, compare_objects
+from reconciler.plan.objectnames import kind_names
 from reconciler.plan.pointnames import PointName, find_named
 from reconciler.plan.recoverypoints import RecoveryPoint, find_point
 from reconciler.plan.unselected import why_not_there
@@ -116,8 +118,8 @@ class PointFinder:
 class Wanted:
     """Which objects are asked for. Both take shell patterns; empty is all.
 
-    A kind is ``deployment`` or ``deployment.apps``; the namespace of what is cluster-scoped is
-    ``_cluster``.
+    A kind is ``deployment``, ``deployments`` or ``deployment.apps``; the namespace of what is
+    cluster-scoped is ``_cluster``.
     """
 
     namespaces: tuple[str, ...] = ()
@@ -134,12 +136,65 @@ class Wanted:
 
     def takes_kind(self, folder: str) -> bool:
         """Whether a kind (``deployment.apps``) is asked for."""
-        return any(_matches(kind, self.kinds) for kind in (folder, folder.partition(".")[0]))
+        return not self.kinds or any(_is_kind(folder, pattern) for pattern in self.kinds)
 
 
 def _matches(text: str, patterns: Iterable[str]) -> bool:
     asked = tuple(patterns)
     return not asked or any(fnmatchcase(text, pattern) for pattern in asked)
+
+
+def _is_kind(folder: str, pattern: str) -> bool:
+    pattern = pattern.lower()
+    singular = (folder, folder.partition(".")[0])
+    # A pattern is not held against plurals: `*s` would take everything.
+    return pattern in kind_names(folder) or any(fnmatchcase(name, pattern) for name in singular)
+
+
+def _may_be(gap: Gap, pattern: str) -> bool:
+    if gap.folder:
+        return _is_kind(gap.folder, pattern)
+    return not gap.plural or gap.plural in kind_names(pattern) or _is_kind(gap.plural, pattern)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the sides of a comparison have; ``gaps`` are what they could not read."""
+
+    namespaces: frozenset[str]
+    folders: frozenset[str]
+    gaps: tuple[Gap, ...] = ()
+
+
+def known_at(store: StoreReader, named: NamedPoint) -> Known:
+    """What a recovery point has."""
+    places = [place for path in store.tree(named.point.commit) if (place := paths.parse_path(path))]
+    names = {place.namespace for place in places} | {part.name for part in named.record.namespaces}
+    folders = frozenset(place.folder for place in places)
+    return Known(frozenset(names - {""}), folders, tuple(named.record.gaps))
+
+
+def hold_known(wanted: Wanted, known: Sequence[Known]) -> None:
+    """A name that no side knows would look like no difference; raises UsageError.
+
+    A kind that some side could not list is known, and so is each where a whole group was away.
+    """
+    names = sorted({CLUSTER_SCOPED}.union(*(side.namespaces for side in known)))
+    for pattern in wanted.namespaces:
+        if not any(_matches(name, [pattern]) for name in names):
+            raise UsageError(
+                f"--namespace {pattern}: neither side has such a namespace",
+                hint=f"there are: {', '.join(names)}",
+            )
+    gaps = [gap for side in known for gap in side.gaps]
+    folders = sorted(set().union(*(side.folders for side in known)))
+    for pattern in wanted.kinds:
+        away = any(_may_be(gap, pattern) for gap in gaps)
+        if not away and not any(_is_kind(folder, pattern) for folder in folders):
+            raise UsageError(
+                f"--kind {pattern}: neither side has an object of such a kind",
+                hint=f"there are: {', '.join(folders) or 'none'}",
+            )
 
 
 def changed_objects(

@@ -11,6 +11,16 @@ CLUSTER_SCOPED = "_cluster"
 _HOW = "write shop/deployment.apps/web, shop/configmap/web, _cluster/namespace/shop"
 
 
+def kind_names(folder: str) -> frozenset[str]:
+    """How people write the kind of a folder (``deployment.apps``): also as kubectl's plural.
+
+    The repository knows no discovery, so short names (``deploy``) are not among them.
+    """
+    kind, dot, group = folder.partition(".")
+    plurals = {f"{kind}s", f"{kind}es"} | ({f"{kind[:-1]}ies"} if kind.endswith("y") else set())
+    return frozenset(f"{name}{rest}" for name in {kind, *plurals} for rest in {"", dot + group})
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectName:
     """``namespace`` is empty for a cluster-scoped object; ``kind`` may lack its group."""
@@ -24,7 +34,7 @@ class ObjectName:
 
     def is_kind(self, folder: str) -> bool:
         """Whether ``deployment.apps`` is meant: by ``deployment``, or by all of it."""
-        return self.kind in (folder, folder.partition(".")[0])
+        return self.kind in kind_names(folder)
 
 
 def parse_object(parts: Sequence[str]) -> ObjectName:

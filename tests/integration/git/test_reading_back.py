@@ -85,11 +85,21 @@ def test_a_part_of_it(backstay: Command) -> None:
     (secret,) = found["objects"]
     assert (secret["path"], secret["fields"][0]["hidden"]) == ("shop/secret/db.yaml", True)
     assert found["summary"] == {"added": 0, "removed": 0, "changed": 1}
-    assert backstay.json("diff", RUNS[0], RUNS[3], "-n", "other*", code=3)["objects"] == []
+    assert backstay.json("diff", RUNS[0], RUNS[3], "-n", "_cluster", code=3)["objects"] == []
+    assert backstay.json("diff", RUNS[0], RUNS[3], "--kind", "secrets", code=1) == found
     assert "hmac-sha256" not in backstay("diff", RUNS[0], RUNS[3], "-o", "markdown", code=1)
 
 
-@pytest.mark.parametrize("words", [("nobody",), ("shop", "nobody"), ("shop@-9000d",)])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("nobody",),
+        ("shop", "nobody"),
+        ("shop@-9000d",),
+        (RUNS[0], RUNS[1], "-n", "nix"),
+        (RUNS[0], RUNS[1], "--kind", "deploy"),
+    ],
+)
 def test_errors_are_no_differences(backstay: Command, words: tuple[str, ...]) -> None:
     backstay("diff", *words, code=2)
     assert backstay.err.startswith("error: ")
@@ -117,7 +127,11 @@ def test_runs_by_time_and_by_namespace(backstay: Command) -> None:
     assert runs("shop", "--since", since, "--until", until) == [RUNS[2], RUNS[1]]
     assert runs("--since", "2026-11-21") == []
     assert runs("shop", "--namespace", "shop", "-n", "2") == [RUNS[5], RUNS[4]]
-    assert runs("shop", "--namespace", "other") == []
+    assert runs("shop", "--namespace", "shop", "--since", "2026-11-21") == []
+    backstay("log", "shop", "--namespace", "other", code=2)
+    assert "hint: the newest runs captured: shop" in backstay.err
+    backstay("log", "--cluster", "prod-us", code=2)
+    assert "--cluster prod-us has no runs" in backstay.err
     (newest,) = backstay.json("log", "shop", "--namespace", "shop", "-n", "1")["runs"]
     assert newest["objects"] == {"captured": 3, "created": 0, "changed": 1, "deleted": 1}
 
