@@ -171,7 +171,9 @@ def _judge_offline(asked: Asked) -> Judged:
     config = policyinput.load_config(asked.config_file, asked.paths)
     known = (
         inventoryinput.read_inventory(
-            asked.inventory_from, cluster=asked.cluster or None, config=config
+            asked.inventory_from,
+            cluster=asked.cluster or (config.cluster.name if config else None),
+            config=config,
         )
         if asked.from_git
         else None

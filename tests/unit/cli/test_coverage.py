@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,8 @@ import pytest
 
 from reconciler.cli import coverage as verb
 from reconciler.cli import main
+from tests.unit.plan.inventories import small
+from tests.unit.plan.test_inventory_files import files_of
 from tests.unit.policy.yamltexts import CONFIG, EXEMPT, MAIN, SHOP
 
 CLAIM = """\
@@ -179,3 +182,25 @@ def test_nothing_to_judge_is_no_success(folder: Path, capsys: pytest.CaptureFixt
 def test_a_cluster_is_not_chosen_by_name(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["coverage", "policies", "--cluster", "prod-eu"]) == 2
     assert "that is --context" in capsys.readouterr().err
+
+
+def publish(folder: Path, **changed: object) -> None:
+    """Write an inventory of prod-eu into ``inventory``."""
+    for name, data in files_of(replace(small(), **changed)).items():  # type: ignore[arg-type]
+        path = folder / "inventory" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
+def test_another_clusters_inventory_is_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    publish(folder)
+    config = CONFIG.replace("prod-eu", "eu-1") + "sharedKeyInTenants: true\n"
+    (folder / "backstay.yaml").write_text(config)
+    asked = ["coverage", "policies", "--config", "backstay.yaml", "--inventory", "inventory"]
+    assert main.run(asked) == 2
+    said = capsys.readouterr()
+    assert "that inventory is of cluster prod-eu, not of eu-1" in said.err
+    assert "hint: give --cluster prod-eu, or another inventory" in said.err
+    assert main.run([*asked, "--cluster", "prod-eu"]) == 0
