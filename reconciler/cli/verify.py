@@ -68,7 +68,8 @@ def command(
             signed = _signatures(found, walk.commits, signers)
             branches.append(replace(branch, checks=(*branch.checks, signed)))
             commits[policy] = walk.commits
-        checks = (*_policies(found, commits), *check_contained(contains, commits), *_objects(found))
+        contained = check_contained(contains, commits, shallow=found.shallow)
+        checks = (*_policies(found, commits), *contained, *_objects(found))
     skipped = Check(name="snapshots", verdict=Verdict.SKIPPED, message="--no-repositories")
     stored = (
         (skipped,)

@@ -248,11 +248,21 @@ def check_snapshots(keyring: ports.Keyring, snapshots: Snapshots) -> Iterator[Ch
         )
 
 
-def check_contained(wanted: Sequence[str], commits: Mapping[str, Sequence[str]]) -> Iterator[Check]:
-    """Whether the history still has the tips that somebody remembered."""
+def check_contained(
+    wanted: Sequence[str], commits: Mapping[str, Sequence[str]], *, shallow: bool = False
+) -> Iterator[Check]:
+    """Whether the history still has the tips that somebody remembered.
+
+    A history that is cut off (``shallow``) can only prove that it has one.
+    """
     for sha in wanted:
         holders = (name for name, known in commits.items() if any(c.startswith(sha) for c in known))
-        holder = next(holders, "")
-        found = f"is in the history of {holder}" if holder else "is in no branch: it was rewritten"
-        verdict = Verdict.PROVEN if holder else Verdict.PROBLEM
-        yield Check(name=f"commit {sha[:10]}", verdict=verdict, message=found)
+        if holder := next(holders, ""):
+            verdict, told = Verdict.PROVEN, f"is in the history of {holder}"
+        elif shallow:
+            verdict = Verdict.UNPROVEN
+            told = "is not in what this shallow clone has; fetch the rest: git fetch --unshallow"
+        else:
+            verdict = Verdict.PROBLEM
+            told = "is in no branch that was looked at: it was rewritten, or it was never there"
+        yield Check(name=f"commit {sha[:10]}", verdict=verdict, message=told)

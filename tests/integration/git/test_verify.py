@@ -134,6 +134,8 @@ def test_a_broken_object_and_a_shallow_clone(
     world.git(
         "clone", "--quiet", "--no-checkout", "--depth=2", "--branch", BRANCH, url, str(shallow)
     )
+    older = ["--contains", world.commits[0]]
+    assert main.run(["verify", "--no-repositories", *older, "--clone", str(shallow)]) == 3
     assert main.run(["verify", "--clone", str(shallow)]) == 3
     assert "not proven  history: the clone is shallow" in capsys.readouterr().out
     broken = tmp_path / "broken"

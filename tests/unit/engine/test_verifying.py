@@ -303,4 +303,15 @@ def test_a_report_of_nothing_proves_nothing(ran: RunWorld) -> None:
 
 def test_remembered_tips_are_looked_for() -> None:
     found = check_contained(["aaaaaaa", "bbbbbbb"], {"shop": ["c" * 40, "a" * 40]})
-    assert [check.verdict for check in found] == [Verdict.PROVEN, Verdict.PROBLEM]
+    proven, lost = found
+    assert (proven.verdict, lost.verdict) == (Verdict.PROVEN, Verdict.PROBLEM)
+    assert "rewritten, or it was never there" in lost.message
+
+
+def test_a_shallow_clone_does_not_know_what_was_rewritten() -> None:
+    branches = {"shop": ["a" * 40]}
+    held, unknown = check_contained(["aaaaaaa", "bbbbbbb"], branches, shallow=True)
+    assert held.verdict is Verdict.PROVEN
+    assert unknown.verdict is Verdict.UNPROVEN
+    assert "shallow" in unknown.message
+    assert "rewritten" not in unknown.message
