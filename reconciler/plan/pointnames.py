@@ -107,7 +107,9 @@ def render_moment(moment: datetime) -> str:
 
 def find_named(points: Sequence[RecoveryPoint], name: PointName, copied: Copied) -> RecoveryPoint:
     """The recovery point of a policy that is meant; partial ones count. Raises Refused."""
-    found = choose_point(points, name.at, policy=name.policy, allow_partial=True, copied=copied)
+    found = choose_point(
+        points, name.at, policy=name.policy, allow_partial=True, copied=copied, option=""
+    )
     if not name.back:
         return found
     stored = (Outcome.COMPLETED, Outcome.PARTIALLY_FAILED)

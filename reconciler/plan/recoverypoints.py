@@ -51,24 +51,31 @@ Copied = Callable[[RecoveryPoint], datetime]
 
 
 def choose_point(
-    points: Sequence[RecoveryPoint], at: str, *, policy: str, allow_partial: bool, copied: Copied
+    points: Sequence[RecoveryPoint],
+    at: str,
+    *,
+    policy: str,
+    allow_partial: bool,
+    copied: Copied,
+    option: str = "--at ",
 ) -> RecoveryPoint:
     """The point that ``at`` means: ``latest``, a time, a date (its end, UTC), a run or a commit.
 
     A time means the newest point of which every copy was taken by then. ``latest`` and times mean
     Completed points, and partial ones where ``allow_partial`` says so. A run or a commit that is
     named is taken at its word, but a partial one needs ``allow_partial`` all the same. A Failed run
-    is no recovery point. Raises Refused, UsageError.
+    is no recovery point. ``option`` stands before a point where an error names one. Raises Refused,
+    UsageError.
     """
     named = _named(points, at, policy)
     if named is not None:
-        return _permitted(named, points, allow_partial)
-    limit = None if at == "latest" else _end_of(at)
+        return _permitted(named, points, allow_partial, option)
+    limit = None if at == "latest" else _end_of(at, option)
     good = {Outcome.COMPLETED, *([Outcome.PARTIALLY_FAILED] if allow_partial else [])}
     for point in points:
         if point.outcome in good and _is_by(point, limit, copied):
             return point
-    raise _nothing(points, at, policy, limit, copied)
+    raise _nothing(points, at, policy, limit, copied, option)
 
 
 def _is_by(point: RecoveryPoint, limit: datetime | None, copied: Copied) -> bool:
@@ -166,32 +173,32 @@ def _named(points: Sequence[RecoveryPoint], at: str, policy: str) -> RecoveryPoi
 
 
 def _permitted(
-    point: RecoveryPoint, points: Sequence[RecoveryPoint], allow_partial: bool
+    point: RecoveryPoint, points: Sequence[RecoveryPoint], allow_partial: bool, option: str
 ) -> RecoveryPoint:
     if point.outcome is Outcome.COMPLETED:
         return point
     if point.outcome is not Outcome.PARTIALLY_FAILED:
         raise Refused(
             f"run {point.run_id} is {point.outcome}: it stored nothing that can be restored",
-            hint=_better(points),
+            hint=_better(points, option),
         )
     if not allow_partial:
         raise Refused(
             f"recovery point {point.run_id} is PartiallyFailed: a part of it is missing",
             hint=f"see it with: backstay show run {point.run_id}; take it with --allow-partial, or"
-            f" {_better(points)}",
+            f" {_better(points, option)}",
         )
     return point
 
 
-def _better(points: Sequence[RecoveryPoint]) -> str:
+def _better(points: Sequence[RecoveryPoint], option: str) -> str:
     for point in points:
         if point.outcome is Outcome.COMPLETED:
-            return f"the newest complete one is --at {point.run_id}"
+            return f"the newest complete one is {option}{point.run_id}"
     return "there is no complete one"
 
 
-def _end_of(at: str) -> datetime:
+def _end_of(at: str, option: str = "--at ") -> datetime:
     try:
         if _DATE.fullmatch(at):
             return datetime.combine(date.fromisoformat(at), time(), UTC) + timedelta(
@@ -200,12 +207,12 @@ def _end_of(at: str) -> datetime:
         moment = datetime.fromisoformat(at)
     except ValueError as error:
         raise UsageError(
-            f"--at {at}: not a time, a date, a run or a commit",
+            f"{option}{at}: not a time, a date, a run or a commit",
             hint="latest, 2026-11-21, 2026-11-21T02:00:00Z, a run's name or a commit"
             " (its first 7 digits at least)",
         ) from error
     if moment.tzinfo is None:
-        raise UsageError(f"--at {at} has no time zone", hint=f"write {at}Z for UTC")
+        raise UsageError(f"{option}{at} has no time zone", hint=f"write {at}Z for UTC")
     return moment
 
 
@@ -214,7 +221,12 @@ def _show(moment: datetime) -> str:
 
 
 def _nothing(
-    points: Sequence[RecoveryPoint], at: str, policy: str, limit: datetime | None, copied: Copied
+    points: Sequence[RecoveryPoint],
+    at: str,
+    policy: str,
+    limit: datetime | None,
+    copied: Copied,
+    option: str,
 ) -> Refused:
     last = next((point for point in points if _is_by(point, limit, copied)), None)
     when = "" if at == "latest" else f" at or before {at}"
@@ -222,7 +234,7 @@ def _nothing(
     if last is None:
         return Refused(
             f"policy {policy} has no recovery point{when}",
-            hint=_better(points) if later else "list them with: backstay log " + policy,
+            hint=_better(points, option) if later else "list them with: backstay log " + policy,
         )
     partial = next(
         (
@@ -241,5 +253,5 @@ def _nothing(
     return Refused(
         f"policy {policy} has no complete recovery point{when}; the last run,"
         f" {last.run_id}, is {last.outcome}",
-        hint=f"{hint}; {_better(points)}" if later else hint,
+        hint=f"{hint}; {_better(points, option)}" if later else hint,
     )

@@ -93,3 +93,11 @@ def test_points_are_found_and_those_before_them() -> None:
     assert (commit("shop@-2h"), commit("shop@-4h"), commit("shop@2222222^")) == ("2", "4", "4")
     with pytest.raises(Refused, match=r"has 2 recovery points before shop-20261121-110000-00000"):
         commit("shop^^^")
+
+
+@pytest.mark.parametrize("text", ["shop@2026-11-18", "shop@2026-13-45", "shop@2026-11-18T02:00:00"])
+def test_no_hint_names_an_option_that_only_a_restore_has(text: str) -> None:
+    found = points(Outcome.COMPLETED)
+    with pytest.raises((Refused, UsageError)) as error:
+        find_named(found, parse_point(text, NOW), lambda point: point.started)
+    assert "--at" not in f"{error.value.message} {error.value.hint}"
