@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from reconciler import policy
@@ -31,6 +31,9 @@ from reconciler.plan.entries import find_entries
 from reconciler.plan.inventory import About
 from reconciler.plan.manifests import plan_inventory
 from reconciler.plan.protection import points_wanted, protect
+
+_OLD = timedelta(days=1)
+"""A controller writes it at least once a day: one that is older may have stopped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +188,9 @@ def _judge_offline(asked: Asked) -> Judged:
             raise Bug("neither an inventory nor manifests")
         if config is not None:
             known = replace(known, labels=config.cluster.labels)
-        return Judged(intent.protect(known, config, points=True), intent.problems)
+        protection = intent.protect(known, config, points=True)
+        notes = (*protection.notes, *_age_notes(known, protection.now))
+        return Judged(replace(protection, notes=notes), intent.problems)
     files = _read_manifests(asked.manifests)
     planned = plan_inventory(
         (one.body for one in files.objects),
@@ -196,7 +201,12 @@ def _judge_offline(asked: Asked) -> Judged:
         known=known,
     )
     protection = intent.protect(planned.inventory, config, points=False)
-    notes = (*protection.notes, *planned.notes, *_manifest_notes(files, config))
+    notes = (
+        *protection.notes,
+        *planned.notes,
+        *_manifest_notes(files, config),
+        *_age_notes(known, protection.now),
+    )
     return Judged(
         replace(protection, notes=notes),
         (*intent.problems, *files.problems),
@@ -236,6 +246,14 @@ def _read_manifests(paths: tuple[str, ...]) -> ManifestFiles:
             hint="render it first, such as: kustomize build DIR | backstay coverage --manifests -",
         )
     return found
+
+
+def _age_notes(known: Inventory | None, now: datetime) -> Iterable[str]:
+    if known is not None and known.taken is not None and now - known.taken > _OLD:
+        yield (
+            f"the inventory is of {known.taken:%Y-%m-%dT%H:%M:%SZ}: what the cluster got or lost"
+            " since then, and newer recovery points, are not known"
+        )
 
 
 def _manifest_notes(files: ManifestFiles, config: Config | None) -> Iterable[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -204,3 +205,15 @@ def test_another_clusters_inventory_is_refused(
     assert "that inventory is of cluster prod-eu, not of eu-1" in said.err
     assert "hint: give --cluster prod-eu, or another inventory" in said.err
     assert main.run([*asked, "--cluster", "prod-eu"]) == 0
+
+
+def test_an_old_inventory_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ["coverage", "policies", "--inventory", "inventory"]
+    publish(folder, taken=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    told = "note: the inventory is of 2026-01-02T03:04:05Z: what the cluster got or lost since"
+    for more in ([], ["--manifests", "manifests"]):
+        assert main.run([*asked, *more]) == 0
+        assert told in capsys.readouterr().out
+    publish(folder, taken=datetime.now(UTC))
+    assert main.run(asked) == 0
+    assert "the inventory is of" not in capsys.readouterr().out
