@@ -131,18 +131,19 @@ class GitRevisions:
 
     def _how(self, revision: str) -> str:
         remote, slash, branch = revision.partition("/")
+        # In a whole clone a depth would cut its history off.
+        fetch = f"git fetch {'--depth=1 ' if self.shallow else ''}origin"
         if slash and (self._git.folder / "config").is_file() and remote == "origin":
-            return (
-                f"fetch it: git fetch --depth=1 origin"
-                f" +refs/heads/{branch}:refs/remotes/origin/{branch}"
-            )
+            return f"fetch it: {fetch} +refs/heads/{branch}:refs/remotes/origin/{branch}"
         if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", revision):
-            return f"fetch it: git fetch --depth=1 origin {revision}"
+            return f"fetch it: {fetch} {revision}"
         if f"refs/remotes/origin/{revision}" in self._git.references("refs/remotes/origin/"):
             return f"did you mean origin/{revision}?"
+        if re.fullmatch(r"[0-9a-f]{7,63}", revision):
+            return "give the whole id (40 digits): a part of one can't be fetched"
         if self.shallow and re.fullmatch(r"[\w./-]+", revision):
             return (
-                f"fetch it: git fetch --depth=1 origin"
+                f"fetch it: {fetch}"
                 f" +refs/heads/{revision}:refs/remotes/origin/{revision}, and say origin/{revision}"
             )
         if self.shallow:

@@ -136,6 +136,23 @@ def test_a_shallow_clone_without_the_base_says_how_to_fetch_it(
     missing = "1" * 40
     assert plan(tmp_path / "ci", "--base", missing) == 1
     assert f"git fetch --depth=1 origin {missing}" in capsys.readouterr().err
+    assert plan(tmp_path / "ci", "--base", missing[:7]) == 1
+    said = capsys.readouterr().err
+    assert "hint: give the whole id (40 digits)" in said
+    assert "refs/heads" not in said
+
+
+def test_a_hint_never_makes_a_whole_clone_shallow(
+    clone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git(tmp_path, "clone", "--quiet", "--single-branch", "--branch=change", f"file://{clone}", "ci")
+    assert plan(tmp_path / "ci", "--base", "origin/main", "--head", "HEAD") == 1
+    fetch = "git fetch origin +refs/heads/main:refs/remotes/origin/main"
+    assert f"hint: fetch it: {fetch}\n" in capsys.readouterr().err
+    assert plan(tmp_path / "ci", "--base", "1" * 40) == 1
+    assert f"hint: fetch it: git fetch origin {'1' * 40}\n" in capsys.readouterr().err
+    assert plan(tmp_path / "ci", "--base", "1234567") == 1
+    assert "hint: give the whole id (40 digits)" in capsys.readouterr().err
 
 
 def test_a_forks_tree_is_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
