@@ -9,7 +9,7 @@ import click
 from reconciler.adapters.clock import SystemClock
 from reconciler.cli import history, options, paging
 from reconciler.engine.reading import NamedPoint, PointFinder
-from reconciler.engine.versions import blame_object, find_path, paths_in
+from reconciler.engine.versions import blame_object, find_path, hint_alike, paths_in
 from reconciler.model.errors import Refused, UsageError
 from reconciler.plan.objectnames import ObjectName, parse_object
 from reconciler.plan.pointnames import LATEST, PointName, parse_point
@@ -63,12 +63,13 @@ def _find(
     whose = name.policy or policy
     if whose or name.is_commit:
         return finder.find(name.of(whose))
-    holders = []
+    holders, commits = [], []
     for known in finder.policies():
         try:
             point = finder.find(name.of(known))
         except Refused:
             continue  # no recovery point at that time, so nobody's object is in it
+        commits.append(point.point.commit)
         if paths_in(found.store, point.point.commit, wanted):
             holders.append(point)
     if len(holders) == 1:
@@ -76,7 +77,8 @@ def _find(
     if not holders:
         raise Refused(
             f"no policy of {found.cluster} has an object {wanted}",
-            hint="one that is gone is found with --policy and --at",
+            hint=f"{hint_alike(found.store, commits, wanted)};"
+            " one that is gone is found with --policy and --at",
         )
     raise UsageError(
         f"{wanted} is in several policies: {', '.join(one.policy for one in holders)}",

@@ -16,7 +16,7 @@ from reconciler.capture.canonical import read_manifest
 from reconciler.cli import history, options, paging
 from reconciler.engine.history import read_record
 from reconciler.engine.reading import HistoryReader, PointFinder
-from reconciler.engine.versions import paths_in
+from reconciler.engine.versions import hint_alike, paths_in
 from reconciler.model.config import DEFAULT_FILE
 from reconciler.model.errors import InvalidInput, Refused, UsageError
 from reconciler.plan.objectnames import ObjectName, parse_object
@@ -91,7 +91,8 @@ def _read_object(store: HistoryReader, commit: str, wanted: ObjectName) -> tuple
     if len(found) != 1:
         kinds = ", ".join(path.split("/")[1] for path in found)
         what = f"is one of several: {kinds}" if found else "is not there"
-        raise Refused(f"{wanted} in commit {commit[:10]}: it {what}", hint="give the whole kind")
+        hint = "give the whole kind" if found else hint_alike(store, [commit], wanted)
+        raise Refused(f"{wanted} in commit {commit[:10]}: it {what}", hint=hint)
     ((path, text),) = store.read(commit, found).items()
     return text, path
 

@@ -130,6 +130,21 @@ def paths_in(store: HistoryReader, commit: str, wanted: ObjectName) -> list[str]
     return sorted(path for path in store.tree(commit, folder) if _is(path, wanted))
 
 
+def hint_alike(store: HistoryReader, commits: Iterable[str], wanted: ObjectName) -> str:
+    """What else has the name that is asked for: mostly the kind is misspelt, ``deploy``."""
+    folder = paths.part_path(wanted.namespace)
+    end = f"/{paths.encode(wanted.name)}{paths.SUFFIX}"
+    found = {path for sha in commits for path in store.tree(sha, folder) if path.endswith(end)}
+    places = {place.folder for path in found if (place := paths.parse_path(path)) is not None}
+    if not places:
+        return (
+            "the objects of a run: git ls-tree -r --name-only COMMIT; a kind is written"
+            " deployment.apps, deployment or deployments"
+        )
+    names = sorted(str(replace(wanted, kind=kind)) for kind in places)
+    return f"of that name there is: {', '.join(names)}"
+
+
 def find_path(store: HistoryReader, branch: str, commit: str, wanted: ObjectName) -> str:
     """Where the object lies in the tree of ``commit``, or once upon a time lay on the branch.
 
@@ -147,7 +162,7 @@ def find_path(store: HistoryReader, branch: str, commit: str, wanted: ObjectName
         raise Refused(f"{wanted} is one of several: {kinds}", hint="give the whole kind")
     raise Refused(
         f"{branch} never had an object {wanted}",
-        hint="the objects of a run: git ls-tree -r --name-only COMMIT; a kind is deployment.apps",
+        hint=hint_alike(store, [commit], wanted),
     )
 
 

@@ -148,6 +148,10 @@ def test_since_when_a_field_is_so(backstay: Command) -> None:
     assert {one["run"] for one in found["fields"]} == {RUNS[0]}
     out = backstay("blame", "shop", "secret", "db")
     assert f" 2026-11-20T04:17:03Z  {RUNS[3]}  data.password: (hidden)\n" in out
+    backstay("blame", "shop", "deploy", "web", code=1)
+    assert "of that name there is: shop/deployment.apps/web" in backstay.err
+    backstay("show", "run", "shop", "shop/deploy/web", code=1)
+    assert "of that name there is: shop/deployment.apps/web" in backstay.err
     backstay("blame", "shop", "configmap", "extra", code=1)
     backstay("blame", "shop", "configmap", "extra", "--policy", "shop", code=1)
     assert "backstay log shop --object shop/configmap/extra" in backstay.err

@@ -11,11 +11,18 @@ from reconciler.capture import emitter, message, record
 from reconciler.engine.history import read_points
 from reconciler.engine.namespacepoints import points_of_namespace
 from reconciler.engine.reading import compare_texts
-from reconciler.engine.versions import blame_object, object_versions, version_changes
+from reconciler.engine.versions import (
+    blame_object,
+    find_path,
+    hint_alike,
+    object_versions,
+    version_changes,
+)
 from reconciler.model.errors import Refused
 from reconciler.model.run import RunRecord
 from reconciler.model.store import Write
 from reconciler.plan.diff import Kind, render_path
+from reconciler.plan.objectnames import ObjectName
 from tests.fakes.gitstore import FakeManifestStore
 from tests.integration.git.history_world import FIRST, make_record
 
@@ -115,3 +122,18 @@ def test_what_is_nested_too_deeply_stops_nobody() -> None:
     store.push({NEW: sha})
     with pytest.raises(Refused, match="nested too deeply"):
         blame_object(store, NEW, PATH, sha)
+
+
+def test_a_misspelt_kind_is_answered_with_the_kinds_that_have_the_name() -> None:
+    store = renamed()
+    tip = str(store.tip(NEW))
+    assert find_path(store, NEW, tip, ObjectName("shop", "configmaps", "x")) == PATH
+    with pytest.raises(Refused) as error:
+        find_path(store, NEW, tip, ObjectName("shop", "cm", "x"))
+    assert error.value.hint == "of that name there is: shop/configmap/x"
+
+
+def test_without_one_of_the_name_the_hint_says_how_an_object_is_named() -> None:
+    store = renamed()
+    told = hint_alike(store, [str(store.tip(NEW))], ObjectName("shop", "cm", "y"))
+    assert "a kind is written deployment.apps" in told
