@@ -22,6 +22,7 @@ EXTENDED = "retention-extended"
 MOST_TIMES = 50
 """Times on one line; more are counted."""
 _FEW = 5
+_KEEP = "keep the words that keep them, or let them go knowingly (this version removes nothing yet)"
 
 Places = Callable[[str, str], Place | None]
 """(policy, field below ``spec``) → the line that says it at the head."""
@@ -115,7 +116,7 @@ def _finding(
         id=SHORTENED if shortened else EXTENDED,
         severity=severity,
         message=f"policy {policy.name}: {_sentence(words, losses, points, bool(smaller))}",
-        hint="keep the words that keep them, or let them go knowingly" if losses else "",
+        hint=_KEEP if losses else "",
         policy=policy.name,
         namespace=_only_namespace(losses),
         place=places(policy.name, field),

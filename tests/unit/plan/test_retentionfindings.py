@@ -65,6 +65,7 @@ def test_points_that_would_expire_are_listed_with_their_dates() -> None:
     assert found.details == (
         "shop: 3 of 10 would expire: 2026-11-17T02:17Z, 2026-11-16T02:17Z, 2026-11-15T02:17Z",
     )
+    assert found.hint.endswith("(this version removes nothing yet)")
     assert (found.policy, found.namespace) == ("shop", "shop")
     assert found.place == place("shop", "retention.keepDaily")
     assert found.facts == {"words": "keepDaily 7 → 4", "namespaces": "1", "points": "3"}
