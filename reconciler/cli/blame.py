@@ -41,7 +41,13 @@ def command(
     wanted = parse_object(words)
     name = parse_point(at, SystemClock().now()) if at else PointName("", LATEST)
     with history.open_history(clone, cluster, config_file) as found:
-        point = _find(PointFinder(found.store, found.cluster), found, wanted, name, policy)
+        point = _find(
+            PointFinder(found.store, found.cluster, shallow=found.shallow),
+            found,
+            wanted,
+            name,
+            policy,
+        )
         branch, commit = found.branch(point.policy), point.point.commit
         path = find_path(found.store, branch, commit, wanted)
         if path not in paths_in(found.store, commit, wanted):

@@ -80,7 +80,7 @@ def command(
     counted, wanted = report.Counted(), Wanted(namespaces, kinds)
     output = "json" if as_json else output
     with history.open_history(clone, cluster, config_file) as found:
-        finder = PointFinder(found.store, found.cluster)
+        finder = PointFinder(found.store, found.cluster, shallow=found.shallow)
         if live:
             from reconciler.cli.drift import look_at_cluster
 

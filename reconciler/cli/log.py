@@ -58,7 +58,7 @@ def command(
             _need_policy(policy, namespace)
             _show_object(found, str(policy), wanted, within, number, output)
             return
-        finder = PointFinder(found.store, found.cluster)
+        finder = PointFinder(found.store, found.cluster, shallow=found.shallow)
         for name in [policy] if policy else finder.policies():
             if doubt := doubt_newest(found.store, found.branch(name)):
                 from reconciler.cli import wiring

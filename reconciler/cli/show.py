@@ -70,7 +70,7 @@ def show_run(
     name = parse_point(run_id, SystemClock().now())
     as_json = as_json or output == "json"
     with history.open_history(clone, cluster, config_file) as found:
-        finder = PointFinder(found.store, found.cluster)
+        finder = PointFinder(found.store, found.cluster, shallow=found.shallow)
         point = finder.find_recorded(name.of(policy) if policy else name)
         if wanted:
             text, path = _read_object(found.store, point.commit, parse_object([wanted]))

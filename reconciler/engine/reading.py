@@ -7,6 +7,7 @@ cost two lists of names.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
@@ -58,11 +59,15 @@ class NamedPoint:
 
 
 class PointFinder:
-    """Finds recovery points of one cluster by name; each branch is read once."""
+    """Finds recovery points of one cluster by name; each branch is read once.
 
-    def __init__(self, store: StoreReader, cluster: str) -> None:
+    ``shallow``: whether older runs may be missing, which is told with what is not found.
+    """
+
+    def __init__(self, store: StoreReader, cluster: str, *, shallow: bool = False) -> None:
         self._store = store
         self._cluster = cluster
+        self._shallow = shallow
         self._read: dict[str, tuple[RecoveryPoint, ...]] = {}
 
     def points(self, policy: str) -> tuple[RecoveryPoint, ...]:
@@ -79,10 +84,21 @@ class PointFinder:
 
     def find_recorded(self, name: PointName) -> RecoveryPoint:
         """The same as `find` without its record; a run that is named need be no recovery point."""
-        name = self._of_policy(name)
-        if name.is_exact:
-            return find_point(self.points(name.policy), name.at, policy=name.policy)
-        return find_named(self.points(name.policy), name, copied_until(self._store))
+        with self._telling_cut():
+            name = self._of_policy(name)
+            if name.is_exact:
+                return find_point(self.points(name.policy), name.at, policy=name.policy)
+            return find_named(self.points(name.policy), name, copied_until(self._store))
+
+    @contextmanager
+    def _telling_cut(self) -> Iterator[None]:
+        try:
+            yield
+        except Refused as error:
+            if self._shallow:
+                told = "this clone is shallow and lacks older runs: git fetch --unshallow"
+                error.hint = "; ".join(part for part in (error.hint, told) if part)
+            raise
 
     def _of_policy(self, name: PointName) -> PointName:
         if name.is_commit:
@@ -95,8 +111,9 @@ class PointFinder:
 
     def find(self, name: PointName) -> NamedPoint:
         """Raises Refused where there is none, UsageError where nobody said whose it is."""
-        name = self._of_policy(name)
-        point = find_named(self.points(name.policy), name, copied_until(self._store))
+        with self._telling_cut():
+            name = self._of_policy(name)
+            point = find_named(self.points(name.policy), name, copied_until(self._store))
         record = read_record_of(
             self._store, point.commit, run_id=point.run_id, outcome=point.outcome
         )

@@ -186,6 +186,8 @@ def test_a_shallow_clone_says_where_it_ends(
     out = capsys.readouterr().out
     assert f"^2026-11-20T05:17:03Z  {RUNS[4]}  type: Opaque\n" in out
     assert "^ or before: this clone's history begins there\n" in out
+    assert main.run(["show", "run", RUNS[0], "--clone", str(target)]) != 0
+    assert "this clone is shallow" in capsys.readouterr().err
 
 
 def test_a_partial_clone_says_what_it_lacks(
