@@ -6,6 +6,7 @@ cost two lists of names.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -32,6 +33,8 @@ from reconciler.plan.recoverypoints import RecoveryPoint, find_point
 from reconciler.plan.unselected import why_not_there
 
 CLUSTER_SCOPED = paths.CLUSTER_FOLDER
+_SHORT = re.compile("[0-9a-f]{1,6}")
+"""What may be the begin of a commit's id, and is too short to be taken for one."""
 UNREADABLE = "no manifest that can be read"
 
 
@@ -73,7 +76,13 @@ class PointFinder:
     def points(self, policy: str) -> tuple[RecoveryPoint, ...]:
         """All of a policy, newest first; raises Refused where it has no branch."""
         if policy not in self._read:
-            self._read[policy] = read_points(self._store, policy_branch(self._cluster, policy))
+            branch = policy_branch(self._cluster, policy)
+            try:
+                self._read[policy] = read_points(self._store, branch)
+            except Refused as error:
+                if _SHORT.fullmatch(policy):
+                    error.hint += "; a commit needs its first 7 digits at least"
+                raise
         return self._read[policy]
 
     def policies(self) -> tuple[str, ...]:

@@ -41,3 +41,13 @@ def test_a_shallow_clone_says_that_older_runs_are_missing(
             # What helps otherwise is told as well.
             assert "backstay log" in error.value.hint or "newest complete" in error.value.hint
             assert error.value.hint.count("--unshallow") <= 1
+
+
+@pytest.mark.parametrize(("name", "told"), [("99e96", True), ("nobody", False)])
+def test_a_commit_of_few_digits_is_told_how_many_it_needs(
+    store: FakeManifestStore, name: str, told: bool
+) -> None:
+    with pytest.raises(Refused, match="there is no branch") as error:
+        PointFinder(store, CLUSTER).points(name)
+    assert ("a commit needs its first 7 digits at least" in error.value.hint) == told
+    assert "policies with runs: shop" in error.value.hint
