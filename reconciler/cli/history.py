@@ -89,7 +89,11 @@ def store_cluster(config: Config) -> KubeClient | None:
     from reconciler.cli import wiring
 
     credentials = config.manifest_store.credentials
-    return wiring.cluster(None) if credentials and credentials.secret_ref else None
+    if credentials is None or not credentials.secret_ref:
+        return None
+    other = f"file or env for secrets.{credentials.secret_ref} in Config"
+    with wiring.without_a_cluster(f"--clone PATH; or {other}"):
+        return wiring.cluster(None)
 
 
 def _only_cluster(store: StoreReader, clone: Path) -> str:
