@@ -29,6 +29,7 @@ from tests.cluster.test_controller_command import (
     wait_for,
 )
 from tests.rig.cluster import paths
+from tests.rig.cluster.definitions import wait_established
 from tests.rig.cluster.errors import RigError
 from tests.rig.cluster.providers import GIVEN, Built, Cluster
 from tests.rig.proxies import ApiProxy, Reset
@@ -157,7 +158,7 @@ def installation(
 def define(cluster: Cluster) -> None:
     """Applies the definition of BackupPolicy objects."""
     cluster.kubectl("apply", "--server-side", "-f", CRD_FILE)
-    cluster.kubectl("wait", "--timeout=300s", "--for=condition=Established", f"crd/{CRD}")
+    wait_established(cluster.kubectl, CRD)
 
 
 @pytest.fixture

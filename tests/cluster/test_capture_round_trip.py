@@ -16,6 +16,7 @@ import pytest
 from reconciler.adapters.kube import KubeClient
 from reconciler.capture import canonical, fingerprints, quiet, references
 from reconciler.model.objects import Resource
+from tests.rig.cluster.definitions import wait_established
 from tests.rig.cluster.providers import Cluster
 
 NAMESPACE = "round-trip"
@@ -96,8 +97,7 @@ def application(cluster: Cluster) -> Iterator[None]:
     address = ".".join([*server.strip().split(".")[:3], "77"])
     objects = (FOLDER / "round-trip.yaml").read_text()
     cluster.kubectl("create", "-f", str(FOLDER / "round-trip-cluster.yaml"))
-    crd = "crd/widgets.round-trip.example.org"
-    cluster.kubectl("wait", crd, "--for=condition=Established", "--timeout=300s")
+    wait_established(cluster.kubectl, "widgets.round-trip.example.org")
     cluster.kubectl("create", "namespace", NAMESPACE)
     filled = objects.replace("IMAGE", IMAGE).replace("CLUSTER_IP", address)
     cluster.kubectl("-n", NAMESPACE, "create", "-f", "-", input=filled)
@@ -156,8 +156,7 @@ def create_again(cluster: Cluster, tree: Tree, how: str) -> None:
     for paths in (definitions, namespaces):
         text = "---\n".join(map(tree.to_create, paths))
         cluster.kubectl(*verb, "-f", "-", input=text)
-    crd = "crd/widgets.round-trip.example.org"
-    cluster.kubectl("wait", crd, "--for=condition=Established", "--timeout=300s")
+    wait_established(cluster.kubectl, "widgets.round-trip.example.org")
     if how == "apply":
         rest.remove(CONTROL_CHARACTERS)
         cluster.kubectl("create", "-f", "-", input=tree.to_create(CONTROL_CHARACTERS))

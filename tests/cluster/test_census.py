@@ -28,6 +28,7 @@ from reconciler.model.policy import ClusterScoped, ObjectSelector
 from reconciler.model.run import LeftOutCount
 from reconciler.plan.selection import SelectedNamespace, Selection
 from tests.fakes.gitstore import FakeManifestStore
+from tests.rig.cluster.definitions import wait_established
 from tests.rig.cluster.providers import Cluster
 from tests.unit.engine.run_world import RunWorld
 
@@ -88,8 +89,7 @@ def client(cluster: Cluster) -> Iterator[KubeClient]:
 def counted(cluster: Cluster) -> Iterator[None]:
     """Make objects of several kinds; leave nothing behind."""
     cluster.kubectl("apply", "-f", "-", input=OBJECTS)
-    crd = "crd/counted.census.example.org"
-    cluster.kubectl("wait", crd, "--for=condition=Established", "--timeout=300s")
+    wait_established(cluster.kubectl, "counted.census.example.org")
     one = {"apiVersion": "census.example.org/v1", "kind": "Counted", "metadata": {"name": "one"}}
     cluster.kubectl("apply", "-f", "-", input=json.dumps(one))
     yield
@@ -316,9 +316,8 @@ def until(holds: Callable[[], bool]) -> None:
 
 def make_widgets(cluster: Cluster, client: KubeClient) -> None:
     """Define the kind, make one, and wait until everybody can know of it."""
-    crd = "crd/widgets.census.example.org"
     cluster.kubectl("apply", "-f", "-", input=WIDGETS)
-    cluster.kubectl("wait", crd, "--for=condition=Established", "--timeout=300s")
+    wait_established(cluster.kubectl, "widgets.census.example.org")
     until(lambda: any(one.kind == "Widget" for one in client.discover().resources))
     cluster.kubectl("apply", "-f", "-", input=json.dumps(WIDGET))
 

@@ -21,6 +21,7 @@ from tests.cluster import faroff
 from tests.cluster.faroff import files, policy_yaml
 from tests.rig import typedpage
 from tests.rig.cluster import paths
+from tests.rig.cluster.definitions import wait_established
 from tests.rig.cluster.providers import Cluster
 from tests.rig.policyrepo import PolicyRepository
 from tests.rig.servers.sshd import Sshd
@@ -209,8 +210,7 @@ def shown(home: Installation) -> Iterator[Installation]:
     """Return an installation whose cluster knows BackupPolicy objects, as `deploy/` installs it."""
     crd = str(paths.REPOSITORY / "deploy/base/crd-backuppolicies.yaml")
     home.cluster.kubectl("apply", "--server-side", "-f", crd)
-    ready = ("--for=condition=Established", "crd/backuppolicies.backstay.dev")
-    home.cluster.kubectl("wait", "--timeout=300s", *ready)
+    wait_established(home.cluster.kubectl, "backuppolicies.backstay.dev")
     yield home
     home.cluster.kubectl("delete", "-f", crd, "--timeout=300s")
 

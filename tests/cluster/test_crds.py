@@ -17,6 +17,7 @@ from reconciler.model.policy import API_VERSION, Kind
 from reconciler.policy.crds import crd_name
 from reconciler.policy.referencetexts import EXAMPLES
 from tests.rig.cluster import paths
+from tests.rig.cluster.definitions import wait_established
 from tests.rig.cluster.providers import Cluster
 
 FOLDER = paths.REPOSITORY / "schemas/crds"
@@ -73,8 +74,7 @@ OBJECTS: list[tuple[str, dict[str, Any], str]] = [
 def served(cluster: Cluster) -> Iterator[Cluster]:
     """A cluster with the CRDs, until the module ends."""
     cluster.kubectl("apply", "--server-side", "-k", str(FOLDER))
-    names = [f"crd/{crd_name(kind)}" for kind in Kind]
-    cluster.kubectl("wait", "--for=condition=Established", "--timeout=300s", *names)
+    wait_established(cluster.kubectl, *(crd_name(kind) for kind in Kind))
     yield cluster
     cluster.kubectl("delete", "--timeout=300s", "-k", str(FOLDER))
 

@@ -11,6 +11,7 @@ service that exits is started again after a pause, as a service manager would.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -20,6 +21,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 MS_BIND, MS_REC, MS_SHARED = 4096, 16384, 1 << 20
 RIG = Path("/run/rig")
@@ -99,9 +101,7 @@ class Services:
 
     def read(self) -> None:
         """Take up new files; stop what has none any more, or another command line."""
-        wanted = {
-            path.stem: json.loads(path.read_text()) for path in (RIG / "services").glob("*.json")
-        }
+        wanted = specs(RIG / "services")
         for name, running in list(self.known.items()):
             spec = wanted.get(name)
             if spec is None or spec["argv"] != running.argv or spec["env"] != running.env:
@@ -148,6 +148,18 @@ class Services:
         aside = RIG / "services.json.new"
         aside.write_text(json.dumps(now))
         aside.rename(RIG / "services.json")
+
+
+def specs(folder: Path) -> dict[str, Any]:
+    """What the files ask for; one that is taken away between the listing and the reading is gone.
+
+    Nothing of this may raise: all that the machine runs ends with this process.
+    """
+    found = {}
+    for path in folder.glob("*.json"):
+        with contextlib.suppress(FileNotFoundError):
+            found[path.stem] = json.loads(path.read_text())
+    return found
 
 
 def spawn(name: str, service: Running) -> int:

@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from tests.rig.cluster.definitions import wait_established
 from tests.rig.cluster.errors import RigError
 from tests.rig.stage.stage import Stage
 
@@ -47,7 +48,7 @@ def install(stage: Stage, *, marker: str) -> None:
     text = MANIFEST.read_text().replace("${MARKER}", marker)
     definition, _, rest = text.partition("\n---\n")
     stage.kubectl("apply", "-f", "-", stdin=definition)
-    stage.kubectl("wait", "--for=condition=Established", "crd/products.shop.example.org")
+    wait_established(stage.kubectl, "products.shop.example.org")
     stage.kubectl("apply", "-f", "-", stdin=rest)
     wait_ready(stage)
     execute(stage, "deploy/web", _FILL)

@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig.cluster import build, instance, limits, locks, network, providers
+from tests.rig.cluster import build, init, instance, limits, locks, network, providers
 from tests.rig.cluster.certs import Authority, Pair, kubeconfig
+from tests.rig.cluster.definitions import wait_established
 from tests.rig.cluster.errors import RigError
 from tests.rig.cluster.network import Network
 from tests.rig.cluster.processes import Process
@@ -169,3 +170,24 @@ def test_the_hosts_limit_is_raised_and_never_lowered(
     raised, refused = capsys.readouterr().err.splitlines()
     assert "raised from 128 to 1024" in raised
     assert "not many clusters at once" in refused
+
+
+def test_a_service_taken_away_while_it_is_read_ends_no_machine(tmp_path: Path) -> None:
+    (tmp_path / "etcd.json").write_text('{"argv": ["etcd"], "env": {}}')
+    (tmp_path / "kubelet.json").symlink_to(tmp_path / "gone")  # listed, and not there to be read
+    assert init.specs(tmp_path) == {"etcd": {"argv": ["etcd"], "env": {}}}
+
+
+def test_a_definition_without_conditions_is_waited_for() -> None:
+    new: dict[str, object] = {"metadata": {"name": "a.example.org"}, "status": {"conditions": None}}
+    served = {"conditions": [{"type": "Established", "status": "True"}]}
+    answers = [{"items": [new, new | {"status": status}]} for status in (None, {}, served)]
+    answers.append({"items": [new | {"status": served}] * 2})
+    asked: list[tuple[str, ...]] = []
+
+    def kubectl(*words: str) -> str:
+        asked.append(words)
+        return json.dumps(answers[len(asked) - 1])
+
+    wait_established(kubectl, "a.example.org", "b.example.org")
+    assert asked == [("get", "crd/a.example.org", "crd/b.example.org", "-o", "json")] * 4
