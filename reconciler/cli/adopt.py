@@ -9,17 +9,17 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli import wiring
+from reconciler.cli import options, wiring
 from reconciler.engine.clusterbranch import adopt_cluster, check_former, load_cluster_branch
 from reconciler.model.errors import UsageError
 
 
 @click.command(name="adopt", short_help="Let this cluster write an old one's branches.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@wiring.config_option
-@wiring.kubeconfig_option
-@wiring.context_option
-@wiring.output_option
+@options.config_option
+@options.kubeconfig_option
+@options.context_option
+@options.output_option
 def command(
     yes: bool, config_file: Path, kubeconfig: Path | None, context: str | None, output: str
 ) -> None:

@@ -16,7 +16,7 @@ from reconciler import policy, ports
 from reconciler.adapters.bell import SystemBell
 from reconciler.adapters.credentials import CredentialsResolver
 from reconciler.adapters.kube import KubeClient
-from reconciler.cli import listening, watching, wiring
+from reconciler.cli import listening, options, watching, wiring
 from reconciler.cli.policysource import PolicySource, Unopened, read_keys
 from reconciler.cli.publishing import InventoryTeller
 from reconciler.engine.controller import Cycle, Setting, run_controller, run_cycle
@@ -35,9 +35,9 @@ _JITTER = 0.05
 @click.option("--once", is_flag=True, help="One cycle, then exit.")
 @listening.listen_option
 @listening.webhook_option
-@wiring.config_option
-@wiring.kubeconfig_option
-@wiring.context_option
+@options.config_option
+@options.kubeconfig_option
+@options.context_option
 def command(
     once: bool,
     listen: str,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli import coverageinput, wiring
+from reconciler.cli import coverageinput, options
 from reconciler.cli.coverageinput import Asked
 from reconciler.cli.inventoryinput import inventory_option
 from reconciler.model.config import DEFAULT_FILE
@@ -61,8 +61,8 @@ from reconciler.report.coveragemarkdown import render_markdown
     help=f"The installation's file; default {DEFAULT_FILE} where no PATHS are given.",
 )
 @click.option("--cluster", "cluster", default="", help="The cluster's name; default Config's.")
-@wiring.kubeconfig_option
-@wiring.context_option
+@options.kubeconfig_option
+@options.context_option
 @click.option(
     "-o",
     "--output",

@@ -19,7 +19,7 @@ from reconciler.adapters.gitsigning import parse_signing_key
 from reconciler.adapters.keyring import SecretKeyring
 from reconciler.adapters.kube import KubeClient
 from reconciler.adapters.programs import program_version
-from reconciler.cli import holders, wiring
+from reconciler.cli import holders, options, wiring
 from reconciler.engine.doctor import LIMIT, examine
 from reconciler.engine.doctorfacts import DoctorPorts, DoctorStore, Facts
 from reconciler.engine.doctorsteps import STEPS
@@ -54,10 +54,10 @@ class Silent:
     "--timeout", type=click.FloatRange(min=1), default=LIMIT, show_default=True,
     help="Seconds that one check may take.",
 )  # fmt: skip
-@wiring.config_option
-@wiring.kubeconfig_option
-@wiring.context_option
-@wiring.output_option
+@options.config_option
+@options.kubeconfig_option
+@options.context_option
+@options.output_option
 def command(
     policy: str, only: str, timeout: float, config_file: Path, kubeconfig: Path | None,
     context: str | None, output: str,

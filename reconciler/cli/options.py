@@ -12,6 +12,10 @@ config_option = click.option(
     "--config", "config_file", type=click.Path(path_type=Path), default=Path(DEFAULT_FILE),
     show_default=True, help="The installation's file, kind Config.",
 )  # fmt: skip
+former_option = click.option(
+    "--cluster", default=None,
+    help="What the cluster was called then: cluster.name (the default) or cluster.renamedFrom.",
+)  # fmt: skip
 kubeconfig_option = click.option(
     "--kubeconfig", type=click.Path(path_type=Path), default=None,
     help="The cluster to talk to; default $KUBECONFIG, ~/.kube/config, or the pod's own cluster.",

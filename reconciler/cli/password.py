@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from reconciler.cli import wiring
+from reconciler.cli import options, wiring
 from reconciler.engine.clusterbranch import load_cluster_branch
 from reconciler.model.config import Config
 from reconciler.model.errors import Refused
@@ -16,10 +16,10 @@ from reconciler.model.errors import Refused
 @click.command(name="password", short_help="Print a repository's own restic password.")
 @click.argument("namespace")
 @click.option("--repository", default=None, help="The Repository; default the only one.")
-@wiring.former_option
-@wiring.config_option
-@wiring.kubeconfig_option
-@wiring.output_option
+@options.former_option
+@options.config_option
+@options.kubeconfig_option
+@options.output_option
 def command(
     namespace: str, repository: str | None, cluster: str | None, config_file: Path,
     kubeconfig: Path | None, output: str,

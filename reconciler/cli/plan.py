@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
-from reconciler.cli import inventoryinput, planchange, wiring
+from reconciler.cli import inventoryinput, options, planchange, wiring
 from reconciler.cli.controller import Installation
 from reconciler.engine.controller import Cycle, Setting, make_plan
 from reconciler.engine.coverage import observe_covered
@@ -56,9 +56,9 @@ from reconciler.report import live
     is_flag=True,
     help="Exit 0 for nothing to do, 2 for changes, 1 for errors.",
 )
-@wiring.config_option
-@wiring.kubeconfig_option
-@wiring.context_option
+@options.config_option
+@options.kubeconfig_option
+@options.context_option
 @click.option(
     "-o",
     "--output",

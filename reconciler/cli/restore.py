@@ -13,7 +13,7 @@ import click
 
 from reconciler import ports
 from reconciler.adapters.movers import JobMover
-from reconciler.cli import holders, wiring
+from reconciler.cli import holders, options, wiring
 from reconciler.engine.restore import Restore, RestorePorts, RestoreRequest, RestoreResult
 from reconciler.model.errors import Interrupted, PartialFailure, UsageError
 from reconciler.model.restore import RestoreAction, RestorePlan
@@ -44,11 +44,11 @@ _HOURS = 12
 @click.option("--allow-partial", is_flag=True, help="Take a recovery point with missing parts.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--plan", "plan_only", is_flag=True, help="Print the plan and stop.")
-@wiring.former_option
-@wiring.config_option
-@wiring.kubeconfig_option
-@wiring.context_option
-@wiring.output_option
+@options.former_option
+@options.config_option
+@options.kubeconfig_option
+@options.context_option
+@options.output_option
 def command(
     policy: str, at: str, only: tuple[str, ...], mapped: tuple[str, ...], allow_partial: bool,
     yes: bool, plan_only: bool, cluster: str | None, config_file: Path, kubeconfig: Path | None,

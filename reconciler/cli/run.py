@@ -14,7 +14,7 @@ import click
 from reconciler import ports
 from reconciler.adapters.movers import JobMover
 from reconciler.capture import message
-from reconciler.cli import finishing, wiring
+from reconciler.cli import finishing, options, wiring
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.follow import follow_job, start_job
 from reconciler.engine.formername import check_former_name
@@ -54,10 +54,10 @@ _DEFAULT_LIFE = 12 * 3600
     help="End the hooks that a dead run of POLICY left open in a pod (the controller's Job does).",
 )  # fmt: skip
 @click.option("--no-follow", is_flag=True, help="Start the Job and return at once.")
-@wiring.config_option
-@wiring.kubeconfig_option
-@wiring.context_option
-@wiring.output_option
+@options.config_option
+@options.kubeconfig_option
+@options.context_option
+@options.output_option
 def command(
     policy: str, compiled: Path | None, finish: str, no_follow: bool, config_file: Path,
     kubeconfig: Path | None, context: str | None, output: str,

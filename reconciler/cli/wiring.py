@@ -13,8 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TypeVar
 
-import click
-
 from reconciler import ports
 from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.credentials import CredentialsResolver
@@ -28,7 +26,7 @@ from reconciler.adapters.loglines import JsonLines
 from reconciler.adapters.telemetry import LogReporter
 from reconciler.cli.policysource import PolicySource, open_source
 from reconciler.model import naming
-from reconciler.model.config import DEFAULT_FILE, Author, Config, Credentials, InventoryConfig
+from reconciler.model.config import Author, Config, Credentials, InventoryConfig
 from reconciler.model.errors import Refused, UsageError
 from reconciler.policy import parse_config
 from reconciler.policy.nodes import MAX_BYTES
@@ -38,24 +36,6 @@ T = TypeVar("T")
 INVENTORY_SECONDS = 60.0
 """For each connection of whatever an inventory needs: it is the loop's thread that waits."""
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
-
-config_option = click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), default=Path(DEFAULT_FILE),
-    show_default=True, help="The installation's file, kind Config.",
-)  # fmt: skip
-former_option = click.option(
-    "--cluster", default=None,
-    help="What the cluster was called then: cluster.name (the default) or cluster.renamedFrom.",
-)  # fmt: skip
-kubeconfig_option = click.option(
-    "--kubeconfig", type=click.Path(path_type=Path), default=None,
-    help="The cluster to talk to; default $KUBECONFIG, ~/.kube/config, or the pod's own cluster.",
-)  # fmt: skip
-context_option = click.option("--context", default=None, help="A context of the kubeconfig.")
-output_option = click.option(
-    "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True,
-    help="For people, or one JSON document.",
-)  # fmt: skip
 
 
 def load_config(path: Path) -> Config:
