@@ -229,13 +229,3 @@ def refused_values(kind: str, path: str) -> frozenset[str]:
     """Values of a field that this version does not execute."""
     values = VALUES.get((kind, path), {})
     return frozenset(value for value, support in values.items() if support is Support.PARSED)
-
-
-def planned_notes(kind: str) -> Mapping[str, str]:
-    """Top-level fields of a kind that are recorded only → what the plan says of them."""
-    fields = FIELDS[kind].items()
-    return {
-        path.removeprefix("spec."): PLANNED_NOTE
-        for path, support in fields
-        if support is Support.PLANNED and path.count(".") == 1
-    }

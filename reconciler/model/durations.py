@@ -1,4 +1,4 @@
-"""Durations ``30s 15m 26h 7d``, sizes ``10Gi``, percent ``5%``: text ↔ integers.
+"""Durations ``30s 15m 26h 7d`` and percent ``5%``: text ↔ integers.
 
 All functions raise ValueError with a sentence for the person who wrote the text.
 """
@@ -8,18 +8,11 @@ from __future__ import annotations
 import re
 
 MAX_DURATION = 100 * 365 * 86400
-MAX_SIZE = 2**63 - 1
 
 _SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 _DURATION = re.compile(
     r"(?:([0-9]{1,12})d)?(?:([0-9]{1,12})h)?(?:([0-9]{1,12})m)?(?:([0-9]{1,12})s)?"
 )
-_FACTORS: dict[str, int] = {
-    "": 1,
-    **{unit: 1000**power for power, unit in enumerate(("k", "M", "G", "T", "P"), start=1)},
-    **{unit: 1024**power for power, unit in enumerate(("Ki", "Mi", "Gi", "Ti", "Pi"), start=1)},
-}
-_SIZE = re.compile(r"([0-9]{1,19})(k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?")
 _PERCENT = re.compile(r"([0-9]{1,3})%")
 _KEEP = re.compile(r"(?:([0-9]{1,6})y)?(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?")
 
@@ -44,17 +37,6 @@ def render_duration(seconds: int) -> str:
         if unit != "d" and seconds > factor:
             return f"{seconds // factor}{unit}{render_duration(seconds % factor)}"
     return f"{seconds}s"
-
-
-def parse_size(text: str) -> int:
-    """Bytes of ``512``, ``10Gi``, ``1M``."""
-    found = _SIZE.fullmatch(text)
-    if found is None:
-        raise ValueError("is not a size such as 512Mi, 10Gi or 1Ti")
-    size = int(found[1]) * _FACTORS[found[2] or ""]
-    if size > MAX_SIZE:
-        raise ValueError("is too large")
-    return size
 
 
 def parse_percent(text: str) -> int:

@@ -147,9 +147,6 @@ def test_a_default_that_is_not_executed_must_be_replaced() -> None:
     assert problem.hint == "this version has Direct and Skip"
 
 
-def test_what_is_recorded_only_can_be_told() -> None:
-    assert capabilities.planned_notes("BackupPolicy") == {
-        "objectives": "recorded, not enforced yet",
-        "retention": "recorded, not enforced yet",
-    }
+def test_what_is_recorded_only_is_told_from_what_is_executed() -> None:
+    assert capabilities.support_of("BackupPolicy", "spec.retention") is Support.PLANNED
     assert capabilities.support_of("BackupPolicy", "spec.suspend") is Support.EXECUTED

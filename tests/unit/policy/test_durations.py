@@ -61,17 +61,6 @@ def test_rendered_durations(seconds: int, text: str) -> None:
     assert durations.render_duration(seconds) == text
 
 
-@pytest.mark.parametrize(("text", "size"), [("512", 512), ("10Gi", 10 * 2**30), ("1M", 10**6)])
-def test_sizes(text: str, size: int) -> None:
-    assert durations.parse_size(text) == size
-
-
-@pytest.mark.parametrize("text", ["", "1GB", "-1", "1.5Gi", "9999999999Pi", "1e3"])
-def test_no_sizes(text: str) -> None:
-    with pytest.raises(ValueError, match=r"size|large"):
-        durations.parse_size(text)
-
-
 @pytest.mark.parametrize(("text", "percent"), [("0%", 0), ("5%", 5), ("100%", 100)])
 def test_percent(text: str, percent: int) -> None:
     assert durations.parse_percent(text) == percent
