@@ -25,6 +25,7 @@ from reconciler.model.store import Descends, PolicyFiles, render_revision
 # gitrevisions(7) without what searches messages and reads paths: `:/text`, `HEAD:file`, `a..b`.
 _REVISION = re.compile(r"[A-Za-z0-9_@][\w./@{}^~+=,#%-]*")
 _CHUNK = 1 << 16
+_DEEPEN = "git fetch --unshallow origin, or fetch-depth: 0 (GIT_DEPTH: 0) in CI"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,11 @@ class GitRevisions:
         """Whether the clone's history is cut off."""
         return (self._git.folder / "shallow").exists()
 
-    def commit(self, revision: str) -> str:
+    def commit(self, revision: str, *, history: bool = False) -> str:
         """The id of the commit that a revision names: a branch, ``HEAD~1``, an id.
 
-        Raises Refused, with how to fetch it, for one that is not here.
+        Raises Refused, with how to fetch it, for one that is not here: with its ``history`` where
+        that is needed, too.
         """
         asked = self._own_head(_check_revision(revision))
         done = self._git.run(
@@ -76,7 +78,9 @@ class GitRevisions:
         )  # fmt: skip
         sha = done.stdout.decode("utf-8", "replace").strip()
         if done.code != 0 or not sha:
-            raise Refused(f"{revision} is not in the clone {self.root}", hint=self._how(revision))
+            raise Refused(
+                f"{revision} is not in the clone {self.root}", hint=self._how(revision, history)
+            )
         return check_sha(sha)
 
     def contains(self, head: str, base: str) -> bool | None:
@@ -98,7 +102,7 @@ class GitRevisions:
         sha = done.stdout.decode().strip()
         if sha:
             return check_sha(sha)
-        hint = "fetch its history: git fetch --unshallow" if self.shallow else ""
+        hint = f"fetch its history: {_DEEPEN}" if self.shallow else ""
         raise Refused("base and head have no commit in common here", hint=hint)
 
     def files(self, revision: str, sha: str, folder: str) -> PolicyFiles:
@@ -129,10 +133,11 @@ class GitRevisions:
         sha = self._git.resolve("HEAD") if name else None
         return sha + revision[name.end() :] if name and sha else revision
 
-    def _how(self, revision: str) -> str:
+    def _how(self, revision: str, history: bool) -> str:
         remote, slash, branch = revision.partition("/")
-        # In a whole clone a depth would cut its history off.
-        fetch = f"git fetch {'--depth=1 ' if self.shallow else ''}origin"
+        # In a whole clone a depth would cut its history off, and --unshallow is an error.
+        deep = "--unshallow " if history else "--depth=1 "
+        fetch = f"git fetch {deep if self.shallow else ''}origin"
         if slash and (self._git.folder / "config").is_file() and remote == "origin":
             return f"fetch it: {fetch} +refs/heads/{branch}:refs/remotes/origin/{branch}"
         if re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", revision):
@@ -147,7 +152,7 @@ class GitRevisions:
                 f" +refs/heads/{revision}:refs/remotes/origin/{revision}, and say origin/{revision}"
             )
         if self.shallow:
-            return "the clone is shallow: git fetch --unshallow origin, or fetch-depth: 0 in CI"
+            return f"the clone is shallow: {_DEEPEN}"
         return "see git branch --all; CI often fetches one branch only"
 
     def _why_unread(self, entry: _Entry, known: Mapping[str, _Entry]) -> Problem | None:

@@ -72,8 +72,8 @@ def make_plan(asked: Asked) -> ChangePlan:
     folder = asked.path or (asked.config.policy_source.path if asked.config else "")
     notes = [] if asked.config else [_NO_CONFIG]
     with GitRevisions(asked.repository) as clone:
-        tip = clone.commit(asked.base)
-        head_commit = clone.commit(asked.head or "HEAD")
+        tip = clone.commit(asked.base, history=asked.merge_base)
+        head_commit = clone.commit(asked.head or "HEAD", history=asked.merge_base)
         start = clone.fork_point(tip, head_commit) if asked.merge_base else tip
         if not asked.merge_base and clone.contains(head_commit, tip) is not True:
             notes.append(_behind(asked, shallow=clone.shallow))

@@ -142,6 +142,28 @@ def test_a_shallow_clone_without_the_base_says_how_to_fetch_it(
     assert "refs/heads" not in said
 
 
+def test_a_merge_base_in_a_shallow_clone_says_how_to_deepen_it(
+    clone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git(clone, "switch", "--quiet", "main")
+    git(clone, "commit", "--quiet", "--allow-empty", "--message", "Something else")
+    git(tmp_path, "clone", "--quiet", "--depth=1", "--branch=change", f"file://{clone}", "ci")
+    asked = ("--base", "origin/main", "--head", "HEAD", "--merge-base")
+    assert plan(tmp_path / "ci", *asked) == 1
+    fetch = "git fetch --unshallow origin +refs/heads/main:refs/remotes/origin/main"
+    assert f"hint: fetch it: {fetch}\n" in capsys.readouterr().err
+    # Somebody fetched only its newest commit:
+    shallow = "fetch --depth=1 origin +refs/heads/main:refs/remotes/origin/main"
+    git(tmp_path / "ci", *shallow.split())
+    assert plan(tmp_path / "ci", *asked) == 1
+    said = capsys.readouterr().err
+    assert "error: base and head have no commit in common here" in said
+    assert "hint: fetch its history: git fetch --unshallow origin, or fetch-depth: 0" in said
+    git(tmp_path / "ci", *fetch.split()[1:])
+    assert plan(tmp_path / "ci", *asked) == 0
+    assert "[coverage-lost]" in capsys.readouterr().out
+
+
 def test_a_hint_never_makes_a_whole_clone_shallow(
     clone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
