@@ -12,7 +12,8 @@ from datetime import datetime, timedelta
 from reconciler import ports
 from reconciler.engine.applying import describe
 from reconciler.engine.controller import Cycle
-from reconciler.model.errors import BackstayError, Interrupted, InvalidInput, Problem
+from reconciler.engine.keeper import StoodBack
+from reconciler.model.errors import BackstayError, Interrupted, InvalidInput, Problem, Waiting
 from reconciler.model.plan import Action
 from reconciler.plan.mirrorstatus import text_of
 
@@ -45,8 +46,12 @@ class Teller:
         self._tell_end(cycle, self._since(cycle, now))
 
     def _since(self, cycle: Cycle, now: datetime) -> str:
-        """When the trouble began that this cycle is in; tells its end. Never of times to come."""
-        if isinstance(cycle.error, Interrupted):
+        """When the trouble began that this cycle is in; tells its end. Never of times to come.
+
+        To let another controller go first is no trouble, and ends none.
+        """
+        gives_way = isinstance(cycle.error, Waiting) and not isinstance(cycle.error, StoodBack)
+        if isinstance(cycle.error, Interrupted) or (gives_way and self._failing is None):
             return ""
         began = min(self._failing or now, now)
         if cycle.error is None:
@@ -117,7 +122,8 @@ class Teller:
         elif isinstance(cycle.error, Interrupted):
             self._reporter.event("cycle ended early", why=cycle.error.message, **fields)
         else:
-            self._tell_error(cycle.error, cycle.failed_step, fields | {"since": since})
+            fields |= {"since": since} if since else {}
+            self._tell_error(cycle.error, cycle.failed_step, fields)
 
     def _tell_error(self, error: BackstayError, step: str, fields: dict[str, object]) -> None:
         if isinstance(error, InvalidInput):

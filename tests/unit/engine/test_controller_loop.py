@@ -14,6 +14,7 @@ from reconciler.model.errors import (
     Transient,
     Waiting,
 )
+from reconciler.plan.mirrorstatus import text_of
 from tests.unit.engine.controller_world import BROKEN, ControllerWorld, files
 
 
@@ -128,6 +129,28 @@ def test_the_same_story_is_one_line_until_an_hour_has_passed() -> None:
     world.clock.sleep(3600)
     world.cycle()
     assert "problem" in world.log.take()
+
+
+def test_to_let_another_go_first_is_no_trouble_that_ends() -> None:
+    world = ControllerWorld()
+    world.source.push(files("shop"))
+    world.source.failures += [Waiting("another controller is writing")]
+    world.cycle()
+    (told,) = world.log.of("cycle failed")
+    assert (told["reason"], "since" in told) == ("Waiting", False)
+    world.cycle()
+    assert world.log.take()[-1] == "cycle done"
+    assert not world.log.of("cycles end well again")
+    # In the middle of real trouble it neither ends that nor begins it anew.
+    began = world.clock.now()
+    for error in (Transient("no route"), Waiting("another controller is writing")):
+        world.source.failures.append(error)
+        world.cycle()
+        world.clock.sleep(60)
+    since = {line["since"] for line in world.log.of("cycle failed")}
+    assert since == {text_of(began)}
+    world.cycle()
+    assert world.log.of("cycles end well again") == [{"failed_since": text_of(began)}]
 
 
 def test_a_new_error_is_told_at_once() -> None:
