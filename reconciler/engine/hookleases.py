@@ -107,6 +107,14 @@ class HookLeases:
                 raise Interrupted("stopped while waiting for a pod that another run quiesces")
             self.clock.sleep(_POLL)
 
+    def note(self, pod: QuietPod, hook: OpenHook) -> None:
+        """Writes what is known of an open hook now: until when its pre command may be at work.
+
+        Raises NotOurs where the Lease is gone, or another holds the pod.
+        """
+        if not self._change(pod.lease, lambda now: now.with_open(hook)):
+            raise NotOurs(f"Lease {self.namespace}/{pod.lease} is gone, or another's by now")
+
     def check(self, pod: QuietPod, hook: OpenHook) -> bool:
         """Whether it is written there that this hook is open; not where somebody deleted that.
 

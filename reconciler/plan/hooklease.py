@@ -3,14 +3,18 @@
 It lies in Backstay's own namespace and is there before the first command of a pod starts, so that
 whoever comes later, if its run is killed, knows what to execute. One pod has one Lease, by its
 uid: that keeps two policies off one pod. It has no time: a holder is dead when its pod is.
+
+A pre command whose end nobody has seen may be at work for as long as it was given. So an open hook
+says until when (``until``): a post command that ran before that moment may have been overtaken, and
+runs once more when it has come. Only then is the hook closed.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from reconciler.model import jsonform, naming
@@ -24,6 +28,7 @@ JOB = f"{naming.GROUP}/job"
 """The annotation with the Job of the run."""
 SELECTOR = f"{naming.COMPONENT}={COMPONENT_HOOK}"
 _GROUP = "coordination.k8s.io"
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +40,31 @@ class OpenHook:
     command: tuple[str, ...] = ()
     """What must run after the copy; empty where the hook has no post command."""
     timeout: int = 0
+    until: str = field(default="", compare=False, metadata=jsonform.WHEN_SET)
+    """``2026-11-21T04:17:03Z``: until then its pre command may go on, as far as anybody knows.
+
+    Empty: it was not started, or its end was seen. It is the same open hook with and without.
+    """
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where ``until`` is no time."""
+        _ = self.moment
+
+    @property
+    def moment(self) -> datetime | None:
+        """``until`` as a time, if it says one."""
+        return datetime.strptime(self.until, _TIME).replace(tzinfo=UTC) if self.until else None
+
+    def is_unsure(self, now: datetime) -> bool:
+        """Whether its pre command may quiesce the pod after a post command that runs now."""
+        return self.moment is not None and now < self.moment
+
+    def with_until(self, moment: datetime | None) -> OpenHook:
+        """The same, with another moment; whole seconds, rounded up."""
+        if moment is None:
+            return replace(self, until="")
+        whole = moment.astimezone(UTC) + timedelta(microseconds=999_999)
+        return replace(self, until=whole.strftime(_TIME))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +83,10 @@ class QuietPod:
         return f"backstay-hook-{digest[:12]}"
 
     def with_open(self, hook: OpenHook) -> QuietPod:
-        """With one more; once only, however often it is said."""
-        return self if hook in self.open else replace(self, open=(*self.open, hook))
+        """With one more, or with what is known of it now; once only, however often it is said."""
+        if hook not in self.open:
+            return replace(self, open=(*self.open, hook))
+        return replace(self, open=tuple(hook if one == hook else one for one in self.open))
 
     def without(self, hook: OpenHook) -> QuietPod:
         """With one less."""
