@@ -92,6 +92,19 @@ class Place:
         _until(ended)
         return results[-1]
 
+    def settle_late(self, task: MoveTask, told: Callable[[], bool]) -> MoveResult:
+        """The same, with the time to start over only after the cluster has told the reason."""
+        patient = replace(task, start_timeout=3600)
+        assert self.mover.ensure(patient).state is MoveState.RUNNING
+        _until(told)
+        return self.settle(task)
+
+    def told(self, reason: str) -> bool:
+        """Whether the namespace has an Event with this reason."""
+        chosen = f"--field-selector=reason={reason}"
+        words = ("-n", self.namespace, "get", "events", chosen, "-o", "name")
+        return bool(self.cluster.kubectl(*words).strip())
+
 
 @pytest.fixture(scope="module")
 def client(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeClient]:
@@ -163,6 +176,12 @@ def _status(place: Place, kind_: str, name: str) -> dict[str, Any]:
     return status
 
 
+def _lacks_image(place: Place, task: MoveTask) -> bool:
+    containers = [c for p in place.pods(task) for c in p["status"].get("containerStatuses", [])]
+    waiting = [str(c["state"].get("waiting", {}).get("reason")) for c in containers]
+    return bool({"ErrImagePull", "ImagePullBackOff"} & set(waiting))
+
+
 def _until(holds: Callable[[], bool], *, seconds: float = 300.0) -> None:
     end = time.monotonic() + seconds
     while not holds():
@@ -207,7 +226,7 @@ def test_the_node_is_taken_by_name(place: Place, mover_world: MoverWorld) -> Non
     finally:
         place.cluster.kubectl("uncordon", task.node)
     elsewhere = replace(mover_world.task("partial"), node="nowhere", start_timeout=3)
-    failed = place.settle(elsewhere)
+    failed = place.settle_late(elsewhere, lambda: place.told("FailedScheduling"))
     assert failed.state is MoveState.FAILED
     assert "no pod at work for 3 s: Unschedulable: 0/1 nodes are available" in failed.message
 
@@ -215,7 +234,7 @@ def test_the_node_is_taken_by_name(place: Place, mover_world: MoverWorld) -> Non
 def test_a_missing_image_is_told(place: Place, mover_world: MoverWorld) -> None:
     image = "localhost/nobody/nothing:1"
     task = replace(mover_world.task("good"), image=image, start_timeout=5)
-    failed = place.settle(task)
+    failed = place.settle_late(task, lambda: _lacks_image(place, task))
     assert failed.state is MoveState.FAILED
     assert "no pod at work for 5 s: " in failed.message
     assert image in failed.message
@@ -257,7 +276,8 @@ def test_a_volume_that_cant_be_mounted_is_told(place: Place, mover_world: MoverW
     body = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": claim, "spec": asked}
     place.client.apply(body)
     try:
-        failed = place.settle(replace(mover_world.task("gone"), start_timeout=4))
+        task = replace(mover_world.task("gone"), start_timeout=4)
+        failed = place.settle_late(task, lambda: place.told("FailedMount"))
     finally:
         where = ObjectRef(group="", kind="PersistentVolume", name=metadata["name"])
         place.client.delete(where)
@@ -272,7 +292,7 @@ def test_a_full_quota_is_told(place: Place, mover_world: MoverWorld) -> None:
     task = replace(mover_world.task("good"), start_timeout=3)
     try:
         _until(lambda: bool(_status(place, "resourcequota", "few").get("hard")))
-        failed = place.settle(task)
+        failed = place.settle_late(task, lambda: place.told("FailedCreate"))
     finally:
         where = ObjectRef(group="", kind="ResourceQuota", namespace=place.namespace, name="few")
         place.client.delete(where)

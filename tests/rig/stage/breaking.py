@@ -75,7 +75,7 @@ def apiserver_away(known: Instance) -> Iterator[None]:
     machine, api = known.control, api_of(known)
     start_again = _stop(machine, _APISERVER)
     try:
-        wait_until(lambda: not api.ready(), "apiserver down", 20, lambda: "")
+        wait_until(lambda: not api.ready(), "apiserver down", 120, lambda: "")
         yield
     finally:
         start_again()

@@ -89,7 +89,7 @@ def back_up(stage: Stage) -> None:
     """From a policy in Git to a recovery point."""
     commit = stage.push_policies({"shop.yaml": shop.policy(stage)}, "Back up the shop")
     say(f"git push: policies/shop.yaml is merged as {commit[:10]}")
-    stage.wait("the CronJob is there", lambda: stage.exists("cronjob", "backstay-shop"), seconds=30)
+    stage.wait("the CronJob is there", lambda: stage.exists("cronjob", "backstay-shop"))
     say("the controller made the CronJob backstay-shop; its Direct movers hold the repository's")
     show("own storage key in the application's namespace: Config says sharedKeyInTenants: true")
     begin("backstay run shop")
