@@ -1,7 +1,9 @@
-"""Lines on stderr with the standard library alone: JSON, or text for a person without a terminal.
+"""What goes on, told on stderr: JSON lines, or text for a person without a terminal.
 
-The mover's reporter: the full one (`telemetry`) takes longer to import than a small volume takes
-to copy. Lines have the same keys, so one reader serves both.
+A message is a constant, everything that varies is a field. Values never hold secrets: what
+reaches a reporter has been masked where it was raised. Reporting never fails its caller. The
+standard library alone does it: a library for logs takes longer to import than a small volume takes
+to copy.
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 _PROGRESS_EVERY = 10.0
+"""Seconds between two lines of progress about the same thing."""
+_NO_REASON_TO_FAIL = (OSError, ValueError, TypeError)
+"""A stream that is closed or full, text that it can't take, a field that no line can hold."""
 
 
 def _as_json(entry: Mapping[str, object]) -> str:
@@ -56,6 +61,6 @@ class JsonLines:
     def _write(self, level: str, message: str, fields: dict[str, object]) -> None:
         kept = {key: value for key, value in fields.items() if value not in (None, "", ())}
         moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-        line = self._render({**kept, "event": message, "level": level, "time": moment})
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(*_NO_REASON_TO_FAIL):
+            line = self._render({**kept, "event": message, "level": level, "time": moment})
             print(line, file=self._out, flush=True)

@@ -23,7 +23,6 @@ from reconciler.adapters.gitstore import GitManifestStore
 from reconciler.adapters.keyring import SecretKeyring
 from reconciler.adapters.kube import KubeClient
 from reconciler.adapters.loglines import JsonLines
-from reconciler.adapters.telemetry import LogReporter
 from reconciler.cli.policysource import PolicySource, open_source
 from reconciler.model import naming
 from reconciler.model.config import Author, Config, Credentials, InventoryConfig
@@ -217,12 +216,12 @@ def reporter(output: str = "") -> ports.Reporter:
     A command with ``output`` has one format per stream: its errors are as its lines are.
     """
     if output == "json":
-        return LogReporter(json=True)
+        return JsonLines()
     if sys.stderr.isatty():
         from reconciler.adapters.terminal import TerminalReporter
 
         return TerminalReporter(render_entry)
-    return JsonLines(render=render_entry) if output == "text" else LogReporter()
+    return JsonLines(render=render_entry) if output == "text" else JsonLines()
 
 
 @contextmanager

@@ -7,14 +7,14 @@ import json
 
 from rich.console import Console
 
-from reconciler.adapters.telemetry import LogReporter
+from reconciler.adapters.loglines import JsonLines
 from reconciler.adapters.terminal import TerminalReporter
 from reconciler.report.loglines import render_entry
 
 
 def test_a_log_gets_one_json_object_per_line() -> None:
     out = io.StringIO()
-    LogReporter(stream=out).warning("mover left behind", claim="files", why="")
+    JsonLines(stream=out).warning("mover left behind", claim="files", why="")
     entry = json.loads(out.getvalue())
     assert entry.pop("time").endswith("Z")
     assert entry == {"event": "mover left behind", "level": "warning", "claim": "files"}
@@ -22,7 +22,7 @@ def test_a_log_gets_one_json_object_per_line() -> None:
 
 def test_a_log_gets_progress_once_in_a_while_and_at_the_end() -> None:
     out = io.StringIO()
-    reporter = LogReporter(stream=out)
+    reporter = JsonLines(stream=out)
     for done in range(1, 101):
         reporter.progress("volumes", done, 100)
     lines = [json.loads(line)["done"] for line in out.getvalue().splitlines()]
@@ -32,7 +32,7 @@ def test_a_log_gets_progress_once_in_a_while_and_at_the_end() -> None:
 def test_a_reporter_whose_reader_left_goes_on() -> None:
     out = io.StringIO()
     out.close()
-    LogReporter(json=True, stream=out).event("still here")
+    JsonLines(stream=out).event("still here")
 
 
 def test_a_terminal_gets_words_and_a_bar_that_goes_away() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 
-from reconciler.adapters.telemetry import LogReporter
+from reconciler.adapters.loglines import JsonLines
 
 
 def lines(stream: io.StringIO) -> list[dict[str, object]]:
@@ -14,7 +14,7 @@ def lines(stream: io.StringIO) -> list[dict[str, object]]:
 
 def test_one_line_of_json_per_event() -> None:
     stream = io.StringIO()
-    log = LogReporter(json=True, stream=stream)
+    log = JsonLines(stream=stream)
     log.event("volume ended", claim="files", size=0, why="", snapshot=None)
     log.warning("odd", path=io.StringIO)
     one, two = lines(stream)
@@ -32,7 +32,7 @@ def test_one_line_of_json_per_event() -> None:
 
 def test_progress_is_told_at_most_now_and_then_and_at_its_end() -> None:
     stream = io.StringIO()
-    log = LogReporter(json=True, stream=stream)
+    log = JsonLines(stream=stream)
     for done in range(1, 101):
         log.progress("volumes", done, 100)
     log.progress("other", 1, 2)
@@ -45,7 +45,7 @@ def test_progress_is_told_at_most_now_and_then_and_at_its_end() -> None:
 
 def test_a_stream_that_is_closed_does_not_fail_the_caller() -> None:
     stream = io.StringIO()
-    log = LogReporter(json=True, stream=stream)
+    log = JsonLines(stream=stream)
     stream.close()
     log.event("gone")
     log.warning("gone", name="\udce4")
@@ -54,7 +54,7 @@ def test_a_stream_that_is_closed_does_not_fail_the_caller() -> None:
 
 def test_a_field_that_no_line_can_hold_does_not_fail_the_caller() -> None:
     stream = io.StringIO()
-    log = LogReporter(json=True, stream=stream)
+    log = JsonLines(stream=stream)
     log.event("x", level="z", name="n", odd={1, 2}, object=object())
     log.event("x", event="y")
     log.event("x", bad={b"bytes": object()})
