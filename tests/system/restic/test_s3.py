@@ -198,7 +198,7 @@ def test_a_stream_needs_no_memory(restic: Restic, s3: SeaweedFS) -> None:
 
 def _wait_for_bytes(server: SeaweedFS) -> None:
     """Until the server has some megabytes of what restic sends."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while sum(path.stat().st_blocks for path in server.data_files()) * 512 < 24 << 20:
         assert time.monotonic() < deadline
         time.sleep(0.05)
