@@ -36,7 +36,7 @@ def command(
     with wiring.manifest_store(config, wiring.resolver(client), writes=True) as store:
         marker = load_cluster_branch(store, name).marker
         if marker is None:
-            check_former(store, name, identity, config.cluster.renamed_from)
+            check_former(store, name, identity, config.cluster.renamed_from, most=0)
         before = marker.uid if marker else "nobody"
         if before != identity.uid and not yes:
             click.echo(f"{name} was written by {before}; this cluster is {identity.uid}.", err=True)

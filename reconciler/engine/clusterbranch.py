@@ -14,7 +14,7 @@ from datetime import datetime
 from reconciler import ports
 from reconciler.capture import paths, record
 from reconciler.engine.context import cluster_branch
-from reconciler.engine.history import StoreReader, clusters_of
+from reconciler.engine.history import StoreReader
 from reconciler.model.cluster import ClusterIdentity
 from reconciler.model.errors import (
     BackstayError,
@@ -32,6 +32,10 @@ from reconciler.model.store import FileChange, Write
 _ATTEMPTS = 10
 _LOOK_BACK = 50
 """Commits that are searched for the last good version of a file."""
+MOST_CLUSTERS = 500
+"""Other clusters whose markers a run looks into, a connection each."""
+LARGEST_MARKER = 1 << 18
+"""Bytes of another cluster's marker that are parsed: an adoption is a line or three."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +154,16 @@ def open_cluster_branch(
     return branch
 
 
-def check_former(store: StoreReader, cluster: str, identity: ClusterIdentity, former: str) -> None:
+def check_former(
+    store: StoreReader,
+    cluster: str,
+    identity: ClusterIdentity,
+    former: str,
+    *,
+    most: int = MOST_CLUSTERS,
+) -> None:
     """For a name that has no marker yet; see `open_cluster_branch`."""
-    own = names_of(store, identity.uid, besides=cluster)
+    own = names_of(store, identity.uid, besides=cluster, most=most)
     if own and former not in own:
         raise ClusterRenamed(
             f"this very cluster ({identity.uid}) wrote its recovery points as {own[0]}, and Config"
@@ -162,12 +173,28 @@ def check_former(store: StoreReader, cluster: str, identity: ClusterIdentity, fo
         )
 
 
-def names_of(store: StoreReader, uid: str, *, besides: str) -> tuple[str, ...]:
-    """The other names that the cluster with this uid wrote under, sorted."""
+def names_of(
+    store: StoreReader, uid: str, *, besides: str, most: int = MOST_CLUSTERS
+) -> tuple[str, ...]:
+    """The other names that the cluster with this uid wrote under, sorted.
+
+    Raises Refused where more than ``most`` others write here (0: there is no such limit): what was
+    not looked for must not count as not there.
+    """
+    homes = [
+        name
+        for name, branches in _by_cluster(store).items()
+        if name != besides and cluster_branch(name) in branches
+    ]
+    if 0 < most < len(homes):
+        raise Refused(
+            f"{len(homes)} other clusters write to the manifest store, more than the {most} that"
+            f" are looked into: whether this one, {besides}, wrote under another name is not known",
+            hint=f"say once that it is called so: backstay adopt (cluster {besides}); that looks at"
+            " all of them",
+        )
     found = []
-    for name in clusters_of(store):
-        if name == besides:
-            continue
+    for name in homes:
         try:
             marker = load_marker(store, name)
         except Stalled:
@@ -177,12 +204,22 @@ def names_of(store: StoreReader, uid: str, *, besides: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _by_cluster(store: StoreReader) -> dict[str, set[str]]:
+    """Cluster → its branches, sorted by name. One connection."""
+    found: dict[str, set[str]] = {}
+    for branch in sorted(store.branches("clusters/")):
+        found.setdefault(branch.split("/")[1], set()).add(branch)
+    return found
+
+
 def load_marker(store: StoreReader, cluster: str) -> ClusterMarker | None:
     """Who writes as this cluster; None before the first run. Raises Stalled where it is damaged."""
     tip = store.tip(cluster_branch(cluster))
     if tip is None:
         return None
     data = store.read(tip, [paths.MARKER_PATH]).get(paths.MARKER_PATH)
+    if data is not None and len(data) > LARGEST_MARKER:
+        raise Refused(f"{paths.MARKER_PATH} of cluster {cluster} has {len(data)} bytes")
     return None if data is None else record.parse_cluster(data)
 
 

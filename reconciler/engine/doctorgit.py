@@ -163,7 +163,11 @@ def ask_branch(facts: Facts) -> Iterator[Finding]:
         return
     facts.found_branch = branch
     own = branch.marker is not None and branch.marker.uid == facts.uid
-    others = names_of(store, facts.uid, besides=name) if facts.uid and not own else ()
+    try:
+        others = names_of(store, facts.uid, besides=name) if facts.uid and not own else ()
+    except BackstayError as error:
+        yield failed("git/cluster", error, where)
+        return
     if others and facts.config.cluster.renamed_from not in others:
         other = others[0]
         yield Finding(

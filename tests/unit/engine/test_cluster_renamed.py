@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.engine.clusterbranch import check_former, names_of
+from reconciler.engine.clusterbranch import LARGEST_MARKER, check_former, names_of
 from reconciler.model.config import ClusterConfig
-from reconciler.model.errors import ClusterRenamed, ForeignCluster
+from reconciler.model.errors import ClusterRenamed, ForeignCluster, Refused
 from reconciler.model.store import Write
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.gitstore import FakeManifestStore
@@ -110,3 +110,37 @@ def test_another_clusters_damaged_marker_stops_nobody() -> None:
     )
     store.push({name: commit})
     assert world.run().record.cluster.name == CLUSTER
+
+
+def put_marker(world: RunWorld, name: str, text: bytes) -> None:
+    """Another cluster's branch, with this marker."""
+    store, branch = FakeManifestStore(world.remote), f"clusters/{name}/_cluster"
+    files = (Write("_cluster.yaml", text),)
+    store.push({branch: store.commit(branch, None, files, "x\n", when=world.clock.now())})
+
+
+def test_a_marker_that_is_too_large_is_not_parsed() -> None:
+    world = RunWorld()
+    world.run()
+    uid, store = world.cluster.identity().uid, FakeManifestStore(world.remote)
+    home = f"clusters/{CLUSTER}/_cluster"
+    marker = store.read(store.tip(home) or "", ["_cluster.yaml"])["_cluster.yaml"]
+    put_marker(world, "padded", marker + b"#" * LARGEST_MARKER)
+    put_marker(world, "whole", marker)
+    assert names_of(store, uid, besides=NEW) == (CLUSTER, "whole")
+
+
+def test_more_clusters_than_are_looked_into_are_no_clean_answer() -> None:
+    world = RunWorld()
+    world.run()
+    for name in ("one", "two"):
+        put_marker(world, name, b"kind: Cluster")
+    store, identity = FakeManifestStore(world.remote), world.cluster.identity()
+    with pytest.raises(Refused) as caught:
+        check_former(store, NEW, identity, "", most=2)
+    assert "3 other clusters write to the manifest store" in caught.value.message
+    assert f"backstay adopt (cluster {NEW})" in caught.value.hint
+    with pytest.raises(ClusterRenamed):
+        check_former(store, NEW, identity, "", most=3)
+    with pytest.raises(ClusterRenamed):
+        check_former(store, NEW, identity, "", most=0)
