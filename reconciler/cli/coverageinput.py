@@ -132,6 +132,11 @@ def _judge_live(asked: Asked, home: Installation) -> Judged:
     try:
         with wiring.manifest_store(setting.config, wiring.resolver(home.cluster())) as store:
             wanted = points_wanted(protection)
+            for one in intent.policies:
+                if one.renamed_from and one.name in wanted:
+                    # No run says so yet: its recovery points are still the former name's.
+                    mine = wanted[one.name]
+                    wanted[one.renamed_from] = wanted.get(one.renamed_from, set()) | mine
             reach = {
                 one.name: protection.now - timedelta(seconds=one.objectives.rpo)
                 for one in intent.policies
@@ -143,7 +148,9 @@ def _judge_live(asked: Asked, home: Installation) -> Judged:
         notes = (*protection.notes, told)
         return Judged(replace(protection, notes=notes), intent.problems, error.message)
     inventory = replace(inventory, points=last.points, older_points=last.older)
-    return Judged(intent.protect(inventory, setting.config, points=True), intent.problems)
+    protection = intent.protect(inventory, setting.config, points=True)
+    notes = (*protection.notes, *_former_notes(protection, setting.config))
+    return Judged(replace(protection, notes=notes), intent.problems)
 
 
 def _intent_in_force(setting: Setting) -> _Intent:
@@ -189,7 +196,11 @@ def _judge_offline(asked: Asked) -> Judged:
         if config is not None:
             known = replace(known, labels=config.cluster.labels)
         protection = intent.protect(known, config, points=True)
-        notes = (*protection.notes, *_age_notes(known, protection.now))
+        notes = (
+            *protection.notes,
+            *_age_notes(known, protection.now),
+            *_former_notes(protection, config),
+        )
         return Judged(replace(protection, notes=notes), intent.problems)
     files = _read_manifests(asked.manifests)
     planned = plan_inventory(
@@ -253,6 +264,17 @@ def _age_notes(known: Inventory | None, now: datetime) -> Iterable[str]:
         yield (
             f"the inventory is of {known.taken:%Y-%m-%dT%H:%M:%SZ}: what the cluster got or lost"
             " since then, and newer recovery points, are not known"
+        )
+
+
+def _former_notes(protection: Protection, config: Config | None) -> Iterable[str]:
+    """Under a new name every history begins again: what was before is there, and counts not."""
+    old = config.cluster.renamed_from if config else ""
+    if old and any(line.never for line in protection.lines):
+        yield (
+            f"this cluster was called {old}: its recovery points of then stay on clusters/{old}/…"
+            f" (backstay log POLICY --cluster {old}), and count for nothing here, because their"
+            " repositories get no new ones"
         )
 
 

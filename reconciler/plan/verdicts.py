@@ -46,7 +46,8 @@ class Verdicts:
     ) -> None:
         self._policies = {policy.name: policy for policy in policies}
         self._now = now
-        self._points = LastPoints(inventory.points)
+        heirs = {one.renamed_from: one.name for one in policies if one.renamed_from}
+        self._points = LastPoints(inventory.points, heirs)
         self._older = inventory.older_points
         self.own_namespace = inventory.own_namespace
         selections = select_all(
@@ -119,12 +120,13 @@ class Verdicts:
         self, policy: str, why: str, namespace: str, line: ClaimLine | None = None
     ) -> Protector:
         last = self._points.find(namespace, line.claim if line else "", policy=policy)
+        names = (policy, self._policies[policy].renamed_from or policy)
         return Protector(
             policy=policy,
             why=why,
             method=line.method if line else "",
             last=last,
-            older=last is None and bool(self._older.get(policy)),
+            older=last is None and any(map(self._older.get, names)),
             stale=self._is_late(policy, last, namespace, line),
         )
 

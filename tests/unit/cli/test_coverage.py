@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,9 @@ import pytest
 
 from reconciler.cli import coverage as verb
 from reconciler.cli import main
+from reconciler.model.cluster import Namespace
+from reconciler.model.inventory import NamespaceInventory, PointDigest
+from reconciler.model.run import Outcome
 from tests.unit.plan.inventories import small
 from tests.unit.plan.test_inventory_files import files_of
 from tests.unit.policy.yamltexts import CONFIG, EXEMPT, MAIN, SHOP
@@ -186,7 +190,8 @@ def test_a_cluster_is_not_chosen_by_name(folder: Path, capsys: pytest.CaptureFix
 
 
 def publish(folder: Path, **changed: object) -> None:
-    """Write an inventory of prod-eu into ``inventory``."""
+    """Write an inventory of prod-eu into ``inventory``, in place of what is there."""
+    shutil.rmtree(folder / "inventory", ignore_errors=True)
     for name, data in files_of(replace(small(), **changed)).items():  # type: ignore[arg-type]
         path = folder / "inventory" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -217,3 +222,38 @@ def test_an_old_inventory_is_told(folder: Path, capsys: pytest.CaptureFixture[st
     publish(folder, taken=datetime.now(UTC))
     assert main.run(asked) == 0
     assert "the inventory is of" not in capsys.readouterr().out
+
+
+def test_a_policy_and_a_cluster_that_had_other_names(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = NamespaceInventory(namespace=Namespace(name="shop"))
+    held = PointDigest(
+        policy="shop",
+        run="shop-20261121-041703-00000",
+        started=datetime(2026, 11, 21, 4, 17, 3, tzinfo=UTC),
+        outcome=Outcome.COMPLETED,
+        namespaces={"shop": Outcome.COMPLETED},
+        claims={},
+    )
+    publish(folder, namespaces=(space,), points=(held,), taken=datetime.now(UTC))
+    asked = ["coverage", "policies", "--inventory", "inventory", "--fail-on", "never"]
+    file = folder / "policies" / "all.yaml"
+    renamed = file.read_text().replace("metadata: {name: shop}", "metadata: {name: store}")
+    file.write_text(renamed)
+    assert main.run(asked) == 1
+    assert "failed: never: 1 that no recovery point holds" in capsys.readouterr().out
+    file.write_text(renamed.replace("  schedule:", "  renamedFrom: shop\n  schedule:"))
+    assert main.run(asked) == 0
+    assert "namespace shop: policy store (named), last 2026-11-21T04:17:03Z" in (
+        capsys.readouterr().out
+    )
+    # A cluster's former name brings nothing back: its repositories get no new recovery points.
+    publish(folder, namespaces=(space,), points=(), taken=datetime.now(UTC))
+    config = CONFIG.replace("{name: prod-eu}", "{name: prod-eu, renamedFrom: eu-1}")
+    (folder / "backstay.yaml").write_text(config + "sharedKeyInTenants: true\n")
+    assert main.run([*asked, "--config", "backstay.yaml"]) == 1
+    assert "this cluster was called eu-1" in capsys.readouterr().out
+    publish(folder, namespaces=(space,), points=(held,), taken=datetime.now(UTC))
+    assert main.run([*asked, "--config", "backstay.yaml"]) == 0
+    assert "was called" not in capsys.readouterr().out

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from reconciler.model.cluster import ClaimUser
-from reconciler.model.inventory import ClaimTemplate, StorageClass
+from reconciler.model.inventory import ClaimTemplate, PointDigest, StorageClass
 from reconciler.model.protection import Cause, ProtectionLine, State, Unprotected
 from reconciler.model.run import Outcome
 from reconciler.plan.protection import narrow, protect, unprotected
@@ -306,6 +307,28 @@ def test_what_lost_its_policy_still_tells_of_its_recovery_points() -> None:
     assert line.state is State.UNPROTECTED
     assert line.held is not None
     assert line.held.policy == "gone"
+
+
+def test_a_renamed_policy_has_the_recovery_points_of_its_former_name() -> None:
+    spaces = (space("shop", claim("shop", "data")),)
+    heir = replace(policy("store", "shop"), renamed_from="shop")
+
+    def judged(*points: PointDigest, older: Mapping[str, int] | None = None) -> ProtectionLine:
+        known = inventory(*spaces, points=points, older=older)
+        return lines(protect((heir,), (), known, now=NOW))["claim shop/data"]
+
+    before = point("shop", 30, "data")
+    line = judged(before)
+    last = line.protectors[0].last
+    assert last is not None
+    assert not line.never
+    assert (last.policy, last.run) == ("shop", before.run)
+    # A run under the new name that lacks the claim does not hide what the old one held.
+    assert not judged(before, point("store", 20)).never
+    # What runs under the old name after its heir began is another policy's.
+    assert judged(point("store", 20), point("shop", 10, "data")).never
+    assert judged(older={"shop": 3}).protectors[0].older
+    assert not judged(older={"mail": 3}).protectors[0].older
 
 
 def test_a_shortened_history_is_not_taken_for_none() -> None:
