@@ -154,18 +154,29 @@ _DAMAGE = re.compile(
     rb"|packfile .* (cannot be|does not|is far|index)|inflate: data stream|not a git repository",
     re.IGNORECASE,
 )
-# How servers say that somebody else was quicker (a push was built on an old tip).
+# How servers say that somebody else was quicker (a push was built on an old tip): git, and with it
+# GitHub, GitLab and Gitea; JGit (Bitbucket, Gerrit: "lock failure"); Azure ("TF401028").
 _MOVED = re.compile(
     r"non-fast-forward|fetch first|stale info|incorrect old value|reference already exists"
-    r"|cannot lock ref|failed to update ref|failed to lock|shallow update not allowed|needs force"
-    r"|object not found|atomic push failure",
+    r"|cannot lock ref|failed to (update|lock)|shallow update not allowed|needs force"
+    r"|object not found|atomic (push failure|transaction failed)|lock[ _]failure|lock error"
+    r"|TF401028|already been updated by another client|remote ref updated since checkout",
     re.IGNORECASE,
 )
 _DECLINED = re.compile(
-    r"hook declined|protected branch|not allowed to push|GH0\d\d|deny|prohibited|hidden ref"
-    r"|branch is currently checked out",
+    r"hook declined|protected branch|not (allowed|permitted|authorized)|GH0\d\d|\bdeny|prohibited"
+    r"|hidden ref|branch is currently checked out|TF40\d{4}|VS40\d{4}|rule violations",
     re.IGNORECASE,
 )
+# A transaction that the server's own copies did not agree on, and a hook that could not be asked.
+_PASSING = re.compile(
+    r"ref updates aborted by hook|reference-transaction hook declined|fatal error in commit_refs"
+    r"|internal server (connection )?error|\(failure\)",
+    re.IGNORECASE,
+)
+# A branch lies where a folder of branches would have to be: that never passes.
+_IN_THE_WAY = re.compile(r"cannot create|directory/file conflict|name conflict", re.IGNORECASE)
+_NAME = re.compile(r"(['\"`])[^'\"`\s]*\1|refs/heads/\S+")
 
 
 def explain(
@@ -205,15 +216,28 @@ def explain_rejection(
 ) -> BackstayError:
     """The error for a branch that the server did not take, from ``git push --porcelain``."""
     text = masked(summary.encode(), secrets)
-    if _MOVED.search(text) and not _DECLINED.search(text):
+    said = masked(stderr, secrets)
+    # A policy may be called deny-all: names say nothing about why.
+    words = _NAME.sub("", text)
+    if _IN_THE_WAY.search(words) or _IN_THE_WAY.search(_NAME.sub("", said)):
+        return Refused(
+            f"{shown} does not take branch {branch}: {quoted(text)}; {quoted(said)}",
+            hint="another branch has the name of a folder of this one: rename or delete that",
+        )
+    if _PASSING.search(words) or ("hook declined" in words and _PASSING.search(said)):
+        return Transient(
+            f"cannot push branch {branch} at {shown}: {quoted(text)}; {quoted(said)}",
+            hint="look at the server; what runs on a schedule tries again by itself",
+        )
+    declined = _DECLINED.search(_MOVED.sub("", words))
+    if _MOVED.search(words) and not declined:
         return PushRejected(
             f"branch {branch} at {shown} moved since it was read ({quoted(text)})",
             hint="it is read again and the commit is put on top",
         )
-    if _DECLINED.search(text):
-        why = quoted(masked(stderr, secrets))
+    if declined:
         return Refused(
-            f"{shown} does not take branch {branch}: {quoted(text)}; {why}",
+            f"{shown} does not take branch {branch}: {quoted(text)}; {quoted(said)}",
             hint="allow this key to push to the branch (its rules or hooks refused it)",
         )
     both = summary.encode() + b"\n" + stderr

@@ -15,6 +15,7 @@ from reconciler import ports
 from reconciler.capture import paths, record
 from reconciler.engine.context import cluster_branch
 from reconciler.engine.history import StoreReader
+from reconciler.engine.pacing import Turn
 from reconciler.model.cluster import ClusterIdentity
 from reconciler.model.errors import (
     BackstayError,
@@ -246,12 +247,22 @@ def remember_repositories(
     *,
     run_id: str,
     now: datetime,
+    turn: Turn | None = None,
 ) -> None:
     """Records repositories (and, on the first run, the marker) before anything is stored in them.
 
-    Idempotent; runs of several policies may do it at the same time.
+    Idempotent; runs of several policies may do it at the same time. Who has to wait for its
+    ``turn`` to push looks again when it comes: else all but the first would push in vain.
     """
     wanted = tuple(entries)
+    if turn is not None:
+        branch = load_cluster_branch(store, cluster)
+        check_cluster_uid(branch, cluster, identity)
+        if branch.marker is not None and all(_is_known(branch, new) for new in wanted):
+            return
+        with turn():
+            remember_repositories(store, cluster, identity, wanted, run_id=run_id, now=now)
+        return
     for _ in range(_ATTEMPTS):
         branch = load_cluster_branch(store, cluster)
         check_cluster_uid(branch, cluster, identity)

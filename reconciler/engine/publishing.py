@@ -7,9 +7,11 @@ is away is waited for until the deadline, with growing pauses.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from reconciler import ports
+from reconciler.engine.pacing import Turn
 from reconciler.engine.patience import Patience
 from reconciler.model.errors import PushRejected, Transient
 
@@ -35,13 +37,15 @@ def publish(
     check: Callable[[], None],
     patience: Patience,
     reporter: ports.Reporter,
+    turn: Turn | None = None,
 ) -> Published:
     """Pushes ``commit`` to ``branch`` and returns what the remote has in the end.
 
     ``put_on(tip)`` makes the commit again on another tip. ``recorded(tip)`` tells the commit of
     this very run if it is on the branch after all: an answer of the remote may have been lost.
-    ``check`` runs before each push and raises where nothing may be pushed any more. Raises the
-    last Transient when the deadline passes, and whatever else the store refuses with.
+    ``check`` runs before each push, once it has its ``turn``, and raises where nothing may be
+    pushed any more. Raises the last Transient when the deadline passes, and whatever else the
+    store refuses with.
     """
     rejections = 0
     moved = False
@@ -54,8 +58,9 @@ def publish(
                     return Published(there, ours=False)
                 commit = put_on(tip)
                 moved = False
-            check()
-            store.push({branch: commit})
+            with turn() if turn else nullcontext():
+                check()
+                store.push({branch: commit})
         except PushRejected as error:
             rejections += 1
             if rejections > _REJECTIONS:

@@ -8,6 +8,7 @@ recovery point.
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -33,6 +34,7 @@ from reconciler.engine.history import read_record
 from reconciler.engine.lastwords import tell_unpublished
 from reconciler.engine.leases import LeaseLost
 from reconciler.engine.leftovers import Traces, remove_leftovers, remove_own
+from reconciler.engine.pacing import Pace, Turn
 from reconciler.engine.patience import Patience, insist
 from reconciler.engine.publishing import publish
 from reconciler.engine.rebasing import put_on_tip
@@ -111,6 +113,7 @@ class _Run:
         self._run = run
         self._lease = lease
         self._stopped = stopped
+        self._pace = Pace.of(request, run, stopped)
         self._plan = NO_PLAN
         self._traces = Traces(frozenset(), ())
         self._marked = False
@@ -195,6 +198,7 @@ class _Run:
                 entries,
                 run_id=request.run_id,
                 now=run.clock.now(),
+                turn=self._turn(request.deadline),
             ),
         )
 
@@ -393,6 +397,7 @@ class _Run:
                 check=self._lease.check,
                 patience=self._patience(f"pushing {request.branch}", _last_moment(request)),
                 reporter=run.reporter,
+                turn=self._turn(_last_moment(request)),
             )
         except Interrupted:
             raise
@@ -421,6 +426,10 @@ class _Run:
     def _stop_if_asked(self) -> None:
         if self._stopped():
             raise Interrupted("stopped before the commit; the same run goes on when it is started")
+
+    def _turn(self, deadline: datetime) -> Turn | None:
+        pace = self._pace
+        return functools.partial(pace.turn, deadline) if pace else None
 
     def _insist(self, what: str, call: Callable[[], T]) -> T:
         return insist(call, self._patience(what, self._request.deadline))

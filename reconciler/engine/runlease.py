@@ -57,7 +57,7 @@ def acquire(
     """
     holder = holder_of(request)
     held_by = run.writer.acquire_lease(request.namespace, name, holder, seconds=seconds)
-    if held_by == holder or not _is_dead(run, request.namespace, held_by, proven=proven):
+    if held_by == holder or not is_dead(run, request.namespace, held_by, proven=proven):
         return held_by, ""
     run.reporter.event("taking over the lease of a dead run", lease=name, holder=held_by)
     now = run.writer.acquire_lease(
@@ -68,7 +68,7 @@ def acquire(
 
 def release_of_dead(request: RunRequest, run: RunPorts, name: str, holder: str) -> None:
     """Frees a Lease that a dead ``holder`` still has, where its pod proves that it is dead."""
-    if holder and _is_dead(run, request.namespace, holder, proven=True):
+    if holder and is_dead(run, request.namespace, holder, proven=True):
         run.writer.release_lease(request.namespace, name, holder)
 
 
@@ -94,7 +94,8 @@ def job_is_over(request: RunRequest, run: RunPorts) -> bool:
     )
 
 
-def _is_dead(run: RunPorts, namespace: str, holder: str, *, proven: bool) -> bool:
+def is_dead(run: RunPorts, namespace: str, holder: str, *, proven: bool) -> bool:
+    """Whether the pod of a holder has ended; or is gone, unless it must be ``proven``."""
     _, _, pod = holder.rpartition("/")
     if not pod:
         return False

@@ -169,6 +169,7 @@ CONFIG = {
     **{f"manifestStore.{field}": _X for field in _CREDENTIALS},
     "manifestStore.signingKey": _X,
     "manifestStore.signingKey.name": _X,
+    "manifestStore.pushesPerMinute": _X,
     "inventory": _X,
     "inventory.url": _X,
     **{f"inventory.{field}": _X for field in _CREDENTIALS},

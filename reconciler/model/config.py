@@ -88,6 +88,8 @@ class ManifestStoreConfig:
     credentials: Credentials | None = None
     signing_key: str = ""
     """Secret with the SSH key that signs commits; empty: they are not signed."""
+    pushes_per_minute: int = 0
+    """How often this cluster's runs push, at most; 0: as often as they like."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,8 @@ from reconciler.plan.entries import annotations_of, labels_of
 Raw = Mapping[str, Any]
 RUN_LEASE = "backstay-run-"
 RESTORE_LEASE = "backstay-restore"
+PUSH_LEASE = "backstay-push-"
+"""Of turns to push: nobody frees it, its time ends by itself."""
 _PARTIAL = " (with --allow-partial, if it had that)"
 _WHOLE = "; without --namespace all of the run comes back"
 PENDING = timedelta(minutes=10)
@@ -162,7 +164,7 @@ def _leases(scene: Scene, policy: str) -> Iterator[Finding]:
                     hint=f"kubectl -n {held.namespace} logs {held.pod}; without its Lease it"
                     " pushes nothing",
                 )
-        elif expired and not policy:
+        elif expired and not policy and not held.lease.startswith(PUSH_LEASE):
             yield Finding(
                 id="leftovers/lease",
                 level=Level.INFO,

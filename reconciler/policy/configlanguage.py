@@ -217,6 +217,9 @@ class ManifestStorePart(CredentialsPart):
     """Who commits."""
     signing_key: NameRef | None = None
     """Secret whose key `identity` is an SSH key that signs every commit of a run."""
+    pushes_per_minute: Annotated[int, Field(ge=1, le=60)] | None = None
+    """How many pushes this cluster's runs make in a minute, all together; by default as many as
+    they like. GitHub recommends 6 for a repository."""
 
 
 class InventoryPart(CredentialsPart):

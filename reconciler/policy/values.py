@@ -260,6 +260,7 @@ def _manifest_store(part: ManifestStorePart) -> config.ManifestStoreConfig:
         author=config.Author(part.author.name, part.author.email),
         credentials=_credentials(part),
         signing_key=part.signing_key.name if part.signing_key else "",
+        pushes_per_minute=part.pushes_per_minute or 0,
     )
 
 

@@ -139,37 +139,95 @@ def test_the_line_that_names_the_cause_is_the_one_quoted() -> None:
     assert message.endswith(f"({cause})")
 
 
+# Who says it, and what git shows of it in brackets.
 MOVED = [
-    "[rejected] (fetch first)",
-    "[rejected] (non-fast-forward)",
-    "[rejected] (stale info)",
-    "[remote rejected] (failed to update ref)",
-    "[remote rejected] (incorrect old value provided)",
-    "[remote rejected] (cannot lock ref 'refs/heads/shop': is at 1 but expected 2)",
-    "[remote rejected] (reference already exists)",
-    "[remote rejected] (shallow update not allowed)",
+    ("git", "[rejected] (fetch first)"),
+    ("git", "[rejected] (non-fast-forward)"),
+    ("git", "[rejected] (stale info)"),
+    ("git", "[remote rejected] (failed to update ref)"),
+    ("git", "[remote rejected] (incorrect old value provided)"),
+    ("git", "[remote rejected] (reference already exists)"),
+    ("git", "[remote rejected] (shallow update not allowed)"),
+    ("git", "[remote rejected] (atomic transaction failed)"),
+    ("git", "[remote rejected] (remote ref updated since checkout)"),
+    ("GitHub", "[remote rejected] (cannot lock ref 'refs/heads/shop': is at 1 but expected 2)"),
+    ("GitHub", "[remote rejected] (cannot lock ref 'refs/heads/deny-all': is at 1 but expected 2)"),
+    ("GitLab", "[remote rejected] (failed to update ref)"),
+    ("Gitea", "[remote rejected] (failed to update reference)"),
+    ("Gitea", "[remote rejected] (cannot lock ref 'refs/heads/x': reference already exists)"),
+    ("Bitbucket", "[remote rejected] (failed to lock)"),
+    ("Bitbucket", "[remote rejected] (lock error)"),
+    ("Gerrit", "[remote rejected] (LOCK_FAILURE)"),
+    ("Gerrit", "[remote rejected] (lock failure)"),
+    (
+        "Azure",
+        "[remote rejected] (TF401028: The reference 'refs/heads/shop' has already been updated)",
+    ),
 ]
 DECLINED = [
-    "[remote rejected] (pre-receive hook declined)",
-    "[remote rejected] (protected branch hook declined)",
-    "[remote rejected] (deny updating a hidden ref)",
-    "[remote rejected] (GH013: Repository rule violations found)",
+    ("git", "[remote rejected] (pre-receive hook declined)"),
+    ("git", "[remote rejected] (deny updating a hidden ref)"),
+    ("git", "[remote rejected] (branch is currently checked out)"),
+    ("GitHub", "[remote rejected] (protected branch hook declined)"),
+    ("GitHub", "[remote rejected] (push declined due to repository rule violations)"),
+    ("GitHub", "[remote rejected] (GH013: Repository rule violations found)"),
+    ("Gerrit", "[remote rejected] (prohibited by Gerrit: not permitted: update)"),
+    (
+        "Azure",
+        "[remote rejected] (TF402455: Pushes to this branch are not permitted; use a pull request)",
+    ),
+    ("Azure", "[remote rejected] (VS403654: The push was rejected because of its author)"),
+]
+PASSING = [
+    ("GitHub", "[remote rejected] (failure)", "remote: fatal error in commit_refs\n"),
+    ("GitHub", "[remote rejected] (Internal Server Error)", ""),
+    ("GitLab", "[remote rejected] (ref updates aborted by hook)", ""),
+    ("GitLab", "[remote rejected] (reference-transaction hook declined)", ""),
+    (
+        "Gitea",
+        "[remote rejected] (pre-receive hook declined)",
+        "remote: Gitea: Internal Server Connection Error\n",
+    ),
 ]
 
 
-@pytest.mark.parametrize("summary", MOVED)
-def test_every_way_to_say_that_a_branch_moved(summary: str) -> None:
+@pytest.mark.parametrize(("server", "summary"), MOVED)
+def test_every_way_to_say_that_a_branch_moved(server: str, summary: str) -> None:
     error = giterrors.explain_rejection("shop", URL, summary, b"")
-    assert type(error) is PushRejected
+    assert type(error) is PushRejected, server
     assert "branch shop" in error.message
     assert URL in error.message
 
 
-@pytest.mark.parametrize("summary", DECLINED)
-def test_a_server_that_declines_says_why(summary: str) -> None:
+@pytest.mark.parametrize(("server", "summary"), DECLINED)
+def test_a_server_that_declines_says_why(server: str, summary: str) -> None:
     error = giterrors.explain_rejection("shop", URL, summary, b"remote: sign your commits\n")
-    assert type(error) is Refused
+    assert type(error) is Refused, server
     assert "sign your commits" in error.message
+
+
+@pytest.mark.parametrize(("server", "summary", "stderr"), PASSING)
+def test_a_server_with_a_fault_of_its_own_is_tried_again(
+    server: str, summary: str, stderr: str
+) -> None:
+    error = giterrors.explain_rejection("shop", URL, summary, stderr.encode())
+    assert type(error) is Transient, server
+    assert "branch shop" in error.message
+
+
+def test_a_branch_in_the_way_of_a_folder_is_no_race() -> None:
+    summary = (
+        "[remote rejected] (cannot lock ref 'refs/heads/clusters/prod/shop':"
+        " 'refs/heads/clusters/prod' exists; cannot create 'refs/heads/clusters/prod/shop')"
+    )
+    error = giterrors.explain_rejection("clusters/prod/shop", URL, summary, b"")
+    assert type(error) is Refused
+    assert "rename or delete" in error.hint
+    told = b"remote: error: 'refs/heads/a' exists; cannot create 'refs/heads/a/b'\n"
+    short = giterrors.explain_rejection(
+        "a/b", URL, "[remote rejected] (failed to update ref)", told
+    )
+    assert type(short) is Refused
 
 
 def test_a_server_without_space_is_no_moved_branch() -> None:
