@@ -5,12 +5,18 @@ protocol (``v5.channel.k8s.io``, ``v4.channel.k8s.io``) gives each frame a chann
 byte: 1 and 2 are the outputs, 3 is a Status that tells how the program ended. A connection that
 ends without one tells nothing. Nothing is tried again here: who asks twice executes twice.
 
+A request that was sent may have been followed, whatever became of its answer. Only what proves that
+nothing was started is told as that: no connection, or a Kubernetes Status from before the start.
+
 A program can't be ended from outside: without a terminal the kubelet leaves it alone when the
 connection goes. So after a time-out it works on.
 """
 
 from __future__ import annotations
 
+import errno
+import re
+import socket
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -19,7 +25,7 @@ from urllib.parse import quote
 
 import orjson
 
-from reconciler.adapters.kubeerrors import Answer, Call, explain, read_status
+from reconciler.adapters.kubeerrors import Answer, Call, Status, explain, read_status
 from reconciler.adapters.kubetransport import CONNECT_SECONDS, Transport, foreign
 from reconciler.model.errors import BackstayError, Interrupted, Refused, Transient
 from reconciler.model.podexec import ExecLost, ExecResult, ExecTimedOut, NotExecutable, PodGone
@@ -30,10 +36,13 @@ _PROTOCOLS = "v5.channel.k8s.io,v4.channel.k8s.io"
 _OUTPUTS = frozenset({1, 2})
 _ERROR = 3
 _LONGEST_STATUS = 64 * 1024
-_MISSING = (
-    "executable file not found",
-    "no such file or directory",
-    "permission denied",
+# runc and crun; only of the program itself: a container's own files may be away for a moment.
+_MISSING = re.compile(
+    r"""\bexec(?::\ "(?:[^"\\]|\\.)*"|\ /[^\s:]*):\ (?:stat\ [^\s:]*:\ )?
+    (?:executable\ file\ not\ found|no\ such\ file\ or\ directory|permission\ denied
+      |is\ a\ directory|exec\ format\ error)
+    |\bexecutable\ file\ `[^`]*`\ not\ found""",
+    re.VERBOSE,
 )
 _NOT_NOW = (
     "container not found",
@@ -41,6 +50,9 @@ _NOT_NOW = (
     # Of a full limit of processes or memory too: it passes, a post command must be tried again.
     "unable to start container process",
 )
+_UNSENT = (ConnectionRefusedError, socket.gaierror, ssl.SSLCertVerificationError)
+_UNSENT_NUMBERS = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH})
+_UNSENT_NAMES = frozenset({"WebSocketAddressException", "WebSocketProxyException"})
 _SHOWN = 300
 _HINT = (
     "with deploy/components/hooks applied, bind the right in this namespace: kubectl create"
@@ -72,16 +84,16 @@ class KubeExec:
         """See `reconciler.ports.PodExec`."""
         what = f"exec in {namespace}/{pod} ({container})"
         until = self._seconds() + timeout
-        socket = self._open(namespace, pod, container, command, min(timeout, CONNECT_SECONDS))
+        opened = self._open(namespace, pod, container, command, min(timeout, CONNECT_SECONDS))
         try:
-            return _Reading(what, socket, on_output).read(until, self._seconds, stopped)
+            return _Reading(what, opened, on_output).read(until, self._seconds, stopped)
         finally:
-            socket.shutdown()  # no closing handshake: nobody must wait for a server that is gone
+            opened.shutdown()  # no closing handshake: nobody must wait for a server that is gone
 
     def _open(
         self, namespace: str, pod: str, container: str, command: Sequence[str], seconds: float
     ) -> Any:
-        """A connected WebSocket; raises what means that nothing was started."""
+        """A connected WebSocket; raises ExecLost where the request may have been followed."""
         # Here, not above: only a run with hooks pays for it.
         from kubernetes.stream import ws_client
 
@@ -89,26 +101,27 @@ class KubeExec:
         query += [("stderr", "true"), ("tty", "false"), *(("command", word) for word in command)]
         path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(pod, safe='')}/exec"
         configuration, url, headers = self._transport.upgrade("GET", path, query)
-        socket = ws_client.WebSocket(sslopt=_tls(configuration), skip_utf8_validation=True)
+        opened = ws_client.WebSocket(sslopt=_tls(configuration), skip_utf8_validation=True)
         headers |= {"sec-websocket-protocol": _PROTOCOLS}
         lines = [f"{key}: {value}" for key, value in headers.items()]
-        given: dict[str, Any] = {"timeout": seconds, "header": lines}
+        # An answer that leads elsewhere would take the token with it.
+        given: dict[str, Any] = {"timeout": seconds, "header": lines, "redirect_limit": 0}
         if configuration.proxy or configuration.proxy_headers:
             given = ws_client.websocket_proxycare(given, configuration, url, headers)
         try:
-            socket.connect("ws" + url.removeprefix("http"), **given)
+            opened.connect("ws" + url.removeprefix("http"), **given)
         except Exception as error:
-            socket.shutdown()
+            opened.shutdown()
             raise _refused(error, namespace, pod, self._transport.host) from error
-        return socket
+        return opened
 
 
 class _Reading:
     """What comes over one connection until it tells how the program ended."""
 
-    def __init__(self, what: str, socket: Any, on_output: Callable[[bytes], object]) -> None:
+    def __init__(self, what: str, opened: Any, on_output: Callable[[bytes], object]) -> None:
         self._what = what
-        self._socket = socket
+        self._socket = opened
         self._on_output = on_output
         self._status = b""
         self._count = 0
@@ -116,7 +129,7 @@ class _Reading:
     def read(
         self, until: float, seconds: Callable[[], float], stopped: Callable[[], bool]
     ) -> ExecResult:
-        """Its result; raises ExecTimedOut, ExecLost, Interrupted, or what `_ended` does."""
+        """Its result; raises ExecTimedOut, ExecLost, Interrupted, or what `explain_end` does."""
         while True:
             left = until - seconds()
             if left <= 0:
@@ -127,7 +140,7 @@ class _Reading:
             if stopped():
                 raise Interrupted(f"stopped while a command was at work: {self._what}")
             if self._take(min(left, _LOOK)):
-                return _ended(self._what, self._status, self._count)
+                return explain_end(self._what, self._status, self._count)
 
     def _take(self, wait: float) -> bool:
         """One frame, if one comes within ``wait`` seconds; whether it was the last."""
@@ -164,7 +177,7 @@ class _Reading:
             self._status += data
 
 
-def _ended(what: str, text: bytes, count: int) -> ExecResult:
+def explain_end(what: str, text: bytes, count: int) -> ExecResult:
     """What the Status of the last channel says."""
     try:
         told = orjson.loads(text)
@@ -178,7 +191,7 @@ def _ended(what: str, text: bytes, count: int) -> ExecResult:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ExecLost(f"{what}: the API server's last word can't be read") from error
     shown = message if len(message) <= _SHOWN else f"…{message[-_SHOWN:]}"  # its cause is its end
-    if any(found in message for found in _MISSING):
+    if _MISSING.search(message):
         raise NotExecutable(
             f"{what}: not started: {shown}",
             hint="the command is a program of the container's image, and no shell looks at it",
@@ -192,8 +205,7 @@ def _refused(error: Exception, namespace: str, pod: str, host: str) -> BackstayE
     """Why there is no connection."""
     code = getattr(error, "status_code", None)
     if code is None:
-        told = foreign(error, host)
-        return told or Transient(f"API server {host}: no connection ({type(error).__name__})")
+        return _unanswered(error, f"exec in {namespace}/{pod}", host)
     body = getattr(error, "resp_body", None) or b""
     answer = Answer(int(code), body if isinstance(body, bytes) else b"")
     what = Call(verb="create", kind="pods/exec", namespace=namespace, name=pod)
@@ -206,10 +218,42 @@ def _refused(error: Exception, namespace: str, pod: str, host: str) -> BackstayE
         if "host assigned" in status.message:
             return Transient(f"{what}: {status.message}")
         return NotExecutable(f"{what}: {status.message or status}")
+    if status.code >= 500 and not _before_start(status):
+        told = f"{status}: {status.message}" if status.message else f"{status}"
+        return ExecLost(
+            f"{what}: {told}; nobody knows whether the command was started",
+            hint="look into the container; is the API server, or the pod's node, away?",
+        )
     made = explain(answer, what)
     if status.code == 403 and isinstance(made, Refused):
         return Refused(made.message, hint=_HINT.format(namespace))
     return made
+
+
+def _unanswered(error: Exception, what: str, host: str) -> BackstayError:
+    """Transient or Refused where no request can have been sent; ExecLost otherwise."""
+    unsent = (
+        isinstance(error, _UNSENT)
+        or getattr(error, "errno", None) in _UNSENT_NUMBERS
+        or type(error).__name__ in _UNSENT_NAMES
+        # While it connects; that of an answer has a name of its own.
+        or type(error) is TimeoutError
+    )
+    if unsent:
+        told = foreign(error, host)
+        return told or Transient(f"API server {host}: no connection ({type(error).__name__})")
+    return ExecLost(
+        f"{what}: no answer of API server {host} ({type(error).__name__}), and nobody knows whether"
+        " the command was started",
+        hint="look into the container; is the API server away?",
+    )
+
+
+def _before_start(status: Status) -> bool:
+    """Whether a Kubernetes Status of 5xx tells that the request went no further."""
+    if status.code == 503 and status.reason == "ServiceUnavailable":
+        return True
+    return any(found in status.message for found in _NOT_NOW)
 
 
 def _tls(configuration: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@
     ├── PodGone                never started: the pod is gone or has ended
     ├── Transient              never started: API server or kubelet away, container not running
     ├── ExecTimedOut           started; it was left alone and goes on in its container
-    └── ExecLost               nobody knows: the connection broke before it told how it ended
+    └── ExecLost               nobody knows: an answer was lost, of its start or of its end
 """
 
 from __future__ import annotations
@@ -46,6 +46,6 @@ class ExecTimedOut(BackstayError):
 
 
 class ExecLost(BackstayError):
-    """The connection broke while it was at work: it may have ended, or go on."""
+    """An answer was lost: it may never have been started, may have ended, or go on."""
 
     reason = "ConnectionLost"

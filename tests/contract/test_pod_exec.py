@@ -5,10 +5,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 
+import orjson
 import pytest
 from kubernetes.client import Configuration
 
+from reconciler.adapters import kubeexec
 from reconciler.adapters.clock import SystemClock
+from reconciler.adapters.kubeconfig import ClientAccess
 from reconciler.adapters.kubeexec import KubeExec
 from reconciler.adapters.kubetransport import Transport
 from reconciler.model.errors import BackstayError, Refused, Transient
@@ -61,7 +64,9 @@ def real(server: ExecServer) -> ExecWorld:
     """Return the real adapter, with a token."""
     configuration = Configuration(host=server.url)
     configuration.api_key["BearerToken"] = "Bearer t0ken"
-    transport = Transport(configuration, clock=SystemClock(), user_agent="backstay/test")
+    transport = Transport(
+        ClientAccess(configuration), clock=SystemClock(), user_agent="backstay/test"
+    )
     return world_of(KubeExec(transport))
 
 
@@ -93,6 +98,8 @@ def test_it_asks_with_credentials_and_without_input(real: ExecWorld, server: Exe
         ("mute", ExecLost, "before the command told"),
         ("stopped", Transient, "container not found"),
         ("crowded", Transient, "temporarily unavailable"),
+        ("vanished", Transient, "cgroup"),
+        ("lost", ExecLost, "permission denied"),
         ("garbled", ExecLost, "can't be read"),
     ],
 )
@@ -119,6 +126,26 @@ def test_what_an_api_server_may_say(
         real.run(("tell",), **changed)
 
 
+@pytest.mark.parametrize(
+    ("namespace", "error", "says"),
+    [
+        ("hung-up", ExecLost, "whether the command was started"),
+        ("proxied", ExecLost, "HTTP 502"),
+        ("late", ExecLost, "HTTP 504 Timeout"),
+        ("startless", ExecLost, "unable to upgrade"),
+        ("unreached", Transient, "error dialing backend"),
+        ("elsewhere", ExecLost, "no answer"),
+    ],
+)
+def test_only_what_proves_that_nothing_was_started_is_tried_again(
+    real: ExecWorld, server: ExecServer, namespace: str, error: type[BackstayError], says: str
+) -> None:
+    before = len(server.seen)
+    with pytest.raises(error, match=says):
+        real.run(("tell",), namespace=namespace)
+    assert len(server.seen) == before + 1
+
+
 def test_a_missing_right_names_the_component_that_gives_it(real: ExecWorld) -> None:
     with pytest.raises(Refused, match="forbidden/pods/exec/db-0: not allowed") as caught:
         real.run(("tell",), namespace="forbidden")
@@ -129,6 +156,37 @@ def test_an_api_server_that_is_away_means_that_nothing_was_started() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))  # and nobody listens
         configuration = Configuration(host=f"http://127.0.0.1:{silent.getsockname()[1]}")
-        transport = Transport(configuration, clock=SystemClock(), user_agent="backstay/test")
+        transport = Transport(
+            ClientAccess(configuration), clock=SystemClock(), user_agent="backstay/test"
+        )
         with pytest.raises(Transient, match="no answer"):
             world_of(KubeExec(transport)).run(("tell",))
+
+
+def test_an_api_server_that_takes_a_request_and_says_nothing_may_have_followed_it() -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        configuration = Configuration(host=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        transport = Transport(
+            ClientAccess(configuration), clock=SystemClock(), user_agent="backstay/test"
+        )
+        with pytest.raises(ExecLost, match="WebSocketTimeoutException"):
+            world_of(KubeExec(transport)).run(("tell",), timeout=0.5)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'exec: "nope": executable file not found in $PATH: unknown',
+        'exec: "/no/pe": stat /no/pe: no such file or directory: unknown',
+        'exec: "/etc/pass\\"wd": permission denied',
+        "exec /run.sh: no such file or directory",
+        "exec /run.sh: exec format error",
+        "executable file `nope` not found in $PATH: No such file or directory",
+    ],
+)
+def test_a_program_that_can_not_be_executed_is_told_from_its_words(message: str) -> None:
+    text = orjson.dumps({"status": "Failure", "message": f"exec failed: {message}"})
+    with pytest.raises(NotExecutable):
+        kubeexec.explain_end("exec", text, 0)

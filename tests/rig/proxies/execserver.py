@@ -13,6 +13,17 @@ PROTOCOLS = ("v5.channel.k8s.io", "v4.channel.k8s.io")
 _OUT, _ERR, _STATUS = 1, 2, 3
 
 
+_BROKEN = ("hung-up", "proxied", "late", "unreached", "elsewhere", "startless")
+_RUNC = "OCI runtime exec failed: exec failed: unable to start container process: "
+_MESSAGES = {
+    "stopped": 'unable to upgrade connection: container not found ("db")',
+    "crowded": f"{_RUNC}read init-p: resource temporarily unavailable: unknown",
+    "vanished": f"{_RUNC}open /sys/fs/cgroup/pod1/cgroup.procs: no such file or directory: unknown",
+    "lost": "rpc error: read /run/pipe: permission denied",
+}
+"""What is told of a program that was not started, or of one that nobody knows of."""
+
+
 class ExecServer(Looped):
     """One pod ``shop/db-0`` with a container ``db``; programs `tell`, `fail`, `endless`, …"""
 
@@ -50,6 +61,8 @@ class ExecServer(Looped):
             return _refusal(403, "Forbidden", message)
         if namespace == "unwell":
             return _refusal(503, "ServiceUnavailable", "etcd is away")
+        if namespace in _BROKEN:
+            return _broken(namespace, request)
         if (namespace, pod) != ("shop", "db-0"):
             return _refusal(404, "NotFound", f'pods "{pod}" not found')
         if pod == "db-0" and container == "early":
@@ -63,6 +76,25 @@ class ExecServer(Looped):
         await socket.prepare(request)
         await _answer(socket, request)
         return socket
+
+
+def _broken(how: str, request: web.Request) -> web.Response:
+    """What comes of a request that arrived, and may have been followed."""
+    match how:
+        case "hung-up":
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response()
+        case "proxied":
+            return web.Response(status=502, text="<html>Bad Gateway</html>")
+        case "late":
+            return _refusal(504, "Timeout", "the server was unable to return a response in time")
+        case "elsewhere":
+            return web.Response(status=302, headers={"Location": "/elsewhere"})
+        case "startless":
+            return _refusal(500, "InternalError", "unable to upgrade connection")
+        case _:
+            return _refusal(500, "InternalError", "error dialing backend: no route to host")
 
 
 async def _answer(socket: web.WebSocketResponse, request: web.Request) -> None:
@@ -83,13 +115,8 @@ async def _answer(socket: web.WebSocketResponse, request: web.Request) -> None:
                 request.transport.abort()
         case ["mute"]:
             await socket.close(code=WSCloseCode.GOING_AWAY)
-        case ["stopped"]:
-            message = 'unable to upgrade connection: container not found ("db")'
-            await _send(socket, _STATUS, _failure("InternalError", message))
-        case ["crowded"]:
-            message = "OCI runtime exec failed: exec failed: unable to start container process:"
-            message += " read init-p: resource temporarily unavailable: unknown"
-            await _send(socket, _STATUS, _failure("InternalError", message))
+        case [program, *_] if program in _MESSAGES:
+            await _send(socket, _STATUS, _failure("InternalError", _MESSAGES[program]))
         case ["garbled"]:
             await _send(socket, _STATUS, b"<html>")
         case [program, *_]:
