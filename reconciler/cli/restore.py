@@ -15,7 +15,7 @@ from reconciler import ports
 from reconciler.adapters.movers import JobMover
 from reconciler.cli import holders, options, wiring
 from reconciler.engine.restore import Restore, RestorePorts, RestoreRequest, RestoreResult
-from reconciler.model.errors import Interrupted, PartialFailure, UsageError
+from reconciler.model.errors import Interrupted, PartialFailure, Refused, UsageError
 from reconciler.model.restore import RestoreAction, RestorePlan
 from reconciler.model.run import Outcome
 from reconciler.plan.mappingnames import parse_mapping
@@ -61,6 +61,9 @@ def command(
 
     With --map-namespace copies are made beside the originals; docs/mapping.md says what follows
     the new name and what the plan only warns of.
+
+    Exit codes: 0 done, or planned and nothing is in its way; 1 failed, or --plan names what blocks
+    it; 2 wrong usage; 3 a part did not come back.
     """
     names = parse_mapping(mapped)
     config = wiring.under_former_name(wiring.load_config(config_file), cluster)
@@ -96,7 +99,7 @@ def command(
         plan = restore.plan()
         show_plan(plan, output, reporter, plan_only=plan_only)
         if plan_only:
-            return 0
+            return plan_code(plan)
         result = None
         if not plan.empty:
             ask(yes=yes, output=output)
@@ -120,6 +123,11 @@ def show_plan(plan: RestorePlan, output: str, reporter: ports.Reporter, *, plan_
             skip=plan.count(RestoreAction.SKIP),
             fill=len([fill for fill in plan.fills if fill.action is RestoreAction.CREATE]),
         )
+
+
+def plan_code(plan: RestorePlan) -> int:
+    """Of ``--plan``: what the restore itself would end with as long as something blocks it."""
+    return Refused.exit_code if plan.blocked else 0
 
 
 def ask(*, yes: bool, output: str) -> None:

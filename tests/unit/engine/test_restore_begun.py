@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from reconciler.cli.restore import plan_code
 from reconciler.model import naming
 from reconciler.model.errors import PartialFailure, Refused
 from reconciler.model.restore import RestoreAction
@@ -48,6 +49,7 @@ def test_i12_no_workload_starts_on_a_claim_that_another_restore_has_half_filled(
         f"claim shop/files: an unfinished restore of {RUN_IDS[0]} made it; end that one first",
     )
     assert f"  blocked  {plan.blocked[0]}\n" in render_plan(plan)
+    assert plan_code(plan) == Refused.exit_code == 1, "a script must not go on to --yes"
     with pytest.raises(Refused, match=r"claim shop/files.*nothing was changed") as caught:
         restore.execute(plan)
     assert f"backstay restore shop --at {RUN_IDS[0]}" in caught.value.hint
@@ -55,7 +57,7 @@ def test_i12_no_workload_starts_on_a_claim_that_another_restore_has_half_filled(
     assert world.deeds() == []
     # Either way on: end it, and go on from there; or without the claim.
     assert world.restored(RUN_IDS[0]).filled == 1
-    assert not world.restore().plan().blocked
+    assert plan_code(world.restore().plan()) == 0
 
 
 def two_shops() -> RunWorld:
