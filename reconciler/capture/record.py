@@ -353,6 +353,7 @@ def _secrets(part: run.SecretsRecord | None) -> dict[str, Any]:
         repository=_maybe(part.repository, _repository),
         snapshot=part.snapshot,
         count=part.count,
+        omitted=list(part.omitted),
     )
 
 
@@ -362,6 +363,7 @@ def _read_secrets(node: Node) -> run.SecretsRecord:
         repository=node.maybe("repository", _read_repository),
         snapshot=node.text("snapshot") if node.has("snapshot") else None,
         count=node.number("count", 0),
+        omitted=node.texts("omitted"),
     )
 
 

@@ -30,7 +30,7 @@ from reconciler.model import kinds
 from reconciler.model.cluster import Claim
 from reconciler.model.errors import Stalled, Transient
 from reconciler.model.objects import Gap, ObjectRef, Resource
-from reconciler.model.policy import ClusterScoped, CopyMethod, ObjectSelector
+from reconciler.model.policy import ClusterScoped, CopyMethod, ObjectSelector, SecretsMode
 from reconciler.model.run import (
     ClusterScopedRecord,
     Counts,
@@ -86,6 +86,8 @@ class CapturedTree:
     warnings: tuple[str, ...] = ()
     """What a person should know."""
     secrets: tuple[bytes, ...] = field(repr=False)
+    omitted: tuple[str, ...] = ()
+    """``<namespace>/<name>`` of Secrets that the policy keeps nowhere."""
 
 
 @contextmanager
@@ -134,7 +136,9 @@ class _Capture:
         self._plan = plan
         self._commit = commit
         self._parent = parent
-        self._key = key
+        self._omits = request.compiled.policy.manifests.secrets is SecretsMode.OMIT
+        self._key = None if self._omits else key
+        self._omitted: set[str] = set()
         self._stopped = stopped
         self._tree: dict[str, str] = dict(run.store.tree(parent)) if parent else {}
         self._selected = frozenset(plan.selection.names)
@@ -182,6 +186,7 @@ class _Capture:
             left_out_kinds=self._kinds.left_out(),
             warnings=tuple(self._warnings()),
             secrets=tuple(line + b"\n" for _, line in sorted(self._secrets.items())),
+            omitted=tuple(sorted(self._omitted)),
         )
 
     def _warnings(self) -> Iterator[str]:
@@ -351,6 +356,9 @@ class _Capture:
             first = self._tally.left_out(namespace, resource, uid, captured.reason)
             if first and captured.fault:
                 self._add_gap(_fault(resource, raw, captured.reason))
+            elif captured.reason == canonical.SECRETS_OMITTED:
+                self._omitted.add(f"{namespace}/{raw['metadata']['name']}")
+                self._unselected[paths.object_path(resource, raw["metadata"])] = captured.reason
             return False
         path = captured.path
         if path in self._seen:

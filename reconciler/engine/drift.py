@@ -21,9 +21,11 @@ from reconciler.engine.listing import Spread, Target, discovered, list_all
 from reconciler.engine.observe import observe_namespaces
 from reconciler.engine.reading import HistoryReader, NamedPoint, Wanted, change_at, compare_texts
 from reconciler.model.objects import Gap, Resource
+from reconciler.model.policy import SecretsMode
 from reconciler.model.run import RunRecord
 from reconciler.plan.diff import Kind, ObjectChange
 
+OMITTED = "Secrets are not compared: the policy keeps them nowhere"
 NO_KEY = "Secrets are not compared: the key of their fingerprints is not at hand"
 _BY_POLICY = "selector."
 """How reasons begin that a policy gave for leaving something out."""
@@ -63,7 +65,9 @@ class _Look:
         self._record = named.record
         self._reader = reader
         self._wanted = wanted
-        self._key = key
+        omits = named.record.secrets is not None and named.record.secrets.mode == SecretsMode.OMIT
+        self._key = None if omits else key
+        self._without_key = OMITTED if omits else NO_KEY
         self._tree = {
             path: sha
             for path, sha in store.tree(named.point.commit).items()
@@ -121,7 +125,7 @@ class _Look:
             if found.reason == canonical.SECRETS_OMITTED or found.fault:
                 # It is there; what it holds can't be said.
                 self._seen.add(path)
-                note = NO_KEY if not found.fault else f"{path}: {found.reason}"
+                note = f"{path}: {found.reason}" if found.fault else self._without_key
                 if note not in self._found.notes:
                     self._found.notes.append(note)
             return

@@ -19,6 +19,7 @@ from reconciler.engine.restorecreate import Creator
 from reconciler.engine.restorefill import Filler, make_tasks
 from reconciler.engine.restoreground import Ground
 from reconciler.engine.restoreguards import find_obstacles, find_timed
+from reconciler.engine.restorelacking import tell_lost
 from reconciler.engine.restorelease import hold_restore, restore_beside, waiting
 from reconciler.engine.restorepartial import find_newest_with, with_missing
 from reconciler.engine.restoresecrets import prove_secrets
@@ -81,7 +82,8 @@ class Restore:
         made = with_missing(world.store, content, self._plan(content))
         blocked = find_obstacles(world.reader, made).told
         beside = self._beside()
-        notes = (*content.notes, *find_timed(world.reader, made), *([beside] if beside else ()))
+        lost = tell_lost(world.reader, content, made)
+        notes = (*content.notes, *lost, *find_timed(world.reader, made), *filter(None, [beside]))
         return replace(made, blocked=blocked, notes=notes)
 
     def _content(self, at: str, *, allow_partial: bool) -> PointContent:

@@ -316,7 +316,9 @@ class _Run:
             )
             secrets = self._insist(
                 "storing the Secrets",
-                lambda: secretstore.store_secrets(request, run, cluster, captured.secrets),
+                lambda: secretstore.store_secrets(
+                    request, run, cluster, captured.secrets, captured.omitted
+                ),
             )
             moved = self._moved(moves)
             proven = proving.prove_volumes(

@@ -13,7 +13,7 @@ from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.repositories import OpenRepository
 from reconciler.engine.unrecorded import Stored, stored_by_run
 from reconciler.model.errors import Stalled
-from reconciler.model.policy import CLUSTER_NAMESPACE
+from reconciler.model.policy import CLUSTER_NAMESPACE, SecretsMode
 from reconciler.model.run import SecretsRecord
 
 SECRETS_PATH = "/secrets.jsonl"
@@ -36,19 +36,25 @@ def secret_tags(policy: str, run_id: str) -> tuple[str, ...]:
 
 
 def store_secrets(
-    request: RunRequest, run: RunPorts, repository: OpenRepository, secrets: Sequence[bytes]
+    request: RunRequest,
+    run: RunPorts,
+    repository: OpenRepository,
+    secrets: Sequence[bytes],
+    omitted: Sequence[str] = (),
 ) -> StoredSecrets:
     """Stores JSON lines, proves that restic lists the snapshot, and says where it is.
 
-    Without a line there is no snapshot; the record names the repository all the same.
+    Without a line there is no snapshot; the record names the repository all the same, but where
+    Secrets are kept nowhere. ``omitted`` are those, as ``<namespace>/<name>``.
     """
-    mode = str(request.compiled.policy.manifests.secrets)
+    mode = request.compiled.policy.manifests.secrets
     host = f"{request.cluster}/{CLUSTER_NAMESPACE}"
     tags = secret_tags(request.policy.name, request.run_id)
     lines = sorted(secrets)
     if not lines:
         # restic has no way to store an empty file from a stream, and there is nothing to keep.
-        nothing = SecretsRecord(mode=mode, repository=repository.ref)
+        ref = None if mode is SecretsMode.OMIT else repository.ref
+        nothing = SecretsRecord(mode=str(mode), repository=ref, omitted=tuple(omitted))
         return StoredSecrets(nothing, {}, (CLUSTER_NAMESPACE,))
     backend = repository.backend
     before = backend.snapshots(tags=tags[:1], host=host)
@@ -69,5 +75,11 @@ def store_secrets(
                 hint="look at the storage: something removes what restic writes",
             )
     run.reporter.event("Secrets stored", snapshot=found, count=len(lines))
-    made = SecretsRecord(mode=mode, repository=repository.ref, snapshot=found, count=len(lines))
+    made = SecretsRecord(
+        mode=str(mode),
+        repository=repository.ref,
+        snapshot=found,
+        count=len(lines),
+        omitted=tuple(omitted),
+    )
     return StoredSecrets(made, stored_by_run(CLUSTER_NAMESPACE, before))

@@ -203,7 +203,7 @@ _COPY_METHODS = {"Auto": _P, "Snapshot": _P, "Clone": _P, "Direct": _X, "Skip": 
 _POLICY_VALUES = {
     "spec.volumes.copyMethod": _COPY_METHODS,
     "spec.volumes.rules[].copyMethod": _COPY_METHODS,
-    "spec.manifests.secrets": {"Restic": _X, "Sops": _P, "Omit": _P},
+    "spec.manifests.secrets": {"Restic": _X, "Sops": _P, "Omit": _X},
 }
 
 VALUES: Mapping[tuple[str, str], Mapping[str, Support]] = MappingProxyType(

@@ -209,6 +209,8 @@ class SecretsRecord:
     repository: RepositoryRef | None = None
     snapshot: str | None = None
     count: int = 0
+    omitted: tuple[str, ...] = ()
+    """``<namespace>/<name>`` of Secrets that are kept nowhere, as the policy wants it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -234,6 +234,8 @@ class SecretsPart(Part):
     """restic's full snapshot id."""
     count: Count | None = None
     """How many Secrets the snapshot holds."""
+    omitted: list[str] = Field(default_factory=list)
+    """With `Omit`: the Secrets that are kept nowhere, as `<namespace>/<name>`."""
 
 
 class GapPart(Part):

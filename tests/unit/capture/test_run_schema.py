@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,10 @@ def properties(schema: dict[str, Any], at: str) -> Iterator[str]:
         yield from properties(inner.get("items", inner), f"{at}.{key}")
 
 
-@pytest.mark.parametrize("value", [records.FULL, records.SMALLEST, records.FAILED])
+OMITTING = replace(records.FULL, secrets=run.SecretsRecord(mode="Omit", omitted=("shop/db",)))
+
+
+@pytest.mark.parametrize("value", [records.FULL, records.SMALLEST, records.FAILED, OMITTING])
 def test_records_fit_the_schema(value: run.RunRecord) -> None:
     written = canonical.read_manifest(record.render_record(value))
     assert list(problems(written, SCHEMA, "run", set())) == []
@@ -61,7 +65,7 @@ def test_records_fit_the_schema(value: run.RunRecord) -> None:
 
 def test_the_schema_names_nothing_that_is_never_written() -> None:
     seen: set[str] = set()
-    for value in (records.FULL, records.FAILED):
+    for value in (records.FULL, records.FAILED, OMITTING):
         written = canonical.read_manifest(record.render_record(value))
         assert list(problems(written, SCHEMA, "run", seen)) == []
     assert set(properties(SCHEMA, "run")) - seen == set()
