@@ -49,10 +49,16 @@ def publish(
     """
     rejections = 0
     moved = False
+    seen: list[str | None] = []
     while True:
         try:
             if moved:
                 tip = store.tip(branch)
+                if tip in seen:
+                    # Another push holds the branch on the server, and has not moved it yet.
+                    seen.clear()
+                    raise Transient(f"branch {branch} is being pushed to by another")
+                seen.append(tip)
                 there = recorded(tip)
                 if there is not None:
                     return Published(there, ours=False)
