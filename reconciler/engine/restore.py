@@ -95,6 +95,7 @@ class Restore:
                 policy=self._request.policy,
                 allow_partial=allow_partial,
                 vouch=self._world.vouch,
+                only=self._request.only_namespaces,
             )
         return self._read
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,12 +27,14 @@ from reconciler.model import naming
 from reconciler.model.errors import Refused, RepositoryLost, Stalled, Waiting
 from reconciler.model.objects import ObjectRef, Resource, folder_of
 from reconciler.model.policy import CLUSTER_NAMESPACE
-from reconciler.model.run import RepositoryRef, RunRecord
+from reconciler.model.run import Outcome, RepositoryRef, RunRecord
 from reconciler.model.volumes import RepositoryAccess
 from reconciler.plan.objectwords import tell_left_out
 from reconciler.plan.recoverypoints import RecoveryPoint, choose_point, tell_late, tell_newer
 from reconciler.plan.restore import Live, Stored
 
+_LOOKED_AT = 100
+"""Records of partial points that are read to find one that has what is asked for."""
 _WAITED_FOR = (
     "namespace",
     "persistentvolumeclaim",
@@ -65,18 +67,27 @@ def read_point(
     policy: str,
     allow_partial: bool,
     vouch: Callable[[str], None],
+    only: Collection[str] = (),
 ) -> PointContent:
     """Chooses the recovery point and reads it whole.
 
-    ``vouch`` raises Refused for a commit that nobody signed who should have; what it is not content
-    with is not read, and leads to no former name.
+    With ``only`` some namespaces are asked for: a partial point in which these are Completed lacks
+    nothing of them. ``vouch`` raises Refused for a commit that nobody signed who should have; what
+    it is not content with is not read, and leads to no former name.
     """
     formers = _Formers(store, vouch)
     parts = read_parts(store, branch, formers.believe)
     points = points_of(parts)
     copied = copied_until(store)
     try:
-        point = choose_point(points, at, policy=policy, allow_partial=allow_partial, copied=copied)
+        point = choose_point(
+            points,
+            at,
+            policy=policy,
+            allow_partial=allow_partial,
+            copied=copied,
+            whole=_whole(store, only) if only else None,
+        )
     except Refused as error:
         if not formers.doubts:
             raise
@@ -94,6 +105,7 @@ def read_point(
         doubt_newest(store, branch),
         tell_left_out(record),
         formers.doubts,
+        _tell_spared(record, only),
     )
     return PointContent(
         point=point,
@@ -102,6 +114,45 @@ def read_point(
         texts=texts,
         notes=tuple(filter(None, notes)),
         points=points,
+    )
+
+
+def _whole(store: StoreReader, only: Collection[str]) -> Callable[[RecoveryPoint], bool]:
+    """Whether a point has all of these namespaces; the records of so many are read at most."""
+    left = _LOOKED_AT
+
+    def whole(point: RecoveryPoint) -> bool:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            return False
+        try:
+            record = read_record_of(store, point.commit, run_id=point.run_id, outcome=point.outcome)
+        except Stalled:
+            return False
+        return _has_whole(record, only)
+
+    return whole
+
+
+def _has_whole(record: RunRecord, only: Collection[str]) -> bool:
+    """A gap of the whole cluster is one of each namespace, and none of them is Completed then."""
+    good = {part.name for part in record.namespaces if part.outcome is Outcome.COMPLETED}
+    return good.issuperset(only)
+
+
+def _tell_spared(record: RunRecord, only: Collection[str]) -> str:
+    """What a partial point lacks is not asked for."""
+    if not only or record.outcome is Outcome.COMPLETED or not _has_whole(record, only):
+        return ""
+    others = sorted(
+        part.name
+        for part in record.namespaces
+        if part.outcome not in (Outcome.COMPLETED, Outcome.SKIPPED)
+    )
+    return (
+        f"run {record.name} is {record.outcome} because of {', '.join(others)}; what is asked for"
+        " is complete in it"
     )
 
 

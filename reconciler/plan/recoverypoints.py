@@ -49,6 +49,9 @@ def order_points(found: Iterable[RecoveryPoint]) -> tuple[RecoveryPoint, ...]:
 Copied = Callable[[RecoveryPoint], datetime]
 """Until when a point's objects and data were copied; asked of few points: it may read a record."""
 
+Whole = Callable[[RecoveryPoint], bool]
+"""Whether a partial point holds all of what is asked for; it may read the point's record."""
+
 
 def choose_point(
     points: Sequence[RecoveryPoint],
@@ -58,22 +61,31 @@ def choose_point(
     allow_partial: bool,
     copied: Copied,
     option: str = "--at ",
+    whole: Whole | None = None,
 ) -> RecoveryPoint:
     """The point that ``at`` means: ``latest``, a time, a date (its end, UTC), a run or a commit.
 
     A time means the newest point of which every copy was taken by then. ``latest`` and times mean
     Completed points, and partial ones where ``allow_partial`` says so. A run or a commit that is
     named is taken at its word, but a partial one needs ``allow_partial`` all the same. A Failed run
-    is no recovery point. ``option`` stands before a point where an error names one. Raises Refused,
-    UsageError.
+    is no recovery point. ``option`` stands before a point where an error names one. A partial one
+    that ``whole`` says yes to lacks nothing of what is asked for, and counts as Completed. Raises
+    Refused, UsageError.
     """
+
+    def good(point: RecoveryPoint) -> bool:
+        if point.outcome is not Outcome.PARTIALLY_FAILED:
+            return point.outcome is Outcome.COMPLETED
+        return allow_partial or (whole is not None and whole(point))
+
     named = _named(points, at, policy)
     if named is not None:
-        return _permitted(named, points, allow_partial, option)
+        return _permitted(named, points, good(named), option)
     limit = None if at == "latest" else _end_of(at, option)
-    good = {Outcome.COMPLETED, *([Outcome.PARTIALLY_FAILED] if allow_partial else [])}
+    partial = [Outcome.PARTIALLY_FAILED] if allow_partial or whole else []
     for point in points:
-        if point.outcome in good and _is_by(point, limit, copied):
+        maybe = point.outcome in {Outcome.COMPLETED, *partial}
+        if maybe and _is_by(point, limit, copied) and good(point):
             return point
     raise _nothing(points, at, policy, limit, copied, option)
 
@@ -173,7 +185,7 @@ def _named(points: Sequence[RecoveryPoint], at: str, policy: str) -> RecoveryPoi
 
 
 def _permitted(
-    point: RecoveryPoint, points: Sequence[RecoveryPoint], allow_partial: bool, option: str
+    point: RecoveryPoint, points: Sequence[RecoveryPoint], good: bool, option: str
 ) -> RecoveryPoint:
     if point.outcome is Outcome.COMPLETED:
         return point
@@ -182,7 +194,7 @@ def _permitted(
             f"run {point.run_id} is {point.outcome}: it stored nothing that can be restored",
             hint=_better(points, option),
         )
-    if not allow_partial:
+    if not good:
         raise Refused(
             f"recovery point {point.run_id} is PartiallyFailed: a part of it is missing",
             hint=f"see it with: backstay show run {point.run_id}; take it with --allow-partial, or"

@@ -5,16 +5,28 @@ from __future__ import annotations
 import pytest
 
 from reconciler.engine.restore import Restore
-from reconciler.model.errors import UsageError
+from reconciler.model.errors import Refused, UsageError
 from reconciler.model.restore import RestoreAction
+from reconciler.model.volumes import MoveResult, MoveState, MoveTask
+from tests.fakes.faults import FaultyReader
 from tests.unit.engine.run_world import RUN_IDS, RunWorld, manifest, put_shop
 
 RBAC = "rbac.authorization.k8s.io/v1"
 
 
-def world_of_two() -> RunWorld:
-    """`shop` and `shop-two`, each with a binding of its own; captured, and lost."""
+def world_of_two(failing: str = "") -> RunWorld:
+    """`shop` and `shop-two`, each with a binding of its own; captured, and lost.
+
+    The volume of ``failing`` could not be copied.
+    """
+
+    def move(task: MoveTask) -> MoveResult:
+        if task.namespace == failing:
+            return MoveResult(state=MoveState.FAILED, message="unreadable")
+        return world.move(task)
+
     world = RunWorld()
+    world.mover._effect = move
     put_shop(world.cluster, "shop-two")
     for name in ("shop", "shop-two"):
         account = {"kind": "ServiceAccount", "name": "default", "namespace": name}
@@ -113,3 +125,27 @@ def test_definitions_come_with_the_kinds_that_need_them() -> None:
     plan = narrowed(world, "shop-two").plan()
     definitions = [s.ref.name for s in plan.steps if s.ref.kind == "CustomResourceDefinition"]
     assert definitions == ["tickets.x.org"]
+
+
+def test_what_another_namespace_lacks_is_no_reason_to_ask_for_a_partial_one() -> None:
+    world = world_of_two(failing="shop")
+    run = RUN_IDS[0]
+    for at in ("latest", run, "2099-01-01"):
+        plan = world.restore(at, only_namespaces=("shop-two",)).plan()
+        assert plan.run_id == run
+        assert f"run {run} is PartiallyFailed because of shop; what is asked" in plan.notes[0]
+        for only in ((), ("shop",), ("shop", "shop-two")):
+            with pytest.raises(Refused, match="PartiallyFailed"):
+                world.restore(at, only_namespaces=only).plan()
+    restore = world.restore(only_namespaces=("shop-two",))
+    assert restore.execute(restore.plan()).filled == 1
+    assert list(world.data) == [("shop-two", "files")]
+
+
+def test_a_gap_of_the_whole_cluster_is_one_of_each_namespace() -> None:
+    world = RunWorld()
+    put_shop(world.cluster, "shop-two")
+    broken = FaultyReader(world.cluster, lambda resource, _: resource.kind == "ClusterRole")
+    world.run(reader=broken)
+    with pytest.raises(Refused, match="PartiallyFailed"):
+        world.restore(only_namespaces=("shop-two",)).plan()
