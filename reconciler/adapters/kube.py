@@ -23,7 +23,8 @@ from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.kubediscovery import ACCEPT, Catalogue, read_catalogue
 from reconciler.adapters.kubeerrors import Answer, Call, call, explain, explain_list, read_status
 from reconciler.adapters.kubeexec import KubeExec
-from reconciler.adapters.kubetransport import Transport, from_kubeconfig, in_cluster
+from reconciler.adapters.kubepod import in_cluster
+from reconciler.adapters.kubetransport import Access, Transport
 from reconciler.adapters.kubewatch import KubeWatch
 from reconciler.model import kinds
 from reconciler.model.cluster import ClusterIdentity, Discovery
@@ -64,9 +65,9 @@ class KubeClient:
         ``version`` of Backstay, for the user agent. Sends nothing yet.
         """
         clock = clock or SystemClock()
-        found = from_kubeconfig(kubeconfig, context) if kubeconfig else in_cluster()
+        access = _of_file(kubeconfig, context) if kubeconfig else in_cluster()
         agent = f"{FIELD_MANAGER}/{version}" if version else FIELD_MANAGER
-        return cls(Transport(found, clock=clock, user_agent=agent), clock=clock)
+        return cls(Transport(access, clock=clock, user_agent=agent), clock=clock)
 
     @property
     def requests(self) -> Mapping[str, int]:
@@ -359,6 +360,12 @@ class KubeClient:
                 hint="install what defines this kind, or look at: kubectl api-resources",
             )
         return found
+
+
+def _of_file(kubeconfig: Path, context: str | None) -> Access:
+    from reconciler.adapters import kubeconfig as files  # takes longer than a whole short command
+
+    return files.from_kubeconfig(kubeconfig, context)
 
 
 def next_limit(weight: int, items: int) -> int:

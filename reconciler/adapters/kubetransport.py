@@ -1,8 +1,9 @@
-"""Requests to the API server: authentication, TLS, time limits, retries, and a count of each verb.
+"""Requests to the API server: time limits, retries, and a count of each verb.
 
-The official client gives the two hard parts, credentials and TLS (kubeconfig with its plugins, or
-the pod's own token). Its models are not used: building them costs ten times what the rest of a
-capture does.
+Credentials and TLS, the two hard parts, come with an `Access`: the official client's for a
+kubeconfig with its plugins (`kubeconfig`), or the pod's own token (`kubepod`). The client's models
+are not used: building them costs ten times what the rest of a capture does; nor is it loaded here,
+which would take every pod longer than its first request.
 
 Every request of ours can be repeated: reads by nature, server-side apply by design, a deletion by
 the uid it names, a lease by compare-and-swap, a creation because the name can be taken only once.
@@ -11,36 +12,20 @@ server's own rhythm where it gives one. What can't get better by waiting (a cert
 not verify, credentials that are refused) is raised at once. An API server that has just come back
 is the exception: until it has read its roles it answers 401 or 403 to everybody, and readiness
 probes don't keep such answers from clients where there is one server only.
-
-Nothing is read from the environment but proxies and, without a kubeconfig, what the kubelet puts
-into a pod. The default kubeconfig of a person is never picked up by itself.
 """
 
 from __future__ import annotations
 
 import contextlib
-import logging
-import os
 import ssl
 import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote, urlencode
 
 import urllib3
-import yaml
-from kubernetes.client import ApiClient, Configuration
-from kubernetes.client.exceptions import ApiException
-from kubernetes.config import ConfigException
-from kubernetes.config.incluster_config import (
-    SERVICE_CERT_FILENAME,
-    SERVICE_TOKEN_FILENAME,
-    InClusterConfigLoader,
-)
-from kubernetes.config.kube_config import load_kube_config
 
 from reconciler import ports
 from reconciler.adapters.kubeerrors import Answer
@@ -55,7 +40,7 @@ _AWAY = _AGAIN - {429}
 _UNSETTLED = frozenset({401, 403})
 _SETTLES_WITHIN = timedelta(seconds=60)
 """An API server that has just started knows neither accounts nor rights yet, and says no to all."""
-_THREADS = 16
+THREADS = 16
 """Connections kept open; more threads than this make a new connection each time."""
 
 _PART = 64 * 1024
@@ -65,27 +50,47 @@ _LONGEST_LINE = 16 * 1024 * 1024
 Query = Sequence[tuple[str, str]]
 
 
+class Access(Protocol):
+    """Where a server is, how to trust it, and how to show who one is."""
+
+    @property
+    def host(self) -> str:
+        """Scheme, name and port."""
+        ...
+
+    def pool(self) -> urllib3.PoolManager:
+        """New connections, `THREADS` of them kept; tries nothing again. Raises OSError, ValueError
+        or urllib3's errors when TLS can't be set up."""
+        ...
+
+    def authorize(self, headers: dict[str, str], method: str, url: str, body: bytes | None) -> None:
+        """Adds credentials as they are now to the headers of one request; raises Refused."""
+        ...
+
+    def configuration(self) -> Any:
+        """The same as the official client has it, for who makes a connection of its own."""
+        ...
+
+
 class Transport:
     """One API server. Safe to share between threads."""
 
-    def __init__(self, configuration: Any, *, clock: ports.Clock, user_agent: str) -> None:
-        """``configuration``: the official client's, with host, TLS and credentials set."""
-        configuration.retries = False  # we retry; nothing below us may wait or follow redirects
-        configuration.connection_pool_maxsize = _THREADS
+    def __init__(self, access: Access, *, clock: ports.Clock, user_agent: str) -> None:
+        self._access = access
         self._clock = clock
         self._agent = user_agent
         self._counts: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._away: datetime | None = None
         """When it last gave no answer, or none of its own."""
+        self.host = access.host
         try:
-            self._client = ApiClient(configuration)
+            self._pool = access.pool()
         except (OSError, ValueError, urllib3.exceptions.HTTPError) as error:
             raise Refused(
-                f"API server {configuration.host}: can't set up TLS: {_short(error)}",
+                f"API server {self.host}: can't set up TLS: {_short(error)}",
                 hint="look at the certificates in the kubeconfig",
             ) from error
-        self.host = str(configuration.host)
 
     @property
     def requests(self) -> Mapping[str, int]:
@@ -101,17 +106,17 @@ class Transport:
         with self._lock:
             self._counts[method] += 1
         try:
-            self._client.update_params_for_auth(headers, [], ["BearerToken"], url, method, None)
+            self._access.authorize(headers, method, url, None)
         except Exception as error:
             told = foreign(error, self.host)
             if told is None:
                 raise
             raise told from error
-        return self._client.configuration, url, headers
+        return self._access.configuration(), url, headers
 
     def close(self) -> None:
         """Closes idle connections; the next request opens new ones."""
-        self._client.rest_client.close()
+        self._pool.clear()
 
     def send(
         self,
@@ -201,8 +206,8 @@ class Transport:
         headers = dict(wanted)  # the credentials' own go with one request, not with its repetition
         with self._lock:
             self._counts[method] += 1
-        self._client.update_params_for_auth(headers, [], ["BearerToken"], url, method, body)
-        found: urllib3.BaseHTTPResponse = self._client.rest_client.pool_manager.request(
+        self._access.authorize(headers, method, url, body)
+        return self._pool.request(
             method,
             url,
             body=body,
@@ -212,7 +217,6 @@ class Transport:
             redirect=False,
             retries=False,
         )
-        return found
 
     def _once(
         self,
@@ -280,18 +284,13 @@ class Stream:
 
 
 def foreign(error: Exception, host: str) -> BackstayError | None:
-    """Our error for one of urllib3, ssl, the official client or the operating system; else None."""
+    """Our error for one of urllib3, ssl or the operating system; else None."""
     if isinstance(error, BackstayError):
         return None
     if _is_certificate(error):
         return Refused(
             f"API server {host}: its certificate can't be verified: {_short(error)}",
             hint="does the kubeconfig belong to this cluster? Has the certificate expired?",
-        )
-    if isinstance(error, ConfigException | ApiException):
-        return Refused(
-            f"API server {host}: no credentials: {_short(error)}",
-            hint="the kubeconfig's user, its login plugin, or the pod's token has a problem",
         )
     if isinstance(error, urllib3.exceptions.LocationParseError | ValueError):
         return Refused(f"API server {host}: not a usable address or token ({type(error).__name__})")
@@ -301,106 +300,6 @@ def foreign(error: Exception, host: str) -> BackstayError | None:
             hint="is the API server up, and does the network let this machine reach it?",
         )
     return None
-
-
-def from_kubeconfig(path: Path, context: str | None) -> Any:
-    """The official client's configuration from one kubeconfig file. Raises Refused."""
-    configuration = Configuration()
-    try:
-        with _told_by_plugin() as told_by_plugin:
-            load_kube_config(
-                config_file=str(path),
-                context=context,
-                client_configuration=configuration,
-                persist_config=False,
-            )
-    except Exception as error:  # a login plugin or the YAML reader may raise anything
-        if not path.is_file():
-            raise Refused(
-                f"kubeconfig {path}: there is no such file",
-                hint="give --kubeconfig, or run inside the cluster",
-            ) from error
-        if not _has_clusters(path):
-            raise Refused(
-                f"{path} is no kubeconfig",
-                hint="it is YAML with clusters, users and contexts, as kubectl config view shows",
-            ) from error
-        told = str(error) if isinstance(error, ConfigException) else type(error).__name__
-        raise Refused(
-            f"kubeconfig {path}: can't be used: {_cut(told)}",
-            hint="compare with: kubectl --kubeconfig FILE config view --minify",
-        ) from error
-    if told_by_plugin:
-        raise Refused(
-            f"kubeconfig {path}: its login plugin failed: {_cut('; '.join(told_by_plugin))}",
-            hint="log in again the way this cluster wants it, then try: kubectl get namespaces",
-        )
-    return configuration
-
-
-def _has_clusters(path: Path) -> bool:
-    """Whether a file looks like a kubeconfig at all."""
-    try:
-        found = yaml.safe_load(path.read_bytes())
-    except (OSError, ValueError, yaml.YAMLError):
-        return False
-    return isinstance(found, dict) and "clusters" in found
-
-
-def in_cluster(
-    *,
-    token: Path = Path(SERVICE_TOKEN_FILENAME),
-    ca: Path = Path(SERVICE_CERT_FILENAME),
-    environ: Mapping[str, str] = os.environ,
-) -> Any:
-    """The configuration of a pod: its service account's token, read again for every request.
-
-    The kubelet replaces the file before the token ends; it lies in memory, so reading it costs
-    less than remembering when to.
-    """
-    configuration = Configuration()
-    try:
-        InClusterConfigLoader(
-            token_filename=str(token),
-            cert_filename=str(ca),
-            environ=environ,
-            try_refresh_token=False,
-        ).load_and_set(configuration)
-    except (ConfigException, OSError) as error:
-        raise Refused(
-            f"no kubeconfig was given, and this is not a pod with a service account: {_cut(error)}",
-            hint="give --kubeconfig FILE",
-        ) from error
-
-    def read_token(found: Any) -> None:
-        try:
-            text = token.read_text(encoding="ascii").strip()
-        except OSError as error:
-            raise ConfigException(f"{token} can't be read: {error.strerror}") from error
-        if not text:
-            raise ConfigException(f"{token} is empty")
-        found.api_key["BearerToken"] = f"Bearer {text}"
-
-    configuration.refresh_api_key_hook = read_token
-    return configuration
-
-
-@contextlib.contextmanager
-def _told_by_plugin() -> Iterator[list[str]]:
-    """Catches what the official client only logs: a login plugin that failed, after which it goes
-    on without credentials."""
-    told: list[str] = []
-
-    def keep(record: logging.LogRecord) -> bool:
-        told.append(record.getMessage())
-        return False
-
-    root = logging.getLogger()
-    root.addFilter(keep)
-    try:
-        yield told
-    finally:
-        root.removeFilter(keep)
 
 
 def _retry_after(answer: Answer, fallback: float) -> float:
@@ -421,12 +320,21 @@ def _is_certificate(error: BaseException | None) -> bool:
     return False
 
 
+def no_credentials(host: str, told: object) -> Refused:
+    """The error of an access that has none now."""
+    return Refused(
+        f"API server {host}: no credentials: {cut(told)}",
+        hint="the kubeconfig's user, its login plugin, or the pod's token has a problem",
+    )
+
+
 def _short(error: BaseException) -> str:
     """The kind of error and what it says, without object addresses."""
     text = str(error).rpartition(">: ")[2] or str(error)
-    return _cut(f"{type(error).__name__}: {text}")
+    return cut(f"{type(error).__name__}: {text}")
 
 
-def _cut(text: object) -> str:
+def cut(text: object) -> str:
+    """One line of bounded length."""
     plain = " ".join(str(text).split())
     return plain if len(plain) <= 300 else f"{plain[:300]}…"

@@ -17,7 +17,8 @@ import pytest
 
 from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.kube import KubeClient
-from reconciler.adapters.kubetransport import Transport, from_kubeconfig
+from reconciler.adapters.kubeconfig import from_kubeconfig
+from reconciler.adapters.kubetransport import Transport
 from reconciler.adapters.kubewatch import KubeWatch
 from reconciler.engine.reflector import Reflector
 from reconciler.model import kinds

@@ -7,6 +7,7 @@ import datetime as dt
 import ipaddress
 import ssl
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from kubernetes.client import Configuration
+from kubernetes.client.exceptions import ApiException
+from kubernetes.config import ConfigException
 
 from reconciler.adapters.kube import KubeClient
-from reconciler.adapters.kubetransport import Transport, in_cluster
-from reconciler.model.errors import Refused
+from reconciler.adapters.kubeconfig import ClientAccess
+from reconciler.adapters.kubepod import in_cluster
+from reconciler.adapters.kubetransport import Transport
+from reconciler.model.errors import Refused, Transient
 from tests.fakes.kubekinds import kind
 from tests.integration.kube.server import Clock, Reply, Server, serving
 from tests.integration.kube.test_http import kubeconfig
@@ -103,9 +109,8 @@ def test_a_pods_token_is_read_again(
     token = tmp_path / "token"
     token.write_text("first\n")
     host, port = server.url.removeprefix("https://").split(":")
-    environ = {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
     clock = Clock()
-    found = in_cluster(token=token, ca=trust[1], environ=environ)
+    found = in_cluster(token=token, ca=trust[1], environ=pod(host, port))
     client = KubeClient(Transport(found, clock=clock, user_agent="x"), clock=clock)
     ask(client)
     token.write_text("second")
@@ -120,6 +125,48 @@ def test_a_pods_token_is_read_again(
     token.unlink()
     with pytest.raises(Refused, match="can't be read"):
         ask(client)
+
+
+def pod(host: str = "10.0.0.1", port: str = "443") -> dict[str, str]:
+    """What the kubelet puts into a container's environment."""
+    return {"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port}
+
+
+def test_a_pods_address_may_be_ipv6(trust: tuple[ssl.SSLContext, Path]) -> None:
+    found = in_cluster(token=trust[1], ca=trust[1], environ=pod("fd00::1"))
+    assert found.host == "https://[fd00::1]:443"
+
+
+@pytest.mark.parametrize("broken", ["host", "port", "token", "no token", "ca", "no ca"])
+def test_a_pod_without_a_service_account(broken: str, tmp_path: Path) -> None:
+    files = {name: tmp_path / name for name in ("token", "ca")}
+    for name, file in files.items():
+        if broken != f"no {name}":
+            file.write_text("" if broken == name else "x")
+    environ = {key: value for key, value in pod().items() if broken not in key.lower()}
+    with pytest.raises(Refused, match="not a pod with a service account"):
+        in_cluster(**files, environ=environ)
+
+
+@pytest.mark.parametrize("spared", ["", "127.0.0.1"])
+def test_a_pods_requests_go_through_the_proxy_of_its_environment(
+    spared: str,
+    server: Server,
+    trust: tuple[ssl.SSLContext, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with serving() as proxy:
+        proxy.replies = [Reply(502)]
+        monkeypatch.setenv("https_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", spared)
+        (tmp_path / "token").write_text("t0ken")
+        host, port = server.url.removeprefix("https://").split(":")
+        found = in_cluster(token=tmp_path / "token", ca=trust[1], environ=pod(host, port))
+        client = KubeClient(Transport(found, clock=Clock(), user_agent="x"), clock=Clock())
+        with nullcontext() if spared else pytest.raises(Transient, match="ProxyError"):
+            ask(client)
+    assert bool(server.requests) == bool(spared)
 
 
 def test_neither_kubeconfig_nor_pod() -> None:
@@ -170,3 +217,17 @@ def test_a_login_plugin_that_fails(tmp_path: Path) -> None:
     with pytest.raises(Refused, match=r"login plugin failed: .*/nonexistent/plugin") as caught:
         KubeClient.connect(file)
     assert str(file) in caught.value.message
+
+
+@pytest.mark.parametrize("error", [ConfigException("no id-token"), ApiException(0, "SSLError")])
+def test_credentials_that_can_not_be_renewed(error: Exception) -> None:
+    def renew(_configuration: Configuration) -> None:
+        raise error
+
+    configuration = Configuration(host="https://127.0.0.1:1", api_key={"BearerToken": "old"})
+    configuration.refresh_api_key_hook = renew
+    clock = Clock()
+    transport = Transport(ClientAccess(configuration), clock=clock, user_agent="x")
+    with pytest.raises(Refused, match=f"no credentials: {type(error).__name__}"):
+        ask(KubeClient(transport, clock=clock))
+    assert clock.slept == []

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from reconciler.adapters.kube import KubeClient
-from reconciler.adapters.kubetransport import TRIES, Transport, from_kubeconfig
+from reconciler.adapters.kubeconfig import from_kubeconfig
+from reconciler.adapters.kubetransport import TRIES, Transport
 from reconciler.model.errors import Expired, Incomplete, Refused, Transient
 from reconciler.model.objects import ObjectRef
 from tests.fakes.kubekinds import kind

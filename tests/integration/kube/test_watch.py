@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from kubernetes.client import Configuration
 
+from reconciler.adapters.kubeconfig import ClientAccess
 from reconciler.adapters.kubetransport import Transport
 from reconciler.adapters.kubewatch import KubeWatch
 from reconciler.model import kinds
@@ -25,7 +26,7 @@ def client(url: str, *, silence: float = PATIENCE) -> KubeWatch:
     """A watch of the server at a URL."""
     configuration = Configuration()
     configuration.host = url
-    transport = Transport(configuration, clock=Clock(), user_agent="backstay/test")
+    transport = Transport(ClientAccess(configuration), clock=Clock(), user_agent="backstay/test")
     return KubeWatch(transport, seconds=7, silence=silence)
 
 

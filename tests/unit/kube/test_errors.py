@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 import urllib3
-from kubernetes.client.exceptions import ApiException
-from kubernetes.config import ConfigException
 
 from reconciler.adapters.kubeerrors import Answer, Call, explain, explain_list, read_status
 from reconciler.adapters.kubetransport import foreign
@@ -167,8 +165,6 @@ FOREIGN: list[tuple[Exception, type[BackstayError]]] = [
     (ssl.SSLError(1, "wrong version number"), Transient),
     (urllib3.exceptions.LocationParseError("http://["), Refused),
     (urllib3.exceptions.LocationValueError("No host"), Refused),
-    (ApiException(status=0, reason="SSLError"), Refused),
-    (ConfigException("Token file exists but empty."), Refused),
     (ConnectionResetError(104, "reset"), Transient),
     (TimeoutError(), Transient),
     (FileNotFoundError(2, "No such file or directory"), Transient),

@@ -1,0 +1,52 @@
+"""What a verb loads before it has done anything: counted in one process, and never timed.
+
+Each pod and each command pays for it. What is loaded stays, so the verbs stand in the order of
+what they may load, the poorest first.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from reconciler.cli.main import VERBS
+
+CODE = """
+import importlib, sys
+for module in sys.argv[1:]:
+    importlib.import_module(module)
+    print(module, *sorted({name.partition(".")[0] for name in sys.modules}))
+"""
+# The official client with what it brings along, and libraries that have gone.
+NEVER = {"kubernetes", "requests", "oauthlib", "structlog"}
+CLIENTS = {"git", "yaml", "orjson", "cryptography", "urllib3"}
+LANGUAGE = {"pydantic", "ruamel"}
+WITHOUT = {
+    "mover": CLIENTS | LANGUAGE | {"rich"},
+    "fmt": CLIENTS,
+    "validate": CLIENTS,
+}
+"""Verb by verb; all others load whatever they like of these."""
+
+
+def test_no_verb_loads_what_it_does_not_use() -> None:
+    first = [*WITHOUT, *sorted(VERBS.keys() - WITHOUT)]
+    modules = ["reconciler.cli.main", *(VERBS[verb][0] for verb in first)]
+    told = subprocess.run(
+        [sys.executable, "-c", CODE, *modules], check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    assert len(told) == len(modules)
+    for verb, line in zip(["", *first], told, strict=True):
+        _, *loaded = line.split()
+        assert not (NEVER | WITHOUT.get(verb, set())) & set(loaded), verb
+
+
+def test_a_pod_talks_to_its_api_server_without_the_official_client() -> None:
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom reconciler.adapters import kube, kubepod\n"
+        "none = Path('none')\n"
+        "kubepod.PodAccess('https://10.0.0.1:443', token=none, ca=none).pool()\n"
+        "print('kubernetes' in sys.modules, 'urllib3' in sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert told.stdout == "False True\n"
