@@ -46,6 +46,7 @@ _NEED_INVENTORY = frozenset(
         "claim-twice",
         "copy-impossible",
         "method-changed",
+        "grant-excludes",
         "protector-changed",
         "restore-no-point",
     }

@@ -63,6 +63,8 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "coverage-lost": "Namespaces or claims that a policy protects are protected by none any"
         " more: the line that excludes, skips, suspends or removes",
         "coverage-gained": "Namespaces or claims are protected that were not",
+        "grant-excludes": "A policy selects namespaces that the grant of its folder does not give:"
+        " runs pass them over",
         "protector-changed": "Namespaces lose one of their policies, and the rest run more seldom,"
         " keep less or write elsewhere",
         "claim-twice": "Two policies copy the same claim",

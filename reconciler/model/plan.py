@@ -145,6 +145,8 @@ class Coverage:
     """(name, why it is selected)."""
     passed_over: tuple[tuple[str, str], ...] = ()
     """(name, why it is left out although it matched)."""
+    not_granted: tuple[str, ...] = ()
+    """Those of them that the grant of its folder does not give."""
     claims: tuple[ClaimLine, ...] = ()
     grant: str = ""
     """The folder whose grant allows it; empty where Config has no grants."""

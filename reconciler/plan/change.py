@@ -19,6 +19,7 @@ from reconciler.plan.changecoverage import Cover, coverage_findings
 from reconciler.plan.changedocuments import document_changes
 from reconciler.plan.changeexemptions import exemption_findings, waived_by
 from reconciler.plan.changeforce import base_force, head_force
+from reconciler.plan.changegrants import grant_findings
 from reconciler.plan.changehands import handover_findings
 from reconciler.plan.changehooks import hook_findings
 from reconciler.plan.changepolicies import policy_findings
@@ -53,6 +54,7 @@ def plan_change(
     findings = [
         *coverage_findings(sides, old, new, waived_by(sides, inventory, now)),
         *policy_findings(sides, old, new, cluster=cluster, inventory=inventory),
+        *grant_findings(sides, old, new, renames.former),
         *hook_findings(sides, old, new, renames.former, inventory),
         *handover_findings(sides, old, new, renames.former, cluster=cluster, now=now),
         *exemption_findings(sides, now),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from reconciler.model.finding import Finding, Place, Severity
 from reconciler.model.plan import Action, Change, Coverage, Plan
+from reconciler.plan.changegrants import NOT_GRANTED, not_granted
 from reconciler.plan.changepolicies import IMPOSSIBLE, REMOVED
 
 REFUSED = "deletion-refused"
@@ -14,7 +15,7 @@ NOTHING = "selects-nothing"
 MISSED = "hook-not-run"
 LIVE_ONLY = frozenset({REFUSED, SKIPPED, NOTHING, MISSED})
 """Ids that only a plan against a cluster has."""
-LIVE = LIVE_ONLY | {REMOVED, IMPOSSIBLE}
+LIVE = LIVE_ONLY | {REMOVED, IMPOSSIBLE, NOT_GRANTED}
 """All ids that it has."""
 _LOUDNESS = list(Severity)
 
@@ -71,6 +72,8 @@ def _of_coverage(coverage: Coverage) -> Iterator[Finding]:
             message=f"policy {coverage.policy} selects no namespace now: a run would fail",
             policy=coverage.policy,
         )
+    if coverage.not_granted:
+        yield not_granted(coverage.policy, coverage.not_granted, coverage.grant)
     for miss in coverage.hooks_missed:
         if not miss.well:
             where = f"{miss.namespace}/{miss.pod}" if miss.pod else f"namespace {miss.namespace}"

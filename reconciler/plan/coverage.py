@@ -60,6 +60,7 @@ def cover(
         policy=policy.name,
         namespaces=tuple((found.name, found.why) for found in selection.namespaces),
         passed_over=tuple((found.name, found.why) for found in selection.passed_over),
+        not_granted=selection.not_granted,
         claims=tuple(lines),
         grant=policy.selector.namespaces.grant or "",
         within=policy.selector.namespaces.within,

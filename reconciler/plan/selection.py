@@ -34,6 +34,8 @@ class PassedOver:
 
     name: str
     why: str
+    granted: bool = True
+    """Whether it is for the policy to say, and not for the grant of its folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,11 @@ class Selection:
     def names(self) -> tuple[str, ...]:
         """Names of the selected namespaces, sorted."""
         return tuple(found.name for found in self.namespaces)
+
+    @property
+    def not_granted(self) -> tuple[str, ...]:
+        """Names of those that match, and that the folder's grant does not give, sorted."""
+        return tuple(found.name for found in self.passed_over if not found.granted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,13 +125,23 @@ def select_namespaces(
         if excluded:
             passed.append(PassedOver(namespace.name, f"excluded by {excluded}"))
         elif selector.within is not None and not _any_match(namespace.name, selector.within):
-            passed.append(PassedOver(namespace.name, f"not granted to folder {selector.grant}"))
+            why = f"not granted to folder {selector.grant}"
+            passed.append(PassedOver(namespace.name, why, granted=False))
         elif namespace.terminating:
             passed.append(PassedOver(namespace.name, "it is being deleted"))
         else:
             why = _why(pattern, namespace.name, selector)
             selected.append(SelectedNamespace(namespace, why))
     return Selection(tuple(selected), tuple(passed))
+
+
+def may_select(selector: NamespaceSelector, name: str, *, own_namespace: str) -> bool:
+    """Whether a namespace of this name would be selected, whatever its labels are."""
+    return (
+        bool(_match_name(selector, name, own_namespace))
+        and not _any_match(name, selector.exclude)
+        and (selector.within is None or _any_match(name, selector.within))
+    )
 
 
 def _any_match(name: str, globs: Sequence[str]) -> bool:

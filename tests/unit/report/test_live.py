@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -101,3 +102,18 @@ def test_annotations_and_json(capsys: pytest.CaptureFixture[str]) -> None:
     document = json.loads(said("json", capsys))
     assert document["kind"] == "Plan"
     assert next(one["id"] for one in document["findings"]) == "selects-nothing"
+
+
+def test_what_a_grant_keeps_from_a_selector_is_one_note() -> None:
+    passed = tuple((name, "not granted to folder team") for name in ("crm", "lab"))
+    made = Coverage(
+        policy="shop",
+        namespaces=(("shop", "matches *"),),
+        passed_over=(*passed, ("tmp", "excluded by tmp")),
+        not_granted=("crm", "lab"),
+        grant="team",
+    )
+    (found,) = live_findings(replace(PLAN, changes=(), brakes=(), coverage=(made,)))
+    assert (str(found.severity), found.id, found.details) == (
+        "note", "grant-excludes", ("crm, lab",)
+    )  # fmt: skip
