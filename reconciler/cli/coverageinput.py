@@ -10,7 +10,7 @@ from pathlib import Path
 from reconciler import policy
 from reconciler.capture.manifestfiles import MAX_BYTES, ManifestFiles
 from reconciler.cli import inventoryinput, policyfiles, policyinput, wiring
-from reconciler.cli.controller import Installation
+from reconciler.cli.installation import Installation
 from reconciler.engine.controller import Setting, make_plan
 from reconciler.engine.inventory import observe_inventory
 from reconciler.engine.lastrecords import read_last_records

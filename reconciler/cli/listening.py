@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-import click
-
 from reconciler import ports
 from reconciler.adapters.bell import SystemBell
 from reconciler.adapters.credentials import CredentialsResolver
@@ -20,15 +18,6 @@ from reconciler.engine.figures import OUTCOMES
 from reconciler.engine.instruments import Instruments
 from reconciler.engine.waking import Waker
 from reconciler.model.errors import BackstayError, Refused
-
-listen_option = click.option(
-    "--listen", default="", metavar="[HOST]:PORT",
-    help="Serve /healthz, /readyz and /metrics here; by default nowhere.",
-)  # fmt: skip
-webhook_option = click.option(
-    "--listen-webhook", default="", metavar="[HOST]:PORT",
-    help="Take the webhook of policySource.webhook here; by default nowhere.",
-)  # fmt: skip
 
 
 class Door:

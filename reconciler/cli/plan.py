@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from reconciler.cli import inventoryinput, options, planchange, wiring
-from reconciler.cli.controller import Installation
+from reconciler.cli.installation import Installation
 from reconciler.engine.controller import Cycle, Setting, make_plan
 from reconciler.engine.coverage import observe_covered
 from reconciler.model.errors import Bug, Refused, UsageError

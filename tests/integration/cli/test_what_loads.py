@@ -17,8 +17,9 @@ for module in sys.argv[1:]:
     importlib.import_module(module)
     print(module, *sorted({name.partition(".")[0] for name in sys.modules}))
 """
-# The official client with what it brings along, and libraries that have gone.
+# The official client with what it brings along, and what only a listening controller needs.
 NEVER = {"kubernetes", "requests", "oauthlib", "structlog"}
+NEVER |= {"asyncio", "uvicorn", "starlette", "prometheus_client", "watchdog"}
 CLIENTS = {"git", "yaml", "orjson", "cryptography", "urllib3"}
 LANGUAGE = {"pydantic", "ruamel"}
 WITHOUT = {

@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 
 from reconciler.adapters.kube import KubeClient
-from reconciler.cli.controller import Installation
+from reconciler.cli.installation import Installation
 from reconciler.engine.controller import Cycle
 from reconciler.model.errors import Refused
 from tests.unit.engine.controller_world import NAMESPACE, files
