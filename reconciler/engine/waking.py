@@ -7,7 +7,8 @@ looked before what the hint is about.
 
 Hinted cycles have a budget (`Pace`): whoever sends hints without end, a neighbour that makes
 namespaces in a loop or a webhook that is replayed, gets a few cycles at once and then a steady few
-a minute. The timer's own cycles don't count, and no hint is forgotten while it waits its turn.
+a minute: the fewer, the longer a cycle takes, so that most of the time is left to others. The
+timer's own cycles don't count, and no hint is forgotten while it waits its turn.
 """
 
 from __future__ import annotations
@@ -45,8 +46,13 @@ class Pace:
     """At least, from the end of a cycle to the next that a hint asked for."""
     burst: int = 5
     """So many hinted cycles may follow each other without more than the gap."""
-    refill: float = 15.0
-    """After these there is one more each so many seconds."""
+    refill: float = 4.0
+    """After these there is one more each so many seconds: a new application is in the status of its
+    policy within five, however many came before it."""
+    rest: float = 4.0
+    """Where a cycle takes long, one more each so many times as long as the last one took."""
+    slowest: float = 15.0
+    """But for a long cycle's sake nothing waits longer than this."""
 
 
 class Waker:
@@ -65,6 +71,9 @@ class Waker:
         self._left = float(self._pace.burst)
         self._counted = bell.monotonic()
         """When ``_left`` was last made up to date."""
+        self._refill = self._pace.refill
+        self._resumed = self._counted
+        """When the last pause ended, and a cycle began."""
         self.woken_by: tuple[str, ...] = ()
         """Why the last pause ended early; empty when its time was over."""
 
@@ -81,11 +90,14 @@ class Waker:
     def pause(self, seconds: float) -> bool:
         """Until the time is over or a hint's turn has come; True when it is time to stop."""
         begun = self._bell.monotonic()
+        took = begun - self._resumed
+        self._refill = max(self._pace.refill, min(self._pace.slowest, self._pace.rest * took))
         while not self._stopped():
             now = self._bell.monotonic()
             end, hinted = begun + seconds, self._turn(begun, now)
             if now >= min(end, hinted):
                 self._take(paid=hinted < end)
+                self._resumed = now
                 return False
             self._bell.wait(min(end, hinted) - now)
         return True
@@ -96,10 +108,10 @@ class Waker:
             if not self._pending:
                 return float("inf")
             self._left = min(
-                float(self._pace.burst), self._left + (now - self._counted) / self._pace.refill
+                float(self._pace.burst), self._left + (now - self._counted) / self._refill
             )
             self._counted = now
-            short = max(0.0, 1.0 - self._left) * self._pace.refill
+            short = max(0.0, 1.0 - self._left) * self._refill
             return max(self._first + self._pace.quiet, begun + self._pace.gap, now + short)
 
     def _take(self, *, paid: bool) -> None:

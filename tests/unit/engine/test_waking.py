@@ -100,6 +100,33 @@ def test_hints_without_end_get_a_steady_few_cycles(bell: FakeBell) -> None:
     assert cycles == PACE.burst + 60  # what there was, and one each ten seconds
 
 
+@pytest.mark.parametrize(
+    ("takes", "apart"), [(0.1, 4.0), (1.0, 4.0), (1.5, 6.0), (3.0, 12.0), (9.0, 15.0), (40.0, 41.0)]
+)
+def test_the_longer_a_cycle_takes_the_fewer_there_are(
+    bell: FakeBell, takes: float, apart: float
+) -> None:
+    waker = Waker(bell)
+    begun = []
+    for _ in range(30):
+        begun.append(bell.time)
+        bell.time += takes  # the cycle is at work
+        waker.hint("namespaces")
+        waker.pause(3600)
+    steady = [later - one for one, later in zip(begun[-5:], begun[-4:], strict=False)]
+    assert steady == pytest.approx([apart] * 4)
+
+
+def test_a_new_application_is_looked_at_within_five_seconds_after_any_storm(bell: FakeBell) -> None:
+    waker = Waker(bell)
+    for _ in range(100):
+        bell.time += 0.2
+        waker.hint("namespaces")
+        hinted = bell.time
+        waker.pause(60)
+        assert bell.time - hinted < 5 - 0.2
+
+
 def test_a_hint_that_waits_its_turn_is_not_forgotten(bell: FakeBell) -> None:
     waker = Waker(bell, pace=Pace(quiet=0, gap=0, burst=1, refill=1000))
     waker.hint("webhook")
