@@ -60,6 +60,8 @@ class Noticer:
         self._rules: _Rules | None = None
         self._setting: Setting | None = None
         self._last: Inventory | None = None
+        self._unsaid: tuple[Newcomer, ...] = ()
+        """Whose Events could not be written."""
         self._judged: tuple[object, ...] = ()
         self._count: Unprotected | None = None
         self._when: datetime | None = None
@@ -124,8 +126,17 @@ class Noticer:
                 shared_key=config.shared_key_in_tenants,
             )
             self._tell(newcomers)
-            announce(newcomers, self._setting or rules.setting)
+            self._announce(newcomers, self._setting or rules.setting)
         self._counted(self._unprotected(seen, rules))
+
+    def _announce(self, newcomers: Sequence[Newcomer], setting: Setting) -> None:
+        """With those of earlier looks that the API server did not hear of; the newest word counts.
+
+        A look without a newcomer says them again, too.
+        """
+        known = {one.title for one in newcomers}
+        waiting = (*(one for one in self._unsaid if one.title not in known), *newcomers)
+        self._unsaid = () if announce(waiting, setting) else waiting[-_MOST:]
 
     def _unprotected(self, seen: Inventory, rules: _Rules) -> Unprotected:
         """Counted again when something is different, and each hour, because exemptions expire."""

@@ -18,6 +18,8 @@ from reconciler.plan.crontimes import next_time
 from reconciler.plan.mirrorevents import EventReason, MirrorEvent
 from reconciler.plan.protection import protect
 
+_WANTED = frozenset({Cause.IMPOSSIBLE, Cause.SUSPENDED})
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Newcomer:
@@ -33,7 +35,7 @@ class Newcomer:
     lost: tuple[str, ...] = ()
     """Those that did at the last look, and do not now."""
     unable: tuple[str, ...] = ()
-    """Those that want its data and can't copy it."""
+    """Those that want it and can't have it: data that can't be copied, or they are suspended."""
     new: bool = True
     """Whether it was not there at the last look."""
     sentence: str
@@ -79,7 +81,12 @@ _Next = Callable[[str], datetime | None]
 
 def _view(line: ProtectionLine | None) -> object:
     """What makes two looks at a thing different."""
-    return line and (line.state, tuple(found.policy for found in line.protectors))
+    return line and (line.state, tuple(found.policy for found in line.protectors), _unable(line))
+
+
+def _unable(line: ProtectionLine) -> tuple[str, ...]:
+    wanted = {one.policy for one in line.reasons if one.cause in _WANTED and one.policy}
+    return tuple(sorted(wanted))
 
 
 def _left_out(line: ProtectionLine) -> bool:
@@ -113,11 +120,7 @@ def _newcomer(line: ProtectionLine, was: ProtectionLine | None, next_of: _Next) 
         state=line.state,
         policies=now,
         lost=tuple(policy for policy in before if policy not in now),
-        unable=tuple(
-            sorted(
-                why.policy for why in line.reasons if why.cause is Cause.IMPOSSIBLE and why.policy
-            )
-        ),
+        unable=_unable(line),
         new=was is None,
         sentence=_sentence(line, next_of),
     )

@@ -161,8 +161,72 @@ def test_an_event_that_can_not_be_written_is_told_and_ends_nothing(
     setting = scene.noticer.begin(setting)
     scene.noticer.end(scene.world.cycle(known=setting.known))
     assert scene.told() == [("namespace shop-2", NEXT)]
-    assert [line["why"] for line in scene.world.log.of("event not written")] == [fault.message]
+    assert {line["why"] for line in scene.world.log.of("event not written")} == {fault.message}
     assert told(scene) == []
+
+
+@pytest.mark.parametrize("fault", [Transient("busy"), Refused("no right")])
+def test_an_event_that_the_api_server_did_not_hear_is_said_by_the_next_look(
+    scene: Scene, fault: Refused | Transient
+) -> None:
+    faults: list[Exception] = [fault]
+    cluster = scene.world.cluster
+
+    class Busy:
+        """A writer that fails once."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(cluster, name)
+
+        def announce(self, event: dict[str, Any]) -> bool:
+            """As the port says, the second time."""
+            if faults:
+                raise faults.pop()
+            return cluster.announce(event)
+
+    scene.put("shop-2")
+    scene.look()
+    object.__setattr__(scene.world.setting, "writer", Busy())
+    for _ in range(3):
+        scene.cycle()
+    again = isinstance(fault, Transient)
+    assert [note for _, _, note in told(scene)] == [f"namespace shop-2: {NEXT}"] * again
+    assert scene.told() == [("namespace shop-2", NEXT)], "the log has it once"
+    assert len(scene.world.log.of("event not written")) == 1
+
+
+def test_what_a_suspended_policy_would_protect_is_an_event_of_it(scene: Scene) -> None:
+    scene.world.source.push(files(shop=SHOPS.replace(b"spec:", b"spec:\n  suspend: true")))
+    scene.cycle()
+    scene.put("shop-2")
+    scene.look()
+    scene.cycle()
+    assert told(scene) == [
+        (
+            "Warning",
+            "CannotProtect",
+            "namespace shop-2: unprotected: policy shop would protect it and is suspended",
+        )
+    ]
+
+
+def test_a_claim_that_no_policy_wanted_and_now_one_can_not_copy_is_an_event(scene: Scene) -> None:
+    gold = policy_yaml("shop").replace(b"[shop]", b"{matchLabels: {backup: gold}}")
+    scene.world.source.push(files(shop=gold))
+    scene.cycle()
+    raw = claim("raw", "shop-2")
+    raw["spec"]["volumeMode"] = "Block"
+    scene.put("shop-2")
+    scene.world.cluster.put(raw)
+    scene.look()
+    scene.cycle()
+    assert told(scene) == []
+    space = {"name": "shop-2", "labels": {"backup": "gold"}}
+    scene.world.cluster.put({"apiVersion": "v1", "kind": "Namespace", "metadata": space})
+    scene.look()
+    scene.cycle()
+    reasons = {(reason, note.partition(": ")[0]) for _, reason, note in told(scene)}
+    assert reasons == {("Protected", "namespace shop-2"), ("CannotProtect", "claim shop-2/raw")}
 
 
 def test_a_cluster_that_can_not_be_asked_for_objects_ends_nothing(scene: Scene) -> None:
