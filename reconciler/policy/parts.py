@@ -76,7 +76,6 @@ class Part(BaseModel):
         extra="forbid",
         frozen=True,
         alias_generator=to_camel,
-        use_attribute_docstrings=True,
     )
 
     short_form: ClassVar[ShortForm | None] = None

@@ -19,9 +19,10 @@ from reconciler.model.capabilities import Support
 from reconciler.policy import fields, schema
 from reconciler.policy.configlanguage import check_git_url, check_interval
 from reconciler.policy.editors import ALL, file_name
+from reconciler.policy.parts import Part
 from reconciler.policy.referencetexts import EXAMPLES, MEANINGS, SNIPPETS, STATUSES, WRITING
 from reconciler.policy.schema import Step
-from reconciler.policy.shapes import Dialect, default_of, leaf, sentence, text_of
+from reconciler.policy.shapes import Dialect, default_of, leaf, meaning_of, sentence, text_of
 from reconciler.policy.statuslanguage import BackupPolicyStatus
 
 _WORDS: dict[Any, str] = {
@@ -95,14 +96,14 @@ def _writing(kind: str) -> Iterator[str]:
     for info in (spec or document).model_fields.values():
         alias = str(info.alias)
         if alias not in _HEAD_FIELDS:
-            yield from _section(kind, info, "spec." if spec else "")
+            yield from _section(kind, spec or document, info)
 
 
-def _section(kind: str, info: FieldInfo, prefix: str) -> Iterator[str]:
-    alias = str(info.alias)
+def _section(kind: str, part: type[Part], info: FieldInfo) -> Iterator[str]:
+    alias, prefix = str(info.alias), "" if part is ALL[kind] else "spec."
     yield f"### `{prefix}{alias}`"
     like = "BackupPolicy" if kind == "Profile" else kind
-    yield WRITING.get((like, alias)) or text_of(info)
+    yield WRITING.get((like, alias)) or meaning_of(part, info)
     _, below = schema.part_of(info.annotation)
     facts = [_requirement(kind, info)]
     if below is not None and below.short_form is not None:
@@ -145,7 +146,9 @@ def _row(kind: str, step: Step) -> str:
     shown = f"`{_flow(default)}`" if default not in (None, [], {}) else ""
     if step.info.is_required() and (kind != "Profile" or not step.path.startswith("spec.")):
         shown = "required"
-    meaning = " ".join(filter(None, (text_of(step.info), _support_note(kind, step.path))))
+    meaning = " ".join(
+        filter(None, (meaning_of(step.part, step.info), _support_note(kind, step.path)))
+    )
     return f"| `{step.path}` | {_type(step)} | {shown} | {meaning.replace('|', chr(92) + '|')} |"
 
 
@@ -216,7 +219,7 @@ def _status(kind: str) -> Iterator[str]:
     )
     rows = ["| field | type | meaning |", "|---|---|---|"]
     rows += [
-        f"| `status.{step.path}` | {_type(step)} | {text_of(step.info)} |"
+        f"| `status.{step.path}` | {_type(step)} | {meaning_of(step.part, step.info)} |"
         for step in schema.walk(BackupPolicyStatus)
     ]
     yield "\n".join(rows)

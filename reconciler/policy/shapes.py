@@ -8,9 +8,12 @@ which has the last word.
 
 from __future__ import annotations
 
+import ast
 import enum
 import functools
 import inspect
+import itertools
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -89,10 +92,32 @@ def describe(part: type[Part], view: View) -> Schema:
     return _with_short_form(part, found, needs)
 
 
-def text_of(item: type[Part] | FieldInfo) -> str:
-    """A docstring as one line."""
-    text = item.description if isinstance(item, FieldInfo) else inspect.getdoc(item)
-    return " ".join((text or "").split())
+def text_of(item: type[Part]) -> str:
+    """A part's docstring as one line."""
+    return " ".join((inspect.getdoc(item) or "").split())
+
+
+def meaning_of(part: type[Part], info: FieldInfo) -> str:
+    """The docstring below a field of a part, as one line; empty where there is none."""
+    return _meanings(part).get(str(info.alias), "")
+
+
+@functools.cache
+def _meanings(part: type[Part]) -> Mapping[str, str]:
+    """By field as in YAML. Only schemas and reference need them: read with each part, as pydantic
+    can (`use_attribute_docstrings`), they would cost a command more than all checks of Config."""
+    found: dict[str, str] = {}
+    for base in reversed(part.__mro__):
+        if not issubclass(base, Part):
+            continue
+        (definition,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        for field, below in itertools.pairwise(getattr(definition, "body", ())):
+            match field, below:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(
+                    value=ast.Constant(value=str(text))
+                ) if name in part.model_fields:
+                    found[str(part.model_fields[name].alias)] = " ".join(text.split())
+    return found
 
 
 def required_fields(part: type[Part]) -> list[str]:
@@ -113,7 +138,7 @@ def _field(part: type[Part], info: FieldInfo, view: View) -> Schema:
             found = _plain(outer, view.dialect) | {"items": found}
         elif marks == "{}":
             found = {"type": "object", "additionalProperties": found}
-    description = text_of(info) or (text_of(below) if below else "")
+    description = meaning_of(part, info) or (text_of(below) if below else "")
     description = " ".join(filter(None, (description, view.note)))
     if description:
         found = {"description": description} | found

@@ -13,7 +13,7 @@ from reconciler.model.errors import InvalidInput, Problem
 from reconciler.policy import parse_config, reference, schema
 from reconciler.policy.editors import ALL
 from reconciler.policy.referencetexts import EXAMPLES, MEANINGS, SNIPPETS, STATUSES, WRITING
-from reconciler.policy.shapes import text_of
+from reconciler.policy.shapes import meaning_of
 from reconciler.policy.statuslanguage import BackupPolicyStatus
 from tests.unit.policy.yamltexts import GOLD, HEAD, MAIN, SHOP, parse
 
@@ -62,7 +62,9 @@ def test_every_field_has_a_line_and_a_meaning(kind: str) -> None:
         if step.path in {"apiVersion", "kind", "metadata", "spec"}:
             continue
         (line,) = re.findall(rf"^\| `{re.escape(step.path)}` \|.*", page, re.MULTILINE)
-        assert text_of(step.info) or schema.part_of(step.info.annotation)[1], step.path
+        assert meaning_of(step.part, step.info) or schema.part_of(step.info.annotation)[1], (
+            step.path
+        )
         assert len(re.findall(r"(?<!\\)\|", line)) == 5, line
     parts = re.findall(r"^## (.*)$", page, re.MULTILINE)
     article = "an" if kind == "Exemption" else "a"
