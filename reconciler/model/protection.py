@@ -83,6 +83,8 @@ class Protector:
     """None of the newest recovery points; there are older ones, which nobody looked into."""
     stale: bool = False
     """The last recovery point is older than the policy's ``objectives.rpo``."""
+    left_out: tuple[str, ...] = ()
+    """Of a namespace: what the policy's ``selector.objects`` leaves out of its manifests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +137,11 @@ class ProtectionLine:
         if self.subject is Subject.TEMPLATE or self.unbound:
             return False  # claims with data have recovery points, and each has a line of its own
         return bool(self.protectors) and not any(found.last for found in self.protectors)
+
+    @property
+    def partial(self) -> bool:
+        """Whether every policy that protects it leaves a part of its manifests out."""
+        return bool(self.protectors) and all(found.left_out for found in self.protectors)
 
 
 @dataclass(frozen=True, slots=True)

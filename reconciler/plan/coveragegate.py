@@ -11,7 +11,8 @@ from reconciler.plan.protection import unprotected
 UNPROTECTED = "unprotected"
 STALE = "stale"
 NEVER = "never"
-CONDITIONS = (UNPROTECTED, STALE, NEVER, EXPIRED, EXPIRING, UNUSED)
+PARTIAL = "partial"
+CONDITIONS = (UNPROTECTED, PARTIAL, STALE, NEVER, EXPIRED, EXPIRING, UNUSED)
 NEED_POINTS = frozenset({STALE, NEVER})
 """Conditions that can't be judged where recovery points are not known."""
 
@@ -28,6 +29,9 @@ def _count(protection: Protection, condition: str) -> str:
     if condition == UNPROTECTED:
         found = unprotected(protection)
         return str(found) if found else ""
+    if condition == PARTIAL:
+        number = sum(line.partial for line in protection.lines)
+        return f"{number} namespace{'s' * (number > 1)}" if number else ""
     if condition == STALE:
         return _lines(
             sum(line.stale for line in protection.lines),

@@ -7,6 +7,7 @@ said again for each: docs/captured.md lists it.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from reconciler.model.policy import OBJECTS_FIELD, ClusterScoped, ObjectSelector
 from reconciler.model.run import RunRecord
@@ -21,6 +22,13 @@ _CLAIMS = "; claims whose data is copied are captured all the same"
 def describe(objects: ObjectSelector) -> tuple[str, ...]:
     """A line per field that says more than the default; none for a policy without any."""
     return tuple(_lines(objects))
+
+
+def narrowing(objects: ObjectSelector) -> tuple[str, ...]:
+    """The same of what it leaves out only: ``clusterScoped: All`` takes more than the default."""
+    if objects.cluster_scoped is ClusterScoped.ALL:
+        objects = replace(objects, cluster_scoped=ClusterScoped.REFERENCED)
+    return describe(objects)
 
 
 def _lines(objects: ObjectSelector) -> Iterator[str]:

@@ -19,6 +19,7 @@ from reconciler.model.policy import BackupPolicy, CopyMethod
 from reconciler.model.protection import Cause, LastPoint, Protector, Reason
 from reconciler.plan.coverage import cover, select_all
 from reconciler.plan.lastpoints import LastPoints
+from reconciler.plan.objectwords import narrowing
 from reconciler.plan.selection import Selection
 
 _MOST_REPLICAS = 10
@@ -45,6 +46,7 @@ class Verdicts:
         shared_key: bool,
     ) -> None:
         self._policies = {policy.name: policy for policy in policies}
+        self._left_out = {one.name: narrowing(one.selector.objects) for one in policies}
         self._now = now
         heirs = {one.renamed_from: one.name for one in policies if one.renamed_from}
         self._points = LastPoints(inventory.points, heirs)
@@ -128,6 +130,7 @@ class Verdicts:
             last=last,
             older=last is None and any(map(self._older.get, names)),
             stale=self._is_late(policy, last, namespace, line),
+            left_out=() if line else self._left_out[policy],
         )
 
     def _is_late(

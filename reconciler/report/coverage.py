@@ -116,6 +116,8 @@ def show_protector(line: ProtectionLine, protector: Protector, protection: Prote
     """``policy shop, Direct (copyMethod Direct), last 2026-11-21T04:17:03Z (15h 43m ago)``."""
     method = f", {protector.method}" if protector.method else ""
     text = f"policy {protector.policy}{method} ({protector.why})"
+    if protector.left_out:
+        text += f", in part: it leaves out {'; '.join(protector.left_out)}"
     last = show_last(line, protector, protection)
     return f"{text}, {last}" if last else text
 
@@ -198,6 +200,7 @@ def _line_json(line: ProtectionLine, now: datetime) -> dict[str, Any]:
                 "why": found.why,
                 "lastRecoveryPoint": _point_json(found.last, now),
                 "stale": found.stale,
+                "leavesOut": list(found.left_out),
             }
             for found in line.protectors
         ],

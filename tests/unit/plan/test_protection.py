@@ -10,6 +10,7 @@ import pytest
 
 from reconciler.model.cluster import ClaimUser
 from reconciler.model.inventory import ClaimTemplate, PointDigest, StorageClass
+from reconciler.model.policy import ClusterScoped, ObjectSelector
 from reconciler.model.protection import Cause, ProtectionLine, State, Unprotected
 from reconciler.model.run import Outcome
 from reconciler.plan.protection import narrow, protect, unprotected
@@ -45,6 +46,35 @@ def test_protected_by_a_policy_with_its_method() -> None:
     assert (namespace.policy, namespace.method, namespace.why) == ("shop", "", "named")
     assert (data.policy, data.method, data.why) == ("shop", "Direct", "copyMethod Direct")
     assert {line.state for line in found.values()} == {State.PROTECTED}
+
+
+@pytest.mark.parametrize(
+    ("objects", "words"),
+    [
+        (ObjectSelector(), ""),
+        (ObjectSelector(cluster_scoped=ClusterScoped.ALL), ""),
+        (ObjectSelector(exclude=("secret",)), "kinds secret (exclude)"),
+        (
+            ObjectSelector(exclude=("secret",), cluster_scoped=ClusterScoped.ALL),
+            "kinds secret (exclude)",
+        ),
+        (ObjectSelector(include=("configmap",)), "kinds in namespaces other than configmap"),
+        (ObjectSelector(match_labels={"tier": "gold"}), "objects without tier=gold"),
+        (ObjectSelector(cluster_scoped=ClusterScoped.NONE), "cluster-scoped objects but"),
+    ],
+)
+def test_a_policy_that_leaves_objects_out_protects_in_part(
+    objects: ObjectSelector, words: str
+) -> None:
+    one = policy("shop", "shop")
+    narrow = replace(one, selector=replace(one.selector, objects=objects))
+    found = coverage((narrow,), (), space("shop", DATA))
+    line = found["namespace shop"]
+    assert (line.state, line.partial) == (State.PROTECTED, bool(words))
+    assert "; ".join(line.protectors[0].left_out).startswith(words)
+    assert not found["claim shop/data"].partial, "its data is copied all the same"
+    both = coverage((narrow, policy("whole", "shop")), (), space("shop"))["namespace shop"]
+    assert not both.partial
 
 
 def test_two_policies_both_protect() -> None:

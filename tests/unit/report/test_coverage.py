@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 from reconciler.model.finding import Place
 from reconciler.model.inventory import ClaimTemplate
+from reconciler.model.policy import ObjectSelector
 from reconciler.model.protection import LastPoint, Protection
 from reconciler.model.run import Outcome
 from reconciler.plan.coveragegate import CONDITIONS, failing
@@ -133,3 +135,16 @@ def test_a_comment_stays_a_comment() -> None:
     text = render_markdown(protect([], [], inventory(*many), now=NOW))
     assert "and 300 more: `backstay coverage` has them all" in text
     assert len(text) < 65_536
+
+
+def test_a_part_is_called_one_in_every_form() -> None:
+    one = policy("shop", "shop")
+    objects = ObjectSelector(exclude=("secret",))
+    narrow = replace(one, selector=replace(one.selector, objects=objects))
+    found = protect([narrow], [], inventory(space("shop"), points=(point("shop", 2),)), now=NOW)
+    words = "policy shop (named), in part: it leaves out kinds secret (exclude), last 2026-11-21"
+    assert words in coverage.render_text(found)
+    assert words in render_markdown(found)
+    (line,) = coverage.to_json(found)["lines"]
+    assert line["policies"][0]["leavesOut"] == ["kinds secret (exclude)"]
+    assert failing(found, CONDITIONS) == ("partial: 1 namespace",)
