@@ -284,6 +284,26 @@ class Keyring(Protocol):
         ...
 
 
+class Sealer(Protocol):
+    """Encrypts for recipients; holds no key that opens anything."""
+
+    def random(self, size: int) -> bytes:
+        """Bytes that nobody can guess."""
+        ...
+
+    def wrap(self, key: bytes, recipient: str) -> str:
+        """A key as an age file in armour, for a public key ``age1…``. Raises Stalled."""
+        ...
+
+
+class Opener(Protocol):
+    """The private keys of whoever restores."""
+
+    def unwrap(self, wrapped: Mapping[str, str]) -> bytes:
+        """The key in one of the armoured files, by recipient. Raises Refused, saying what to do."""
+        ...
+
+
 class OpenCommit(Protocol):
     """A commit in the making: streams to Git while the caller goes on reading."""
 

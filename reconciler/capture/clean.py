@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from reconciler.capture import rules
-from reconciler.capture.kept import OWNERS
+from reconciler.capture.kept import FINGERPRINTS, OWNERS
 from reconciler.model import naming
 from reconciler.model.objects import Resource, folder_of
 
@@ -44,6 +44,7 @@ DROPPED_ANNOTATIONS = frozenset(
         "objectset.rio.cattle.io/applied",
         "banzaicloud.com/last-applied",
         naming.RESTORING,
+        FINGERPRINTS,
     }
 )
 # Put on by the API server or its controllers whenever the object is there.

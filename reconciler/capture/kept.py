@@ -17,5 +17,9 @@ COMPLETED = naming.CAPTURED_COMPLETED
 PHASE = naming.CAPTURED_PHASE
 """On a pod without owner that had ended: ``Succeeded`` or ``Failed``."""
 
+FINGERPRINTS = "backstay.dev/captured-fingerprints"
+"""In a Secret's file that is encrypted with SOPS: the fingerprints of its values. No object keeps
+it: a capture that finds it leaves it out."""
+
 DATA_SOURCE = "backstay.dev/captured-data-source"
 """What a claim was once filled from: ``volumesnapshot.snapshot.storage.k8s.io/golden``."""

@@ -139,6 +139,12 @@ TABLE: tuple[Line, ...] = (
     ),
     Line(
         "*",
+        "annotation backstay.dev/captured-fingerprints",
+        "dropped",
+        "of a file that is encrypted with SOPS; who applied that brought it along",
+    ),
+    Line(
+        "*",
         "finalizers of the API server and its controllers",
         "dropped",
         "put on again wherever they apply; without their controller nothing could be deleted",
