@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import socket
 from pathlib import Path
 
-from reconciler.cli import wiring
+from reconciler.cli import holders, wiring
 from reconciler.engine.finishing import Finisher, finish_lease
 from reconciler.engine.hookleases import HookLeases
 from reconciler.engine.hooks import Commands
@@ -16,16 +15,24 @@ def execute(policy: str, lease: str, kubeconfig: Path | None, context: str | Non
     """Ends what is open, as soon as whoever holds the Lease is dead; 0 when nothing is left."""
     client = wiring.cluster(kubeconfig, context)
     clock, reporter = wiring.clock(), wiring.reporter()
+    pod = os.environ.get("BACKSTAY_POD", "")
     leases = HookLeases(
         reader=client,
         writer=client,
         clock=clock,
         namespace=wiring.own_namespace(),
-        holder=f"finish/{os.environ.get('BACKSTAY_POD') or socket.gethostname()}",
+        # A machine's name says nothing of a pod: others would look for one, and call it dead.
+        holder=f"finish/{pod}" if pod else holders.this_process(),
         policy=policy,
     )
     commands = Commands(execute=client.execute(), reader=client, reporter=reporter, clock=clock)
     with wiring.stop_on_signals() as stopped:
-        finisher = Finisher(leases=leases, commands=commands, reader=client)
-        finish_lease(lease, finisher, stopped.is_set)
+        finisher = Finisher(
+            leases=leases,
+            commands=commands,
+            reader=client,
+            stopped=stopped.is_set,
+            is_gone=holders.is_dead,
+        )
+        finish_lease(lease, finisher, policy=policy, alone=not pod)
     return 0

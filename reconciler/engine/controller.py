@@ -327,6 +327,7 @@ def _finish(setting: Setting, cycle: Cycle) -> None:
         writer=setting.writer,
         reporter=setting.reporter,
         clock=setting.clock,
+        mirrors=cycle.look.mirrors or (),
     ).start()
 
 

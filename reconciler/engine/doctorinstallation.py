@@ -16,8 +16,8 @@ from reconciler.model.doctor import Finding, Level
 from reconciler.model.errors import BackstayError, InvalidInput, Refused
 from reconciler.model.objects import Resource
 from reconciler.plan import rights
-from reconciler.plan.doctorleftovers import moment_of
 from reconciler.plan.doctorpolicies import age_text
+from reconciler.plan.podlife import moment_of
 from reconciler.plan.rights import ADMISSION, Role
 
 Raw = Mapping[str, Any]

@@ -4,6 +4,9 @@ Three look for them. The next pod of the same run, and the next run of the polic
 begin: they hold the policy's Lease. For a run that nobody goes on with, the controller starts one
 Job within a cycle (`engine.finishjobs`). Whoever it is takes the pod's Lease from its dead holder,
 and of two only one gets it.
+
+Where a pre command may still be at work, its post command runs now, so that the application is not
+kept waiting, and once more when that time is over: only the second one can't be overtaken.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from reconciler import ports
 from reconciler.engine.context import RunPorts, RunRequest
@@ -21,21 +24,43 @@ from reconciler.engine.patience import Patience, insist
 from reconciler.engine.quiescing import make_commands, make_leases
 from reconciler.engine.runlease import is_of_run
 from reconciler.model import kinds
-from reconciler.model.errors import BackstayError, Interrupted, Transient, Waiting
-from reconciler.model.hooks import HookCommand, HookOutcome, HookRecord
-from reconciler.plan.finishjob import POST_FAILED
-from reconciler.plan.hooklease import HookLease
+from reconciler.model.errors import BackstayError, Interrupted, Transient, UsageError, Waiting
+from reconciler.model.hooks import HookCommand, HookOutcome, HookRecord, Phase
+from reconciler.plan.finishjob import POST_FAILED, finish_seconds
+from reconciler.plan.finishturns import is_held
+from reconciler.plan.hooklease import HookLease, OpenHook, QuietPod, is_process
 
+Stopped = Callable[[], bool]
 _PATIENCE = timedelta(minutes=15)
-"""How long the pod of a run that is over is waited for: it may be ending its hooks itself."""
+"""How long an API server that is away is asked for a Lease."""
+_ENDING = timedelta(minutes=2)
+"""How long a holder is waited for: it may be ending its hooks itself."""
 _POLL = 2.0
 
 
 class PostFailed(BackstayError):
-    """Nothing is open any more, but a post command failed: its pod may still be quiesced."""
+    """A post command failed, and its end is known: its pod may still be quiesced."""
 
     reason = "PostFailed"
     exit_code = POST_FAILED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """What came of the hooks of one Lease."""
+
+    records: tuple[HookRecord, ...] = ()
+    """Of its post commands, in the reverse of their order."""
+    left: tuple[str, ...] = ()
+    """Why some are still open."""
+    elsewhere: str = ""
+    """Why the rest is none of ours any more."""
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """Commands that were executed and went wrong."""
+        bad = (HookOutcome.FAILED, HookOutcome.TIMED_OUT)
+        return tuple(told(record) for record in self.records if record.outcome in bad)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,43 +70,109 @@ class Finisher:
     leases: HookLeases
     commands: Commands
     reader: ports.ClusterReader
+    stopped: Stopped = lambda: False
+    is_gone: Callable[[str], bool] = lambda _: False
+    """Whether a holder that is a process has ended, as far as this machine knows."""
 
-    def is_dead(self, holder: str) -> bool:
-        """Whether the pod of a holder has ended or is gone; in Backstay's own namespace."""
-        pod = holder.rpartition("/")[2]
-        if not pod:
+    def is_dead(self, lease: HookLease) -> bool:
+        """Whether nobody sees to it any more; a pod of Backstay's own namespace, or a process."""
+        if lease.holder == self.leases.holder or self.is_gone(lease.holder):
             return True
-        found = self.reader.get(kinds.PODS, pod, namespace=self.leases.namespace)
-        return found is None or (found.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+        pod = None
+        if lease.holder_pod:
+            where = self.leases.namespace
+            pod = self.reader.get(kinds.PODS, lease.holder_pod, namespace=where)
+        return not is_held(lease, [pod] if pod else [], self.commands.clock.now())
 
-    def finish(self, lease: HookLease) -> tuple[tuple[HookRecord, ...], tuple[str, ...]]:
-        """(what came of its post commands in the reverse of their order, why some are still open).
-
-        Nothing of both where another was faster. Its holder must be dead.
-        """
-        reporter = self.commands.reporter
-        mine = self.leases.take(lease)
+    def finish(self, lease: HookLease) -> Finished:
+        """Its holder must be dead. Raises Interrupted where it is told to stop meanwhile."""
+        reporter, now = self.commands.reporter, self.commands.clock.now()
+        seconds = finish_seconds(lease.pod, now) if is_process(self.leases.holder) else 0
+        mine = self.leases.take(lease, seconds=seconds)
         if mine is None:
-            return (), ()
+            return Finished(elsewhere="another has just begun to see to it")
         where = {"namespace": mine.pod.namespace, "pod": mine.pod.pod, "run": mine.run_id}
         reporter.warning("ending the hooks of a dead run", **where, lease=mine.name)
         records: list[HookRecord] = []
         left: list[str] = []
-        for hook in reversed(mine.pod.open):
-            command = HookCommand(hook.command, hook.timeout) if hook.command else None
-            try:
-                record = end_hook(self.commands, self.leases, mine.pod, hook, command)
-            except NotOurs:
-                break
-            except BackstayError as error:
-                reporter.warning("hook left open", **where, hook=hook.hook, why=error.message)
-                left.append(f"hook {hook.hook}: {error.message}")
-                continue
-            records += [record] if record is not None else []
-        return tuple(records), tuple(left)
+        elsewhere = ""
+        try:
+            for hook in self._end_what_is_sure(mine.pod, records, left):
+                self._end(mine.pod, hook, records, left)
+        except NotOurs as error:
+            elsewhere = error.message
+            reporter.warning("hooks left to another", **where, lease=mine.name, why=elsewhere)
+        return Finished(records=tuple(records), left=tuple(left), elsewhere=elsewhere)
+
+    def _end_what_is_sure(
+        self, pod: QuietPod, records: list[HookRecord], left: list[str]
+    ) -> list[OpenHook]:
+        """The others, as soon as nothing can overtake their post commands; those ran once."""
+        unsure: list[OpenHook] = []
+        moments: list[datetime] = []
+        for hook in reversed(pod.open):
+            moment = hook.moment
+            if (
+                moment is not None
+                and hook.command
+                and hook.is_unsure(self.commands.clock.now())
+                and self._run_early(pod, hook)
+            ):
+                unsure.append(hook)
+                moments.append(moment)
+            else:
+                self._end(pod, hook, records, left)
+        if moments:
+            self._wait(pod, max(moments))
+        return unsure
+
+    def _run_early(self, pod: QuietPod, hook: OpenHook) -> bool:
+        """False where there is no pod any more in which it would have to run again."""
+        self.leases.check(pod, hook)
+        try:
+            ran = self.commands.run(
+                pod, hook, HookCommand(hook.command, hook.timeout), Phase.POST, lambda: False
+            )
+        except Interrupted:
+            raise
+        except BackstayError as error:
+            self.commands.reporter.warning(
+                "hook not ended yet", hook=hook.hook, namespace=pod.namespace, pod=pod.pod,
+                why=error.message,
+            )  # fmt: skip
+            return True
+        return ran.record.outcome is not HookOutcome.SKIPPED
+
+    def _wait(self, pod: QuietPod, moment: datetime) -> None:
+        clock = self.commands.clock
+        self.commands.reporter.event(
+            "waiting until no command before the copy can be at work", namespace=pod.namespace,
+            pod=pod.pod, until=moment.isoformat(),
+        )  # fmt: skip
+        while (left := (moment - clock.now()).total_seconds()) > 0:
+            if self.stopped():
+                raise Interrupted("stopped before hooks of a dead run could be ended for good")
+            clock.sleep(min(left, _POLL))
+
+    def _end(
+        self, pod: QuietPod, hook: OpenHook, records: list[HookRecord], left: list[str]
+    ) -> None:
+        command = HookCommand(hook.command, hook.timeout) if hook.command else None
+        try:
+            record = end_hook(self.commands, self.leases, pod, hook, command)
+        except (NotOurs, Interrupted):
+            raise
+        except BackstayError as error:
+            self.commands.reporter.warning(
+                "hook left open", hook=hook.hook, namespace=pod.namespace, pod=pod.pod,
+                why=error.message,
+            )  # fmt: skip
+            left.append(f"hook {hook.hook}: {error.message}")
+            return
+        records += [record] if record is not None else []
 
 
-def finish_left(request: RunRequest, run: RunPorts, stopped: Callable[[], bool]) -> tuple[str, ...]:
+def finish_left(request: RunRequest, run: RunPorts, stopped: Stopped) -> tuple[str, ...]:
     """What pods before this one have left open, for whoever holds the policy's Lease.
 
     Returns what people should know. A failure here is none of the run: a pod that stays quiesced
@@ -91,7 +182,10 @@ def finish_left(request: RunRequest, run: RunPorts, stopped: Callable[[], bool])
         return ()
     reporter = run.reporter
     finisher = Finisher(
-        leases=make_leases(request, run), commands=make_commands(run), reader=run.reader
+        leases=make_leases(request, run),
+        commands=make_commands(run),
+        reader=run.reader,
+        stopped=stopped,
     )
     patience = Patience(
         what="looking for open hooks",
@@ -110,8 +204,12 @@ def finish_left(request: RunRequest, run: RunPorts, stopped: Callable[[], bool])
         if lease.policy != request.policy.name:
             continue
         try:
-            if insist(functools.partial(finisher.is_dead, lease.holder), patience):
-                warnings += _warn(lease, request.run_id, *finisher.finish(lease))
+            if insist(functools.partial(finisher.is_dead, lease), patience):
+                warnings += _warn(lease, request.run_id, finisher.finish(lease))
+            else:
+                warnings += _warn(
+                    lease, request.run_id, Finished(elsewhere=f"{lease.who} sees to it")
+                )
         except Interrupted:
             raise
         except BackstayError as error:
@@ -120,56 +218,63 @@ def finish_left(request: RunRequest, run: RunPorts, stopped: Callable[[], bool])
     return tuple(warnings)
 
 
-def _warn(
-    lease: HookLease, run_id: str, records: tuple[HookRecord, ...], left: tuple[str, ...]
-) -> list[str]:
+def _warn(lease: HookLease, run_id: str, done: Finished) -> list[str]:
     pod = f"pod {lease.pod.namespace}/{lease.pod.pod}"
-    warnings = [f"{pod} is still quiesced by run {lease.run_id}: {why}" for why in left]
-    warnings += [f"of run {lease.run_id}: {why}" for why in _failed(records)]
+    warnings = [f"{pod} is still quiesced by run {lease.run_id}: {why}" for why in done.left]
+    warnings += [f"of run {lease.run_id}: {why}" for why in done.failed]
+    if done.elsewhere:
+        warnings.append(f"{pod} was left quiesced by run {lease.run_id}: {done.elsewhere}")
     if not warnings and not is_of_run(lease.holder, run_id):
         warnings = [f"{pod} was left quiesced by run {lease.run_id}; its hooks were ended now"]
     return warnings
 
 
-def _failed(records: tuple[HookRecord, ...]) -> list[str]:
-    bad = (HookOutcome.FAILED, HookOutcome.TIMED_OUT)
-    return [told(record) for record in records if record.outcome in bad]
-
-
-def finish_lease(name: str, finisher: Finisher, stopped: Callable[[], bool]) -> None:
+def finish_lease(name: str, finisher: Finisher, *, policy: str, alone: bool = False) -> None:
     """What the controller's Job does. Returns when nothing is open there any more.
 
-    Raises Waiting where the run is not dead, Transient where something had to be left open,
-    PostFailed where a command failed: its end is known, so it is not executed again.
+    Where its holder lives, it is left to that; ``alone`` says that nobody would look again, which
+    raises Waiting. Raises UsageError where it is another policy's, Transient where something had to
+    be left open, PostFailed where a command failed: its end is known, so it is not executed again.
     """
     clock, reporter = finisher.commands.clock, finisher.commands.reporter
-    until = clock.now() + _PATIENCE
+    begun = clock.now()
     patience = Patience(
-        what=f"reading Lease {name}", clock=clock, reporter=reporter, deadline=until,
-        stopped=stopped,
+        what=f"reading Lease {name}", clock=clock, reporter=reporter, deadline=begun + _PATIENCE,
+        stopped=finisher.stopped,
     )  # fmt: skip
     while True:
         lease = insist(lambda: finisher.leases.find(name), patience)
         if lease is None:
             reporter.event("nothing is open", lease=name)
             return
-        holder = lease.holder
-        if insist(functools.partial(finisher.is_dead, holder), patience):
-            records, left = finisher.finish(lease)
-            failed = _failed(records)
-            if left:
-                why = "; ".join([*left, *failed])
-                raise Transient(why, hint="it is tried again; backstay doctor lists it")
-            if failed:
-                hint = "look into the pod: it may still be quiesced; nothing ends that by itself"
-                raise PostFailed("; ".join(failed), hint=hint)
-        elif clock.now() >= until:
+        if lease.policy != policy:
+            raise UsageError(
+                f"Lease {name} is of policy {lease.policy}, not {policy}",
+                hint=f"backstay run {lease.policy} --finish {name}",
+            )
+        if insist(functools.partial(finisher.is_dead, lease), patience):
+            _judge(finisher.finish(lease))
+        elif clock.now() >= begun + _ENDING:
+            if not alone:
+                reporter.event("another sees to it", lease=name, holder=lease.holder)
+                return
             raise Waiting(
-                f"pod {holder.rpartition('/')[2]} still holds Lease {name}",
-                hint="look at that pod: it ends its hooks itself",
+                f"{lease.who} still holds Lease {name}",
+                hint="look at it: it ends its hooks itself",
             )
         else:
-            reporter.event("waiting for the pod of the run", lease=name, holder=holder)
+            reporter.event("waiting for whoever sees to it", lease=name, holder=lease.holder)
             clock.sleep(_POLL)
-        if stopped():
+        if finisher.stopped():
             raise Interrupted("stopped while hooks of a dead run are open")
+
+
+def _judge(done: Finished) -> None:
+    """Raises what is not as it should be."""
+    if done.failed:
+        raise PostFailed(
+            "; ".join([*done.failed, *(f"still open: {why}" for why in done.left)]),
+            hint="look into the pod: it may still be quiesced; nothing ends that by itself",
+        )
+    if done.left:
+        raise Transient("; ".join(done.left), hint="it is tried again; backstay doctor lists it")

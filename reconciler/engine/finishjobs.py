@@ -1,13 +1,15 @@
 """The controller's part in ending hooks that a dead run has left open (invariant I5).
 
 Comes after each cycle, whatever kept that from its end: an application must not stay quiesced
-because Git is away. Asks nothing where no policy that the cycle knows of has hooks.
+because Git is away. Asks nothing where no policy that the cycle knows of has hooks. Who looks at a
+policy's object in the cluster sees it there, as an Event.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from reconciler import ports
@@ -20,14 +22,20 @@ from reconciler.model.errors import BackstayError
 from reconciler.model.policy import BackupPolicy
 from reconciler.plan.cronjob import COMPONENT_POLICY, POLICY_KEY, Place
 from reconciler.plan.entries import labels_of
-from reconciler.plan.finishjob import find_dead, finish_name, make_finish_job
+from reconciler.plan.finishjob import finish_name, make_finish_job
+from reconciler.plan.finishturns import Turn, find_dead, find_failed
+from reconciler.plan.hooklease import HookLease
+from reconciler.plan.mirror import is_mirror
+from reconciler.plan.mirrorevents import EventReason, MirrorEvent, make_event
 
 Raw = Mapping[str, Any]
+_TOLD_FOR = timedelta(hours=1)
+"""How long after its end a Job that failed is told of: as long as clusters keep an Event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishJobs:
-    """Starts one Job per Lease whose run is over."""
+    """Starts a Job per Lease whose holder is dead; tells of those in which a command failed."""
 
     config: Config
     place: Place
@@ -36,6 +44,8 @@ class FinishJobs:
     writer: ports.ClusterWriter
     reporter: ports.Reporter
     clock: ports.Clock
+    mirrors: Sequence[Raw] = ()
+    """The policies' objects, as the cycle found them."""
 
     def start(self) -> None:
         """Raises nothing: what keeps it from looking is told, and the next cycle looks again."""
@@ -55,18 +65,61 @@ class FinishJobs:
             holder=self.holder,
         )
         found = leases.list(self._tell)
-        if not found:
-            return
-        # Asked after the Leases: a run that began meanwhile is among them.
+        # Asked after the Leases: a pod that began meanwhile is among them.
         jobs = observe.read_all(self.reader, kinds.JOBS, dict, namespace=self.place.namespace)
-        for lease in find_dead(found, jobs):
-            _, created = self.writer.create(make_finish_job(lease, self.config, self.place))
-            if created:
+        pods: list[Raw] = []
+        if found:
+            pods += observe.read_all(self.reader, kinds.PODS, dict, namespace=self.place.namespace)
+        for lease, turn in find_dead(found, jobs, pods, self.clock.now()):
+            self._create(lease, turn)
+        self._tell_failed(jobs)
+
+    def _create(self, lease: HookLease, turn: Turn) -> None:
+        job = make_finish_job(
+            lease, self.config, self.place, number=turn.number, now=self.clock.now()
+        )
+        _, created = self.writer.create(job)
+        if not created:
+            return
+        name, pod = finish_name(lease, turn.number), f"{lease.pod.namespace}/{lease.pod.pod}"
+        self.reporter.warning(
+            "a dead run has left hooks open: starting a Job that ends them", run=lease.run_id,
+            namespace=lease.pod.namespace, pod=lease.pod.pod, job=name, before=turn.before,
+            why=turn.why,
+        )  # fmt: skip
+        told = f"run {lease.run_id} has left pod {pod} quiesced; Job {name} ends that"
+        if turn.before:
+            told += f". Job {turn.before} failed: {turn.why}"
+        self._announce(lease.policy, MirrorEvent(EventReason.HOOKS_LEFT_OPEN, told, True, True))
+
+    def _tell_failed(self, jobs: Iterable[Raw]) -> None:
+        """Said again in each cycle for a while: an Event of its name is there only once."""
+        since = self.clock.now() - _TOLD_FOR
+        for one in find_failed(jobs):
+            if one.ended is not None and one.ended >= since:
+                told = (
+                    f"a post command in pod {one.pod} failed after run {one.run_id} had left it"
+                    f" quiesced; it may still be: kubectl -n {self.place.namespace}"
+                    f" logs job/{one.job}"
+                )
+                event = MirrorEvent(EventReason.HOOK_POST_FAILED, told, True, True)
+                if self._announce(one.policy, event):
+                    self.reporter.warning("hooks of a dead run ended badly", job=one.job, why=told)
+
+    def _announce(self, policy: str, told: MirrorEvent) -> bool:
+        """Whether it was news. Where there is no such object, or no right, the log has to do."""
+        for raw in self.mirrors:
+            if raw["metadata"]["name"] != policy or not is_mirror(raw):
+                continue
+            try:
+                return self.writer.announce(
+                    make_event(told, raw, instance=self.holder, now=self.clock.now())
+                )
+            except BackstayError as error:
                 self.reporter.warning(
-                    "a dead run has left hooks open: starting a Job that ends them",
-                    run=lease.run_id, namespace=lease.pod.namespace, pod=lease.pod.pod,
-                    job=finish_name(lease),
-                )  # fmt: skip
+                    "event not written", reason=told.reason, why=error.message, hint=error.hint
+                )
+        return False
 
     def _tell(self, error: BackstayError) -> None:
         self.reporter.warning("hook's lease not understood", why=error.message, hint=error.hint)

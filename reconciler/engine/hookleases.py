@@ -22,6 +22,7 @@ from reconciler.plan.hooklease import (
     make_lease,
     read_lease,
     render_pod,
+    take_over,
 )
 
 _RACES = 10
@@ -131,11 +132,14 @@ class HookLeases:
         """Says that it is open no more; the last one takes the Lease away."""
         self._change(pod.lease, lambda now: now.without(hook))
 
-    def take(self, lease: HookLease) -> HookLease | None:
-        """The Lease of a holder that is dead, now ours; None where it has changed meanwhile."""
+    def take(self, lease: HookLease, *, seconds: int = 0) -> HookLease | None:
+        """The Lease of a holder that is dead, now ours; None where it has changed meanwhile.
+
+        ``seconds`` is for how long at most, where no pod tells whether its holder lives.
+        """
         if lease.holder == self.holder:
             return lease
-        changes = {"spec": {"holderIdentity": self.holder}}
+        changes = take_over(self.holder, seconds=seconds, now=self.clock.now())
         ref = replace(lease.ref, namespace=self.namespace)
         raw = self.writer.patch(ref, changes, version=lease.version)
         return None if raw is None else read_lease(raw)

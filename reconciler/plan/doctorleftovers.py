@@ -19,6 +19,8 @@ from reconciler.plan import doctoropen, moverjob, moverstatus
 from reconciler.plan.begun import policy_of_run, way_on
 from reconciler.plan.cronjob import COMPONENT_RUN
 from reconciler.plan.entries import annotations_of, labels_of
+from reconciler.plan.hooklease import is_hook_lease
+from reconciler.plan.podlife import moment_of
 
 Raw = Mapping[str, Any]
 RUN_LEASE = "backstay-run-"
@@ -92,8 +94,9 @@ def find_leftovers(scene: Scene, *, policy: str = "") -> Iterator[Finding]:
     restoring = restore_at_work(scene)
     yield from _leases(scene, policy)
     yield from doctoropen.find_open(
-        scene.leases, scene.jobs, namespace=scene.namespace, alive=scene.alive, policy=policy
-    )
+        scene.leases, scene.jobs, scene.pods, namespace=scene.namespace, now=scene.now,
+        dead=scene.dead, policy=policy,
+    )  # fmt: skip
     yield from _movers(scene, restoring, policy)
     yield from _credentials(scene, restoring, policy)
     yield from _restoring(scene, restoring, policy)
@@ -136,7 +139,8 @@ def restore_at_work(scene: Scene) -> str:
 
 def _leases(scene: Scene, policy: str) -> Iterator[Finding]:
     living = _living(scene.pods)
-    for held in holders(scene.leases):
+    # Those of pods with open hooks have a check of their own.
+    for held in holders(raw for raw in scene.leases if not is_hook_lease(raw)):
         where = f"Lease {held.namespace}/{held.lease}"
         expired = held.until <= scene.now
         if held.lease == RESTORE_LEASE:
@@ -388,15 +392,6 @@ def _living(pods: Iterable[Raw]) -> frozenset[str]:
 
 def _place(raw: Raw) -> tuple[str, str]:
     return raw["metadata"].get("namespace", ""), raw["metadata"]["name"]
-
-
-def moment_of(text: object) -> datetime | None:
-    """A time as Kubernetes writes it; None for anything else."""
-    try:
-        found = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    return found if found.tzinfo else None
 
 
 def _sentence(*parts: object) -> str:

@@ -1,13 +1,15 @@
-"""Pods in which a run has hooks open, told with who sees to them. Pure."""
+"""Pods in which a run has hooks open, told with who sees to them, and posts that failed. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.model.doctor import Finding, Level
 from reconciler.model.errors import Refused
 from reconciler.plan.finishjob import finish_name
+from reconciler.plan.finishturns import find_failed, find_turn, is_held
 from reconciler.plan.hooklease import HookLease, is_hook_lease, read_lease
 
 CHECK = "leftovers/hook"
@@ -16,14 +18,19 @@ Raw = Mapping[str, Any]
 
 def find_open(
     leases: Iterable[Raw],
-    jobs: Iterable[Raw],
+    jobs: Sequence[Raw],
+    pods: Sequence[Raw],
     *,
     namespace: str,
-    alive: Collection[str],
-    policy: str,
+    now: datetime,
+    dead: Collection[str] = (),
+    policy: str = "",
 ) -> Iterator[Finding]:
-    """One for each pod; ``alive`` are ids of the runs at work, ``policy`` empty for all."""
-    there = {str(job["metadata"]["name"]) for job in jobs}
+    """One for each pod, and one for each Job in which a post command failed.
+
+    ``jobs`` and ``pods`` are those of Backstay's ``namespace``, ``dead`` holders that are known to
+    be, ``policy`` empty for all.
+    """
     for raw in leases:
         if not is_hook_lease(raw):
             continue
@@ -35,32 +42,68 @@ def find_open(
                 id=CHECK, level=Level.WARNING, where=where, message=error.message, hint=error.hint
             )
             continue
-        if policy in ("", lease.policy):
-            yield _tell(lease, where, namespace, at_work=lease.run_id in alive, jobs=there)
+        if policy not in ("", lease.policy):
+            continue
+        if lease.holder not in dead and is_held(lease, pods, now):
+            yield _held(lease, where)
+        else:
+            yield _dead(lease, where, namespace, _way_on(lease, jobs, pods, namespace, now))
+    for one in find_failed(jobs):
+        if policy in ("", one.policy):
+            yield Finding(
+                id=CHECK,
+                level=Level.PROBLEM,
+                where=f"Job {namespace}/{one.job}",
+                message=f"a post command failed in pod {one.pod}, which run {one.run_id} had left"
+                " quiesced: it may still be",
+                hint=f"kubectl -n {namespace} logs job/{one.job}; nothing executes it again: look"
+                f" into that pod, and then kubectl -n {namespace} delete job {one.job}",
+            )
 
 
-def _tell(
-    lease: HookLease, where: str, namespace: str, *, at_work: bool, jobs: Collection[str]
-) -> Finding:
-    names = ", ".join(dict.fromkeys(hook.hook for hook in lease.pod.open))
+def _names(lease: HookLease) -> str:
+    return ", ".join(dict.fromkeys(hook.hook for hook in lease.pod.open))
+
+
+def _held(lease: HookLease, where: str) -> Finding:
     pod = f"pod {lease.pod.namespace}/{lease.pod.pod}"
-    if at_work:
-        return Finding(
-            id=CHECK,
-            level=Level.INFO,
-            where=where,
-            message=f"run {lease.run_id} has hooks open in {pod}: {names}",
-            hint="wait for it: it ends them itself",
-        )
-    job = finish_name(lease)
-    logs = f"kubectl -n {namespace} logs job/{job}"
+    own = lease.holder.startswith(f"{lease.run_id}/")
+    return Finding(
+        id=CHECK,
+        level=Level.INFO,
+        where=where,
+        message=f"run {lease.run_id} has hooks open in {pod}: {_names(lease)}"
+        if own
+        else f"{lease.who} ends the hooks that run {lease.run_id} left open in {pod}:"
+        f" {_names(lease)}",
+        hint=f"wait for {lease.who}: it ends them itself",
+    )
+
+
+def _dead(lease: HookLease, where: str, namespace: str, way_on: str) -> Finding:
     return Finding(
         id=CHECK,
         level=Level.PROBLEM,
         where=where,
-        message=f"run {lease.run_id} is over, and its hooks are still open in {pod}: {names}",
-        hint=f"the controller's Job ends them: {logs}"
-        if job in jobs
-        else f"the controller starts the Job {job} within one interval; without a controller:"
-        f" backstay run {lease.policy} --finish {lease.name}",
+        message=f"{lease.who} of {namespace} is gone, and hooks of run {lease.run_id} are still"
+        f" open in pod {lease.pod.namespace}/{lease.pod.pod}: {_names(lease)}",
+        hint=way_on,
     )
+
+
+def _way_on(
+    lease: HookLease, jobs: Sequence[Raw], pods: Sequence[Raw], namespace: str, now: datetime
+) -> str:
+    turn = find_turn(lease, jobs, pods, now)
+    job = finish_name(lease, turn.number)
+    if turn.at_work:
+        return f"the controller's Job ends them: kubectl -n {namespace} logs job/{job}"
+    by_hand = f"backstay run {lease.policy} --finish {lease.name}"
+    if turn.is_due(now) or turn.due is None:
+        when = f"the controller starts the Job {job} within one interval"
+    else:
+        when = f"the controller starts the Job {job} after {turn.due.astimezone(UTC):%H:%M} UTC"
+    if turn.before:
+        logs = f"kubectl -n {namespace} logs job/{turn.before}"
+        when = f"Job {turn.before} failed: {turn.why} ({logs}); {when}"
+    return f"{when}; without a controller: {by_hand}"

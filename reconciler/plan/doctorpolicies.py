@@ -17,7 +17,7 @@ from reconciler.model.doctor import Finding, Level
 from reconciler.model.policy import BackupPolicy, Schedule
 from reconciler.model.run import Outcome
 from reconciler.plan import moverstatus
-from reconciler.plan.doctorleftovers import moment_of
+from reconciler.plan.podlife import moment_of
 from reconciler.plan.recoverypoints import RecoveryPoint
 from reconciler.plan.runtimes import runs_between
 

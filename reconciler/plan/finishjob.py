@@ -1,18 +1,18 @@
 """The Job that ends the hooks which a dead run has left open in a pod. Pure.
 
-Its name is made of the Lease, so it is started once however often that is asked for; when it is
-gone and the Lease is still there, it is started again.
+Its name is made of the Lease and a number, so it is started once however often that is asked for.
+Where it is over and the Lease is still there, another one gets the next number
+(`reconciler.plan.finishturns`).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from reconciler.model import naming
 from reconciler.model.config import Config
-from reconciler.plan import moverstatus
 from reconciler.plan.cronjob import (
     CONFIG_FOLDER,
     CONTAINER,
@@ -20,56 +20,65 @@ from reconciler.plan.cronjob import (
     SERVICE_ACCOUNT,
     Place,
 )
-from reconciler.plan.hooklease import HookLease
+from reconciler.plan.hooklease import HookLease, QuietPod
 
 COMPONENT_FINISH = "finish"
-_DEADLINE = 3600
-_KEPT = 600
-"""Seconds that an ended one is kept: then, where its Lease is still there, another one starts."""
+LEASE = f"{naming.GROUP}/lease"
+"""The annotation with the Lease that a Job is for."""
+POD = f"{naming.GROUP}/pod"
+"""The annotation with the pod in which hooks are open: ``<namespace>/<name>``."""
+_SLACK = 3600
+"""Seconds of a Job's life for its pods to start, six times, and for an API server to come back."""
+_AWAY = 600
+"""Seconds that one hook may wait for the API server, at most: asking, executing and closing."""
+_GRACE = 60
+"""Seconds that a pod that is told to end gets, beside the longest command that may be at work."""
+_KEPT = 24 * 3600
+"""Seconds that an ended one is kept: one that failed shall be seen by somebody."""
 POST_FAILED = 3
-"""The exit code that says that a post command failed and nothing is open any more."""
+"""The exit code that says that a post command failed, and what came of the others was tried."""
 _TRIES = 6
 
-Raw = Mapping[str, Any]
 
-
-def finish_name(lease: HookLease) -> str:
-    """The Job of a Lease."""
+def finish_name(lease: HookLease, number: int = 1) -> str:
+    """A Job of a Lease."""
     digest = hashlib.sha256(f"{lease.name}\0{lease.uid}".encode()).hexdigest()
-    return f"backstay-finish-{digest[:12]}"
+    return f"backstay-finish-{digest[:12]}-{number}"
 
 
-def find_dead(leases: Iterable[HookLease], jobs: Sequence[Raw]) -> list[HookLease]:
-    """Those whose run is over, or whose Job is gone, and that no Job ends yet."""
-    by_name = {str(job["metadata"]["name"]): job for job in jobs}
-    return [
-        lease
-        for lease in leases
-        if not _is_alive(by_name.get(lease.job)) and finish_name(lease) not in by_name
-    ]
+def finish_seconds(pod: QuietPod, now: datetime) -> int:
+    """How long ending all hooks of a pod may take, with an API server that is away for a while.
+
+    A command whose pre command may still be at work runs twice: now, and when that is over.
+    """
+    moments = [hook.moment for hook in pod.open if hook.moment is not None]
+    wait = max([0.0, *((moment - now).total_seconds() for moment in moments)])
+    return int(wait) + sum(2 * (hook.timeout + _AWAY) for hook in pod.open)
 
 
-def _is_alive(job: Raw | None) -> bool:
-    """Whether its pods may still work; one that is being deleted lets them end first."""
-    return job is not None and moverstatus.end_of(job) is None
-
-
-def make_finish_job(lease: HookLease, config: Config, place: Place) -> dict[str, Any]:
+def make_finish_job(
+    lease: HookLease, config: Config, place: Place, *, number: int, now: datetime
+) -> dict[str, Any]:
     """``backstay run POLICY --finish LEASE``, as the account of runs."""
     labels = naming.labels(COMPONENT_FINISH, policy=lease.policy, run_id=lease.run_id)
-    annotations = {naming.POLICY: lease.policy, naming.RUN: lease.run_id}
+    annotations = {
+        naming.POLICY: lease.policy,
+        naming.RUN: lease.run_id,
+        LEASE: lease.name,
+        POD: f"{lease.pod.namespace}/{lease.pod.pod}",
+    }
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
-            "name": finish_name(lease),
+            "name": finish_name(lease, number),
             "namespace": place.namespace,
             "labels": labels,
             "annotations": annotations,
         },
         "spec": {
             "backoffLimit": _TRIES,
-            "activeDeadlineSeconds": _DEADLINE,
+            "activeDeadlineSeconds": _SLACK + finish_seconds(lease.pod, now),
             # A command whose end is known is not executed again: another try would find nothing
             # open, and the Job would be Complete.
             "podFailurePolicy": {
@@ -123,6 +132,8 @@ def _pod(lease: HookLease, config: Config, place: Place) -> dict[str, Any]:
     return {
         "serviceAccountName": SERVICE_ACCOUNT,
         "restartPolicy": "Never",
+        "terminationGracePeriodSeconds": _GRACE
+        + max([0, *(one.timeout for one in lease.pod.open)]),
         "enableServiceLinks": False,
         "securityContext": {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
         "containers": [container],

@@ -2,7 +2,8 @@
 
 It lies in Backstay's own namespace and is there before the first command of a pod starts, so that
 whoever comes later, if its run is killed, knows what to execute. One pod has one Lease, by its
-uid: that keeps two policies off one pod. It has no time: a holder is dead when its pod is.
+uid: that keeps two policies off one pod. It has no time: a holder is dead when its pod is. Only a
+process at a terminal, which has no pod, says until when it holds it at most.
 
 A pre command whose end nobody has seen may be at work for as long as it was given. So an open hook
 says until when (``until``): a post command that ran before that moment may have been overtaken, and
@@ -20,6 +21,7 @@ from typing import Any
 from reconciler.model import jsonform, naming
 from reconciler.model.errors import Refused
 from reconciler.model.objects import ObjectRef
+from reconciler.plan import podlife
 
 COMPONENT_HOOK = "hook"
 HOOKS = f"{naming.GROUP}/hooks"
@@ -29,6 +31,7 @@ JOB = f"{naming.GROUP}/job"
 SELECTOR = f"{naming.COMPONENT}={COMPONENT_HOOK}"
 _GROUP = "coordination.k8s.io"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
+_MICRO = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,16 +104,30 @@ class HookLease:
     uid: str
     version: str
     holder: str
-    """``<run id>/<pod>``: the pod that sees to it."""
+    """``<run id>/<pod>``: the pod that sees to it; ``finish/<pod>``, or ``<host>/<process>@…``."""
     policy: str
     run_id: str
     job: str
     pod: QuietPod
+    held_until: datetime | None = None
+    """When a holder without a pod is dead at the latest."""
 
     @property
     def ref(self) -> ObjectRef:
         """What it is, but for its namespace."""
         return ObjectRef(group=_GROUP, kind="Lease", name=self.name)
+
+    @property
+    def holder_pod(self) -> str:
+        """The pod that sees to it, in Backstay's namespace; empty where that is a process."""
+        return "" if is_process(self.holder) else self.holder.rpartition("/")[2]
+
+    @property
+    def who(self) -> str:
+        """The holder, as it is told: ``pod run-1-a``, ``laptop/4711``."""
+        if self.holder_pod:
+            return f"pod {self.holder_pod}"
+        return self.holder.partition("@")[0] or "nobody"
 
 
 def make_lease(
@@ -137,7 +154,7 @@ def make_lease(
         },
         "spec": {
             "holderIdentity": holder,
-            "acquireTime": now.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "acquireTime": now.astimezone(UTC).strftime(_MICRO),
         },
     }  # fmt: skip
 
@@ -147,9 +164,26 @@ def render_pod(pod: QuietPod) -> str:
     return jsonform.dumps(jsonform.to_json(pod))
 
 
+def is_process(holder: str) -> bool:
+    """Whether a holder is a process at a terminal (``reconciler.cli.holders``), and no pod."""
+    return "@" in holder
+
+
 def is_hook_lease(raw: Mapping[str, Any]) -> bool:
     """Whether a raw Lease is one of these."""
     return (raw["metadata"].get("labels") or {}).get(naming.COMPONENT) == COMPONENT_HOOK
+
+
+def take_over(holder: str, *, seconds: int, now: datetime) -> dict[str, Any]:
+    """What changes in a Lease that gets another holder; ``seconds`` 0 where that is a pod."""
+    moment = now.astimezone(UTC).strftime(_MICRO) if seconds else None
+    return {
+        "spec": {
+            "holderIdentity": holder,
+            "renewTime": moment,
+            "leaseDurationSeconds": seconds or None,
+        }
+    }
 
 
 def read_lease(raw: Mapping[str, Any]) -> HookLease:
@@ -163,13 +197,16 @@ def read_lease(raw: Mapping[str, Any]) -> HookLease:
             f"Lease {metadata['name']} is not a hook's, or was changed: {error}",
             hint="look which pod it is for, run its post command by hand, and delete the Lease",
         ) from error
+    spec = raw.get("spec") or {}
+    renewed, seconds = podlife.moment_of(spec.get("renewTime")), spec.get("leaseDurationSeconds")
     return HookLease(
         name=str(metadata["name"]),
         uid=str(metadata.get("uid", "")),
         version=str(metadata.get("resourceVersion", "")),
-        holder=str((raw.get("spec") or {}).get("holderIdentity") or ""),
+        holder=str(spec.get("holderIdentity") or ""),
         policy=str(annotations.get(naming.POLICY, "")),
         run_id=str(annotations.get(naming.RUN, "")),
         job=str(annotations.get(JOB, "")),
         pod=pod,
+        held_until=renewed + timedelta(seconds=int(seconds)) if renewed and seconds else None,
     )

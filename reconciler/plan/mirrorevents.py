@@ -36,6 +36,8 @@ class EventReason(enum.StrEnum):
     PROTECTED = "Protected"
     PROTECTION_LOST = "ProtectionLost"
     CANNOT_PROTECT = "CannotProtect"
+    HOOKS_LEFT_OPEN = "HooksLeftOpen"
+    HOOK_POST_FAILED = "HookPostFailed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -113,20 +114,30 @@ class HookWorld(JobWorld):
         )  # fmt: skip
         return self.cluster.put(lease)
 
-    def finish(self, pod: str = "finish-a", **changed: Any) -> None:
-        """What the controller's Job does, for each Lease that is there."""
+    def finish(
+        self, pod: str = "finish-a", *, holder: str = "", policy: str = "", alone: bool = False,
+        is_gone: Callable[[str], bool] = lambda _: False, **changed: Any,
+    ) -> None:  # fmt: skip
+        """What the controller's Job does, or a terminal, for each Lease that is there."""
         ports = self.ports(**changed)
         assert ports.execute is not None
         leases = HookLeases(
             reader=ports.reader, writer=ports.writer, clock=ports.clock, namespace=SYSTEM,
-            holder=f"finish/{pod}",
+            holder=holder or f"finish/{pod}",
         )  # fmt: skip
         commands = Commands(
             execute=ports.execute, reader=ports.reader, reporter=ports.reporter, clock=ports.clock
         )
-        for lease in self.leases():
-            finish_lease(
-                lease.name,
-                Finisher(leases=leases, commands=commands, reader=ports.reader),
-                lambda: False,
-            )
+        # As a kubelet has it: a pod that holds a Lease is there, until it ends.
+        own = [] if holder else [manifest("Pod", pod, SYSTEM, status={"phase": "Running"})]
+        try:
+            for raw in own:
+                self.cluster.put(raw)
+            for lease in self.leases():
+                finisher = Finisher(
+                    leases=leases, commands=commands, reader=ports.reader, is_gone=is_gone
+                )
+                finish_lease(lease.name, finisher, policy=policy or lease.policy, alone=alone)
+        finally:
+            for raw in own:
+                self.cluster.put(raw | {"status": {"phase": "Failed"}})

@@ -9,7 +9,7 @@ import pytest
 from reconciler.engine.finishing import PostFailed
 from reconciler.engine.finishjobs import FinishJobs, have_hooks
 from reconciler.model import naming
-from reconciler.model.errors import Refused, Transient
+from reconciler.model.errors import Refused, Transient, UsageError, Waiting
 from reconciler.plan.cronjob import POLICY_KEY, Place
 from reconciler.plan.finishjob import COMPONENT_FINISH
 from tests.fakes.faults import FaultyReader, FaultyWriter
@@ -41,24 +41,19 @@ def jobs(world: HookWorld) -> list[dict[str, Any]]:
     ]
 
 
-def put_run(world: HookWorld, *conditions: str) -> dict[str, Any]:
-    """The Job of the run that holds the pod."""
-    told = [{"type": kind, "status": "True"} for kind in conditions]
-    job = manifest(
-        "batch/v1/Job", "backstay-shop-1", SYSTEM, status={"conditions": told},
-        metadata={"labels": naming.labels("run", policy="shop")},
-    )  # fmt: skip
-    return world.cluster.put(job)
+def put_pod(world: HookWorld, name: str = "run-1-a", **changed: Any) -> dict[str, Any]:
+    """The pod of the run that holds the application's."""
+    return world.cluster.put(manifest("Pod", name, SYSTEM, **changed))
 
 
-@pytest.mark.parametrize("ended", ["Failed", "Complete"])
-def test_a_run_that_is_over_gets_one_job_however_often_it_is_looked_for(ended: str) -> None:
+@pytest.mark.parametrize("ended", ["Failed", "Succeeded"])
+def test_a_holder_that_has_ended_gets_one_job_however_often_it_is_looked_for(ended: str) -> None:
     world = HookWorld()
     world.hold_pod(HOLDER, policy="shop")
-    run = put_run(world)
+    put_pod(world, status={"phase": "Running"})
     start(world)
     assert jobs(world) == []
-    put_run(world, ended)
+    put_pod(world, status={"phase": ended})
     start(world)
     start(world)
     (job,) = jobs(world)
@@ -67,13 +62,29 @@ def test_a_run_that_is_over_gets_one_job_however_often_it_is_looked_for(ended: s
     assert spec["containers"][0]["args"][:4] == ["run", "shop", "--finish", lease.name]
     assert spec["serviceAccountName"] == "backstay-run"
     assert job["metadata"]["annotations"][naming.RUN] == HOLDER.partition("/")[0]
-    assert job["metadata"]["name"] != run["metadata"]["name"]
     assert len(world.log.of("a dead run has left hooks open: starting a Job that ends them")) == 1
 
 
-def test_a_run_whose_job_is_gone_is_over() -> None:
+def test_a_run_whose_job_is_at_work_without_a_living_pod_is_dead() -> None:
     world = HookWorld()
     world.hold_pod(HOLDER, policy="shop")
+    labels = naming.labels("run", policy="shop")
+    job = manifest("batch/v1/Job", "backstay-shop-1", SYSTEM, metadata={"labels": labels})
+    world.cluster.put(job)
+    start(world)
+    assert [job["metadata"]["labels"][naming.RUN] for job in jobs(world)] == [
+        HOLDER.partition("/")[0]
+    ]
+
+
+def test_a_pod_on_a_node_out_of_reach_is_dead_a_minute_after_its_time() -> None:
+    world = HookWorld()
+    world.hold_pod(HOLDER, policy="shop")
+    due = world.clock.now().isoformat()
+    put_pod(world, status={"phase": "Running"}, metadata={"deletionTimestamp": due})
+    start(world)
+    assert jobs(world) == []
+    world.clock.advance(61)
     start(world)
     assert len(jobs(world)) == 1
 
@@ -90,6 +101,88 @@ def test_a_job_that_is_gone_while_hooks_are_open_is_started_again() -> None:
     assert again["metadata"]["uid"] != first["metadata"]["uid"]
 
 
+def end_job(world: HookWorld, job: dict[str, Any], kind: str, reason: str = "") -> None:
+    """What the Job controller writes at its end."""
+    told = {
+        "type": kind, "status": "True", "reason": reason, "message": "",
+        "lastTransitionTime": world.clock.now().isoformat(),
+    }  # fmt: skip
+
+    def change(raw: dict[str, Any]) -> None:
+        raw["status"] = {"conditions": [told]}
+
+    world.cluster.edit(job, change)
+
+
+def test_after_a_job_that_failed_comes_the_next_one_later_each_time() -> None:
+    world = HookWorld()
+    world.hold_pod(HOLDER, policy="shop")
+    for number, minutes in enumerate((1, 2, 4), start=1):
+        start(world)
+        job = jobs(world)[-1]
+        assert job["metadata"]["name"].endswith(f"-{number}")
+        end_job(world, job, "Failed", "BackoffLimitExceeded")
+        world.clock.advance(minutes * 60 - 1)
+        start(world)
+        assert len(jobs(world)) == number
+        world.clock.advance(1)
+    told = world.log.of("a dead run has left hooks open: starting a Job that ends them")
+    assert [one["why"] for one in told] == ["", "BackoffLimitExceeded", "BackoffLimitExceeded"]
+
+
+def mirror_of(policy: str) -> dict[str, Any]:
+    """The policy's object, as the controller has made it."""
+    return manifest(
+        "backstay.dev/v1alpha1/BackupPolicy", policy, SYSTEM,
+        metadata={
+            "labels": naming.labels("policy", policy=policy), "uid": f"uid-{policy}",
+            "resourceVersion": "7", "annotations": {naming.POLICY: policy},
+        },
+    )  # fmt: skip
+
+
+def events(world: HookWorld) -> list[tuple[str, str, str]]:
+    """(policy, reason, note) of each Event."""
+    return [
+        (raw["involvedObject"]["name"], raw["reason"], raw["message"])
+        for raw in world.cluster.all("Event")
+        if raw["involvedObject"]["kind"] == "BackupPolicy"
+    ]
+
+
+def test_the_policys_object_tells_of_a_pod_that_was_left_quiesced() -> None:
+    world = HookWorld()
+    world.hold_pod(HOLDER, policy="shop")
+    mirrors = [mirror_of("other"), mirror_of("shop")]
+    start(world, mirrors=mirrors)
+    start(world, mirrors=mirrors)
+    ((policy, reason, note),) = events(world)
+    assert (policy, reason) == ("shop", "HooksLeftOpen")
+    assert "has left pod shop/db-0 quiesced; Job backstay-finish-" in note
+
+
+def test_the_policys_object_tells_of_a_post_command_that_failed_and_so_for_an_hour() -> None:
+    world = HookWorld()
+    world.hold_pod(HOLDER, policy="shop")
+    start(world)
+    (job,) = jobs(world)
+    end_job(world, job, "Failed", "PodFailurePolicy")
+    world.cluster.remove(world.cluster.all("Lease")[0])
+    writer = FaultyWriter(world.cluster, "announce", error=Refused("no events here"))
+    start(world, mirrors=[mirror_of("shop")], writer=writer)
+    assert events(world) == []
+    for _ in range(2):
+        start(world, mirrors=[mirror_of("shop")])
+    ((policy, reason, note),) = events(world)
+    assert (policy, reason) == ("shop", "HookPostFailed")
+    assert "pod shop/db-0" in note
+    assert f"logs job/{job['metadata']['name']}" in note
+    assert len(world.log.of("hooks of a dead run ended badly")) == 1
+    world.clock.advance(3700)
+    start(world, mirrors=[mirror_of("shop")], writer=writer)
+    assert len(world.log.of("event not written")) == 1
+
+
 def test_what_the_job_does() -> None:
     world = HookWorld()
     world.hold_pod(HOLDER, policy="shop")
@@ -100,10 +193,10 @@ def test_what_the_job_does() -> None:
     assert world.events == ["unlock shop/db-0"]
 
 
-def test_the_job_waits_for_the_pod_of_the_run_to_end() -> None:
+def test_the_job_waits_for_a_pod_that_is_about_to_end() -> None:
     world = HookWorld()
     world.hold_pod(HOLDER, policy="shop")
-    pod = world.cluster.put(manifest("Pod", "run-1-a", SYSTEM, status={"phase": "Running"}))
+    pod = put_pod(world, status={"phase": "Running"})
     seen = []
 
     def pass_time() -> None:
@@ -115,6 +208,71 @@ def test_the_job_waits_for_the_pod_of_the_run_to_end() -> None:
     world.finish()
     assert seen == [[], [], []]
     assert world.events == ["unlock shop/db-0"]
+
+
+def test_the_job_leaves_a_lease_to_a_holder_that_lives() -> None:
+    world = HookWorld()
+    world.hold_pod(HOLDER, policy="shop")
+    put_pod(world, status={"phase": "Running"})
+    world.finish()
+    assert world.events == []
+    assert len(world.log.of("another sees to it")) == 1
+    with pytest.raises(Waiting, match="pod run-1-a still holds Lease"):
+        world.finish(alone=True)
+
+
+def test_another_policys_lease_is_refused() -> None:
+    world = HookWorld()
+    world.hold_pod(HOLDER, policy="crm")
+    with pytest.raises(UsageError, match="is of policy crm, not shop"):
+        world.finish(policy="shop")
+    assert world.events == []
+
+
+def test_a_process_at_a_terminal_is_not_dead_for_want_of_a_pod() -> None:
+    world = HookWorld()
+    world.hold_pod(HOLDER, policy="shop")
+    seen: list[str] = []
+
+    def look(_: object) -> None:
+        (lease,) = world.leases()
+        assert lease.held_until is not None
+        seen.append(lease.who)
+        start(world)
+        world.finish("finish-b")
+
+    world.execute.before = look
+    world.finish(holder="laptop/4711@1f0c9a2b/88123")
+    assert seen == ["laptop/4711"]
+    assert (world.events, jobs(world)) == (["unlock shop/db-0"], [])
+
+
+def test_a_process_that_is_gone_is_dead_when_its_time_is_over_and_at_once_where_it_was() -> None:
+    world = HookWorld()
+    raw = world.hold_pod("laptop/4711@1f0c9a2b/88123", policy="shop")
+    renewed = {"renewTime": world.clock.now().isoformat(), "leaseDurationSeconds": 3600}
+    world.cluster.edit(raw, lambda lease: lease["spec"].update(renewed))
+    start(world)
+    assert jobs(world) == []
+    world.finish(is_gone=lambda holder: holder.startswith("other/"))
+    assert world.events == []
+    world.clock.advance(3601)
+    start(world)
+    assert len(jobs(world)) == 1
+    world.cluster.edit(raw, lambda lease: lease["spec"].update(leaseDurationSeconds=86400))
+    world.finish("finish-b", is_gone=lambda holder: holder.startswith("laptop/"))
+    assert world.events == ["unlock shop/db-0"]
+
+
+def test_whoever_takes_it_after_a_process_holds_it_as_a_pod() -> None:
+    world = HookWorld()
+    raw = world.hold_pod("laptop/4711@1f0c9a2b/88123", policy="shop")
+    gone = {"renewTime": "2020-01-01T00:00:00Z", "leaseDurationSeconds": 60}
+    world.cluster.edit(raw, lambda lease: lease["spec"].update(gone))
+    seen = []
+    world.execute.before = lambda _: seen.append(world.leases()[0])
+    world.finish("finish-a")
+    assert [(lease.holder_pod, lease.held_until) for lease in seen] == [("finish-a", None)]
 
 
 def test_the_job_fails_while_something_stays_open() -> None:

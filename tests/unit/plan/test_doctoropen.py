@@ -5,13 +5,27 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from reconciler.model.doctor import Level
+from reconciler.model.doctor import Finding, Level
+from reconciler.plan.cronjob import Place
 from reconciler.plan.doctoropen import CHECK, find_open
-from reconciler.plan.finishjob import finish_name
+from reconciler.plan.finishjob import make_finish_job
 from reconciler.plan.hooklease import OpenHook, QuietPod, make_lease, read_lease
+from tests.unit.engine.run_world import CONFIG
 
 RUN = "shop-20261121-041703-7c1e9"
-PLACE = {"namespace": "backstay-system", "policy": ""}
+NOW = datetime(2026, 11, 21, 4, 30, tzinfo=UTC)
+AT_WORK = {"metadata": {"name": "run-a"}, "status": {"phase": "Running"}}
+
+
+def find(
+    *leases: dict[str, Any], jobs: Any = (), pods: Any = (), dead: Any = (), policy: str = ""
+) -> list[Finding]:
+    """What is said of them."""
+    return list(
+        find_open(
+            leases, jobs, pods, namespace="backstay-system", now=NOW, dead=dead, policy=policy
+        )
+    )
 
 
 def lease() -> dict[str, Any]:
@@ -25,32 +39,79 @@ def lease() -> dict[str, Any]:
     )  # fmt: skip
 
 
+def finish_job(number: int, *conditions: dict[str, str]) -> dict[str, Any]:
+    """The Job that ends these hooks."""
+    place, read = Place(namespace="backstay-system"), read_lease(lease())
+    job = make_finish_job(read, CONFIG, place, number=number, now=NOW)
+    return job | {"status": {"conditions": [*conditions]}}
+
+
+def failed(reason: str, at: str) -> dict[str, str]:
+    """A condition."""
+    return {
+        "type": "Failed", "status": "True", "reason": reason, "message": "",
+        "lastTransitionTime": at,
+    }  # fmt: skip
+
+
 def test_a_run_at_work_is_waited_for() -> None:
-    (found,) = find_open([lease()], [], alive={RUN}, **PLACE)
+    (found,) = find(lease(), pods=[AT_WORK])
     assert (found.id, found.level) == (CHECK, Level.INFO)
     assert "has hooks open in pod shop/db-0: quiesce, freeze" in found.message
+    assert found.hint == "wait for pod run-a: it ends them itself"
+
+
+def test_whoever_ends_them_now_is_named() -> None:
+    taken = lease()
+    taken["spec"] |= {
+        "holderIdentity": "laptop/4711@1f0c9a2b/88123", "leaseDurationSeconds": 900,
+        "renewTime": "2026-11-21T04:20:00.000000Z",
+    }  # fmt: skip
+    (found,) = find(taken)
+    assert (found.level, found.hint) == (Level.INFO, "wait for laptop/4711: it ends them itself")
+    assert found.message.startswith(f"laptop/4711 ends the hooks that run {RUN} left open")
+    (found,) = find(taken, dead=["laptop/4711@1f0c9a2b/88123"])
+    assert found.level is Level.PROBLEM
 
 
 def test_a_dead_one_is_told_with_what_ends_it() -> None:
-    (found,) = find_open([lease()], [], alive=set(), **PLACE)
+    (found,) = find(lease())
     assert found.level is Level.PROBLEM
+    assert "pod run-a of backstay-system is gone" in found.message
     assert f"backstay run shop --finish {lease()['metadata']['name']}" in found.hint
-    job = {"metadata": {"name": finish_name(read_lease(lease()))}}
-    (found,) = find_open([lease()], [job], alive=set(), **PLACE)
+    job = finish_job(1)
+    (found,) = find(lease(), jobs=[job])
     assert f"logs job/{job['metadata']['name']}" in found.hint
+
+
+def test_a_job_that_failed_is_told_with_the_time_of_the_next_one() -> None:
+    job = finish_job(2, failed("BackoffLimitExceeded", "2026-11-21T04:29:00Z"))
+    (found,) = find(lease(), jobs=[job])
+    name = job["metadata"]["name"]
+    assert found.hint.startswith(f"Job {name} failed: BackoffLimitExceeded (kubectl -n ")
+    assert f"{name[:-2]}-3 after 04:31 UTC; without a controller: backstay run" in found.hint
+
+
+def test_a_post_command_that_failed_is_told_though_nothing_is_open() -> None:
+    job = finish_job(1, failed("PodFailurePolicy", "2026-11-21T04:29:00Z"))
+    (found,) = find(jobs=[job])
+    assert (found.id, found.level) == (CHECK, Level.PROBLEM)
+    assert found.where == f"Job backstay-system/{job['metadata']['name']}"
+    assert f"failed in pod shop/db-0, which run {RUN} had left quiesced" in found.message
+    assert find(jobs=[job], policy="crm") == []
+    assert find(jobs=[finish_job(1, failed("DeadlineExceeded", "2026-11-21T04:29:00Z"))]) == []
 
 
 def test_other_leases_and_policies_are_passed_over() -> None:
     other = lease()
     other["metadata"]["labels"] = {}
-    assert list(find_open([other], [], alive=set(), **PLACE)) == []
-    elsewhere = {**PLACE, "policy": "crm"}
-    assert list(find_open([lease()], [], alive=set(), **elsewhere)) == []
+    assert find(other) == []
+    assert find(lease(), policy="crm") == []
 
 
 def test_one_that_somebody_broke_is_told() -> None:
     broken = lease()
     broken["metadata"]["annotations"] = {}
-    (found,) = find_open([broken], [], alive=set(), **PLACE)
+    (found,) = find(broken)
     assert found.level is Level.WARNING
     assert "not a hook's, or was changed" in found.message
