@@ -53,6 +53,8 @@ def render_record(record: run.RunRecord) -> bytes:
         secrets=_secrets(record.secrets),
         gaps=[_gap(gap) for gap in record.gaps],
         leftOutKinds=[{"kind": i.kind, "reason": i.reason} for i in record.left_out_kinds] or None,
+        guards=_guards(record.guards),
+        selection=record.selection,
         warnings=list(record.warnings),
         retention=dict(sorted(record.retention.items())),
         writer=record.writer,
@@ -85,6 +87,8 @@ def parse_record(text: bytes, *, where: str = "_run.yaml") -> run.RunRecord:
         secrets=root.maybe("secrets", _read_secrets),
         gaps=root.each("gaps", _read_gap),
         left_out_kinds=root.each("leftOutKinds", _read_left_out_kind),
+        guards=root.maybe("guards", _read_guards),
+        selection=root.text("selection", ""),
         warnings=root.texts("warnings"),
         retention=root.scalars("retention"),
         writer=root.text("writer", ""),
@@ -364,6 +368,34 @@ def _read_secrets(node: Node) -> run.SecretsRecord:
         snapshot=node.text("snapshot") if node.has("snapshot") else None,
         count=node.number("count", 0),
         omitted=node.texts("omitted"),
+    )
+
+
+def _guards(part: run.GuardsRecord | None) -> dict[str, Any]:
+    if part is None:
+        return {}
+    withheld = [
+        _filled(namespace=one.namespace, kind=one.kind, count=one.count, since=one.since)
+        for one in part.withheld
+    ]
+    accepted = part.accept if part.accepted else ""
+    return _filled(withheld=withheld, accept=part.accept, accepted=accepted)
+
+
+def _read_guards(node: Node) -> run.GuardsRecord:
+    return run.GuardsRecord(
+        withheld=node.each("withheld", _read_withheld),
+        accept=node.text("accept"),
+        accepted=bool(node.text("accepted", "")),
+    )
+
+
+def _read_withheld(node: Node) -> run.WithheldCount:
+    return run.WithheldCount(
+        namespace=node.text("namespace", ""),
+        kind=node.text("kind"),
+        count=node.number("count"),
+        since=node.text("since", ""),
     )
 
 

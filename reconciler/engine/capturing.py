@@ -17,26 +17,26 @@ from datetime import datetime
 from typing import Any
 
 from reconciler import ports
-from reconciler.capture import canonical, choice, message, paths, quiet, references
+from reconciler.capture import canonical, choice, paths, quiet, references
+from reconciler.engine import guards
 from reconciler.engine.capturekinds import Kinds
 from reconciler.engine.capturetally import Tally
 from reconciler.engine.context import RunPorts, RunRequest
-from reconciler.engine.history import read_record_of
 from reconciler.engine.listing import Spread, Target, discovered, list_all
 from reconciler.engine.observe import observe_namespaces
 from reconciler.engine.patience import Patience, insist
 from reconciler.engine.runplan import RunPlan
 from reconciler.model import kinds
 from reconciler.model.cluster import Claim
-from reconciler.model.errors import Stalled, Transient
+from reconciler.model.errors import Transient
 from reconciler.model.objects import Gap, ObjectRef, Resource
 from reconciler.model.policy import ClusterScoped, CopyMethod, ObjectSelector, SecretsMode
 from reconciler.model.run import (
     ClusterScopedRecord,
     Counts,
+    GuardsRecord,
     LeftOutCount,
     LeftOutKind,
-    Outcome,
     Reference,
 )
 from reconciler.plan.observe import claim_of
@@ -46,9 +46,9 @@ EVERYTHING = "*"
 """As a gap's group: all that a namespace holds."""
 _DISCOVERIES = 3
 """How often kinds that came meanwhile are listed as well."""
-_LOOK_BACK = 100
-"""Commits that are searched for the run that made the tree: so many in a row would have failed."""
 _LEFT = "it left the selection without a change of the policy: its files are gone from the tree"
+_LEFT_AND_HELD = "it left the selection without a change of the policy: guards keep its files"
+_LEFT_AND_ACCEPTED = "it left the selection, and guards.accept let its files go"
 _UNSELECTED = "the policy was changed and does not select it any more: its files are gone"
 
 
@@ -60,6 +60,8 @@ class CapturedNamespace:
     counts: Counts
     left_out: tuple[LeftOutCount, ...]
     unselected: tuple[LeftOutCount, ...] = ()
+    reasons: tuple[str, ...] = ()
+    """Why it is not Completed, beside gaps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,9 @@ class CapturedTree:
     claims: tuple[Claim, ...]
     """Claims in the tree, also those that the run did not know when it decided on volumes."""
     left_out_kinds: tuple[LeftOutKind, ...] = ()
+    guards: GuardsRecord | None = None
+    selection: str = ""
+    """Digest of what the policy selects."""
     warnings: tuple[str, ...] = ()
     """What a person should know."""
     secrets: tuple[bytes, ...] = field(repr=False)
@@ -155,6 +160,9 @@ class _Capture:
         self._references = references.References(
             self._selected, without=self._choice.anchors_left_out()
         )
+        self._before = guards.Before(request, run, self._objects)
+        self._existing: frozenset[str] = frozenset()
+        self._held = guards.Held()
         self._candidates: dict[ObjectRef, tuple[Resource, dict[str, Any]]] = {}
 
     def capture(self) -> CapturedTree:
@@ -168,7 +176,11 @@ class _Capture:
         return CapturedTree(
             namespaces={
                 name: CapturedNamespace(
-                    at, tally.counts(name), tally.left_out_of(name), tally.unselected_of(name)
+                    at,
+                    tally.counts(name),
+                    tally.left_out_of(name),
+                    tally.unselected_of(name),
+                    tuple(filter(None, [self._held.reasons.get(name)])),
                 )
                 for name in sorted(self._selected)
             },
@@ -184,7 +196,9 @@ class _Capture:
             gaps=tuple(sorted(set(self._gaps))),
             claims=tuple(claim for _, claim in sorted(self._claims.items())),
             left_out_kinds=self._kinds.left_out(),
-            warnings=tuple(self._warnings()),
+            guards=self._held.record,
+            selection=self._before.selection,
+            warnings=(*self._held.warnings, *self._warnings()),
             secrets=tuple(line + b"\n" for _, line in sorted(self._secrets.items())),
             omitted=tuple(sorted(self._omitted)),
         )
@@ -249,6 +263,7 @@ class _Capture:
         patience = self._patience("looking at the namespaces again")
         found_now = insist(lambda: observe_namespaces(self._run.reader), patience)
         now = {found.name: found for found in found_now}
+        self._existing = frozenset(now)
         for chosen in self._plan.selection.namespaces:
             found = now.get(chosen.name)
             if found is None:
@@ -374,30 +389,58 @@ class _Capture:
         return True
 
     def _delete_gone(self, at: datetime) -> Mapping[str, LeftNamespace]:
-        """Deletes what complete listings do not have any more; returns namespaces that left."""
-        left: Counter[str] = Counter()
+        """Deletes what complete listings do not have any more; returns namespaces that left.
+
+        What the policy's guards hold stays, and then what is cluster-scoped, too.
+        """
+        going = list(self._going())
+        left = {one.location.namespace for one in going} - {"", *self._selected}
+        insisted = self._patience("comparing with the last good run")
+        removed = insist(lambda: {one for one in left if self._is_removed(one)}, insisted)
+        files = guards.Files(tree=self._tree, seen=self._seen, going=going)
+        self._held = held = insist(
+            lambda: guards.hold(
+                self._request, self._run, self._before, files, self._selected, removed
+            ),
+            insisted,
+        )
+        for gap in held.gaps:
+            self._add_gap(gap)
+        deleted: Counter[str] = Counter()
+        for one in going:
+            namespace = one.location.namespace
+            if one.path in held.paths or (held.paths and not namespace):
+                continue
+            self._commit.delete(one.path)
+            if namespace in left:
+                deleted[namespace] += 1
+            elif one.reason:
+                self._tally.unselected(namespace, one.location.folder, one.reason)
+            else:
+                self._tally.deleted(namespace)
+        return {name: self._left(at, name, deleted[name], name in removed) for name in sorted(left)}
+
+    def _going(self) -> Iterator[guards.Going]:
+        """Files whose objects are not there, or not selected any more."""
         for path in self._tree:
             location = paths.parse_path(path)
             if location is None or path in self._seen or self._is_uncertain(location):
                 continue
-            self._commit.delete(path)
-            if location.namespace and location.namespace not in self._selected:
-                left[location.namespace] += 1
-            elif reason := self._unselected.get(path) or self._kinds.unselected(location.folder):
-                self._tally.unselected(location.namespace, location.folder, reason)
-            else:
-                self._tally.deleted(location.namespace)
-        for name, count in left.items():
-            self._run.reporter.warning("namespace left the selection", namespace=name, files=count)
-        if not left:
-            return {}
-        intended = self._policy_changed()
-        why = _UNSELECTED if intended else _LEFT
+            reason = self._unselected.get(path) or self._kinds.unselected(location.folder)
+            yield guards.Going(path, location, reason)
+
+    def _is_removed(self, namespace: str) -> bool:
+        return self._before.removed(namespace, self._existing)
+
+    def _left(self, at: datetime, name: str, count: int, intended: bool) -> LeftNamespace:
+        self._run.reporter.warning("namespace left the selection", namespace=name, files=count)
         passed = {one.name: f" ({one.why})" for one in self._plan.selection.passed_over}
-        return {
-            name: LeftNamespace(at, count, f"{why}{passed.get(name, '')}", intended)
-            for name, count in sorted(left.items())
-        }
+        held = self._held.record
+        accepted = not intended and held is not None and held.accepted
+        why = _UNSELECTED if intended else _LEFT if count else _LEFT_AND_HELD
+        if accepted:
+            why = _LEFT_AND_ACCEPTED
+        return LeftNamespace(at, count, f"{why}{passed.get(name, '')}", intended or accepted)
 
     def _is_uncertain(self, location: paths.Location) -> bool:
         """Whether a gap covers a path, so that its absence proves nothing (I2)."""
@@ -407,33 +450,6 @@ class _Capture:
         return (not location.namespace or location.namespace in self._selected) and any(
             _covers(gap, location) for gap in self._gaps
         )
-
-    def _policy_changed(self) -> bool:
-        """Whether the tree below was captured with another policy than this one.
-
-        A Failed run keeps the tree of the run before it, so its own policy says nothing.
-        """
-        for commit in self._run.store.log(self._request.branch, limit=_LOOK_BACK):
-            try:
-                summary = message.parse_summary(commit.trailers)
-            except Stalled:
-                continue  # somebody else's commit that looks like a run's; `log` passes it too
-            if summary is not None and summary.outcome is not Outcome.FAILED:
-                return self._other_policy(summary, commit.sha)
-        return False
-
-    def _other_policy(self, summary: message.Summary, commit: str) -> bool:
-        """False also where nobody can tell: a namespace must not leave unseen."""
-        try:
-            before = read_record_of(
-                self._run.store, commit, run_id=summary.run_id, outcome=summary.outcome
-            )
-        except Stalled as error:
-            self._run.reporter.warning(
-                "commit passed over, no run made it", commit=commit, why=error.message
-            )
-            return False
-        return before.policy.digest != self._request.policy.digest
 
 
 def _granted(objects: ObjectSelector, plan: RunPlan) -> ObjectSelector:

@@ -68,6 +68,8 @@ def make_record(
         secrets=secrets,
         gaps=captured.gaps,
         left_out_kinds=captured.left_out_kinds,
+        guards=captured.guards,
+        selection=captured.selection,
         warnings=(*proven.warnings, *captured.warnings, *hooked.warnings, *warnings),
         retention=request.compiled.policy.retention.words(),
         writer=request.writer,
@@ -162,7 +164,7 @@ def _namespace(
         volumes,
         captured.gaps,
         privileged=found.privileged_movers,
-        hooks=hooked.reasons.get(name, ()),
+        hooks=(*part.reasons, *hooked.reasons.get(name, ())),
     )
     return NamespaceRecord(
         name=name,

@@ -89,8 +89,7 @@ PROFILE = {
     **{f"spec.hooks[].hold{part}": _P for part in ("", ".command", ".ready", ".timeout")},
     "spec.retention": _R,
     **{f"spec.retention.keep{word}": _R for word in _RETENTION},
-    "spec.guards": _P,
-    "spec.guards.maxShrink": _P,
+    **{f"spec.guards{part}": _X for part in ("", ".maxShrink", ".minObjects", ".accept")},
 }
 
 BACKUP_POLICY = {**PROFILE, "spec.profile": _X, "spec.renamedFrom": _X}

@@ -215,6 +215,17 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Guards:
+    """What makes a run keep files whose objects are gone. None: not asked."""
+
+    max_shrink: int | None = None
+    """Percent of the objects of the last good run that may be gone."""
+    min_objects: int | None = None
+    accept: str = field(default="", metadata=jsonform.WHEN_SET)
+    """The digest of a shrink that was reviewed: it may go, once."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BackupPolicy:
     """One declared backup intent."""
 
@@ -231,6 +242,7 @@ class BackupPolicy:
     hooks: tuple[Hook, ...] = field(default=(), metadata=jsonform.WHEN_SET)
     hooks_within: tuple[str, ...] = field(default=(), metadata=jsonform.WHEN_SET)
     """Globs of namespaces in which its folder's grant lets hooks run; none: in no namespace."""
+    guards: Guards | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain dicts with camelCase names; `from_json` reads them back."""

@@ -213,6 +213,27 @@ class SecretsRecord:
     """``<namespace>/<name>`` of Secrets that are kept nowhere, as the policy wants it."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class WithheldCount:
+    """So many files of one kind whose objects were in run ``since`` and are gone."""
+
+    namespace: str
+    """Empty for what is cluster-scoped."""
+    kind: str
+    count: int
+    since: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardsRecord:
+    """What the policy's guards stopped at: it stays in the tree, unless it was ``accepted``."""
+
+    withheld: tuple[WithheldCount, ...]
+    accept: str
+    """The digest by which exactly this may go."""
+    accepted: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureRecord:
     """Why a run as a whole Failed: the class of its error, and the exit code that it ends with."""
@@ -240,6 +261,10 @@ class RunRecord:
     gaps: tuple[Gap, ...] = ()
     left_out_kinds: tuple[LeftOutKind, ...] = ()
     """By kind. What was listed and left out is counted in its part."""
+    guards: GuardsRecord | None = None
+    """Only of a run in which too much was gone."""
+    selection: str = ""
+    """Digest of what the policy selected (``sha256:…``); empty in older records."""
     warnings: tuple[str, ...] = ()
     retention: Mapping[str, int | str] = field(default_factory=dict)
     """As the policy had it, in restic's words: ``keepDaily: 7``."""

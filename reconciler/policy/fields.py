@@ -122,6 +122,13 @@ def check_percent(value: str) -> str:
     return _checked(durations.parse_percent, value)
 
 
+def check_shrink_digest(value: str) -> str:
+    """32 hex digits."""
+    if not re.fullmatch(r"[0-9a-f]{32}", value):
+        raise Wrong("is not the digest of a shrink", "copy the 32 hex digits that the run told")
+    return value
+
+
 def check_cron(value: str) -> str:
     """See `reconciler.policy.cron`."""
     return _checked(parse_cron, value)
@@ -357,6 +364,9 @@ KeepDuration = Annotated[
     str,
     AfterValidator(check_keep_duration),
     _text(r"([0-9]+y)?([0-9]+d)?([0-9]+h)?", shortest=2, longest=30),
+]
+ShrinkDigest = Annotated[
+    str, AfterValidator(check_shrink_digest), _text(r"[0-9a-f]{32}", longest=32)
 ]
 Percent = Annotated[str, AfterValidator(check_percent), _text(r"[0-9]{1,3}%", longest=4)]
 Cron = Annotated[str, AfterValidator(check_cron), _text()]

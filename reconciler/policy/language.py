@@ -237,7 +237,12 @@ class GuardsPart(Part):
     """What makes a run look twice."""
 
     max_shrink: fields.Percent | None = None
-    """How much smaller than its last good copy a namespace may be."""
+    """How much smaller than in its last good run a namespace may be, or a kind of 10 objects or
+    more in it or in all namespaces."""
+    min_objects: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    """How many objects each selected namespace has at least."""
+    accept: fields.ShrinkDigest | None = None
+    """The digest that a run gave for what its guards hold: exactly that may go, once."""
 
 
 class ProfileSpec(Part):

@@ -253,6 +253,30 @@ class GapPart(Part):
     """Why."""
 
 
+class WithheldPart(Part):
+    """Files of one kind whose objects are gone."""
+
+    namespace: str | None = None
+    """Absent for what is cluster-scoped."""
+    kind: str
+    """The folder in the tree."""
+    count: Count
+    """How many."""
+    since: str | None = None
+    """The run that they are compared with."""
+
+
+class RunGuardsPart(Part):
+    """What the guards of the policy stopped at."""
+
+    withheld: list[WithheldPart]
+    """Files that stay in the tree though their objects are gone, unless that was accepted."""
+    accept: str
+    """The digest by which exactly these may go."""
+    accepted: str | None = None
+    """The same digest, where the policy had it: they went."""
+
+
 class RunDocument(Part):
     """The record of one run of Backstay, _run.yaml on branch clusters/<cluster>/<policy>. Later
     versions may add fields."""
@@ -285,6 +309,10 @@ class RunDocument(Part):
     """What could not be listed: nothing there was taken for deleted."""
     left_out_kinds: list[LeftOutKindPart] = Field(default_factory=list)
     """Kinds that were not listed."""
+    guards: RunGuardsPart | None = None
+    """Only of a run in which too much was gone."""
+    selection: str | None = None
+    """Digest of what the policy selected, sha256:<hex>."""
     warnings: list[str]
     """What a person should know."""
     retention: Words | None = None

@@ -31,6 +31,7 @@ from reconciler.policy.cron import parse_cron
 from reconciler.policy.exemptionlanguage import ExemptionDocument
 from reconciler.policy.language import (
     BackupPolicyDocument,
+    GuardsPart,
     HookCommandPart,
     HookPart,
     ObjectivesPart,
@@ -59,6 +60,17 @@ def make_policy(document: BackupPolicyDocument, repository: str) -> policy.Backu
         volumes=_volumes(spec.volumes, repository),
         retention=policy.Retention(**spec.retention.model_dump(exclude_unset=True)),
         hooks=tuple(_hook(hook) for hook in spec.hooks),
+        guards=_guards(spec.guards),
+    )
+
+
+def _guards(part: GuardsPart) -> policy.Guards | None:
+    if part.max_shrink is None and part.min_objects is None:
+        return None
+    return policy.Guards(
+        max_shrink=parse_percent(part.max_shrink) if part.max_shrink else None,
+        min_objects=part.min_objects,
+        accept=part.accept or "",
     )
 
 

@@ -156,6 +156,17 @@ FULL = run.RunRecord(
         run.LeftOutKind(kind="node", reason="joins the cluster by itself"),
         run.LeftOutKind(kind="secret", reason="selector.objects.exclude: secret"),
     ),
+    guards=run.GuardsRecord(
+        withheld=(
+            run.WithheldCount(namespace="", kind="namespace", count=1, since=""),
+            run.WithheldCount(
+                namespace="shop", kind="configmap", count=40, since="shop-20261120-041703-1b2c3"
+            ),
+        ),
+        accept="7f" * 16,
+        accepted=True,
+    ),
+    selection="sha256:" + "6d" * 32,
     warnings=("retention is not enforced yet",),
     retention={"keepDaily": 7, "keepWithin": "14d", "keepLast": 3},
     writer="backstay 0.1.0",
