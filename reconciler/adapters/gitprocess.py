@@ -18,8 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-# The import of GitPython asks for git's version and fails without git; our error comes later and
-# says what to install.
+# The import of GitPython asks git for its version, twice, and fails without git. Told of a program
+# that is none it starts no process and takes `git`; our error comes later and says what to install.
+os.environ.setdefault("GIT_PYTHON_GIT_EXECUTABLE", os.devnull)
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 import git

@@ -6,6 +6,7 @@ Verbs are imported when they are called: a mover must start in a fraction of a s
 from __future__ import annotations
 
 import difflib
+import gc
 import importlib
 import json
 import os
@@ -60,6 +61,9 @@ class LazyGroup(click.Group):
         if cmd_name not in VERBS:
             return None
         command = importlib.import_module(VERBS[cmd_name][0]).command
+        if not gc.isenabled():  # see `main`
+            gc.freeze()
+            gc.enable()
         if not isinstance(command, click.Command):
             raise Bug(f"{VERBS[cmd_name][0]} has no command")
         return command
@@ -206,4 +210,7 @@ def _show_unexpected(error: Exception, *, as_json: bool) -> int:
 
 def main() -> None:
     """Entry point of the command."""
+    # What a verb loads stays to the end: looking for garbage among it, while it is loaded and each
+    # time after, is a tenth of the time until a pod begins.
+    gc.disable()
     sys.exit(run(sys.argv[1:]))

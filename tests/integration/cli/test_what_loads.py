@@ -12,7 +12,11 @@ import sys
 from reconciler.cli.main import VERBS
 
 CODE = """
-import importlib, sys
+import importlib, os, sys
+def hook(event, arguments):
+    if event == "subprocess.Popen" and arguments[0] != os.devnull:
+        sys.exit(f"a process: {arguments}")
+sys.addaudithook(hook)
 for module in sys.argv[1:]:
     importlib.import_module(module)
     print(module, *sorted({name.partition(".")[0] for name in sys.modules}))
@@ -30,7 +34,7 @@ WITHOUT = {
 """Verb by verb; all others load whatever they like of these."""
 
 
-def test_no_verb_loads_what_it_does_not_use() -> None:
+def test_no_verb_loads_what_it_does_not_use_or_starts_a_process() -> None:
     first = [*WITHOUT, *sorted(VERBS.keys() - WITHOUT)]
     modules = ["reconciler.cli.main", *(VERBS[verb][0] for verb in first)]
     told = subprocess.run(
@@ -40,6 +44,16 @@ def test_no_verb_loads_what_it_does_not_use() -> None:
     for verb, line in zip(["", *first], told, strict=True):
         _, *loaded = line.split()
         assert not (NEVER | WITHOUT.get(verb, set())) & set(loaded), verb
+
+
+def test_what_a_verb_loads_is_left_alone_by_the_collector() -> None:
+    code = (
+        "import atexit, gc, sys\n"
+        "atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count() > 10_000))\n"
+        "sys.argv[1:] = ['fmt', '--help']\nfrom reconciler.cli.main import main\nmain()"
+    )
+    told = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert told.stdout.splitlines()[-1] == "True True"
 
 
 def test_a_pod_talks_to_its_api_server_without_the_official_client() -> None:
