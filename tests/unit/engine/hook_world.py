@@ -26,6 +26,9 @@ QUIESCE = Hook(
     post=HookCommand(("unlock",), timeout=20),
 )
 
+THEIRS = OpenHook(hook="theirs", container="db", command=("unlock",), timeout=5)
+"""What another run has left open."""
+
 
 def db_pod(name: str = "db-0", namespace: str = "shop", **metadata: Any) -> dict[str, Any]:
     """A pod of the application, running."""
@@ -98,17 +101,20 @@ class HookWorld(JobWorld):
             if (raw["metadata"].get("labels") or {}).get("backstay.dev/component") == COMPONENT_HOOK
         ]
 
-    def hold_pod(self, holder: str, *, policy: str, pod: str = "db-0") -> dict[str, Any]:
-        """The Lease of a pod, as another run has it, whose Job is not over."""
+    def hold_pod(
+        self, holder: str, *opened: OpenHook, policy: str, pod: str = "db-0"
+    ) -> dict[str, Any]:
+        """The Lease of a pod, as another run has it, with one hook of its own or those given."""
         (uid,) = (
             raw["metadata"]["uid"]
             for raw in self.cluster.all("Pod")
             if raw["metadata"]["name"] == pod
         )
         quiet = QuietPod(namespace="shop", pod=pod, uid=uid)
-        theirs = OpenHook(hook="theirs", container="db", command=("unlock",), timeout=5)
+        for hook in opened or (THEIRS,):
+            quiet = quiet.with_open(hook)
         lease = make_lease(
-            quiet.with_open(theirs),
+            quiet,
             namespace=SYSTEM, holder=holder, policy=policy, run_id=holder.partition("/")[0],
             job=f"backstay-{policy}-1", now=self.clock.now(),
         )  # fmt: skip
