@@ -7,8 +7,8 @@ from pathlib import Path
 
 from reconciler.cli import holders, wiring
 from reconciler.engine.finishing import Finisher, finish_lease
+from reconciler.engine.hookcommands import Commands
 from reconciler.engine.hookleases import HookLeases
-from reconciler.engine.hooks import Commands
 
 
 def execute(policy: str, lease: str, kubeconfig: Path | None, context: str | None) -> int:

@@ -18,8 +18,9 @@ from datetime import datetime, timedelta
 
 from reconciler import ports
 from reconciler.engine.context import RunPorts, RunRequest
+from reconciler.engine.hookcommands import Commands, told
+from reconciler.engine.hookending import end_hook
 from reconciler.engine.hookleases import HookLeases, NotOurs
-from reconciler.engine.hooks import Commands, end_hook, told
 from reconciler.engine.patience import Patience, insist
 from reconciler.engine.quiescing import make_commands, make_leases
 from reconciler.engine.runlease import is_of_run

@@ -6,7 +6,7 @@ pod one gets it, and who has lost a Lease notices before it executes anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -15,6 +15,7 @@ from reconciler.model import kinds
 from reconciler.model.errors import BackstayError, Interrupted, Transient
 from reconciler.plan.hooklease import (
     HOOKS,
+    JOB,
     SELECTOR,
     HookLease,
     OpenHook,
@@ -90,7 +91,7 @@ class HookLeases:
         while True:
             lease = self._create(pod.with_open(hook))
             if lease is None or lease.holder == self.holder:
-                if lease is None or hook in lease.pod.open:
+                if lease is None or _says(lease.pod, hook):
                     return
                 if self._change(lease.name, lambda now: now.with_open(hook)):
                     return
@@ -127,6 +128,21 @@ class HookLeases:
         if lease.holder != self.holder:
             raise NotOurs(f"the hooks in pod {pod.namespace}/{pod.pod} are ended by {lease.holder}")
         return hook in lease.pod.open
+
+    def give_away(self, pod: QuietPod, left: Sequence[OpenHook]) -> None:
+        """Where nothing but ``left`` is open there: nobody's, so the controller sees to it now."""
+        lease = self.find(pod.lease)
+        if lease is None or lease.holder != self.holder:
+            return
+        if all(one in left for one in lease.pod.open):
+            # The run in it tells whose it was; no pod and no Job is at it.
+            changes = {
+                "metadata": {"annotations": {JOB: ""}},
+                "spec": {"holderIdentity": f"{self.run_id}/"},
+            }
+            self.writer.patch(
+                replace(lease.ref, namespace=self.namespace), changes, version=lease.version
+            )
 
     def close(self, pod: QuietPod, hook: OpenHook) -> None:
         """Says that it is open no more; the last one takes the Lease away."""
@@ -175,3 +191,8 @@ class HookLeases:
             if self.writer.patch(ref, changes, version=lease.version) is not None:
                 return True
         raise Transient(f"Lease {self.namespace}/{name} is changed again and again by another")
+
+
+def _says(pod: QuietPod, hook: OpenHook) -> bool:
+    """Whether it is open there with the same moment."""
+    return any(one == hook and one.until == hook.until for one in pod.open)

@@ -5,6 +5,11 @@ post command runs whatever becomes of the copy, of the command before it, or of 
 errors, time-outs and requests to stop it runs here; for a run that was killed, the next pod of the
 run, the next run of the policy, or the controller's Job executes it (`engine.finishing`).
 A command whose end nobody saw is executed again rather than never.
+
+All Leases are written before anything is quiesced, in an order that all runs share: no application
+stands still while its run waits for another pod, and two runs don't wait for each other.
+A post command whose pre command may still be at work has run here once; its Lease is then given
+away, and the controller's Job executes it again when that is over (`engine.finishing`).
 """
 
 from __future__ import annotations
@@ -14,29 +19,24 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from reconciler import ports
+from reconciler.engine.hookcommands import AWAY, Commands, Ended, told
+from reconciler.engine.hookending import close_hook, end_hook, run_post
 from reconciler.engine.hookleases import HookLeases, NotOurs
-from reconciler.engine.hookoutput import Output
-from reconciler.engine.hookstart import Start
-from reconciler.engine.patience import Patience, insist
+from reconciler.engine.patience import insist
 from reconciler.engine.unexpected import explain_unexpected
-from reconciler.model.errors import BackstayError, Interrupted, NotSupported, Transient
+from reconciler.model.errors import BackstayError, Interrupted, NotSupported
 from reconciler.model.hooks import HookCommand, HookOutcome, HookRecord, OnError, Phase
-from reconciler.model.podexec import ExecTimedOut, NotExecutable, PodGone
-from reconciler.plan.hooklease import OpenHook, QuietPod
+from reconciler.plan.hooklease import HookLease, OpenHook, QuietPod
 from reconciler.plan.hooks import Effect, HookTarget, NotHooked
 
 _BUSY = timedelta(minutes=10)
 """How long a pod is waited for that another policy's run quiesces."""
-_AWAY = timedelta(seconds=30)
-"""How long a command that could not be started is tried."""
-_AWAY_AFTER = timedelta(minutes=2)
-"""The same of a post command: an application that stays quiesced is worse than a late run."""
-_REPLACED = (
-    "the pod went away while it was executed; see whether the one that has its name now is quiesced"
-)
+_SLACK = timedelta(seconds=5)
+"""By how much clocks of two pods may differ."""
+_FINE = (HookOutcome.COMPLETED, HookOutcome.SKIPPED)
 _NOT_AT_REST = "its data was not at rest until the end of the copy"
 
 
@@ -44,12 +44,6 @@ class HookFailed(BackstayError):
     """A command before the copy failed, and the policy says that there is no copy then."""
 
     reason = "HookFailed"
-
-
-class PostLeftOpen(Transient):
-    """A post command could not be executed now; its Lease stays, for who comes later."""
-
-    reason = "PostLeftOpen"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,100 +60,21 @@ class Hooked:
 NOTHING = Hooked()
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a command ended, and whether it may have begun at all."""
+@dataclass(slots=True, kw_only=True)
+class _Place:
+    """One hook in one pod, on its way from its Lease to its post command."""
 
-    record: HookRecord
-    started: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Commands:
-    """Executes one command with all that belongs to it; knows nothing of copies."""
-
-    execute: ports.PodExec
-    reader: ports.ClusterReader
-    reporter: ports.Reporter
-    clock: ports.Clock
-
-    def run(
-        self,
-        pod: QuietPod,
-        hook: OpenHook,
-        command: HookCommand,
-        phase: Phase,
-        stopped: Callable[[], bool],
-    ) -> Ended:
-        """Never started is tried again for a while; how it ended is in the record.
-
-        Raises Interrupted where ``stopped`` turned true, and what keeps a post command from being
-        executed at all: PostLeftOpen.
-        """
-        where = {"hook": hook.hook, "namespace": pod.namespace, "pod": pod.pod, "phase": str(phase)}
-        begun, output = self.clock.now(), Output()
-
-        def record(
-            outcome: HookOutcome, why: str = "", exit_code: int | None = None, *, ran: bool = True
-        ) -> Ended:
-            took = int((self.clock.now() - begun).total_seconds())
-            made = HookRecord(
-                name=hook.hook, namespace=pod.namespace, pod=pod.pod, container=hook.container,
-                phase=phase, outcome=outcome, why=why, exit_code=exit_code, duration=took,
-                output_bytes=output.count,
-            )  # fmt: skip
-            output.tell(self.reporter, **where)
-            told = (
-                self.reporter.event if outcome is HookOutcome.COMPLETED else self.reporter.warning
-            )
-            told(
-                "hook ended", **where, outcome=str(outcome), exit_code=exit_code, seconds=took,
-                bytes=output.count, why=why,
-            )  # fmt: skip
-            return Ended(made, started=ran)
-
-        after = phase is Phase.POST
-        start = Start(
-            execute=self.execute, reader=self.reader, pod=pod, hook=hook, command=command,
-            on_output=output.take, stopped=stopped, again=after,
-        )  # fmt: skip
-        patience = Patience(
-            what=f"starting hook {hook.hook} in {pod.namespace}/{pod.pod}",
-            clock=self.clock,
-            reporter=self.reporter,
-            deadline=begun + (_AWAY_AFTER if after else _AWAY),
-            stopped=stopped,
-        )
-        self.reporter.event("hook starts", **where, container=hook.container)
-        try:
-            result = insist(start, patience)
-        except Interrupted:
-            raise
-        except PodGone as error:
-            outcome = HookOutcome.SKIPPED if after else HookOutcome.FAILED
-            return record(outcome, error.message, ran=False)
-        except ExecTimedOut as error:
-            return record(HookOutcome.TIMED_OUT, error.message)
-        except BackstayError as error:
-            why = f"{error.message}; {error.hint}" if error.hint else error.message
-            if after and not isinstance(error, NotExecutable):
-                raise PostLeftOpen(why) from error
-            return record(HookOutcome.FAILED, why, ran=start.maybe)
-        if result.exit_code == 0:
-            # It was found by its name: nobody knows in which of two pods it was executed.
-            if not after and not self._stays(start):
-                return record(HookOutcome.FAILED, _REPLACED, exit_code=0)
-            return record(HookOutcome.COMPLETED, exit_code=0)
-        why = f"exit code {result.exit_code}"
-        return record(HookOutcome.FAILED, why, exit_code=result.exit_code)
-
-    def _stays(self, start: Start) -> bool:
-        """False where its pod is known to be gone; the post command asks again in any case."""
-        try:
-            return start.is_there()
-        except BackstayError as error:
-            self.reporter.warning("pod not looked at", pod=start.pod.pod, why=error.message)
-            return True
+    target: HookTarget
+    pod: QuietPod
+    hook: OpenHook
+    namespaces: tuple[str, ...]
+    """Whose data it is for."""
+    opened: bool = False
+    """Its Lease says that it is open."""
+    begun: bool = False
+    """Its pre command may have been started, or its turn came and it has none."""
+    container: str = ""
+    """The id of the container in which its pre command completed."""
 
 
 class Hooks:
@@ -170,15 +85,19 @@ class Hooks:
         commands: Commands,
         leases: HookLeases,
         *,
+        deadline: datetime,
         stopped: Callable[[], bool] = lambda: False,
     ) -> None:
         self._commands = commands
         self._leases = leases
+        self._deadline = deadline
         self._stopped = stopped
         self._lock = threading.Lock()
         self._records: defaultdict[str, list[HookRecord]] = defaultdict(list)
         self._reasons: defaultdict[str, list[str]] = defaultdict(list)
         self._warnings: list[str] = []
+        self._late: list[tuple[str, OpenHook]] = []
+        """What runs once more, later and elsewhere, with the name of its Lease."""
 
     def result(self) -> Hooked:
         """What has come of them so far."""
@@ -191,100 +110,145 @@ class Hooks:
 
     @contextmanager
     def around(
-        self, targets: Sequence[HookTarget], not_hooked: Sequence[NotHooked] = ()
+        self,
+        targets: Sequence[HookTarget],
+        not_hooked: Sequence[NotHooked] = (),
+        *,
+        namespaces: Sequence[str] = (),
     ) -> Iterator[str]:
         """Quiesces, and ends it whatever happens in the block.
 
         Yields why nothing may be copied in it; empty where it may. Raises Interrupted.
+        ``namespaces`` are those whose data it is for; a target's own where none are given.
         """
-        opened: list[tuple[HookTarget, QuietPod, OpenHook]] = []
+        places = [_place(target, tuple(namespaces)) for target in targets]
         try:
             try:
-                self._begin(targets, not_hooked, opened)
+                for one in not_hooked:
+                    self._pass_over(one)
+                self._begin(places)
                 why = ""
             except HookFailed as error:
                 why = error.message
             yield why
         finally:
-            for target, pod, hook in reversed(opened):
-                self._end(target, pod, hook)
+            for place in reversed(places):
+                if place.begun:
+                    self._end(place)
+                elif place.opened:
+                    self._never_began(place)
 
-    def _begin(
-        self,
-        targets: Sequence[HookTarget],
-        not_hooked: Sequence[NotHooked],
-        opened: list[tuple[HookTarget, QuietPod, OpenHook]],
-    ) -> None:
-        for one in not_hooked:
-            self._pass_over(one)
-        for target in targets:
+    def _begin(self, places: list[_Place]) -> None:
+        for place in sorted(places, key=lambda one: one.pod.uid):
+            place.opened = self._open(place)
+        for place in [one for one in places if one.opened]:
             if self._stopped():
                 raise Interrupted("stopped before a hook was started")
-            pod = QuietPod(namespace=target.namespace, pod=target.pod, uid=target.uid)
-            post = target.hook.post
-            hook = OpenHook(
-                hook=target.hook.name,
-                container=target.container,
-                command=post.command if post else (),
-                timeout=post.timeout if post else 0,
-            )
-            if not self._open(target, pod, hook):
-                continue
-            opened.append((target, pod, hook))
-            if (pre := target.hook.pre) is None:
-                continue
-            ended = self._commands.run(pod, hook, pre, Phase.PRE, self._stopped)
-            if not ended.started:
-                opened.pop()
-                self._never_began(pod, hook)
-            self._judge(ended.record, pre.on_error)
+            if (pre := place.target.hook.pre) is None:
+                place.begun = True
+            elif (ended := self._start(place, pre)) is not None:
+                self._follow(place, places, ended)
+                self._judge(ended.record, pre.on_error, place.namespaces)
 
-    def _never_began(self, pod: QuietPod, hook: OpenHook) -> None:
+    def _start(self, place: _Place, pre: HookCommand) -> Ended | None:
+        """The pre command; None where it could not be, and the copy goes on all the same."""
+        now = self._commands.clock.now()
+        left = int((self._deadline - now).total_seconds())
+        if left <= 0:
+            record = _skipped(place.target, Phase.PRE, "the run's time is over")
+            self._judge(record, pre.on_error, place.namespaces)
+            return None
+        pre = replace(pre, timeout=min(pre.timeout, left))
+        until = now + AWAY + timedelta(seconds=pre.timeout) + _SLACK
+        place.hook = place.hook.with_until(until)
+        if not self._open(place):
+            return None
+        place.begun = True
+        return self._commands.run(place.pod, place.hook, pre, Phase.PRE, self._stopped)
+
+    def _follow(self, place: _Place, places: list[_Place], ended: Ended) -> None:
+        """What the end of a pre command means for its post command."""
+        place.begun = ended.started
+        if not ended.started:
+            return
+        late = ended.record.outcome is HookOutcome.TIMED_OUT
+        if ended.seen:
+            self._note(place, None)
+        elif late and (pre := place.target.hook.pre) is not None:
+            # It goes on, and nobody knows how long: as long again is a guess.
+            again = timedelta(seconds=pre.timeout)
+            self._note(place, self._commands.clock.now() + again + _SLACK)
+        if ended.record.outcome is HookOutcome.COMPLETED:
+            place.container = ended.container
+        if ended.heir:
+            self._inherit(place, places, ended.heir)
+
+    def _note(self, place: _Place, moment: datetime | None) -> None:
+        """Where it can't be written, a run that is killed now has its post executed at two times.
+
+        The older moment is the safe one where the end was seen; else it comes too soon.
+        """
+        place.hook = place.hook.with_until(moment)
+        commands = self._commands
+        patience = commands.patience(f"writing the Lease of pod {_name(place.pod)}", AWAY)
+        try:
+            insist(lambda: self._leases.note(place.pod, place.hook), patience)
+        except BackstayError as error:
+            commands.reporter.warning("hook's lease not written", why=error.message)
+
+    def _inherit(self, place: _Place, places: list[_Place], uid: str) -> None:
+        """The post command runs in the pod that has the name now as well, and before."""
+        heir = replace(place, pod=replace(place.pod, uid=uid))
+        places.insert(places.index(place) + 1, heir)
+        try:
+            self._write(heir)
+        except BackstayError as error:
+            # It is asked for again when its post command's turn comes.
+            self._commands.reporter.warning("hook's lease not written", why=error.message)
+
+    def _never_began(self, place: _Place) -> None:
         """There is nothing to be ended in a pod where nothing was started."""
         try:
-            close_hook(self._commands, self._leases, pod, hook)
+            close_hook(self._commands, self._leases, place.pod, place.hook)
         except BackstayError as error:
             self._commands.reporter.warning(
-                "hook left open", hook=hook.hook, namespace=pod.namespace, pod=pod.pod,
-                why=error.message,
+                "hook left open", hook=place.hook.hook, namespace=place.pod.namespace,
+                pod=place.pod.pod, why=error.message,
             )  # fmt: skip
 
-    def _open(self, target: HookTarget, pod: QuietPod, hook: OpenHook) -> bool:
+    def _open(self, place: _Place) -> bool:
         """Writes the Lease; False where that failed and the copy goes on all the same."""
-        commands = self._commands
-        until = commands.clock.now() + _BUSY
-        patience = Patience(
-            what=f"writing the Lease of pod {pod.namespace}/{pod.pod}",
-            clock=commands.clock,
-            reporter=commands.reporter,
-            deadline=until,
-            stopped=self._stopped,
-        )
         try:
-            insist(
-                lambda: self._leases.open(
-                    pod,
-                    hook,
-                    until=until,
-                    stopped=self._stopped,
-                    tell=lambda held: commands.reporter.event(
-                        "waiting for another run's hooks", namespace=pod.namespace, pod=pod.pod,
-                        holder=held.holder, policy=held.policy,
-                    ),
-                ),
-                patience,
-            )  # fmt: skip
+            self._write(place)
         except Interrupted:
             raise
         except BackstayError as error:
             # Nothing was started. An answer that got lost may have left our Lease all the same.
             with suppress(BackstayError):
-                self._leases.close(pod, hook)
-            phase = Phase.PRE if target.hook.pre else Phase.POST
+                self._leases.close(place.pod, place.hook)
+            phase = Phase.PRE if place.target.hook.pre else Phase.POST
             why = f"{error.message}; {error.hint}" if error.hint else error.message
-            self._judge(_skipped(target, phase, why), _on_error(target))
+            record = _skipped(place.target, phase, why)
+            self._judge(record, _on_error(place.target), place.namespaces)
             return False
         return True
+
+    def _write(self, place: _Place) -> None:
+        commands, pod = self._commands, place.pod
+        until = commands.clock.now() + _BUSY
+
+        def tell(held: HookLease) -> None:
+            commands.reporter.event(
+                "waiting for another run's hooks", namespace=pod.namespace, pod=pod.pod,
+                holder=held.holder, policy=held.policy,
+            )  # fmt: skip
+
+        insist(
+            lambda: self._leases.open(
+                pod, place.hook, until=until, stopped=self._stopped, tell=tell
+            ),
+            commands.patience(f"writing the Lease of pod {_name(pod)}", _BUSY, self._stopped),
+        )
 
     def _pass_over(self, one: NotHooked) -> None:
         """A hook that does not run where it matched."""
@@ -308,53 +272,80 @@ class Hooks:
             self._judge(record, command.on_error)
             return
         self._keep(record)
-        self._say(record)
+        self._say(told(record), (record.namespace,))
 
-    def _judge(self, record: HookRecord, on_error: OnError) -> None:
+    def _judge(self, record: HookRecord, on_error: OnError, namespaces: Sequence[str] = ()) -> None:
         """Keeps a record of what ran before the copy; raises HookFailed where that forbids it."""
         self._keep(record)
         if record.outcome is HookOutcome.COMPLETED:
             return
         if on_error is OnError.CONTINUE:
-            with self._lock:
-                self._warnings.append(f"{told(record)}; its data was copied all the same")
+            self._warn(f"{told(record)}; its data was copied all the same")
             return
-        self._say(record)
+        self._say(told(record), namespaces or (record.namespace,))
         raise HookFailed(told(record))
 
-    def _end(self, target: HookTarget, pod: QuietPod, hook: OpenHook) -> None:
+    def _end(self, place: _Place) -> None:
         """The post command, and the Lease's end. Raises nothing that can be told."""
-        reporter = self._commands.reporter
-        post = target.hook.post
         try:
-            record = end_hook(
-                self._commands, self._leases, pod, hook,
-                HookCommand(hook.command, hook.timeout) if post else None, self._warn,
-            )  # fmt: skip
+            self._run_post(place)
         except NotOurs as error:
             # Another pod of this run, or the controller's Job, is at it.
-            reporter.event("hook left to another", hook=hook.hook, why=error.message)
-            record = None
+            self._not_ended(place, f"{error.message}; what comes of it is not known here")
         except BackstayError as error:
-            self._left_open(target, pod, error)
-            return
+            self._left_open(place, error)
         except Exception as error:  # noqa: BLE001 - the posts of other pods must run all the same
-            bug = explain_unexpected(error, reporter, ended="a hook")
-            self._left_open(target, pod, bug)
+            bug = explain_unexpected(error, self._commands.reporter, ended="a hook")
+            self._left_open(place, bug)
+
+    def _run_post(self, place: _Place) -> None:
+        commands, leases, pod, hook = self._commands, self._leases, place.pod, place.hook
+        post = place.target.hook.post
+        if post is None:
+            end_hook(commands, leases, pod, hook, None, self._warn)
             return
-        if record is None or post is None:
-            return
+        # As it begins: what its pre command does from here on, it does not undo.
+        unsure = hook.is_unsure(commands.clock.now())
+        command = HookCommand(hook.command, hook.timeout)
+        ended = run_post(commands, leases, pod, hook, command, self._warn)
+        unsure = unsure and ended.started
+        self._tell_end(place, ended, unsure, post.on_error)
+        if unsure:
+            with self._lock:
+                self._late.append((pod.lease, hook))
+        else:
+            close_hook(commands, leases, pod, hook)
+        self._give_away(pod)
+
+    def _tell_end(self, place: _Place, ended: Ended, unsure: bool, on_error: OnError) -> None:
+        record = ended.record
         if record.outcome is HookOutcome.SKIPPED and self._quieted(record):
             # Whatever the policy says of errors: what was copied is not what it asked for.
             record = replace(record, why=f"{record.why}; {_NOT_AT_REST}")
-            self._say(record)
+            self._say(told(record), place.namespaces)
+        if ended.container and place.container and ended.container != place.container:
+            why = f"container {record.container} of pod {_name(place.pod)} was restarted"
+            self._say(f"{why} after hook {record.name} (pre): {_NOT_AT_REST}", place.namespaces)
         self._keep(record)
-        if record.outcome in (HookOutcome.COMPLETED, HookOutcome.SKIPPED):
+        whys = [] if record.outcome in _FINE else [told(record)]
+        whys += [_once_more(record, place.hook)] if unsure else []
+        for why in whys:
+            if on_error is OnError.FAIL:
+                self._say(why, place.namespaces)
+            else:
+                self._warn(why)
+
+    def _give_away(self, pod: QuietPod) -> None:
+        """A Lease in which only what runs once more is open; else it is ours still."""
+        with self._lock:
+            late = [hook for lease, hook in self._late if lease == pod.lease]
+        if not late:
             return
-        if post.on_error is OnError.FAIL:
-            self._say(record)
-        else:
-            self._warn(told(record))
+        try:
+            self._leases.give_away(pod, late)
+        except BackstayError as error:
+            # It is taken from us when this run is over.
+            self._commands.reporter.warning("hook's lease not given away", why=error.message)
 
     def _quieted(self, post: HookRecord) -> bool:
         """Whether the pre command of the same hook and pod completed."""
@@ -363,22 +354,27 @@ class Hooks:
             found = self._records[post.namespace]
             return place in [(one.name, one.pod, one.phase, one.outcome) for one in found]
 
-    def _left_open(self, target: HookTarget, pod: QuietPod, error: BackstayError) -> None:
+    def _left_open(self, place: _Place, error: BackstayError) -> None:
         why = f"not executed yet: {error.message}; the controller tries again when the run is over"
+        self._not_ended(place, why)
+
+    def _not_ended(self, place: _Place, why: str) -> None:
         record = HookRecord(
-            name=target.hook.name,
-            namespace=pod.namespace,
-            pod=pod.pod,
-            container=target.container,
+            name=place.hook.hook,
+            namespace=place.pod.namespace,
+            pod=place.pod.pod,
+            container=place.target.container,
             phase=Phase.POST,
             outcome=HookOutcome.FAILED,
             why=why,
         )
         self._commands.reporter.warning(
-            "hook left open", hook=target.hook.name, namespace=pod.namespace, pod=pod.pod, why=why
+            "hook left open", hook=record.name, namespace=record.namespace, pod=record.pod, why=why
         )
+        if place.target.hook.post is None:
+            return
         self._keep(record)
-        self._say(record)
+        self._say(told(record), place.namespaces)
 
     def _warn(self, warning: str) -> None:
         with self._lock:
@@ -388,62 +384,10 @@ class Hooks:
         with self._lock:
             self._records[record.namespace].append(record)
 
-    def _say(self, record: HookRecord) -> None:
+    def _say(self, why: str, namespaces: Sequence[str]) -> None:
         with self._lock:
-            self._reasons[record.namespace].append(told(record))
-
-
-def end_hook(
-    commands: Commands,
-    leases: HookLeases,
-    pod: QuietPod,
-    hook: OpenHook,
-    command: HookCommand | None,
-    warn: Callable[[str], object] = lambda _: None,
-) -> HookRecord | None:
-    """Executes an open hook's post command, if it has one, and then closes it.
-
-    Where its Lease is gone it is executed all the same, which is told: twice is better than never.
-    Raises NotOurs where another sees to it, and what keeps it open.
-    """
-    patience = Patience(
-        what=f"ending hook {hook.hook} in {pod.namespace}/{pod.pod}",
-        clock=commands.clock,
-        reporter=commands.reporter,
-        deadline=commands.clock.now() + _AWAY_AFTER,
-    )
-    if not insist(lambda: leases.check(pod, hook), patience):
-        why = f"somebody deleted Lease {leases.namespace}/{pod.lease} while hooks were open"
-        where = {"hook": hook.hook, "namespace": pod.namespace, "pod": pod.pod}
-        commands.reporter.warning("hook's lease is gone", **where, why=why)
-        warn(f"{why}: hook {hook.hook} in pod {pod.namespace}/{pod.pod} was ended all the same")
-    record = None
-    if command is not None:
-        record = commands.run(pod, hook, command, Phase.POST, lambda: False).record
-    close_hook(commands, leases, pod, hook)
-    return record
-
-
-def close_hook(commands: Commands, leases: HookLeases, pod: QuietPod, hook: OpenHook) -> None:
-    """Closes it, for a while also against an API server that is away."""
-    insist(
-        lambda: leases.close(pod, hook),
-        Patience(
-            what=f"closing hook {hook.hook} in {pod.namespace}/{pod.pod}",
-            clock=commands.clock,
-            reporter=commands.reporter,
-            deadline=commands.clock.now() + _AWAY_AFTER,
-        ),
-    )
-
-
-def told(record: HookRecord) -> str:
-    """A sentence for people."""
-    where = f" in pod {record.namespace}/{record.pod}" if record.pod else f" in {record.namespace}"
-    outcome = "did not run" if record.outcome is HookOutcome.SKIPPED else "failed"
-    if record.outcome is HookOutcome.TIMED_OUT:
-        outcome = "timed out"
-    return f"hook {record.name} ({record.phase}){where} {outcome}: {record.why}"
+            for name in namespaces:
+                self._reasons[name].append(why)
 
 
 def need_exec(execute: ports.PodExec | None) -> ports.PodExec:
@@ -451,6 +395,32 @@ def need_exec(execute: ports.PodExec | None) -> ports.PodExec:
     if execute is None:
         raise NotSupported("hooks are executed by a run inside the cluster only")
     return execute
+
+
+def _place(target: HookTarget, namespaces: tuple[str, ...]) -> _Place:
+    post = target.hook.post
+    return _Place(
+        target=target,
+        pod=QuietPod(namespace=target.namespace, pod=target.pod, uid=target.uid),
+        hook=OpenHook(
+            hook=target.hook.name,
+            container=target.container,
+            command=post.command if post else (),
+            timeout=post.timeout if post else 0,
+        ),
+        namespaces=namespaces or (target.namespace,),
+    )
+
+
+def _name(pod: QuietPod) -> str:
+    return f"{pod.namespace}/{pod.pod}"
+
+
+def _once_more(record: HookRecord, hook: OpenHook) -> str:
+    return (
+        f"hook {record.name} (post) in pod {record.namespace}/{record.pod} runs once more at"
+        f" {hook.until}: nobody saw the end of its pre command"
+    )
 
 
 def _skipped(target: HookTarget, phase: Phase, why: str) -> HookRecord:

@@ -1,7 +1,7 @@
 """The tries to start one hook's command in one pod, and whether one of them may have begun it.
 
-An answer that did not come may be that of a command that was started. So only what says so for
-certain counts as never started: that the pod is gone, that the program or the right is missing.
+An answer that did not come may be that of a command that was started (ExecLost): it is not started
+again, but for a post command.
 A try knows its pod by the name only, so each asks for its uid just before: what was replaced
 meanwhile was never quiesced.
 """
@@ -28,16 +28,19 @@ class Start:
     pod: QuietPod
     hook: OpenHook
     command: HookCommand
+    clock: ports.Clock
     on_output: Callable[[bytes], object]
     stopped: Callable[[], bool]
     again: bool
     """What nobody knows the end of is executed once more."""
     maybe: bool = False
     """Whether a try may have begun it."""
+    container: str = ""
+    """The id of the hook's container in that pod, as it was looked at last."""
 
     def __call__(self) -> ExecResult:
         """Raises what `reconciler.ports.PodExec` does."""
-        if not self.is_there():
+        if self.look() != self.pod.uid:
             raise PodGone(
                 f"pod {self.pod.namespace}/{self.pod.pod} is gone, or another one of its name"
             )
@@ -47,7 +50,7 @@ class Start:
                 self.pod.pod,
                 self.hook.container,
                 self.command.command,
-                timeout=self.command.timeout,
+                timeout=self._seconds(),
                 on_output=self.on_output,
                 stopped=self.stopped,
             )
@@ -56,13 +59,31 @@ class Start:
             if self.again:
                 raise Transient(error.message, hint=error.hint) from error
             raise
-        except Transient:
-            self.maybe = True
-            raise
 
-    def is_there(self) -> bool:
-        """Whether this very pod is; another of its name was never quiesced."""
+    def _seconds(self) -> float:
+        """Its time; not beyond the moment that its Lease names, however late it starts."""
+        if self.again or self.hook.moment is None:
+            return self.command.timeout
+        left = (self.hook.moment - self.clock.now()).total_seconds()
+        return max(1.0, min(self.command.timeout, left))
+
+    def look(self) -> str:
+        """The uid of the pod that has the name now; another than ours was never quiesced.
+
+        Empty where there is none.
+        """
         pages = self.reader.pages(
             kinds.PODS, namespace=self.pod.namespace, field_selector=f"metadata.name={self.pod.pod}"
         )
-        return any(raw["metadata"].get("uid") == self.pod.uid for page in pages for raw in page)
+        raw = next((raw for page in pages for raw in page), None)
+        if raw is None:
+            return ""
+        status = raw.get("status") or {}
+        containers = (
+            *(status.get("containerStatuses") or ()),
+            *(status.get("initContainerStatuses") or ()),
+        )
+        name = self.hook.container
+        ids = [str(one.get("containerID") or "") for one in containers if one.get("name") == name]
+        self.container = next(iter(ids), "")
+        return str(raw["metadata"].get("uid", ""))

@@ -16,8 +16,9 @@ from typing import Any, TypeVar
 
 from reconciler.engine import observe
 from reconciler.engine.context import RunPorts, RunRequest
+from reconciler.engine.hookcommands import Commands
 from reconciler.engine.hookleases import HookLeases
-from reconciler.engine.hooks import Commands, Hooked, Hooks, need_exec
+from reconciler.engine.hooks import Hooked, Hooks, need_exec
 from reconciler.engine.patience import Patience, insist
 from reconciler.engine.runlease import holder_of
 from reconciler.engine.slots import Pool, Slots
@@ -77,6 +78,7 @@ def move_quietly(
     hooks = Hooks(
         make_commands(run),
         make_leases(request, run),
+        deadline=request.deadline,
         stopped=lambda: ended.is_set() or stopped(),
     )
     quiet = _Quiet(
@@ -114,7 +116,7 @@ class _Quiet:
                     "hook not run", hook=one.hook.name, namespace=name, why=one.why
                 )
         others = [task for task in tasks if task.namespace not in quiet]
-        with self.hooks.around(plan.once) as why:
+        with self.hooks.around(plan.once, namespaces=names) as why:
             parts = {name: [task for task in tasks if task.namespace == name] for name in quiet}
             results = self._all(parts, others, why)
         return Moves(results)
@@ -132,12 +134,25 @@ class _Quiet:
         workers = min(len(parts), self.request.compiled.policy.volumes.concurrency)
         with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="hooks") as pool:
             begun = [pool.submit(self._namespace, name, part) for name, part in parts.items()]
+            waits = [future.result for future in begun]
+            return _merged(self._gathered([functools.partial(self._others, others), *waits]))
+
+    def _gathered(self, calls: Iterable[Callable[[], T]]) -> list[T]:
+        """All of them, in their order; the first error ends the others.
+
+        Raises what went wrong, and Interrupted only where nothing else did.
+        """
+        found: list[T] = []
+        errors: list[BaseException] = []
+        for call in calls:
             try:
-                found = [self._others(others)]
-            except BaseException:
+                found.append(call())
+            except BaseException as error:  # noqa: BLE001 - raised below
                 self.ended.set()
-                raise
-            return _merged([*found, *(future.result() for future in begun)])
+                errors.append(error)
+        if errors:
+            raise next((one for one in errors if not isinstance(one, Interrupted)), errors[0])
+        return found
 
     def _others(self, tasks: list[MoveTask]) -> Mapping[Key, MoveResult]:
         if not tasks:

@@ -8,8 +8,8 @@ from typing import Any
 
 from reconciler.engine.context import RunPorts
 from reconciler.engine.finishing import Finisher, finish_lease
+from reconciler.engine.hookcommands import Commands
 from reconciler.engine.hookleases import HookLeases
-from reconciler.engine.hooks import Commands
 from reconciler.model.grants import Grant
 from reconciler.model.hooks import Hook, HookCommand, OnError
 from reconciler.model.volumes import MoveResult, MoveTask
@@ -66,7 +66,7 @@ class HookWorld(JobWorld):
         super().__post_init__()
         self.config = replace(CONFIG, grants=(Grant(admin=True, hooks=("shop", "shop-*")),))
         self.policy = replace(POLICY, hooks=self.hooks, hooks_within=("shop", "shop-*"))
-        self.execute = FakePodExec()
+        self.execute = FakePodExec(clock=self.clock)
         self.add_pod()
 
     def add_pod(self, name: str = "db-0", namespace: str = "shop") -> dict[str, Any]:

@@ -88,11 +88,13 @@ def test_a_pre_command_that_fails(
     world.run()
     found = part(world)
     assert (found.hooks[0].outcome, says in found.hooks[0].why) == (outcome, True)
-    assert world.leases() == []
+    # What nobody saw the end of is ended once more, later: see test_hooks_overtaken.
+    assert (world.leases() == []) == ("exit_code" in changed)
     if on_error is OnError.CONTINUE:
         assert world.events == AROUND
         assert found.outcome is Outcome.COMPLETED
-        (warning,) = world.record().warnings
+        warning, *more = world.record().warnings
+        assert ["runs once more" in one for one in more] == [True] * len(world.leases())
         assert "copied all the same" in warning
         assert says in warning
     else:
@@ -122,21 +124,38 @@ def test_what_never_began_needs_no_end() -> None:
     assert str(error) in part(world).reasons[0]
 
 
-@pytest.mark.parametrize("later", [Transient("away"), Refused("not allowed")])
-def test_what_may_have_begun_is_ended(later: Exception) -> None:
+def test_what_may_have_begun_is_not_started_again_but_ended() -> None:
     world = HookWorld()
-    answers = [Transient("the answer did not come")]
+    tries = []
 
     def strike(command: tuple[str, ...]) -> None:
         if command[0] == "lock":
-            raise answers.pop() if answers else later
+            tries.append(command)
+            raise ExecLost("the answer did not come")
 
     world.execute.before = strike
     world.run()
+    assert len(tries) == 1
     assert world.events == ["unlock shop/db-0"]
-    assert world.leases() == []
     assert part(world).outcome is Outcome.PARTIALLY_FAILED
-    assert str(later) in part(world).reasons[0]
+    assert "the answer did not come" in part(world).reasons[0]
+
+
+def test_what_certainly_did_not_begin_is_tried_again_and_needs_no_end() -> None:
+    world = HookWorld()
+    tries = []
+
+    def strike(command: tuple[str, ...]) -> None:
+        if command[0] == "lock":
+            tries.append(command)
+            raise Transient("the kubelet is away")
+
+    world.execute.before = strike
+    world.run()
+    assert len(tries) > 1
+    assert world.events == []
+    assert world.leases() == []
+    assert "the kubelet is away" in part(world).reasons[0]
 
 
 @pytest.mark.parametrize("on_error", list(OnError))
@@ -191,68 +210,6 @@ def test_a_post_command_that_can_not_be_started_stays_open(error: Exception) -> 
     world.finish()
     assert world.events == AROUND
     assert world.leases() == []
-
-
-def swap(world: HookWorld, *, heir: bool = True) -> None:
-    """The pod goes away, and another one takes its name."""
-    (db,) = (raw for raw in world.cluster.all("Pod") if raw["metadata"]["name"] == "db-0")
-    world.cluster.remove(db)
-    if heir:
-        world.cluster.put({**db, "metadata": {"name": "db-0", "namespace": "shop"}})
-
-
-def test_a_pod_that_is_replaced_by_its_pre_command_is_told() -> None:
-    world = HookWorld()
-
-    def replace_pod() -> None:
-        world.events.append("lock shop/db-0")
-        swap(world)
-
-    world.program("lock", effect=replace_pod)
-    world.run()
-    assert world.events == AROUND[:1]
-    assert world.leases() == []
-    assert brief(part(world)) == [("pre", "db-0", "Failed"), ("post", "db-0", "Skipped")]
-    assert part(world).outcome is Outcome.PARTIALLY_FAILED
-    assert "see whether the one that has its name now is quiesced" in part(world).reasons[0]
-
-
-@pytest.mark.parametrize("phase", ["lock", "unlock"])
-def test_a_command_is_never_tried_again_in_another_pod(phase: str) -> None:
-    world = HookWorld()
-    errors = ["container not found"]
-
-    def strike(command: tuple[str, ...]) -> None:
-        if command[0] == phase and errors:
-            swap(world)
-            raise Transient(errors.pop())
-
-    world.execute.before = strike
-    world.run()
-    assert phase not in [command[0] for *_, command in world.execute.done]
-    assert world.leases() == []
-
-
-@pytest.mark.parametrize("on_error", list(OnError))
-@pytest.mark.parametrize("heir", [True, False])
-def test_a_pod_that_goes_away_during_the_copy_is_told(heir: bool, on_error: OnError) -> None:
-    world = HookWorld(hooks=(with_errors(on_error),))
-
-    def strike() -> None:
-        if world.events == AROUND[:1]:
-            world.events.append("gone")
-            swap(world, heir=heir)
-        world.work()
-
-    world.clock.on_sleep = strike
-    world.working = 3
-    world.run()
-    assert world.events == [AROUND[0], "gone", AROUND[1]]
-    assert world.leases() == []
-    found = part(world)
-    assert brief(found) == [("pre", "db-0", "Completed"), ("post", "db-0", "Skipped")]
-    assert found.outcome is Outcome.PARTIALLY_FAILED
-    assert "not at rest until the end of the copy" in found.reasons[0]
 
 
 def drop_lease(world: HookWorld) -> None:
@@ -320,15 +277,6 @@ class _Failing:
 def test_a_run_that_is_told_to_stop_ends_its_hooks() -> None:
     world = HookWorld()
     world.working = 1000
-    with pytest.raises(Interrupted):
-        execute_run(world.request(), world.ports(), stopped=lambda: bool(world.events))
-    assert world.events == [AROUND[0], AROUND[2]]
-    assert world.leases() == []
-
-
-def test_a_pre_command_is_not_waited_for_by_a_run_that_is_told_to_stop() -> None:
-    world = HookWorld()
-    world.program("lock", endless=True)
     with pytest.raises(Interrupted):
         execute_run(world.request(), world.ports(), stopped=lambda: bool(world.events))
     assert world.events == [AROUND[0], AROUND[2]]

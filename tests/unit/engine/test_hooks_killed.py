@@ -100,12 +100,22 @@ def test_i5_killed_for_good_and_ended_by_the_job(point: Point) -> None:
     world = die(point)
     open_hooks, before = len(world.leases()), count(world, "unlock")
     assert count(world, "lock") <= open_hooks + before
+    now = world.clock.now()
+    unsure = sum(hook.is_unsure(now) for lease in world.leases() for hook in lease.pod.open)
     world.finish()
     assert_ended(world)
-    # Once; again only where nobody had been told that it had run.
-    assert count(world, "unlock") == before + open_hooks
+    # Once; again only where nobody had been told that it had run, or that its pre had ended.
+    assert count(world, "unlock") == before + open_hooks + unsure
     world.finish()
-    assert count(world, "unlock") == before + open_hooks
+    assert count(world, "unlock") == before + open_hooks + unsure
+
+
+def test_i5_a_run_that_is_killed_while_its_pre_command_may_be_at_work_has_left_word_of_that() -> (
+    None
+):
+    world = die(Point(UNLOCK, 0, after=True))
+    (lease,) = world.leases()
+    assert [hook.is_unsure(world.clock.now()) for hook in lease.pod.open] == [True]
 
 
 @pytest.mark.parametrize("point", CHANGES, ids=str)

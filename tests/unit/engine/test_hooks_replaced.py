@@ -1,0 +1,134 @@
+"""What a run does with hooks in pods and containers that go away or are replaced."""
+
+from __future__ import annotations
+
+import pytest
+
+from reconciler.model.errors import Transient
+from reconciler.model.hooks import OnError
+from reconciler.model.run import Outcome
+from tests.unit.engine.hook_world import HookWorld, with_errors
+from tests.unit.engine.test_hooks import AROUND, brief, part
+
+
+def swap(world: HookWorld, *, heir: bool = True) -> None:
+    """The pod goes away, and another one takes its name."""
+    (db,) = (raw for raw in world.cluster.all("Pod") if raw["metadata"]["name"] == "db-0")
+    world.cluster.remove(db)
+    if heir:
+        world.cluster.put({**db, "metadata": {"name": "db-0", "namespace": "shop"}})
+
+
+def test_a_pod_that_is_replaced_by_its_pre_command_is_told() -> None:
+    world = HookWorld()
+
+    def replace_pod() -> None:
+        world.events.append("lock shop/db-0")
+        swap(world)
+
+    world.program("lock", effect=replace_pod)
+    world.run()
+    assert world.events == [AROUND[0], AROUND[2]]  # in the heir: it may have run there
+    assert world.leases() == []
+    assert brief(part(world)) == [
+        ("pre", "db-0", "Failed"), ("post", "db-0", "Completed"), ("post", "db-0", "Skipped"),
+    ]  # fmt: skip
+    assert part(world).outcome is Outcome.PARTIALLY_FAILED
+    assert "may have run in the one that has its name now" in part(world).reasons[0]
+
+
+def test_the_heir_of_a_pod_is_ended_by_the_job_where_its_run_is_over() -> None:
+    world = HookWorld()
+
+    def replace_pod() -> None:
+        world.events.append("lock shop/db-0")
+        swap(world)
+
+    def strike(command: tuple[str, ...]) -> None:
+        if command[0] == "unlock":
+            raise Transient("away")
+
+    world.program("lock", effect=replace_pod)
+    world.execute.before = strike
+    world.run()
+    (heir,) = [raw for raw in world.cluster.all("Pod") if raw["metadata"]["name"] == "db-0"]
+    (lease,) = world.leases()
+    assert lease.pod.uid == heir["metadata"]["uid"]
+    world.execute.before = lambda _: None
+    world.finish()
+    assert world.events == [AROUND[0], AROUND[2]]
+    assert world.leases() == []
+
+
+def test_a_pre_command_that_may_have_broken_off_in_another_pod_is_ended_there() -> None:
+    world = HookWorld()
+
+    def replace_pod() -> None:
+        world.events.append("lock shop/db-0")
+        swap(world)
+
+    world.program("lock", effect=replace_pod, exit_code=137)
+    world.run()
+    assert world.events == [AROUND[0], AROUND[2]]
+    assert part(world).hooks[0].exit_code == 137
+
+
+@pytest.mark.parametrize("phase", ["lock", "unlock"])
+def test_a_command_is_never_tried_again_in_another_pod(phase: str) -> None:
+    world = HookWorld()
+    errors = ["container not found"]
+
+    def strike(command: tuple[str, ...]) -> None:
+        if command[0] == phase and errors:
+            swap(world)
+            raise Transient(errors.pop())
+
+    world.execute.before = strike
+    world.run()
+    assert phase not in [command[0] for *_, command in world.execute.done]
+    assert world.leases() == []
+
+
+@pytest.mark.parametrize("on_error", list(OnError))
+@pytest.mark.parametrize("heir", [True, False])
+def test_a_pod_that_goes_away_during_the_copy_is_told(heir: bool, on_error: OnError) -> None:
+    world = HookWorld(hooks=(with_errors(on_error),))
+
+    def strike() -> None:
+        if world.events == AROUND[:1]:
+            world.events.append("gone")
+            swap(world, heir=heir)
+        world.work()
+
+    world.clock.on_sleep = strike
+    world.working = 3
+    world.run()
+    assert world.events == [AROUND[0], "gone", AROUND[1]]
+    assert world.leases() == []
+    found = part(world)
+    assert brief(found) == [("pre", "db-0", "Completed"), ("post", "db-0", "Skipped")]
+    assert found.outcome is Outcome.PARTIALLY_FAILED
+    assert "not at rest until the end of the copy" in found.reasons[0]
+
+
+def test_a_container_that_restarts_during_the_copy_is_told() -> None:
+    world = HookWorld()
+    (db,) = (raw for raw in world.cluster.all("Pod") if raw["metadata"]["name"] == "db-0")
+
+    def restart(container: str) -> None:
+        status = {"name": "db", "state": {"running": {}}, "containerID": container}
+        world.cluster.put({**db, "status": {"phase": "Running", "containerStatuses": [status]}})
+
+    def strike() -> None:
+        if world.events == AROUND[:1]:
+            restart("containerd://2")
+        world.work()
+
+    restart("containerd://1")
+    world.clock.on_sleep = strike
+    world.working = 3
+    world.run()
+    assert world.events == AROUND
+    (reason,) = part(world).reasons
+    assert "container db of pod shop/db-0 was restarted" in reason
+    assert brief(part(world)) == [("pre", "db-0", "Completed"), ("post", "db-0", "Completed")]
