@@ -31,15 +31,15 @@ from reconciler.plan.cronjob import Place
 from tests.cluster import faroff
 from tests.cluster.badjobs import BAD_JOBS, NOT_EVEN_ROOT, ROOT, ROOT_JOBS, edited
 from tests.cluster.faroff import files, policy_yaml
+from tests.cluster.installation import example
 from tests.fakes.kubekinds import kind
 from tests.fakes.policysource import FakePolicySource
-from tests.rig.cluster import images, paths
+from tests.rig.cluster import images
 from tests.rig.cluster.providers import Cluster
 from tests.rig.policyrepo import PolicyRepository
 from tests.unit.engine.controller_world import CONFIG, Log
 
 OWN = "backstay-system"
-EXAMPLE = paths.REPOSITORY / "deploy/examples/small"
 IMAGE = "localhost/backstay-rig/busybox:1"
 Object = dict[str, Any]
 
@@ -47,12 +47,7 @@ Object = dict[str, Any]
 @pytest.fixture(scope="module")
 def deployed(cluster: Cluster) -> Iterator[Cluster]:
     """Apply the example, with no controller running: here the test is the controller."""
-    rendered = cluster.kubectl("kustomize", str(EXAMPLE))
-    objects = [found for found in yaml.safe_load_all(rendered) if found]
-    for found in objects:
-        if found["kind"] == "Deployment":
-            found["spec"]["replicas"] = 0
-    text = yaml.safe_dump_all(objects)
+    text = example(cluster)
     cluster.kubectl("apply", "--server-side", "-f", "-", input=text)
     yield cluster
     cluster.kubectl("delete", "--ignore-not-found", "--timeout=300s", "-f", "-", input=text)
@@ -495,3 +490,10 @@ def test_a_cycle_without_a_change_is_one_git_process(
 
 def test_the_image_of_these_tests_is_the_rigs() -> None:
     assert IMAGE in {image.name for image in images.ensure()}
+
+
+@pytest.mark.parametrize("manager", ["argocd-controller", "kustomize-controller"])
+def test_who_applies_it_server_side_sees_no_difference(deployed: Cluster, manager: str) -> None:
+    """As docs/install.md says: what the API server fills in is nobody's drift."""
+    compare = ("diff", "--server-side", "--force-conflicts", f"--field-manager={manager}")
+    assert deployed.kubectl(*compare, "-f", "-", input=example(deployed)) == ""
