@@ -154,6 +154,8 @@ class Coverage:
     """Globs of namespaces that this grant gives; None: all."""
     left_out: tuple[str, ...] = ()
     """What its ``selector.objects`` leaves out, in words."""
+    guards: str = ""
+    """What keeps a run from deleting too much, in words, also that nothing does."""
     hooks: tuple[HookLine, ...] = ()
     """By namespace; in each those before the copy, then those after it, in their order."""
     hooks_missed: tuple[HookMiss, ...] = ()

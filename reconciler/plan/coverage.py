@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from reconciler.model.cluster import Claim, ClaimUser, Namespace
 from reconciler.model.plan import ClaimLine, Coverage
 from reconciler.model.policy import BackupPolicy, CopyMethod
-from reconciler.plan import objectwords
+from reconciler.plan import guards, objectwords
 from reconciler.plan.namespaceindex import NamespaceIndex
 from reconciler.plan.selection import Selection, decide_volumes, select_namespaces
 
@@ -65,4 +65,5 @@ def cover(
         grant=policy.selector.namespaces.grant or "",
         within=policy.selector.namespaces.within,
         left_out=objectwords.describe(policy.selector.objects),
+        guards=guards.words(policy.guards),
     )

@@ -77,10 +77,7 @@ def shrink_digest(cluster: str, policy: str, since: Iterable[str], withheld: Ite
 def words(guards: Guards | None) -> str:
     """What a plan says of a policy's guards."""
     if guards is None or (guards.max_shrink is None and guards.min_objects is None):
-        return (
-            "guards: none: whatever is gone from the cluster leaves the tree at once, however"
-            " much it is (docs/guards.md)"
-        )
+        return "no guards: whatever is gone leaves the tree at once, however much it is"
     parts = []
     if guards.max_shrink is not None:
         parts.append(f"maxShrink {guards.max_shrink}%")
@@ -88,7 +85,7 @@ def words(guards: Guards | None) -> str:
         parts.append(f"minObjects {guards.min_objects}")
     if guards.accept:
         parts.append(f"accepts {guards.accept} once")
-    return "guards: " + ", ".join(parts)
+    return f"guards: {', '.join(parts)}"
 
 
 class _Judge:

@@ -70,6 +70,8 @@ def _coverage_lines(coverage: Coverage) -> Iterator[str]:
         yield f"  allowed by the grant of folder {coverage.grant}: {given}"
     for words in coverage.left_out:
         yield f"  leaves out {words}"
+    if coverage.guards:
+        yield f"  {coverage.guards}"
     for name, why in coverage.namespaces:
         yield f"  namespace {name}: {why}"
         for line in coverage.claims:
@@ -182,6 +184,8 @@ def _coverage_json(coverage: Coverage) -> dict[str, Any]:
     if coverage.hooks or coverage.hooks_missed:
         document["hooks"] = [_hook_json(line) for line in coverage.hooks]
         document["hooksMissed"] = [jsonform.to_json(miss) for miss in coverage.hooks_missed]
+    if coverage.guards:
+        document["guards"] = coverage.guards
     if coverage.left_out:
         document["leftOut"] = list(coverage.left_out)
     return document

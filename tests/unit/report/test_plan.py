@@ -29,6 +29,7 @@ COVERAGE = (
         namespaces=(("mail", "named"), ("mail-eu", "matches mail-*")),
         passed_over=(("mail-preview", "excluded by *-preview"),),
         left_out=("kinds secret, *.apps (exclude)",),
+        guards="guards: maxShrink 50%",
         claims=(
             ClaimLine(namespace="mail", claim="data", method="Direct", why="copyMethod Direct"),
             ClaimLine(namespace="mail", claim="cache", method="Skip", why="rule 1: rebuilt"),
