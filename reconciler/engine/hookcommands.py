@@ -25,10 +25,8 @@ AWAY_AFTER = timedelta(minutes=2)
 """The same of a post command: an application that stays quiesced is worse than a late run."""
 STOP_WAIT = timedelta(seconds=60)
 """How long a run that is told to stop waits for a pre command: half of its pod's grace period."""
-_REPLACED = (
-    "the pod went away while it was executed, and the command may have run in the one that has its"
-    " name now"
-)
+_GONE = "the pod went away while it was executed"
+_REPLACED = f"{_GONE}, and the command may have run in the one that has its name now"
 
 
 class PostLeftOpen(Transient):
@@ -119,7 +117,8 @@ class Commands:
         if uid == pod.uid:
             return replace(ended, container=start.container)
         record = ended.record
-        why = f"{record.why}; {_REPLACED}" if record.why else _REPLACED
+        away = _REPLACED if uid else _GONE
+        why = f"{record.why}; {away}" if record.why else away
         outcome = record.outcome
         if outcome is HookOutcome.COMPLETED:
             outcome = HookOutcome.FAILED

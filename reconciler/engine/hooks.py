@@ -95,7 +95,7 @@ class Hooks:
         self._lock = threading.Lock()
         self._records: defaultdict[str, list[HookRecord]] = defaultdict(list)
         self._reasons: defaultdict[str, list[str]] = defaultdict(list)
-        self._warnings: list[str] = []
+        self.warnings: list[str] = []
         self._late: list[tuple[str, OpenHook]] = []
         """What runs once more, later and elsewhere, with the name of its Lease."""
 
@@ -105,7 +105,7 @@ class Hooks:
             return Hooked(
                 records={name: tuple(found) for name, found in sorted(self._records.items())},
                 reasons={name: tuple(found) for name, found in sorted(self._reasons.items())},
-                warnings=tuple(self._warnings),
+                warnings=tuple(self.warnings),
             )
 
     @contextmanager
@@ -235,7 +235,8 @@ class Hooks:
 
     def _write(self, place: _Place) -> None:
         commands, pod = self._commands, place.pod
-        until = commands.clock.now() + _BUSY
+        now = commands.clock.now()
+        until = min(now + _BUSY, max(now, self._deadline))
 
         def tell(held: HookLease) -> None:
             commands.reporter.event(
@@ -280,7 +281,7 @@ class Hooks:
         if record.outcome is HookOutcome.COMPLETED:
             return
         if on_error is OnError.CONTINUE:
-            self._warn(f"{told(record)}; its data was copied all the same")
+            self.warn(f"{told(record)}; its data was copied all the same")
             return
         self._say(told(record), namespaces or (record.namespace,))
         raise HookFailed(told(record))
@@ -302,12 +303,12 @@ class Hooks:
         commands, leases, pod, hook = self._commands, self._leases, place.pod, place.hook
         post = place.target.hook.post
         if post is None:
-            end_hook(commands, leases, pod, hook, None, self._warn)
+            end_hook(commands, leases, pod, hook, None, self.warn)
             return
         # As it begins: what its pre command does from here on, it does not undo.
         unsure = hook.is_unsure(commands.clock.now())
         command = HookCommand(hook.command, hook.timeout)
-        ended = run_post(commands, leases, pod, hook, command, self._warn)
+        ended = run_post(commands, leases, pod, hook, command, self.warn)
         unsure = unsure and ended.started
         self._tell_end(place, ended, unsure, post.on_error)
         if unsure:
@@ -333,7 +334,7 @@ class Hooks:
             if on_error is OnError.FAIL:
                 self._say(why, place.namespaces)
             else:
-                self._warn(why)
+                self.warn(why)
 
     def _give_away(self, pod: QuietPod) -> None:
         """A Lease in which only what runs once more is open; else it is ours still."""
@@ -376,9 +377,10 @@ class Hooks:
         self._keep(record)
         self._say(told(record), place.namespaces)
 
-    def _warn(self, warning: str) -> None:
+    def warn(self, warning: str) -> None:
+        """Puts a warning beside those of the hooks themselves."""
         with self._lock:
-            self._warnings.append(warning)
+            self.warnings.append(warning)
 
     def _keep(self, record: HookRecord) -> None:
         with self._lock:

@@ -115,6 +115,8 @@ class _Quiet:
                 self.run.reporter.event(
                     "hook not run", hook=one.hook.name, namespace=name, why=one.why
                 )
+        for why in plan.drawn:
+            self.hooks.warn(why)
         others = [task for task in tasks if task.namespace not in quiet]
         with self.hooks.around(plan.once, namespaces=names) as why:
             parts = {name: [task for task in tasks if task.namespace == name] for name in quiet}

@@ -148,6 +148,8 @@ def _details(new: _Side, hook: Hook, namespaces: tuple[str, ...], *, known: bool
             yield f"{_WHEN[phase]} the copy: {command.limits}"
     if namespaces:
         yield from (f"in namespace {name}" for name in namespaces)
+        if hook.once and len(namespaces) > 1:
+            yield "once: in the first of them by name that has such a pod, whoever started that"
     elif known:
         yield "in no namespace that there is now"
     if not known:

@@ -15,6 +15,8 @@ What is promised:
 - `NamespaceHooks.pre` is in the order of the policy's list, pods by name; ``post`` is its reverse.
 - A hook with ``once`` runs in one pod, the first by namespace and name. It stands in
   `HookPlan.once`: its pre command before any namespace's, its post command after all.
+- In more than `MOST_PODS` pods of a namespace a hook runs in none: they would stand still for each
+  other's sake, one after the other.
 - Whatever matches and does not run is in ``not_hooked`` with its reason and `Effect`. A hook that
   would run nowhere, since no pod that lives has its labels, makes every namespace PartiallyFailed:
   most likely its labels are wrong. Where one namespace has such a pod, others may be without.
@@ -37,6 +39,8 @@ Pod = Mapping[str, Any]
 DEFAULT_CONTAINER = "kubectl.kubernetes.io/default-container"
 _ENDED = ("Succeeded", "Failed")
 _FEW = 8
+MOST_PODS = 50
+"""Of one hook in one namespace."""
 
 
 class Effect(enum.StrEnum):
@@ -98,6 +102,8 @@ class HookPlan:
 
     namespaces: Mapping[str, NamespaceHooks]
     once: tuple[HookTarget, ...] = ()
+    drawn: tuple[str, ...] = ()
+    """Of hooks with ``once`` that have pods in several namespaces: in which one they run."""
 
     @property
     def targets(self) -> tuple[HookTarget, ...]:
@@ -141,6 +147,7 @@ def plan_hooks(
     limits = _Limits.of(policy, grants, source, own_namespace)
     found: dict[str, list[HookTarget | NotHooked]] = {name: [] for name in sorted(pods)}
     once: list[HookTarget] = []
+    drawn: list[str] = []
     for hook in policy.hooks:
         known = [
             one
@@ -153,12 +160,14 @@ def plan_hooks(
         chosen = next((one for one in known if isinstance(one, HookTarget)), None)
         if hook.once and chosen is not None:
             once.append(chosen)
+            drawn += _drawn(chosen, known)
             known = [_spared(one, chosen) for one in known if one is not chosen]
         for one in known:
             found[one.namespace].append(one)
     return HookPlan(
         namespaces={name: _namespace(name, known) for name, known in found.items()},
         once=tuple(once),
+        drawn=tuple(drawn),
     )
 
 
@@ -214,8 +223,25 @@ def _in_namespace(
     if matching and why_not:
         yield NotHooked(hook=hook, namespace=namespace, why=why_not, effect=Effect.FAILED)
         return
-    for pod in matching:
-        yield _target(hook, namespace, pod)
+    found = [_target(hook, namespace, pod) for pod in matching]
+    count = sum(isinstance(one, HookTarget) for one in found)
+    if count > MOST_PODS and not hook.once:
+        why = f"{count} pods here have its labels; it runs in {MOST_PODS} at most, or once"
+        yield NotHooked(hook=hook, namespace=namespace, why=why, effect=Effect.FAILED)
+        return
+    yield from found
+
+
+def _drawn(chosen: HookTarget, known: Sequence[HookTarget | NotHooked]) -> list[str]:
+    """Whoever starts a pod with these labels in a namespace of a smaller name draws it there."""
+    names = {one.namespace for one in known if isinstance(one, HookTarget)} - {chosen.namespace}
+    if not names:
+        return []
+    others = sorted(names)
+    more = f" and {len(others) - _FEW} more" if len(others) > _FEW else ""
+    where = f"{chosen.namespace}/{chosen.pod}"
+    have = f"{', '.join(others[:_FEW])}{more} have pods with its labels too"
+    return [f"hook {chosen.hook.name} runs once, in pod {where}: the first by name, though {have}"]
 
 
 def _matches(hook: Hook, pod: Pod) -> bool:

@@ -132,3 +132,23 @@ def test_a_fault_of_ours_is_told_and_not_the_stop_that_it_brings() -> None:
     result = execute_run(world.request(), world.ports(execute=Faulty()))
     assert isinstance(result.error, Bug)
     assert "ZeroDivisionError" in result.error.message
+
+
+def test_a_hook_of_once_that_could_run_elsewhere_is_a_warning() -> None:
+    world = HookWorld(hooks=(replace(QUIESCE, once=True),))
+    put_shop(world.cluster, "shop-two")
+    world.add_pod(namespace="shop-two")
+    world.run()
+    (warning,) = world.record().warnings
+    assert "runs once, in pod shop/db-0: the first by name, though shop-two" in warning
+
+
+def test_a_run_that_has_no_time_left_waits_for_no_pod() -> None:
+    world = HookWorld()
+    world.hold_pod("nightly-20261121-031703-00009/run-9-a", policy="nightly")
+    begun = world.clock.now()
+    request = replace(world.request(), deadline=begun + timedelta(seconds=100))
+    execute_run(request, world.ports())
+    assert world.events == []
+    assert "has open hooks of policy nightly" in part(world).reasons[0]
+    assert (world.clock.now() - begun).total_seconds() < 500

@@ -257,3 +257,11 @@ def test_a_policy_that_is_new_or_renamed() -> None:
     renamed = replace(SYNC, name="again")
     told = of_hooks(planned(hooked(renamed), hooked(SYNC)))
     assert ids(told) == ["hook-executes", "hook-removed"]
+
+
+def test_a_hook_of_once_says_that_its_namespace_is_drawn_by_name() -> None:
+    said = "once: in the first of them by name that has such a pod, whoever started that"
+    (found,) = of_hooks(planned(hooked(replace(QUIESCE, once=True))))
+    assert said in found.details
+    (found,) = of_hooks(planned(hooked(QUIESCE)))
+    assert said not in found.details

@@ -11,7 +11,7 @@ import pytest
 from reconciler.model.grants import EVERYTHING, Grant
 from reconciler.model.hooks import Hook, HookCommand
 from reconciler.model.policy import BackupPolicy
-from reconciler.plan.hooks import Effect, HookPlan, HookTarget, NotHooked, plan_hooks
+from reconciler.plan.hooks import MOST_PODS, Effect, HookPlan, HookTarget, NotHooked, plan_hooks
 from tests.unit.policy.test_model import POLICY
 
 SYNC = HookCommand(("sync",))
@@ -187,6 +187,27 @@ def test_once_is_one_pod_for_the_whole_policy_before_all_others() -> None:
     ]
     effects = {one.effect for one in plan.not_hooked if one.hook is once}
     assert effects == {Effect.NONE}
+
+
+def test_once_with_pods_in_several_namespaces_is_told() -> None:
+    once = replace(DB, once=True)
+    pods = {name: [pod("db-0")] for name in ("a", "b", "c")}
+    (told,) = planned(pods, once).drawn
+    assert told.startswith("hook quiesce runs once, in pod a/db-0: the first by name, though b, c")
+    assert planned({"a": [pod("db-0"), pod("db-1")], "b": []}, once).drawn == ()
+    assert planned(pods, DB).drawn == ()
+
+
+def test_a_hook_of_more_pods_than_are_quiesced_one_by_one_runs_in_none() -> None:
+    pods = [pod(f"db-{number:02}") for number in range(MOST_PODS)]
+    ended = [pod(f"old-{number:02}", phase="Succeeded") for number in range(9)]
+    assert len(planned({"shop": [*pods, *ended]}).targets) == MOST_PODS
+    plan = planned({"shop": [*pods, pod("db-x")], "small": [pod("db-0")]})
+    assert where(plan.targets) == ["quiesce small/db-0/db"]
+    assert why(plan.not_hooked) == [
+        "shop/ failed: 51 pods here have its labels; it runs in 50 at most, or once"
+    ]
+    assert len(planned({"shop": [*pods, pod("db-x")]}, replace(DB, once=True)).once) == 1
 
 
 def test_once_in_the_only_pod_there_is_leaves_nothing_to_tell() -> None:
