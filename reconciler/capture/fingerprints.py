@@ -92,14 +92,14 @@ def fingerprint_secret(secret: Mapping[str, Any], key: bytes) -> dict[str, Any]:
         found[field] = {
             name: value
             if field == "data" and is_fingerprint(value)
-            else _fingerprint(key, (*place, name), decode(str(value or "")))
+            else fingerprint(key, (*place, name), decode(str(value or "")))
             for name, value in data.items()
         }
         values.extend(_copies(data, decode is _decoded))
     annotations = metadata.get("annotations")
     if values and annotations:
         masked = {
-            name: _fingerprint(key, (*place, f"annotations/{name}"), text.encode())
+            name: fingerprint(key, (*place, f"annotations/{name}"), text.encode())
             if any(_holds(text, value) for value in values)
             else text
             for name, text in annotations.items()
@@ -113,7 +113,8 @@ def is_fingerprint(value: object) -> bool:
     return isinstance(value, str) and value.startswith(PREFIX)
 
 
-def _fingerprint(key: bytes, place: tuple[str, ...], value: bytes) -> str:
+def fingerprint(key: bytes, place: tuple[str, ...], value: bytes) -> str:
+    """The fingerprint of a value at its place, whose parts are joined by NUL."""
     message = b"\0".join((*(part.encode() for part in place), value))
     return PREFIX + hmac.new(key, message, hashlib.sha256).hexdigest()
 

@@ -53,6 +53,7 @@ def render_record(record: run.RunRecord) -> bytes:
         secrets=_secrets(record.secrets),
         gaps=[_gap(gap) for gap in record.gaps],
         leftOutKinds=[{"kind": i.kind, "reason": i.reason} for i in record.left_out_kinds] or None,
+        redacted=[_redacted(found) for found in record.redacted] or None,
         guards=_guards(record.guards),
         selection=record.selection,
         warnings=list(record.warnings),
@@ -87,6 +88,7 @@ def parse_record(text: bytes, *, where: str = "_run.yaml") -> run.RunRecord:
         secrets=root.maybe("secrets", _read_secrets),
         gaps=root.each("gaps", _read_gap),
         left_out_kinds=root.each("leftOutKinds", _read_left_out_kind),
+        redacted=root.each("redacted", _read_redacted),
         guards=root.maybe("guards", _read_guards),
         selection=root.text("selection", ""),
         warnings=root.texts("warnings"),
@@ -214,6 +216,16 @@ def _read_counts(node: Node) -> run.Counts:
 
 def _left_out(found: tuple[run.LeftOutCount, ...]) -> list[dict[str, Any]]:
     return [{"kind": i.kind, "reason": i.reason, "count": i.count} for i in found]
+
+
+def _redacted(found: run.RedactedValue) -> dict[str, Any]:
+    return {"object": found.object, "field": found.field, "rule": found.rule}
+
+
+def _read_redacted(node: Node) -> run.RedactedValue:
+    return run.RedactedValue(
+        object=node.text("object"), field=node.text("field"), rule=node.text("rule")
+    )
 
 
 def _read_left_out_kind(node: Node) -> run.LeftOutKind:

@@ -20,6 +20,7 @@ from reconciler import ports
 from reconciler.capture import canonical, choice, paths, quiet, references
 from reconciler.engine import guards
 from reconciler.engine.capturekinds import Kinds
+from reconciler.engine.captureredacted import Redactions
 from reconciler.engine.capturetally import Tally
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.listing import Spread, Target, discovered, list_all
@@ -37,6 +38,7 @@ from reconciler.model.run import (
     GuardsRecord,
     LeftOutCount,
     LeftOutKind,
+    RedactedValue,
     Reference,
 )
 from reconciler.plan.observe import claim_of
@@ -93,6 +95,7 @@ class CapturedTree:
     secrets: tuple[bytes, ...] = field(repr=False)
     omitted: tuple[str, ...] = ()
     """``<namespace>/<name>`` of Secrets that the policy keeps nowhere."""
+    redacted: tuple[RedactedValue, ...] = ()
 
 
 @contextmanager
@@ -142,8 +145,9 @@ class _Capture:
         self._commit = commit
         self._parent = parent
         self._omits = request.compiled.policy.manifests.secrets is SecretsMode.OMIT
-        self._key = None if self._omits else key
+        self._key = key
         self._omitted: set[str] = set()
+        self._redactions = Redactions()
         self._stopped = stopped
         self._tree: dict[str, str] = dict(run.store.tree(parent)) if parent else {}
         self._selected = frozenset(plan.selection.names)
@@ -201,10 +205,12 @@ class _Capture:
             warnings=(*self._held.warnings, *self._warnings()),
             secrets=tuple(line + b"\n" for _, line in sorted(self._secrets.items())),
             omitted=tuple(sorted(self._omitted)),
+            redacted=self._redactions.records(),
         )
 
     def _warnings(self) -> Iterator[str]:
-        """What the selection did that nobody may overlook."""
+        """What the selection did that nobody may overlook, and what the record does not list."""
+        yield from self._redactions.warnings()
         if self._objects != self._request.compiled.policy.selector.objects:
             yield (
                 f"{choice.FIELD}.clusterScoped: All is not granted to folder"
@@ -365,7 +371,8 @@ class _Capture:
         self._run.reporter.warning("not captured", what=str(gap))
 
     def _take(self, resource: Resource, raw: Mapping[str, Any], namespace: str) -> bool:
-        captured = canonical.capture_object(raw, resource, fingerprint_key=self._key)
+        key = None if self._omits and resource.folder == "secret" else self._key
+        captured = canonical.capture_object(raw, resource, fingerprint_key=key)
         if isinstance(captured, canonical.LeftOut):
             uid = str(raw["metadata"].get("uid", ""))
             first = self._tally.left_out(namespace, resource, uid, captured.reason)
@@ -381,6 +388,7 @@ class _Capture:
         self._seen.add(path)
         if captured.secret is not None:
             self._secrets[path] = captured.secret
+        self._redactions.take(captured)
         self._tally.captured(namespace)
         before = self._tree.get(path)
         if before is None or before != canonical.blob_id(captured.text):

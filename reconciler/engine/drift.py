@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler import ports
-from reconciler.capture import canonical, paths, quiet
+from reconciler.capture import canonical, paths, quiet, redactrules
 from reconciler.engine.listing import Spread, Target, discovered, list_all
 from reconciler.engine.observe import observe_namespaces
 from reconciler.engine.reading import HistoryReader, NamedPoint, Wanted, change_at, compare_texts
@@ -66,7 +66,8 @@ class _Look:
         self._reader = reader
         self._wanted = wanted
         omits = named.record.secrets is not None and named.record.secrets.mode == SecretsMode.OMIT
-        self._key = None if omits else key
+        self._key = key
+        self._omits = omits
         self._without_key = OMITTED if omits else NO_KEY
         self._tree = {
             path: sha
@@ -76,7 +77,7 @@ class _Look:
         captured = (part.name for part in named.record.namespaces if part.objects.captured)
         self._names = tuple(name for name in captured if wanted.takes_namespace(name))
         self._seen: set[str] = set()
-        self._differ: dict[str, bytes] = {}
+        self._differ: dict[str, tuple[Resource, Mapping[str, Any]]] = {}
         self._unselected = _unselected(named.record)
         self._found = Drift()
 
@@ -120,7 +121,7 @@ class _Look:
         unneeded = not resource.namespaced and path not in self._tree
         if path in self._seen or foreign or unneeded:
             return
-        found = canonical.capture_object(raw, resource, fingerprint_key=self._key)
+        found = canonical.capture_object(raw, resource, fingerprint_key=self._key_of(resource))
         if isinstance(found, canonical.LeftOut):
             if found.reason == canonical.SECRETS_OMITTED or found.fault:
                 # It is there; what it holds can't be said.
@@ -135,12 +136,25 @@ class _Look:
             if resource.folder not in self._unselected:
                 self._found.changes.append(change_at(path, Kind.ADDED))
         elif before != canonical.blob_id(found.text):
-            self._differ[path] = found.text
+            self._differ[path] = resource, raw
+
+    def _key_of(self, resource: Resource) -> bytes | None:
+        """Credentials elsewhere are kept, and compared, whatever is done with Secrets."""
+        return None if self._omits and resource.folder == "secret" else self._key
 
     def _compare(self) -> None:
         texts = self._store.blobs([self._tree[path] for path in self._differ])
-        for (path, live), (_, recorded) in zip(self._differ.items(), texts, strict=True):
-            self._found.changes.append(compare_texts(path, recorded, live))
+        for (path, (kind, raw)), (_, recorded) in zip(self._differ.items(), texts, strict=True):
+            # What is redacted there is redacted here, whatever rules say now.
+            live = canonical.capture_like(
+                raw,
+                kind,
+                recorded,
+                fingerprint_key=self._key_of(kind),
+                rules=redactrules.DEFAULT,
+            )
+            if isinstance(live, canonical.Captured) and live.text != recorded:
+                self._found.changes.append(compare_texts(path, recorded, live.text))
         self._differ.clear()
 
     def _tell_gone(self) -> None:

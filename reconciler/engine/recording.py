@@ -68,6 +68,7 @@ def make_record(
         secrets=secrets,
         gaps=captured.gaps,
         left_out_kinds=captured.left_out_kinds,
+        redacted=captured.redacted,
         guards=captured.guards,
         selection=captured.selection,
         warnings=(*proven.warnings, *captured.warnings, *hooked.warnings, *warnings),

@@ -28,6 +28,13 @@ class Renaming:
         """Where a namespace of the plan was captured."""
         return next((old for old, new in self.names.items() if new == namespace), namespace)
 
+    def captured_as(self, metadata: Mapping[str, Any], resource: Resource) -> tuple[str, str]:
+        """Namespace and name of a live object, as they were captured."""
+        name = str(metadata["name"])
+        if resource.folder == "namespace":
+            name = self.source_of(name)
+        return self.source_of(str(metadata.get("namespace") or "")), name
+
     def copy_secret(self, secret: dict[str, Any]) -> dict[str, Any]:
         """A whole Secret, as it was captured, for the place that it goes to."""
         if secret["metadata"].get("namespace") not in self.names:

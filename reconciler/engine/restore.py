@@ -22,7 +22,8 @@ from reconciler.engine.restoreguards import find_obstacles, find_timed
 from reconciler.engine.restorelacking import tell_lost
 from reconciler.engine.restorelease import hold_restore, restore_beside, waiting
 from reconciler.engine.restorepartial import find_newest_with, with_missing
-from reconciler.engine.restoresecrets import prove_secrets
+from reconciler.engine.restoreredacted import with_values
+from reconciler.engine.restoresecrets import prove_values
 from reconciler.engine.restoresource import (
     PointContent,
     fingerprint_key,
@@ -163,15 +164,17 @@ class Restore:
         content = self._renamed(self._content(plan.commit, allow_partial=True))
         _compare(plan, self._plan(content))
         wanted = [step for step in plan.steps if step.action is RestoreAction.CREATE]
-        values, lacking = prove_secrets(world.keyring, content, wanted)
+        proven = prove_values(world.keyring, content, wanted)
+        plan = with_values(plan, proven.filled)
+        wanted = [step for step in plan.steps if step.action is RestoreAction.CREATE]
         tasks = self._tasks(plan)
         obstacles = find_obstacles(world.reader, plan)
         if obstacles.told:
             raise Refused(
                 f"{'; '.join(obstacles.told[:5])}; nothing was changed", hint=obstacles.hint
             )
-        creator = Creator(world, check=check, workers=self._request.workers, values=values)
-        creator.refused.update(lacking)
+        creator = Creator(world, check=check, workers=self._request.workers, values=proven.secrets)
+        creator.refused.update(proven.lacking)
         ground = Ground(world, creator, plan)
         filler = Filler(self._request, world, creator, plan, check)
         created = filled = 0

@@ -252,7 +252,10 @@ def prove_password(keyring: ports.Keyring, record: RunRecord) -> None:
 
 
 def read_secrets(keyring: ports.Keyring, record: RunRecord) -> Mapping[str, dict[str, Any]]:
-    """path → full Secret, from restic. Empty where the run stored none."""
+    """path → whole object with values that Git does not have, from restic: Secrets and others.
+
+    Empty where the run stored none.
+    """
     held = record.secrets
     if held is None or held.repository is None or held.snapshot is None:
         return {}
@@ -260,9 +263,11 @@ def read_secrets(keyring: ports.Keyring, record: RunRecord) -> Mapping[str, dict
     data = b"".join(keyring.backend(access).read_file(held.snapshot, SECRETS_PATH))
     found = {}
     for line in data.splitlines():
-        secret: dict[str, Any] = orjson.loads(line)
-        metadata = secret["metadata"]
-        found[paths.path_of(metadata["namespace"], "", "Secret", metadata["name"])] = secret
+        whole: dict[str, Any] = orjson.loads(line)
+        metadata = whole["metadata"]
+        group, _, _ = str(whole["apiVersion"]).rpartition("/")
+        place = (str(metadata.get("namespace") or ""), group, whole["kind"], metadata["name"])
+        found[paths.path_of(*place)] = whole
     return found
 
 
@@ -316,7 +321,13 @@ def _look(
         )
     renaming = content.renaming
     seen = renaming.as_captured(raw, resource)
-    found = canonical.capture_object(seen, resource, fingerprint_key=key)
+    found = canonical.capture_like(
+        seen,
+        resource,
+        content.texts[path],
+        fingerprint_key=key,
+        captured=renaming.captured_as(metadata, resource),
+    )
     equal = isinstance(found, canonical.Captured) and renaming.accepts(
         path, found.text, content.texts[path]
     )

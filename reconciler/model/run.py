@@ -234,6 +234,18 @@ class GuardsRecord:
     accepted: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class RedactedValue:
+    """A credential outside a Secret: Git has its fingerprint, the Secrets' snapshot its value."""
+
+    object: str
+    """Path of the file."""
+    field: str
+    """Its place in it: ``spec.template.spec.containers[web].env[TOKEN].value``."""
+    rule: str
+    """What said so."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FailureRecord:
     """Why a run as a whole Failed: the class of its error, and the exit code that it ends with."""
@@ -261,6 +273,8 @@ class RunRecord:
     gaps: tuple[Gap, ...] = ()
     left_out_kinds: tuple[LeftOutKind, ...] = ()
     """By kind. What was listed and left out is counted in its part."""
+    redacted: tuple[RedactedValue, ...] = ()
+    """The first thousand."""
     guards: GuardsRecord | None = None
     """Only of a run in which too much was gone."""
     selection: str = ""

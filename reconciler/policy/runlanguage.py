@@ -238,6 +238,17 @@ class SecretsPart(Part):
     """With `Omit`: the Secrets that are kept nowhere, as `<namespace>/<name>`."""
 
 
+class RedactedPart(Part):
+    """A credential outside a Secret, of which Git has a fingerprint."""
+
+    object: str
+    """Path of the file."""
+    field: str
+    """Its place in the object, spec.template.spec.containers[web].env[TOKEN].value."""
+    rule: str
+    """The rule that found it."""
+
+
 class GapPart(Part):
     """What could not be listed: nothing there was taken for deleted."""
 
@@ -309,6 +320,8 @@ class RunDocument(Part):
     """What could not be listed: nothing there was taken for deleted."""
     left_out_kinds: list[LeftOutKindPart] = Field(default_factory=list)
     """Kinds that were not listed."""
+    redacted: list[RedactedPart] = Field(default_factory=list)
+    """Credentials outside Secrets, the first thousand: their values are in the snapshot, too."""
     guards: RunGuardsPart | None = None
     """Only of a run in which too much was gone."""
     selection: str | None = None

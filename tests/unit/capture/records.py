@@ -156,6 +156,13 @@ FULL = run.RunRecord(
         run.LeftOutKind(kind="node", reason="joins the cluster by itself"),
         run.LeftOutKind(kind="secret", reason="selector.objects.exclude: secret"),
     ),
+    redacted=(
+        run.RedactedValue(
+            object="shop/deployment.apps/web.yaml",
+            field="spec.template.spec.containers[web].env[TOKEN].value",
+            rule="env",
+        ),
+    ),
     guards=run.GuardsRecord(
         withheld=(
             run.WithheldCount(namespace="", kind="namespace", count=1, since=""),

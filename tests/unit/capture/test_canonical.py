@@ -140,7 +140,7 @@ def test_without_a_key_no_secret_gets_out() -> None:
 
 
 def test_only_a_real_secret_is_treated_as_one() -> None:
-    raw = live("x", data={"password": "aHVudGVyMg=="})
+    raw = live("x", data={"colour": "Z3JlZW4="})
     found = captured(raw, "secret.example.org")
     assert found.secret is None
     assert found.path == "shop/secret.example.org/x.yaml"

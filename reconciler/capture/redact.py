@@ -1,0 +1,231 @@
+"""Credentials outside Secrets: found by rule, replaced by fingerprints, kept whole for restic.
+
+An object holds credentials where nobody should put them: in ``env``, in arguments, in ConfigMaps,
+in custom resources, in annotations. A *rule* names kinds and places and says what it takes for one.
+What it matches is replaced, in the text for Git, by the same kind of fingerprint as a Secret's
+values: ``hmac-sha256:`` and, under the same key, the HMAC-SHA256 (hex) of::
+
+    <namespace> NUL <kind>[.<group>] NUL <name> NUL <path> NUL <value>
+
+with a string's UTF-8 bytes, or NUL and the JSON of any other scalar. The path is as a person writes
+it, ``spec.template.spec.containers[web].env[TOKEN].value``: items go by their name where they have
+one, so that a new neighbour changes nobody's fingerprint.
+
+Promises. Pure; the object is never changed. Equal values give equal texts. A fingerprint in a text
+of ours always stands for a value that Git does not hold: a live string that is formed like one is
+replaced as well. So the text alone says what is redacted, and the way back (`fill`, `like`) needs
+no rules: they may change from run to run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from reconciler.capture import fingerprints, redactrules
+
+OMITTED = fingerprints.PREFIX + "omitted"
+"""In place of a value that is kept nowhere."""
+FORMED = "formed-like-one"
+"""The rule for a live string that would pass for a fingerprint."""
+_ABSENT = object()
+_MARK = fingerprints.PREFIX.encode()
+_FORMED = re.compile(rf"{fingerprints.PREFIX}(?:[0-9a-f]{{64}}|omitted)")
+
+Keys = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Redaction:
+    """One value that Git does not hold: where it stands in its object, and which rule said so."""
+
+    path: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True)
+class Redacted:
+    """An object for Git, and what was taken out of it; ``document`` is the given one if nothing."""
+
+    document: dict[str, Any] = field(repr=False)
+    findings: tuple[Redaction, ...] = ()
+
+
+def redact(found: dict[str, Any], hits: Mapping[Keys, str], key: bytes | None) -> Redacted:
+    """The cleaned object as Git may have it; ``hits`` as `redactrules.Rules.find` gives them.
+
+    Without a key, values are marked as omitted.
+    """
+    if not hits:
+        return Redacted(found)
+    place = _place(found, None)
+    masked: dict[str, Any] = found
+    findings = []
+    for keys, rule in hits.items():
+        path = show_path(found, keys)
+        masked = _with(masked, keys, _fingerprint(key, place, path, _get(found, keys)))
+        findings.append(Redaction(path, rule))
+    return Redacted(masked, tuple(sorted(findings, key=lambda one: (one.path, one.rule))))
+
+
+def with_formed(found: Mapping[str, Any], hits: redactrules.Hits) -> redactrules.Hits:
+    """``hits`` and every string of a live object that would pass for a fingerprint."""
+    return {**{keys: FORMED for keys, _ in _formed(found, ())}, **hits}
+
+
+def holds_fingerprints(text: bytes) -> bool:
+    """Whether a text of Git may stand for an object with values that Git does not have."""
+    return _MARK in text
+
+
+def redact_like(
+    found: dict[str, Any],
+    stored: Mapping[str, Any],
+    key: bytes | None,
+    captured: tuple[str, str] | None = None,
+    hits: Mapping[Keys, str] | None = None,
+) -> dict[str, Any]:
+    """A live, cleaned object with fingerprints where ``stored``, read from Git, has them.
+
+    ``captured`` is its namespace and name as it was captured, where they are others now. What was
+    omitted counts as equal, and so does everything without a key: nobody can tell. ``hits`` are
+    redacted as well, but where Git has the very same value in clear.
+    """
+    place = _place(found, captured)
+    said = dict(_formed(stored, ()))
+    masked = found
+    for keys in (*said, *(keys for keys in hits or () if keys not in said)):
+        value = _get(masked, keys)
+        if value is _ABSENT or (isinstance(value, str) and _FORMED.fullmatch(value)):
+            continue
+        text = said.get(keys, OMITTED)
+        if keys not in said and _get(stored, keys) == value:
+            continue
+        if key is not None and (text != OMITTED or keys not in said):
+            text = _fingerprint(key, place, show_path(found, keys), value)
+        masked = _with(masked, keys, text)
+    return masked
+
+
+class Unproven(Exception):
+    """A kept value is not the one that the fingerprint in Git was made of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """A document with its values; ``lacking``: paths of those that are not known.
+
+    What is ``lost`` are annotations that went with their values; an object that lacks another value
+    must not be created.
+    """
+
+    document: dict[str, Any] = field(repr=False)
+    lacking: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What fingerprints of one text stand for."""
+
+    known: Mapping[str, Any] = field(repr=False)
+    """Fingerprint → value."""
+
+    def fill(self, document: Mapping[str, Any]) -> Filled:
+        """The document with values; what is not known keeps its fingerprint."""
+        filled = dict(document)
+        lacking, lost = [], []
+        for keys, said in _formed(document, ()):
+            if said in self.known:
+                filled = _with(filled, keys, self.known[said])
+            elif keys[:2] == ("metadata", "annotations"):
+                kept = dict(filled["metadata"]["annotations"])
+                del kept[keys[2]]
+                filled = _with(filled, keys[:2], kept)
+                lost.append(show_path(document, keys))
+            else:
+                lacking.append(show_path(document, keys))
+        return Filled(filled, tuple(lacking), tuple(lost))
+
+
+def prove(stored: Mapping[str, Any], whole: Mapping[str, Any], key: bytes) -> Values:
+    """Values of a whole object for the text that was captured from it.
+
+    Raises Unproven, with the path, where a value is not the one of the fingerprint.
+    """
+    place = _place(stored, None)
+    known = {}
+    for keys, said in _formed(stored, ()):
+        value = _get(whole, keys)
+        path = show_path(stored, keys)
+        if value is _ABSENT or _fingerprint(key, place, path, value) != said:
+            raise Unproven(path)
+        known[said] = value
+    return Values(known)
+
+
+def show_path(document: Mapping[str, Any], keys: Keys) -> str:
+    """The way to a value, as a person writes it."""
+    shown = ""
+    at: Any = document
+    for part in keys:
+        at = at[part]
+        if isinstance(part, int):
+            name = at.get("name") if isinstance(at, dict) else None
+            shown += f"[{name}]" if isinstance(name, str) and name else f"[{part}]"
+        elif redactrules.PLAIN_KEY.fullmatch(part):
+            shown += f".{part}" if shown else part
+        else:
+            shown += f"['{part}']"
+    return shown
+
+
+def _place(document: Mapping[str, Any], captured: tuple[str, str] | None) -> tuple[str, str, str]:
+    metadata = document.get("metadata") or {}
+    group, _, _ = str(document.get("apiVersion", "")).rpartition("/")
+    kind = str(document.get("kind", ""))
+    own = str(metadata.get("namespace") or ""), str(metadata.get("name") or "")
+    namespace, name = own if captured is None else captured
+    return namespace, f"{kind}.{group}" if group else kind, name
+
+
+def _fingerprint(key: bytes | None, place: tuple[str, ...], path: str, value: object) -> str:
+    if key is None:
+        return OMITTED
+    data = value.encode() if isinstance(value, str) else b"\0" + orjson.dumps(value)
+    return fingerprints.fingerprint(key, (*place, path), data)
+
+
+def _formed(value: Any, keys: Keys) -> Iterator[tuple[Keys, str]]:
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _formed(part, (*keys, name))
+    elif isinstance(value, list):
+        for index, part in enumerate(value):
+            yield from _formed(part, (*keys, index))
+    elif isinstance(value, str) and _FORMED.fullmatch(value):
+        yield keys, value
+
+
+def _get(value: Any, keys: Keys) -> Any:
+    for part in keys:
+        if isinstance(part, int):
+            if not isinstance(value, list) or part >= len(value):
+                return _ABSENT
+        elif not isinstance(value, dict) or part not in value:
+            return _ABSENT
+        value = value[part]
+    return _ABSENT if isinstance(value, dict | list) else value
+
+
+def _with(document: Any, keys: Keys, value: Any) -> Any:
+    """A copy in which one place is another; what is beside the way is shared."""
+    if not keys:
+        return value
+    copied: Any = list(document) if isinstance(document, list) else dict(document)
+    copied[keys[0]] = _with(document[keys[0]], keys[1:], value)
+    return copied

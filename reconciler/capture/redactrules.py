@@ -1,0 +1,334 @@
+"""Which places of which kinds are looked at for credentials, and by which rule. Pure.
+
+`TABLE` is the defaults as docs/redaction.md shows them. They are written for speed: a run looks at
+every object, so nothing is walked that is not named here, and what only may hold a credential is
+asked for with the cheapest question first. A policy's own rules name kinds and paths
+(`reconciler.capture.redactpaths`) and take every scalar there; ``keep`` switches a rule off.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from reconciler.capture import redactwords
+from reconciler.model.objects import Resource
+
+PLAIN_KEY = re.compile(r"[A-Za-z_][\w-]*")
+"""A key that stands in a shown path without quotes."""
+
+Keys = tuple[str | int, ...]
+Hits = dict[Keys, str]
+Find = Callable[[Mapping[str, Any], Hits], None]
+
+ENV, ARGUMENTS, HEADERS = "env", "arguments", "headers"
+CONFIG_NAME, CONFIG_TEXT, HELM = "config-name", "config-text", "helm-release"
+ANNOTATION, CUSTOM, PARAMETERS, URL = "annotation", "custom-resource", "parameters", "url"
+
+_POD = ("spec",)
+_TEMPLATE = ("spec", "template", "spec")
+POD_SPECS: Mapping[tuple[str, str], Keys] = {
+    ("", "Pod"): _POD,
+    ("", "PodTemplate"): ("template", "spec"),
+    ("", "ReplicationController"): _TEMPLATE,
+    ("apps", "Deployment"): _TEMPLATE,
+    ("apps", "ReplicaSet"): _TEMPLATE,
+    ("apps", "StatefulSet"): _TEMPLATE,
+    ("apps", "DaemonSet"): _TEMPLATE,
+    ("batch", "Job"): _TEMPLATE,
+    ("batch", "CronJob"): ("spec", "jobTemplate", "spec", "template", "spec"),
+}
+_CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
+_HANDLERS: tuple[Keys, ...] = (
+    ("livenessProbe",),
+    ("readinessProbe",),
+    ("startupProbe",),
+    ("lifecycle", "postStart"),
+    ("lifecycle", "preStop"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One default: what it is called, where it looks, and what it takes for a credential."""
+
+    rule: str
+    kinds: str
+    places: str
+    takes: str
+
+
+_NAMED = "what its name calls a credential"
+_HOLDS = "a text that holds one"
+TABLE = (
+    Line(
+        ENV, "pods and what makes them", "`env[*].value` of each container", f"{_NAMED}, {_HOLDS}"
+    ),
+    Line(
+        ARGUMENTS,
+        "pods and what makes them",
+        "`command[*]`, `args[*]` of each container, of its probes and of its lifecycle",
+        f"{_HOLDS}; what follows `--password`, `--token`, `-u`, or a MySQL client's `-p`",
+    ),
+    Line(
+        HEADERS,
+        "pods and what makes them",
+        "`httpGet.httpHeaders[*].value` of probes and of the lifecycle",
+        f"{_NAMED}, {_HOLDS}",
+    ),
+    Line(CONFIG_NAME, "`configmap`", "`data.*`, `binaryData.*`", _NAMED),
+    Line(CONFIG_TEXT, "`configmap`", "`data.*`", _HOLDS),
+    Line(
+        HELM,
+        "`configmap`",
+        "`data.release` where `metadata.labels.owner` is `helm`",
+        "everything: a release holds all values that it was installed with",
+    ),
+    Line(
+        PARAMETERS,
+        "StorageClass, PersistentVolume, VolumeSnapshotClass, pods and what makes them",
+        "`parameters.*`, `csi.volumeAttributes.*`, `flexVolume.options.*`",
+        f"{_NAMED}, {_HOLDS}",
+    ),
+    Line(URL, "webhook configurations", "`webhooks[*].clientConfig.url`", _HOLDS),
+    Line(
+        CUSTOM,
+        "every kind whose group is not Kubernetes' own",
+        "every field but `metadata`; pairs of `name` or `key` and `value`; `command`, `args`",
+        f"{_NAMED}, unless it could be the name of an object; {_HOLDS}",
+    ),
+    Line(
+        ANNOTATION,
+        "every kind",
+        "`metadata.annotations.*`",
+        f"{_NAMED}, unless it could be the name of an object; {_HOLDS}",
+    ),
+    Line(
+        "formed-like-one",
+        "every kind",
+        "everywhere",
+        "a text that is formed like a fingerprint: one in Git always stands for a value",
+    ),
+)
+NAMES = tuple(line.rule for line in TABLE)
+
+
+class Rules:
+    """The defaults, and what a policy adds to them."""
+
+    def find(self, found: Mapping[str, Any], resource: Resource) -> Hits:
+        """Where a cleaned object holds credentials → the rule. Empty for nearly every object."""
+        hits: Hits = {}
+        annotations = found["metadata"].get("annotations")
+        if annotations:
+            _annotations(annotations, hits)
+        group = resource.group
+        finder = _FINDERS.get((group, resource.kind))
+        if finder is not None:
+            finder(found, hits)
+        elif group and is_custom(group):
+            for key, part in found.items():
+                if key not in ("apiVersion", "kind", "metadata"):
+                    _walk(part, (key,), "", hits)
+        return hits
+
+
+def is_custom(group: str) -> bool:
+    """Whether an API group is not Kubernetes' own; ``x-k8s.io`` are projects beside it."""
+    return "." in group and not group.endswith(".k8s.io")
+
+
+def _may_be(named: Mapping[str, str]) -> bool:
+    """One cheap look at many small texts."""
+    if redactwords.may_hold("\0".join(named.values())):
+        return True
+    for name in named:  # noqa: SIM110 - this is the short way for every object there is
+        if redactwords.strength_of(name):
+            return True
+    return False
+
+
+def _annotations(annotations: Mapping[str, Any], hits: Hits) -> None:
+    if not _may_be(annotations):
+        return
+    for name, text in annotations.items():
+        if redactwords.is_credential(name, text, may_refer=True) or (
+            redactwords.holds_credential(text)
+        ):
+            hits["metadata", "annotations", name] = ANNOTATION
+
+
+def _config_map(found: Mapping[str, Any], hits: Hits) -> None:
+    data = found.get("data")
+    if data and _may_be(data):
+        for name, text in data.items():
+            if redactwords.is_credential(name, text):
+                hits["data", name] = CONFIG_NAME
+            elif redactwords.holds_credential(text):
+                hits["data", name] = CONFIG_TEXT
+    if data and "release" in data:
+        labels = found["metadata"].get("labels") or {}
+        if str(labels.get("owner", "")).lower() in ("helm", "tiller"):
+            hits["data", "release"] = HELM
+    for name, text in (found.get("binaryData") or {}).items():
+        if redactwords.is_credential(name, text):
+            hits["binaryData", name] = CONFIG_NAME
+
+
+def _pods(where: Keys) -> Find:
+    def find(found: Mapping[str, Any], hits: Hits) -> None:
+        spec: Any = found
+        for key in where:
+            spec = spec.get(key) if isinstance(spec, dict) else None
+        if not isinstance(spec, dict):
+            return
+        for field in _CONTAINERS:
+            for index, container in enumerate(spec.get(field) or ()):
+                _container(container, (*where, field, index), hits)
+        for index, volume in enumerate(spec.get("volumes") or ()):
+            for keys in (("csi", "volumeAttributes"), ("flexVolume", "options")):
+                if keys[0] in volume:
+                    _strings(volume, keys, (*where, "volumes", index), PARAMETERS, hits)
+        if where != _POD:
+            _template_annotations(found, where, hits)
+
+    return find
+
+
+def _template_annotations(found: Mapping[str, Any], where: Keys, hits: Hits) -> None:
+    metadata = (*where[:-1], "metadata", "annotations")
+    annotations: Any = found
+    for key in metadata:
+        annotations = annotations.get(key) if isinstance(annotations, dict) else None
+    if annotations:
+        own: Hits = {}
+        _annotations(annotations, own)
+        hits.update({(*metadata, *keys[2:]): rule for keys, rule in own.items()})
+
+
+def _container(container: Mapping[str, Any], where: Keys, hits: Hits) -> None:
+    variables = container.get("env")
+    for index, variable in enumerate(variables or ()):
+        value = variable.get("value")
+        if value and _is_pair(variable.get("name"), value):
+            hits[(*where, "env", index, "value")] = ENV
+    for field in ("command", "args"):
+        words = container.get(field)
+        if words:
+            _arguments(words, (*where, field), ARGUMENTS, hits)
+    for keys in _HANDLERS:
+        if keys[0] not in container:
+            continue
+        handler: Any = container
+        for key in keys:
+            handler = handler.get(key) or {}
+        _handler(handler, (*where, *keys), hits)
+
+
+def _handler(handler: Mapping[str, Any], where: Keys, hits: Hits) -> None:
+    command = (handler.get("exec") or {}).get("command")
+    if command:
+        _arguments(command, (*where, "exec", "command"), ARGUMENTS, hits)
+    headers = (handler.get("httpGet") or {}).get("httpHeaders") or ()
+    for index, header in enumerate(headers):
+        if _is_pair(header.get("name"), header.get("value")):
+            hits[(*where, "httpGet", "httpHeaders", index, "value")] = HEADERS
+
+
+def _is_pair(name: object, value: object, *, may_refer: bool = False) -> bool:
+    return (
+        isinstance(name, str) and redactwords.is_credential(name, value, may_refer=may_refer)
+    ) or (isinstance(value, str) and redactwords.holds_credential(value))
+
+
+def _arguments(words: Sequence[object], where: Keys, rule: str, hits: Hits) -> None:
+    before, program = "", ""
+    for index, word in enumerate(words):
+        if not isinstance(word, str):
+            continue
+        strength = redactwords.is_option(before)
+        program = program or next((name for name in _CLIENTS if name in word), "")
+        if (
+            (strength and not word.startswith("-") and redactwords.is_literal(word, strength))
+            or (before in ("-u", "--user") and ":" in word.strip(":"))
+            or (program and _SHORT_PASSWORD.search(word))
+            or redactwords.holds_credential(word)
+        ):
+            hits[(*where, index)] = rule
+        before = word
+
+
+_CLIENTS = ("mysql", "mariadb", "curl", "wget")
+_SHORT_PASSWORD = re.compile(r"(?<!\S)(?:-p[^\s=:$][^\s:]*|(?:-u|--user)[ =]?[^\s:]{1,200}:\S)")
+
+
+def _strings(
+    found: Mapping[str, Any], keys: Sequence[str], where: Keys, rule: str, hits: Hits
+) -> None:
+    part: Any = found
+    for key in keys:
+        part = part.get(key) if isinstance(part, dict) else None
+    for name, value in part.items() if isinstance(part, dict) else ():
+        if _is_pair(name, value, may_refer=True):
+            hits[(*where, *keys, name)] = rule
+
+
+def _parameters(*keys: str) -> Find:
+    return lambda found, hits: _strings(found, keys, (), PARAMETERS, hits)
+
+
+def _volume(found: Mapping[str, Any], hits: Hits) -> None:
+    _strings(found, ("spec", "csi", "volumeAttributes"), (), PARAMETERS, hits)
+    _strings(found, ("spec", "flexVolume", "options"), (), PARAMETERS, hits)
+
+
+def _webhooks(found: Mapping[str, Any], hits: Hits) -> None:
+    for index, hook in enumerate(found.get("webhooks") or ()):
+        url = (hook.get("clientConfig") or {}).get("url")
+        if url and redactwords.holds_credential(url):
+            hits["webhooks", index, "clientConfig", "url"] = URL
+
+
+_INLINE = frozenset({"value", "plain", "plainText", "literal", "inline", "raw", "stringValue"})
+"""Fields that hold what the field around them is called: ``password: {value: …}``."""
+
+
+def _walk(value: Any, where: Keys, name: str, hits: Hits) -> None:
+    """Everything below one place of a custom resource; ``name`` is the field it stands in."""
+    if isinstance(value, dict):
+        _pair(value, where, hits)
+        for key, part in value.items():
+            _walk(part, (*where, key), name if name and key in _INLINE else key, hits)
+    elif isinstance(value, list):
+        if name in ("args", "command"):
+            _arguments(value, where, CUSTOM, hits)
+        for index, part in enumerate(value):
+            _walk(part, (*where, index), name, hits)
+    elif _is_pair(name, value, may_refer=True):
+        hits.setdefault(where, CUSTOM)
+
+
+def _pair(value: Mapping[str, Any], where: Keys, hits: Hits) -> None:
+    name = value.get("name") or value.get("key")
+    if (
+        isinstance(name, str)
+        and "value" in value
+        and not isinstance(value["value"], dict | list)
+        and _is_pair(name, value["value"])
+    ):
+        hits[(*where, "value")] = CUSTOM
+
+
+_FINDERS: Mapping[tuple[str, str], Find] = {
+    **{kind: _pods(where) for kind, where in POD_SPECS.items()},
+    ("", "ConfigMap"): _config_map,
+    ("", "PersistentVolume"): _volume,
+    ("storage.k8s.io", "StorageClass"): _parameters("parameters"),
+    ("snapshot.storage.k8s.io", "VolumeSnapshotClass"): _parameters("parameters"),
+    ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): _webhooks,
+    ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): _webhooks,
+}
+"""(group, kind) → what looks at it."""
+DEFAULT = Rules()
