@@ -10,7 +10,7 @@ from reconciler.model.doctor import Finding, Level
 from reconciler.model.errors import Refused
 from reconciler.plan.finishjob import finish_name
 from reconciler.plan.finishturns import find_failed, find_turn, is_held
-from reconciler.plan.hooklease import HookLease, is_hook_lease, read_lease
+from reconciler.plan.hooklease import HookLease, is_hook_lease, is_process, read_lease
 
 CHECK = "leftovers/hook"
 Raw = Mapping[str, Any]
@@ -81,12 +81,16 @@ def _held(lease: HookLease, where: str) -> Finding:
 
 
 def _dead(lease: HookLease, where: str, namespace: str, way_on: str) -> Finding:
+    gone = f"{lease.who} of {namespace} is gone"
+    if not (lease.holder_pod or is_process(lease.holder)):
+        # Its run has executed them once: a pre command may be at work that overtakes that.
+        gone = "nobody has begun to end them for good"
     return Finding(
         id=CHECK,
         level=Level.PROBLEM,
         where=where,
-        message=f"{lease.who} of {namespace} is gone, and hooks of run {lease.run_id} are still"
-        f" open in pod {lease.pod.namespace}/{lease.pod.pod}: {_names(lease)}",
+        message=f"hooks of run {lease.run_id} are still open in pod"
+        f" {lease.pod.namespace}/{lease.pod.pod}: {_names(lease)}; {gone}",
         hint=way_on,
     )
 

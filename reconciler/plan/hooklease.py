@@ -124,10 +124,10 @@ class HookLease:
 
     @property
     def who(self) -> str:
-        """The holder, as it is told: ``pod run-1-a``, ``laptop/4711``."""
+        """The holder, as it is told: ``pod run-1-a``, ``laptop/4711``, or ``nobody``."""
         if self.holder_pod:
             return f"pod {self.holder_pod}"
-        return self.holder.partition("@")[0] or "nobody"
+        return self.holder.partition("@")[0] if is_process(self.holder) else "nobody"
 
 
 def make_lease(

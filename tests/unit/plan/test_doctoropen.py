@@ -79,6 +79,11 @@ def test_a_dead_one_is_told_with_what_ends_it() -> None:
     assert found.level is Level.PROBLEM
     assert "pod run-a of backstay-system is gone" in found.message
     assert f"backstay run shop --finish {lease()['metadata']['name']}" in found.hint
+    given = lease()
+    given["spec"]["holderIdentity"] = f"{RUN}/"
+    (other,) = find(given)
+    assert (other.level, other.hint) == (found.level, found.hint)
+    assert other.message.endswith("quiesce, freeze; nobody has begun to end them for good")
     job = finish_job(1)
     (found,) = find(lease(), jobs=[job])
     assert f"logs job/{job['metadata']['name']}" in found.hint
