@@ -68,7 +68,7 @@ CHECKS: tuple[Check, ...] = (
     Check("leftovers/mover", "Jobs of movers whose run or restore is over", _W),
     Check("leftovers/credentials", "Secrets of movers that are gone", _W),
     Check("leftovers/lease", "Leases whose holder was killed, or hangs", _W),
-    Check("leftovers/hook", "pods that a dead run left with hooks open, or whose `post` failed then", _P),
+    Check("leftovers/hook", "pods in which a dead run left hooks open, or a post failed", _P),
     Check("leftovers/restore", "a restore at work, or one that was killed", _W),
     Check("leftovers/restoring-claim", "claims that a restore has not filled", _W),
     Check("leftovers/restoring-namespace", "namespaces that a restore has not finished", _W),
