@@ -370,6 +370,8 @@ def _secrets(part: run.SecretsRecord | None) -> dict[str, Any]:
         snapshot=part.snapshot,
         count=part.count,
         omitted=list(part.omitted),
+        sealed=part.sealed or None,
+        recipients=list(part.recipients),
     )
 
 
@@ -380,6 +382,8 @@ def _read_secrets(node: Node) -> run.SecretsRecord:
         snapshot=node.text("snapshot") if node.has("snapshot") else None,
         count=node.number("count", 0),
         omitted=node.texts("omitted"),
+        sealed=node.number("sealed", 0),
+        recipients=node.texts("recipients"),
     )
 
 

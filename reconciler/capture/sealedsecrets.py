@@ -92,6 +92,19 @@ def view_of(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def is_sealed_text(text: bytes) -> bool:
+    """Whether a text may be a sealed file: quickly, for each of many."""
+    return b"\nsops:\n" in text and b"\nkind: Secret\n" in text
+
+
+def view_text(text: bytes) -> bytes:
+    """The view of a sealed file; any other text as it is."""
+    if not is_sealed_text(text):
+        return text
+    found = read_sealed(text, where="a Secret")
+    return found.view if found else text
+
+
 def read_sealed(text: bytes, *, where: str, key: bytes | None = None) -> Sealed | None:
     """What a file says; None for one that is not sealed, or not by us.
 
@@ -112,6 +125,25 @@ def read_sealed(text: bytes, *, where: str, key: bytes | None = None) -> Sealed 
     except (Stalled, sops.Unreadable, TypeError, ValueError):
         return None
     return Sealed(view, tuple(one.recipient for one in wrapped))
+
+
+def split_sealed(
+    texts: Mapping[str, bytes],
+) -> tuple[Mapping[str, bytes], Mapping[str, bytes]]:
+    """(all texts, those of sealed files as their views; the sealed files as they are).
+
+    Raises Stalled where somebody else changed one.
+    """
+    seen = dict(texts)
+    sealed = {}
+    for path, text in texts.items():
+        if not is_sealed_text(text):
+            continue
+        manifest = canonical.read_manifest(text, where=path)
+        if is_sealed(manifest):
+            sealed[path] = text
+            seen[path] = emitter.emit(view_of(manifest))
+    return seen, sealed
 
 
 def open_sealed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
@@ -12,6 +13,7 @@ from typing import Any
 import click
 
 from reconciler import ports
+from reconciler.adapters.agekeys import AgeOpener
 from reconciler.adapters.movers import JobMover
 from reconciler.cli import holders, options, wiring
 from reconciler.engine.restore import Restore, RestorePorts, RestoreRequest, RestoreResult
@@ -80,6 +82,7 @@ def command(
             reporter=reporter,
             clock=clock,
             vouch=store.vouch,
+            opener=AgeOpener(os.environ),
         )
         request = RestoreRequest(
             config=config,

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from reconciler import ports
+from reconciler.adapters.agekeys import AgeSealer
 from reconciler.adapters.movers import JobMover
 from reconciler.capture import message
 from reconciler.cli import finishing, options, wiring
@@ -145,6 +146,7 @@ def _execute(policy: str, compiled_file: Path, config_file: Path) -> int:
                 patience(what="asking for the policy's former name", deadline=request.deadline),
             )
             world = RunPorts(
+                sealer=AgeSealer(),
                 reader=client,
                 writer=client,
                 store=store,

@@ -27,6 +27,7 @@ from reconciler.engine.listing import Spread, Target, discovered, list_all
 from reconciler.engine.observe import observe_namespaces
 from reconciler.engine.patience import Patience, insist
 from reconciler.engine.runplan import RunPlan
+from reconciler.engine.sealing import Sealed, Sealing
 from reconciler.model import kinds
 from reconciler.model.cluster import Claim
 from reconciler.model.errors import Transient
@@ -95,6 +96,7 @@ class CapturedTree:
     secrets: tuple[bytes, ...] = field(repr=False)
     omitted: tuple[str, ...] = ()
     """``<namespace>/<name>`` of Secrets that the policy keeps nowhere."""
+    sealed: Sealed = field(default_factory=Sealed)
     redacted: tuple[RedactedValue, ...] = ()
 
 
@@ -155,6 +157,7 @@ class _Capture:
         self._choice = choice.Choice(self._objects)
         self._kinds = Kinds(self._choice)
         self._seen: set[str] = set()
+        self._sealing = Sealing(request, run, key, parent, self._tree)
         self._unselected: dict[str, str] = {}
         """Path → why the policy leaves out the object, which is there."""
         self._tally = Tally()
@@ -205,6 +208,7 @@ class _Capture:
             warnings=(*self._held.warnings, *self._warnings()),
             secrets=tuple(line + b"\n" for _, line in sorted(self._secrets.items())),
             omitted=tuple(sorted(self._omitted)),
+            sealed=self._sealing.sealed,
             redacted=self._redactions.records(),
         )
 
@@ -372,7 +376,9 @@ class _Capture:
 
     def _take(self, resource: Resource, raw: Mapping[str, Any], namespace: str) -> bool:
         key = None if self._omits and resource.folder == "secret" else self._key
-        captured = canonical.capture_object(raw, resource, fingerprint_key=key)
+        captured = self._sealing.seal(
+            resource, canonical.capture_object(raw, resource, fingerprint_key=key)
+        )
         if isinstance(captured, canonical.LeftOut):
             uid = str(raw["metadata"].get("uid", ""))
             first = self._tally.left_out(namespace, resource, uid, captured.reason)
@@ -391,7 +397,7 @@ class _Capture:
         self._redactions.take(captured)
         self._tally.captured(namespace)
         before = self._tree.get(path)
-        if before is None or before != canonical.blob_id(captured.text):
+        if captured.text and before != canonical.blob_id(captured.text):
             self._tally.written(namespace, new=before is None)
             self._commit.write(path, captured.text)
         return True

@@ -53,6 +53,8 @@ class RunPorts:
     keyring: ports.Keyring
     reporter: ports.Reporter
     clock: ports.Clock
+    sealer: ports.Sealer | None = None
+    """None: this process encrypts nothing, and a policy with `secrets: Sops` fails."""
     execute: ports.PodExec | None = None
     """None: this process executes no hooks, and a policy that has some fails."""
 

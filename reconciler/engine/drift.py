@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reconciler import ports
-from reconciler.capture import canonical, paths, quiet, redactrules
+from reconciler.capture import canonical, paths, quiet, redactrules, sealedsecrets
 from reconciler.engine.listing import Spread, Target, discovered, list_all
 from reconciler.engine.observe import observe_namespaces
 from reconciler.engine.reading import HistoryReader, NamedPoint, Wanted, change_at, compare_texts
@@ -144,7 +144,8 @@ class _Look:
 
     def _compare(self) -> None:
         texts = self._store.blobs([self._tree[path] for path in self._differ])
-        for (path, (kind, raw)), (_, recorded) in zip(self._differ.items(), texts, strict=True):
+        for (path, (kind, raw)), (_, text) in zip(self._differ.items(), texts, strict=True):
+            recorded = sealedsecrets.view_text(text)
             # What is redacted there is redacted here, whatever rules say now.
             live = canonical.capture_like(
                 raw,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
-from reconciler.capture import canonical, paths
+from reconciler.capture import canonical, paths, sealedsecrets
 from reconciler.engine.context import policy_branch
 from reconciler.engine.history import (
     StoreReader,
@@ -36,6 +36,7 @@ CLUSTER_SCOPED = paths.CLUSTER_FOLDER
 _SHORT = re.compile("[0-9a-f]{1,6}")
 """What may be the begin of a commit's id, and is too short to be taken for one."""
 UNREADABLE = "no manifest that can be read"
+ENCRYPTED_ANEW = "the same, encrypted anew"
 
 
 class HistoryReader(StoreReader, Protocol):
@@ -246,7 +247,9 @@ def changed_objects(
         else:
             _, first = next(texts)
             _, second = next(texts)
-            yield compare_texts(path, first, second)
+            change = compare_texts(path, first, second)
+            if change.note != ENCRYPTED_ANEW:
+                yield change
 
 
 def change_at(path: str, kind: Kind) -> ObjectChange:
@@ -286,13 +289,18 @@ def compare_texts(path: str, old: bytes, new: bytes) -> ObjectChange:
         fields = compare_objects(first, second)
     except RecursionError:
         return replace(found, note="nested too deeply to be compared")
+    if not fields and (sealedsecrets.is_sealed_text(old) or sealedsecrets.is_sealed_text(new)):
+        return replace(found, note=ENCRYPTED_ANEW)
     # Git saw a difference: another version of Backstay may have written the same otherwise.
     return replace(found, fields=fields, note="" if fields else "the same, in another form")
 
 
 def read_quietly(path: str, text: bytes) -> dict[str, Any] | None:
-    """The object in a text, None where somebody else wrote it and it can't be read."""
+    """The object in a text, None where somebody else wrote it and it can't be read.
+
+    Of a Secret that is encrypted its view: fingerprints in place of values.
+    """
     try:
-        return canonical.read_manifest(text, where=path)
+        return sealedsecrets.view_of(canonical.read_manifest(text, where=path))
     except Stalled:
         return None

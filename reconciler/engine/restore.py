@@ -32,6 +32,7 @@ from reconciler.engine.restoresource import (
     read_point,
     served_kinds,
 )
+from reconciler.engine.unsealing import unseal
 from reconciler.model.cluster import Discovery
 from reconciler.model.errors import Incomplete, NotSupported, PartialFailure, Refused
 from reconciler.model.restore import Phase, RestoreAction, RestorePlan, RestoreStep
@@ -164,6 +165,7 @@ class Restore:
         content = self._renamed(self._content(plan.commit, allow_partial=True))
         _compare(plan, self._plan(content))
         wanted = [step for step in plan.steps if step.action is RestoreAction.CREATE]
+        content = unseal(world.keyring, world.opener, content, wanted)
         proven = prove_values(world.keyring, content, wanted)
         plan = with_values(plan, proven.filled)
         wanted = [step for step in plan.steps if step.action is RestoreAction.CREATE]

@@ -25,6 +25,8 @@ class RestorePorts:
     keyring: ports.Keyring
     reporter: ports.Reporter
     clock: ports.Clock
+    opener: ports.Opener | None = None
+    """None: this process has no private keys."""
     vouch: Callable[[str], None] = _anything
     """Raises Refused for a commit that nobody signed whom this installation trusts."""
 

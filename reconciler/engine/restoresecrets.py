@@ -40,7 +40,7 @@ def prove_values(
     holding = wants_values(content, wanted)
     if not holding:
         return Proven()
-    found = read_secrets(keyring, content.record)
+    found = {**read_secrets(keyring, content.record), **content.opened}
     key = fingerprint_key(keyring, content.record)
     secrets, filled, lacking = {}, {}, {}
     for step in holding:

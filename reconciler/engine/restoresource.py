@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from reconciler import ports
-from reconciler.capture import canonical, paths
+from reconciler.capture import canonical, paths, sealedsecrets
 from reconciler.engine.history import (
     BranchPart,
     StoreReader,
@@ -51,6 +51,11 @@ class PointContent:
     record: RunRecord
     stored: tuple[Stored, ...]
     texts: Mapping[str, bytes] = field(repr=False)
+    """As Git has them; of Secrets that it has encrypted, with fingerprints in place of values."""
+    sealed: Mapping[str, bytes] = field(repr=False, default_factory=dict)
+    """The files of these Secrets as they are, by captured path."""
+    opened: Mapping[str, dict[str, Any]] = field(repr=False, default_factory=dict)
+    """Those that were decrypted: whole Secrets, by captured path."""
     notes: tuple[str, ...] = ()
     """What somebody should know who chose this point."""
     points: tuple[RecoveryPoint, ...] = ()
@@ -97,7 +102,7 @@ def read_point(
     record = read_record_of(store, point.commit, run_id=point.run_id, outcome=point.outcome)
     _check_place(parts, point, record)
     names = [path for path in store.tree(point.commit) if paths.parse_path(path) is not None]
-    texts = store.read(point.commit, names)
+    texts, sealed = sealedsecrets.split_sealed(store.read(point.commit, names))
     stored = tuple(_stored(path, texts[path]) for path in sorted(texts))
     notes = (
         tell_late(points, point, at, copied),
@@ -112,6 +117,7 @@ def read_point(
         record=record,
         stored=stored,
         texts=texts,
+        sealed=sealed,
         notes=tuple(filter(None, notes)),
         points=points,
     )

@@ -317,7 +317,7 @@ class _Run:
             secrets = self._insist(
                 "storing the Secrets",
                 lambda: secretstore.store_secrets(
-                    request, run, cluster, captured.secrets, captured.omitted
+                    request, run, cluster, captured.secrets, captured.omitted, captured.sealed
                 ),
             )
             moved = self._moved(moves)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.repositories import OpenRepository
+from reconciler.engine.sealing import Sealed
 from reconciler.engine.unrecorded import Stored, stored_by_run
 from reconciler.model.errors import Stalled
 from reconciler.model.policy import CLUSTER_NAMESPACE, SecretsMode
@@ -41,28 +42,36 @@ def store_secrets(
     repository: OpenRepository,
     secrets: Sequence[bytes],
     omitted: Sequence[str] = (),
+    sealed: Sealed | None = None,
 ) -> StoredSecrets:
     """Stores JSON lines, proves that restic lists the snapshot, and says where it is.
 
     Without a line there is no snapshot; the record names the repository all the same, but where
-    Secrets are kept nowhere. ``omitted`` are those, as ``<namespace>/<name>``.
+    Secrets are kept nowhere. ``omitted`` are those, as ``<namespace>/<name>``; ``sealed`` are
+    those that Git has, encrypted.
     """
     mode = request.compiled.policy.manifests.secrets
+    sealed = sealed or Sealed()
     host = f"{request.cluster}/{CLUSTER_NAMESPACE}"
     tags = secret_tags(request.policy.name, request.run_id)
     lines = sorted(secrets)
     if not lines:
         # restic has no way to store an empty file from a stream, and there is nothing to keep.
         ref = None if mode is SecretsMode.OMIT else repository.ref
-        nothing = SecretsRecord(mode=str(mode), repository=ref, omitted=tuple(omitted))
+        nothing = SecretsRecord(
+            mode=str(mode),
+            repository=ref,
+            omitted=tuple(omitted),
+            sealed=sealed.count,
+            recipients=sealed.recipients,
+        )
         return StoredSecrets(nothing, {}, (CLUSTER_NAMESPACE,))
     backend = repository.backend
     before = backend.snapshots(tags=tags[:1], host=host)
     found = ""
     for snapshot in before:
-        if tags[1] in snapshot.tags and b"".join(
-            backend.read_file(snapshot.id, SECRETS_PATH)
-        ) == b"".join(lines):
+        own = tags[1] in snapshot.tags and snapshot.paths == (SECRETS_PATH,)
+        if own and b"".join(backend.read_file(snapshot.id, SECRETS_PATH)) == b"".join(lines):
             run.reporter.event("Secrets are stored already", snapshot=snapshot.id)
             found = snapshot.id
     if not found:
@@ -81,5 +90,7 @@ def store_secrets(
         snapshot=found,
         count=len(lines),
         omitted=tuple(omitted),
+        sealed=sealed.count,
+        recipients=sealed.recipients,
     )
     return StoredSecrets(made, stored_by_run(CLUSTER_NAMESPACE, before))

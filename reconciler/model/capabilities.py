@@ -43,6 +43,8 @@ _RETENTION = (
 )
 _HOOK_COMMAND = ("", ".command", ".timeout", ".onError")
 
+_KEY_SERVICES = ("kms", "gcpKms", "azureKv", "hcVault", "pgp")
+
 _SELECTED = ("", ".names", ".matchLabels", ".exclude")
 
 PROFILE = {
@@ -67,6 +69,9 @@ PROFILE = {
     "spec.selector.objects.clusterScoped": _X,
     "spec.manifests": _X,
     "spec.manifests.secrets": _X,
+    "spec.manifests.recipients": _X,
+    "spec.manifests.recipients.age": _X,
+    **{f"spec.manifests.recipients.{kind}": _P for kind in _KEY_SERVICES},
     "spec.volumes": _X,
     "spec.volumes.repository": _X,
     "spec.volumes.rules": _X,
@@ -202,7 +207,7 @@ _COPY_METHODS = {"Auto": _P, "Snapshot": _P, "Clone": _P, "Direct": _X, "Skip": 
 _POLICY_VALUES = {
     "spec.volumes.copyMethod": _COPY_METHODS,
     "spec.volumes.rules[].copyMethod": _COPY_METHODS,
-    "spec.manifests.secrets": {"Restic": _X, "Sops": _P, "Omit": _X},
+    "spec.manifests.secrets": {"Restic": _X, "Sops": _X, "Omit": _X},
 }
 
 VALUES: Mapping[tuple[str, str], Mapping[str, Support]] = MappingProxyType(

@@ -167,6 +167,8 @@ class Manifests:
     """What Git holds of the manifests beyond their shape."""
 
     secrets: SecretsMode = SecretsMode.RESTIC
+    recipients: tuple[str, ...] = field(default=(), metadata=jsonform.WHEN_SET)
+    """Public keys of age, sorted, for whom `SOPS` encrypts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

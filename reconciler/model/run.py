@@ -211,6 +211,10 @@ class SecretsRecord:
     count: int = 0
     omitted: tuple[str, ...] = ()
     """``<namespace>/<name>`` of Secrets that are kept nowhere, as the policy wants it."""
+    sealed: int = 0
+    """How many Secrets the tree holds encrypted with SOPS."""
+    recipients: tuple[str, ...] = ()
+    """For whom: public keys of age, sorted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -16,6 +16,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from reconciler.model import durations
+from reconciler.model.bech32 import is_bech32
 from reconciler.policy.cron import parse_cron
 
 
@@ -387,6 +388,20 @@ RunId = Annotated[
 ]
 CommitId = Annotated[str, AfterValidator(check_commit_id), _text(r"[0-9a-f]{7,64}", longest=64)]
 Text = Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+def check_age_recipient(value: str) -> str:
+    """An X25519 public key of age."""
+    if not re.fullmatch(r"age1[02-9ac-hj-np-z]{58}", value) or not is_bech32(value, "age"):
+        raise Wrong(
+            "is no public key of age", "copy what age-keygen prints: age1 and 58 characters"
+        )
+    return value
+
+
+AgeRecipient = Annotated[
+    str, AfterValidator(check_age_recipient), _text(r"age1[02-9ac-hj-np-z]{58}", longest=62)
+]
 Line = Annotated[Text, AfterValidator(check_line), _text(r"[^\n\t]+", longest=1024)]
 Keep = Annotated[int, Field(ge=1, le=100_000)]
 Globs = Annotated[list[Glob], Field(max_length=1000)]

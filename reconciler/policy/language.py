@@ -75,11 +75,33 @@ class SelectorPart(Part):
     """Which objects in them; by default all."""
 
 
+ForeignKeys = Annotated[list[fields.Line], Field(max_length=50)]
+
+
+class RecipientsPart(Part):
+    """For whom Secrets are encrypted, in SOPS' words."""
+
+    age: Annotated[list[fields.AgeRecipient], Field(max_length=50)] = Field(default_factory=list)
+    """Public keys of age, as age-keygen prints them."""
+    kms: ForeignKeys = Field(default_factory=list)
+    """Keys of AWS KMS."""
+    gcp_kms: ForeignKeys = Field(default_factory=list)
+    """Keys of Google's KMS."""
+    azure_kv: ForeignKeys = Field(default_factory=list)
+    """Keys of Azure's Key Vault."""
+    hc_vault: ForeignKeys = Field(default_factory=list)
+    """Keys of HashiCorp's Vault."""
+    pgp: ForeignKeys = Field(default_factory=list)
+    """Fingerprints of PGP keys."""
+
+
 class ManifestsPart(Part):
     """How manifests are kept."""
 
     secrets: Annotated[SecretsMode, Field(strict=False)] = SecretsMode.RESTIC
     """Where the values of Secrets go; Git never has them in plain text."""
+    recipients: RecipientsPart = Field(default_factory=RecipientsPart)
+    """For whom `Sops` encrypts; taken from the admin folder only."""
 
 
 class MatchPart(Part):

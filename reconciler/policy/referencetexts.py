@@ -145,8 +145,9 @@ leaves out `kube-*` and Backstay's own namespace unless they are named. A select
 nothing makes a run fail.""",
     ("BackupPolicy", "manifests"): """\
 Git never has the values of Secrets in plain text: `Restic` encrypts them into a restic repository
-of their own and leaves a keyed fingerprint in Git; `Omit` keeps Secrets nowhere, and the record
-names them. See [Secrets](../secrets.md).""",
+of their own and leaves a keyed fingerprint in Git; `Sops` encrypts them into Git for the public
+keys in `recipients`, which an administrator gives in a Profile; `Omit` keeps Secrets nowhere, and
+the record names them. See [Secrets](../secrets.md).""",
     ("BackupPolicy", "volumes"): """\
 The first rule that matches a claim decides how its data is copied, `copyMethod` decides for the
 rest; each claim's method and reason stand in the plan and in the record. `Direct` reads the volume

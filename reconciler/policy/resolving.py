@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from reconciler.model.config import Config
-from reconciler.model.policy import CopyMethod, Kind, Value
+from reconciler.model.policy import CopyMethod, Kind, SecretsMode, Value
 from reconciler.policy import advice, grants, nodes, problems, renames, values
 from reconciler.policy.drafts import PROFILE, Draft
 from reconciler.policy.exemptionlanguage import ExemptionDocument
@@ -25,6 +25,8 @@ from reconciler.policy.restorelanguage import RestoreDocument
 MAX_INHERITED = 500_000
 """Values that profiles give policies, over all: a large one would cost as often as it is named."""
 _VOLUMES: Path = ("spec", "volumes")
+_SECRETS: Path = ("spec", "manifests", "secrets")
+_RECIPIENTS: Path = ("spec", "manifests", "recipients", "age")
 _CLUSTERS: Path = ("spec", "clusters")
 _FEW = 100
 """Among so many names the nearest is looked for: each policy may name one that does not exist."""
@@ -147,6 +149,7 @@ def _resolve_policy(
     if name and draft.profile is None:
         return  # what it would give is unknown
     draft.repository = _repository(draft, repositories)
+    _check_recipients(draft)
     if config is not None and not config.shared_key_in_tenants and not draft.elsewhere:
         _refuse_shared_key(draft)
 
@@ -173,6 +176,25 @@ def _repository(draft: Draft, repositories: Referred) -> str:
         return ""
     found = repositories.find(wanted or "".join(repositories.names), draft, path)
     return found.name if found else ""
+
+
+def _check_recipients(draft: Draft) -> None:
+    """Whoever may only propose a policy must not be able to name who reads its Secrets."""
+    recipients = nodes.find(draft.tree, _RECIPIENTS)
+    given = isinstance(recipients, nodes.Sequence) and bool(recipients.items)
+    if draft.text_at(_SECRETS) == SecretsMode.SOPS and not given:
+        draft.problem(
+            _SECRETS,
+            "Sops needs somebody to encrypt for: `manifests.recipients.age` has no public key",
+            "an administrator gives it in a Profile, as age-keygen prints it: age1…",
+        )
+    inherited = draft.merged is not None and draft.merged.inherited(_RECIPIENTS)
+    if given and not inherited and not draft.admin:
+        draft.problem(
+            _RECIPIENTS,
+            "recipients of Secrets are not taken from this folder",
+            "an administrator gives them in a Profile; name it with `profile`",
+        )
 
 
 def _refuse_shared_key(draft: Draft) -> None:

@@ -236,6 +236,10 @@ class SecretsPart(Part):
     """How many Secrets the snapshot holds."""
     omitted: list[str] = Field(default_factory=list)
     """With `Omit`: the Secrets that are kept nowhere, as `<namespace>/<name>`."""
+    sealed: Count | None = None
+    """With `Sops`: how many Secrets the tree holds encrypted."""
+    recipients: list[str] = Field(default_factory=list)
+    """With `Sops`: the public keys of age that they are encrypted for."""
 
 
 class RedactedPart(Part):

@@ -56,7 +56,10 @@ def make_policy(document: BackupPolicyDocument, repository: str) -> policy.Backu
         schedule=policy.Schedule(parse_cron(spec.schedule.cron), spec.schedule.time_zone),
         objectives=_objectives(spec.objectives),
         selector=_selector(spec.selector),
-        manifests=policy.Manifests(spec.manifests.secrets),
+        manifests=policy.Manifests(
+            spec.manifests.secrets,
+            recipients=tuple(sorted(set(spec.manifests.recipients.age))),
+        ),
         volumes=_volumes(spec.volumes, repository),
         retention=policy.Retention(**spec.retention.model_dump(exclude_unset=True)),
         hooks=tuple(_hook(hook) for hook in spec.hooks),

@@ -99,6 +99,8 @@ def _run_lines(record: RunRecord, commit: str) -> Iterator[str]:
     if held is not None and held.snapshot:
         where = held.repository.url if held.repository else ""
         yield f"Secrets  {held.count} in snapshot {held.snapshot[:10]} of {where}"
+    if held is not None and held.sealed:
+        yield f"Secrets  {held.sealed} in Git, encrypted for {', '.join(held.recipients)}"
     if held is not None and held.omitted:
         yield f"Secrets  {len(held.omitted)} kept nowhere: {', '.join(held.omitted)}"
     for part in record.namespaces:

@@ -55,9 +55,14 @@ def properties(schema: dict[str, Any], at: str) -> Iterator[str]:
 
 
 OMITTING = replace(records.FULL, secrets=run.SecretsRecord(mode="Omit", omitted=("shop/db",)))
+SEALED = replace(
+    records.FULL, secrets=run.SecretsRecord(mode="Sops", sealed=2, recipients=("age1alice",))
+)
 
 
-@pytest.mark.parametrize("value", [records.FULL, records.SMALLEST, records.FAILED, OMITTING])
+@pytest.mark.parametrize(
+    "value", [records.FULL, records.SMALLEST, records.FAILED, OMITTING, SEALED]
+)
 def test_records_fit_the_schema(value: run.RunRecord) -> None:
     written = canonical.read_manifest(record.render_record(value))
     assert list(problems(written, SCHEMA, "run", set())) == []
@@ -65,7 +70,7 @@ def test_records_fit_the_schema(value: run.RunRecord) -> None:
 
 def test_the_schema_names_nothing_that_is_never_written() -> None:
     seen: set[str] = set()
-    for value in (records.FULL, records.FAILED, OMITTING):
+    for value in (records.FULL, records.FAILED, OMITTING, SEALED):
         written = canonical.read_manifest(record.render_record(value))
         assert list(problems(written, SCHEMA, "run", seen)) == []
     assert set(properties(SCHEMA, "run")) - seen == set()

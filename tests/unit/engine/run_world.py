@@ -44,6 +44,7 @@ from tests.fakes.gitstore import FakeCommit, FakeManifestStore, FakeRemote
 from tests.fakes.keyring import FakeKeyring
 from tests.fakes.mover import FakeMover
 from tests.fakes.reporter import FakeReporter
+from tests.fakes.sealer import FakeSealer
 from tests.fakes.volumebackend import FakeStorage, FakeVolumeBackend, StoredRepository
 
 SYSTEM = "backstay-system"
@@ -159,6 +160,7 @@ class RunWorld:
         self.keyring = FakeKeyring(self.storage, CLUSTER)
         self.data: dict[tuple[str, str], bytes] = {("shop", "files"): b"a thousand files"}
         """(namespace, claim) → what is on the volume."""
+        self.sealer = FakeSealer()
         self.mover = FakeMover(effect=self.move)
         self.make_store: Callable[[], ManifestStore] = lambda: FakeManifestStore(self.remote)
         """The manifest store as a new process opens it."""
@@ -216,6 +218,7 @@ class RunWorld:
             keyring=self.keyring,
             reporter=self.log,
             clock=self.clock,
+            sealer=self.sealer,
         )
         return replace(ports, **changed)
 
@@ -247,6 +250,7 @@ class RunWorld:
             keyring=self.keyring,
             reporter=self.log,
             clock=self.clock,
+            opener=self.sealer,
         )
         return Restore(replace(request, **asked), replace(ports, **changed))
 

@@ -343,10 +343,11 @@ def test_another_teams_secret() -> None:
 
 
 def test_foreign_sops_recipients() -> None:
-    text = f"{SHOP}  manifests: {{secrets: Sops, recipients: [age1x]}}\n"
-    found = "\n".join(refusals(A, text))
-    assert "unknown field `recipients` in manifests" in found
-    assert "`secrets: Sops` is not supported yet" in found
+    key = "age1pmwc3l23wm4yz6hkytlt94rlv8ash6ngs0p3jakfkumusgedmqhs2tvslf"
+    mine = f"  manifests: {{secrets: Sops, recipients: {{age: [{key}]}}}}\n"
+    (told,) = refusals(A, SHOP + mine)
+    assert "recipients of Secrets are not taken from this folder" in told
+    assert refusals("admin/x.yaml", SHOP + mine) == []
     assert refusals("teams/a/.sops.yaml", "creation_rules: [{age: age1x}]") == []  # never read
 
 
