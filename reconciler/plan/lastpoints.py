@@ -35,10 +35,12 @@ class LastPoints:
             if heir and (heir not in began or point.started < began[heir]):
                 names.append(heir)
             last = LastPoint(point.policy, point.run, point.started, point.outcome)
+            held = tuple(_held(point))
             for name in names:
                 self._first.setdefault(name, point.started)
-                self._last |= {(name, *held): last for held in _held(point)}
-            self._last |= {("", *held): last for held in _held(point)}
+            for name in ("", *names):
+                for place in held:
+                    self._last[(name, *place)] = last
 
     def first(self, policy: str) -> datetime | None:
         """When the oldest known one of a policy was started, whatever it holds."""
