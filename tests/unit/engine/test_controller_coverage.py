@@ -15,6 +15,7 @@ from reconciler.model.plan import Coverage
 from reconciler.model.policy import CopyMethod, Exemption, NamespaceSelector, VolumeRule
 from reconciler.model.protection import Unprotected
 from reconciler.plan.coverage import NEEDS_SHARED_KEY
+from reconciler.plan.guards import words
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.faults import FaultyReader
 from tests.unit.engine.controller_world import CONFIG
@@ -81,7 +82,7 @@ def test_each_claim_has_its_method_and_its_reason(cluster: FakeCluster) -> None:
     whys = {line.claim: line.why for line in found.claims}
     assert whys["web-cache"] == "rule 1: rebuilt on start"
     assert "pod web-0 holds it" in whys["held"]
-    assert other == Coverage(policy="nobody")
+    assert other == Coverage(policy="nobody", guards=words(None))
 
 
 def test_without_the_grant_for_the_shared_key_nothing_is_copied(cluster: FakeCluster) -> None:
