@@ -49,11 +49,18 @@ _NOT_NOW = (
     "error dialing backend",
     # Of a full limit of processes or memory too: it passes, a post command must be tried again.
     "unable to start container process",
+    # containerd, of a container that has just ended.
+    "failed to create exec",
 )
 _UNSENT = (ConnectionRefusedError, socket.gaierror, ssl.SSLCertVerificationError)
 _UNSENT_NUMBERS = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH})
 _UNSENT_NAMES = frozenset({"WebSocketAddressException", "WebSocketProxyException"})
 _SHOWN = 300
+_PING = 20.0
+"""Seconds between two; proxies cut what is silent for a minute or more."""
+_SILENCE = 90.0
+_PONG = 10
+_LOST = "look into the container; is the API server, or the pod's node, away?"
 _HINT = (
     "with deploy/components/hooks applied, bind the right in this namespace: kubectl create"
     " rolebinding backstay-hooks --clusterrole=backstay-hooks"
@@ -86,7 +93,7 @@ class KubeExec:
         until = self._seconds() + timeout
         opened = self._open(namespace, pod, container, command, min(timeout, CONNECT_SECONDS))
         try:
-            return _Reading(what, opened, on_output).read(until, self._seconds, stopped)
+            return Reading(what, opened, on_output, self._seconds).read(until, stopped)
         finally:
             opened.shutdown()  # no closing handshake: nobody must wait for a server that is gone
 
@@ -116,22 +123,34 @@ class KubeExec:
         return opened
 
 
-class _Reading:
-    """What comes over one connection until it tells how the program ended."""
+class Reading:
+    """What comes over one connection until it tells how the program ended.
 
-    def __init__(self, what: str, opened: Any, on_output: Callable[[bytes], object]) -> None:
+    A silent program's connection looks idle, and what stands between may cut it: so it is asked
+    for a sign of life (ping). A peer that answered once and then stays silent is gone.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        opened: Any,
+        on_output: Callable[[bytes], object],
+        seconds: Callable[[], float],
+    ) -> None:
         self._what = what
         self._socket = opened
         self._on_output = on_output
+        self._seconds = seconds
         self._status = b""
         self._count = 0
+        self._pinged = self._heard = seconds()
+        self._answers = False
 
-    def read(
-        self, until: float, seconds: Callable[[], float], stopped: Callable[[], bool]
-    ) -> ExecResult:
+    def read(self, until: float, stopped: Callable[[], bool]) -> ExecResult:
         """Its result; raises ExecTimedOut, ExecLost, Interrupted, or what `explain_end` does."""
         while True:
-            left = until - seconds()
+            now = self._seconds()
+            left = until - now
             if left <= 0:
                 raise ExecTimedOut(
                     f"{self._what}: it had not ended in time; its process goes on there",
@@ -139,6 +158,12 @@ class _Reading:
                 )
             if stopped():
                 raise Interrupted(f"stopped while a command was at work: {self._what}")
+            if self._answers and now - self._heard > _SILENCE:
+                raise ExecLost(
+                    f"{self._what}: no sign of life for {_SILENCE:.0f} seconds, and nobody knows"
+                    " how the command ended",
+                    hint=_LOST,
+                )
             if self._take(min(left, _LOOK)):
                 return explain_end(self._what, self._status, self._count)
 
@@ -146,6 +171,9 @@ class _Reading:
         """One frame, if one comes within ``wait`` seconds; whether it was the last."""
         try:
             self._socket.settimeout(wait)
+            if self._seconds() - self._pinged >= _PING:
+                self._pinged = self._seconds()
+                self._socket.ping()
             code, frame = self._socket.recv_data_frame(True)
         except Exception as error:
             if type(error).__name__ == "WebSocketTimeoutException":
@@ -157,8 +185,10 @@ class _Reading:
             raise ExecLost(
                 f"{self._what}: the connection broke ({type(error).__name__}), and nobody knows how"
                 " the command ended",
-                hint="look into the container; is the API server, or the pod's node, away?",
+                hint=_LOST,
             ) from error
+        self._heard = self._seconds()
+        self._answers = self._answers or code == _PONG
         if code == 8:  # the server closes
             if not self._status:
                 raise ExecLost(
@@ -222,7 +252,7 @@ def _refused(error: Exception, namespace: str, pod: str, host: str) -> BackstayE
         told = f"{status}: {status.message}" if status.message else f"{status}"
         return ExecLost(
             f"{what}: {told}; nobody knows whether the command was started",
-            hint="look into the container; is the API server, or the pod's node, away?",
+            hint=_LOST,
         )
     made = explain(answer, what)
     if status.code == 403 and isinstance(made, Refused):

@@ -97,6 +97,7 @@ def test_it_asks_with_credentials_and_without_input(real: ExecWorld, server: Exe
         ("cut", ExecLost, "nobody knows"),
         ("mute", ExecLost, "before the command told"),
         ("stopped", Transient, "container not found"),
+        ("ended", Transient, "deleted state"),
         ("crowded", Transient, "temporarily unavailable"),
         ("vanished", Transient, "cgroup"),
         ("lost", ExecLost, "permission denied"),

@@ -17,6 +17,7 @@ _BROKEN = ("hung-up", "proxied", "late", "unreached", "elsewhere", "startless")
 _RUNC = "OCI runtime exec failed: exec failed: unable to start container process: "
 _MESSAGES = {
     "stopped": 'unable to upgrade connection: container not found ("db")',
+    "ended": 'failed to create exec "04ab": cannot exec in a deleted state: unknown',
     "crowded": f"{_RUNC}read init-p: resource temporarily unavailable: unknown",
     "vanished": f"{_RUNC}open /sys/fs/cgroup/pod1/cgroup.procs: no such file or directory: unknown",
     "lost": "rpc error: read /run/pipe: permission denied",
