@@ -29,6 +29,9 @@ _CIPHERTEXTS = "sops/ciphertexts"
 """No key of a Secret has a slash, and no annotation's begins with this."""
 
 
+OTHER_RECIPIENTS = "its recipients are not those of the record"
+
+
 class Unsealable(ValueError):
     """A Secret that can't be encrypted so that SOPS would read it; says why, without a value."""
 
@@ -174,7 +177,7 @@ def faults_of(manifest: Mapping[str, Any], recipients: Sequence[str]) -> list[st
         return [error.message]
     found = []
     if tuple(one.recipient for one in wrapped) != tuple(recipients):
-        found.append("its recipients are not those of the record")
+        found.append(OTHER_RECIPIENTS)
     chosen = [
         (path, value) for path, value in sops.leaves(manifest)
         if path[0] != sops.METADATA and sops.is_chosen(path, regex)

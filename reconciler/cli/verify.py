@@ -17,6 +17,7 @@ from reconciler.adapters.gitsignature import parse_signers
 from reconciler.cli import history, options, paging
 from reconciler.engine.reading import PointFinder
 from reconciler.engine.verifying import BranchWalk, Snapshots, check_contained, check_snapshots
+from reconciler.engine.verifysealed import check_sealed
 from reconciler.model.errors import BackstayError, PartialFailure, Refused, UsageError
 from reconciler.plan.verify import Check, Verdict, Verification, check_of
 from reconciler.report import verify as report
@@ -66,7 +67,8 @@ def command(
             )
             branch = walk.walk()
             signed = _signatures(found, walk.commits, signers)
-            branches.append(replace(branch, checks=(*branch.checks, signed)))
+            sealed = check_sealed(found.store, found.cluster, policy)
+            branches.append(replace(branch, checks=(*branch.checks, *sealed, signed)))
             commits[policy] = walk.commits
         contained = check_contained(contains, commits, shallow=found.shallow)
         checks = (*_policies(found, commits), *contained, *_objects(found))
