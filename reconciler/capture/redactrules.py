@@ -83,7 +83,7 @@ TABLE = (
     Line(
         HELM,
         "`configmap`",
-        "`data.release` where `metadata.labels.owner` is `helm`",
+        "`data.release` where the label `owner` is `helm`, or the name begins as Helm's do",
         "everything: a release holds all values that it was installed with",
     ),
     Line(
@@ -135,6 +135,9 @@ class Rules:
         return hits
 
 
+_RELEASE = "sh.helm.release.v1."
+
+
 def is_custom(group: str) -> bool:
     """Whether an API group is not Kubernetes' own; ``x-k8s.io`` are projects beside it."""
     return "." in group and not group.endswith(".k8s.io")
@@ -169,8 +172,9 @@ def _config_map(found: Mapping[str, Any], hits: Hits) -> None:
             elif redactwords.holds_credential(text):
                 hits["data", name] = CONFIG_TEXT
     if data and "release" in data:
-        labels = found["metadata"].get("labels") or {}
-        if str(labels.get("owner", "")).lower() in ("helm", "tiller"):
+        metadata = found["metadata"]
+        owner = str((metadata.get("labels") or {}).get("owner", "")).lower()
+        if owner in ("helm", "tiller") or str(metadata["name"]).startswith(_RELEASE):
             hits["data", "release"] = HELM
     for name, text in (found.get("binaryData") or {}).items():
         if redactwords.is_credential(name, text):

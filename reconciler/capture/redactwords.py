@@ -51,7 +51,10 @@ _NO_SECRET = re.compile(
     r"|(?:ssh-[a-z0-9]+|ecdsa-[a-z0-9-]+) [A-Za-z0-9+/=]+(?: [^\n]*)?\n?"
 )
 _PUBLIC = ("-----BEGIN CERTIFICATE", "-----BEGIN PUBLIC KEY", "-----BEGIN RSA PUBLIC KEY")
-_OBJECT_NAME = re.compile(r"(?:[a-z0-9-]+/)?[a-z]{1,20}\d{0,3}(?:[-.][a-z]{0,20}\d{0,4})*")
+_OBJECT_NAME = re.compile(
+    r"(?:[a-z0-9-]+/)?[a-z]{1,20}\d{0,3}(?:[-.][a-z]{0,20}\d{0,4})*|[A-Z][a-z]{1,20}(?:[A-Z][a-z]{1,20})*"
+)
+"""Also a word as Kubernetes writes choices: ``Required``, ``IfNotPresent``."""
 _LONGEST_OBJECT_NAME = 63
 
 _QUOTED = r"\"[^\"\n]*\"|'[^'\n]*'"

@@ -261,6 +261,7 @@ INNOCENT: tuple[tuple[str, dict[str, Any]], ...] = (
     ("kafka.example.org", custom(tls={"secret": "kafka-tls"}, tokenTTL="15m", secretName="x-tls")),
     ("kafka.example.org", custom(passwordFrom={"secretKeyRef": {"name": "db", "key": "password"}})),
     ("kafka.example.org", custom(tokens=5, password=None, secret=True)),
+    ("policy.example.org", custom(manifests={"secrets": "Restic"}, token="IfNotPresent")),
     (
         "ingress.networking.k8s.io",
         noted(**{"nginx.ingress.kubernetes.io/auth-secret": "shop/basic-auth"}),
