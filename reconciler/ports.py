@@ -359,8 +359,20 @@ class ManifestStore(Protocol):
         """A whole commit at once; local until pushed."""
         ...
 
-    def reparent(self, commit: str, parent: str | None) -> str:
-        """A commit with the same tree, message and time on another parent."""
+    def reparent(self, commit: str, parent: str | None, *, text: str = "") -> str:
+        """A commit with the same tree and time on another parent; ``text``: another message."""
+        ...
+
+    def bundle(self, branch: str, commit: str, parent: str | None) -> Iterator[bytes]:
+        """What brings ``commit`` to who can reach its parent; asks nothing of the remote."""
+        ...
+
+    def unbundle(self, chunks: Iterable[bytes]) -> str:
+        """Takes over what `bundle` gave, and returns the commit; raises Refused for damage."""
+        ...
+
+    def complete(self, commits: Sequence[str], tip: str | None) -> tuple[str, ...]:
+        """Brings what a push of ``commits`` on ``tip`` needs; returns those that lack files."""
         ...
 
     def push(self, tips: Mapping[str, str]) -> None:

@@ -134,9 +134,21 @@ class LocalManifests:
         """Refused."""
         self._refuse(branch, parent, changes, message, when)
 
-    def reparent(self, commit: str, parent: str | None) -> str:
+    def reparent(self, commit: str, parent: str | None, *, text: str = "") -> str:
         """Refused."""
-        self._refuse(commit, parent)
+        self._refuse(commit, parent, text)
+
+    def bundle(self, branch: str, commit: str, parent: str | None) -> Iterator[bytes]:
+        """Refused."""
+        self._refuse(branch, commit, parent)
+
+    def unbundle(self, chunks: Iterable[bytes]) -> str:
+        """Refused."""
+        self._refuse("a bundle", chunks)
+
+    def complete(self, commits: Sequence[str], tip: str | None) -> tuple[str, ...]:
+        """Refused."""
+        self._refuse(", ".join(commits), tip)
 
     def push(self, tips: Mapping[str, str]) -> None:
         """Refused."""

@@ -18,15 +18,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from reconciler.adapters import giterrors, gitobjects
+from reconciler.adapters import gitbundle, giterrors, gitobjects
 from reconciler.adapters.gitcache import GitCache
 from reconciler.adapters.gitcommit import FastImport, make_author, write_object
 from reconciler.adapters.gitcredentials import GitCredentials
 from reconciler.adapters.gitnames import check_ref, check_sha, parse_url
-from reconciler.adapters.gitprocess import NETWORK_SECONDS, REMOTE, GitFolder
+from reconciler.adapters.gitprocess import (
+    NETWORK_SECONDS,
+    REMOTE,
+    GitFolder,
+    remove_leftovers,
+)
 from reconciler.adapters.gitsignature import AllowedSigners, SignatureCheck
 from reconciler.adapters.gitsigning import CommitSigner, SigningKey
-from reconciler.model.errors import Bug, PushRejected, Transient
+from reconciler.model.errors import BackstayError, Bug, PushRejected, Transient
 from reconciler.model.store import Commit, Delete, FileChange
 
 _NO_BLOBS = "blob:none"
@@ -174,16 +179,52 @@ class GitManifestStore:
         finally:
             commit.abort()
 
-    def reparent(self, commit: str, parent: str | None) -> str:
-        """A commit with the same tree, message, author and times on another parent."""
+    def reparent(self, commit: str, parent: str | None, *, text: str = "") -> str:
+        """A commit with the same tree, author and times on another parent; ``text``: message."""
         what = f"put commit {commit} on {parent}"
         raw = self._git.run("cat-file", "commit", check_sha(commit), what=what).stdout
         head, separator, message = raw.partition(b"\n\n")
+        message = text.encode() or message
         tree, *rest = re.sub(rb"\n(gpgsig|mergetag)[^\n]*(\n [^\n]*)*", b"", head).split(b"\n")
         kept = [line for line in rest if not line.startswith(b"parent ")]
         added = [b"parent " + check_sha(parent).encode()] if parent else []
         body = b"\n".join([tree, *added, *kept]) + separator + message
         return write_object(self._git, "commit", self._signer.sign(body) if self._signer else body)
+
+    def bundle(self, branch: str, commit: str, parent: str | None) -> Iterator[bytes]:
+        """What brings ``commit`` to who has its parent; asks nothing of the remote."""
+        return gitbundle.write_bundle(self._git, branch, commit, parent)
+
+    def unbundle(self, chunks: Iterable[bytes]) -> str:
+        """Takes over what `bundle` gave, and returns the commit. One process."""
+        try:
+            return gitbundle.read_bundle(self._git, chunks)
+        finally:
+            if not self._open:
+                remove_leftovers(self._git.folder, packs=True)
+
+    def complete(self, commits: Sequence[str], tip: str | None) -> tuple[str, ...]:
+        """Brings what a push of ``commits`` on ``tip`` needs; returns those that lack files.
+
+        One connection for all of them; one for each where that one does not bring everything.
+        """
+        missing = gitbundle.missing_files(self._git, commits, tip)
+        if missing and tip is not None and not self._brought(list(missing)) and len(commits) > 1:
+            for commit in commits:
+                self._brought([sha for sha, whose in missing.items() if whose == commit])
+        return tuple(dict.fromkeys(gitbundle.missing_files(self._git, commits, tip).values()))
+
+    def _brought(self, shas: Sequence[str]) -> bool:
+        """Whether the remote had all of them; False where one is not there."""
+        if not shas:
+            return True
+        try:
+            self._bring(shas, everything=rb"unadvertised object")
+        except BackstayError as error:
+            if "not our ref" in error.message:
+                return False
+            raise
+        return True
 
     def push(self, tips: Mapping[str, str]) -> None:
         """Pushes branch → commit, fast-forward only, then asks for proof. Two connections."""
@@ -249,7 +290,9 @@ class GitManifestStore:
             raise self._git.failure(f"fetch {name}", done)
         return done.code == 0
 
-    def _bring(self, shas: Sequence[str]) -> None:
+    def _bring(
+        self, shas: Sequence[str], *, everything: bytes = rb"unadvertised object|not our ref"
+    ) -> None:
         """Fetches these blobs in one connection, or everything from a server that refuses that."""
         options = ("--quiet", "--no-tags", "--no-write-fetch-head")
         done = self._git.talk(
@@ -258,7 +301,7 @@ class GitManifestStore:
             leave_out=_NO_BLOBS,
             stdin="".join(f"{sha}\n" for sha in shas).encode(),
         )  # fmt: skip
-        if done.code != 0 and re.search(rb"unadvertised object|not our ref", done.stderr):
+        if done.code != 0 and re.search(everything, done.stderr):
             done = self._git.talk(
                 "fetch", *options, "--refetch", REMOTE, "+refs/heads/*:refs/backstay/all/*"
             )

@@ -13,6 +13,8 @@ The trailers alone are enough for a list of runs, so nobody has to read a tree f
 
 Objects: in the tree, created, changed, deleted. Volumes: stored, of how many that were to be
 stored, and by how many bytes the repositories grew. Renamed-From: only of a policy that says so.
+A commit that came late, or that was put again on top of one, ends with ``Backstay-Delivered:`` and
+the time.
 A run id is the policy's name, the time that
 its Job was created at and the beginning of the Job's uid: it sorts, and is a legal name.
 """
@@ -37,6 +39,7 @@ STARTED = "Backstay-Started"
 OBJECTS = "Backstay-Objects"
 VOLUMES = "Backstay-Volumes"
 RENAMED_FROM = "Backstay-Renamed-From"
+DELIVERED = "Backstay-Delivered"
 
 _TRAILER = re.compile(r"([A-Za-z][A-Za-z0-9-]*): (.*)")
 _OBJECTS = re.compile(r"(\d+) \+(\d+) ~(\d+) -(\d+)")

@@ -28,6 +28,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "reconciler.cli.coverage",
         "Show what is protected, exempt and unprotected.",
     ),
+    "deliver": ("reconciler.cli.deliver", "Push the runs that wait as bundles in restic."),
     "diff": ("reconciler.cli.diff", "Show what changed between two recovery points."),
     "doctor": (
         "reconciler.cli.doctor",

@@ -166,10 +166,13 @@ def _execute(policy: str, compiled_file: Path, config_file: Path) -> int:
 
 def _conclude(result: RunResult, reporter: ports.Reporter) -> int:
     made = result.record
+    outcome = made.outcome
+    if not result.commit and outcome is Outcome.COMPLETED:
+        outcome = Outcome.PARTIALLY_FAILED  # nothing is done before it is on the branch
     reporter.event(
         RUN_ENDS,
         run=made.name,
-        outcome=str(made.outcome),
+        outcome=str(outcome),
         commit=result.commit,
         objects=made.objects.captured,
         volumes=sum(len(found.volumes) for found in made.namespaces),

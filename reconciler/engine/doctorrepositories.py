@@ -7,9 +7,11 @@ asked: that would be a write.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from reconciler.engine import bundling
 from reconciler.engine.doctor import Task
 from reconciler.engine.doctorfacts import Facts, failed_with
 from reconciler.engine.history import read_record
@@ -342,7 +344,29 @@ def ask_stale(facts: Facts) -> Iterator[Finding]:
         yield _not_opened(facts, "leftovers/restic-lock")
     elif not stale:
         yield Finding(id="leftovers/restic-lock", level=Level.OK, message="none")
-    yield from _orphans(facts)
+    waiting: set[str] = set()
+    for where, snapshots in sorted(facts.snapshots.values(), key=lambda one: one[0]):
+        own = [one for one in snapshots if _is_ours(one, facts) or bundling.TAG in one.tags]
+        found = [one for one in bundling.waiting_of(own) if facts.policy in ("", one.policy)]
+        waiting.update(one.run_id for one in found)
+        yield from _bundles(where, found)
+    if facts.unopened:
+        yield _not_opened(facts, "leftovers/bundles")
+    elif not waiting:
+        yield Finding(id="leftovers/bundles", level=Level.OK, message="none")
+    yield from _orphans(facts, waiting)
+
+
+def _bundles(where: str, found: Sequence[bundling.Waiting]) -> Iterator[Finding]:
+    for one in found:
+        yield Finding(
+            id="leftovers/bundles",
+            level=Level.WARNING,
+            where=where,
+            message=f"run {one.run_id} waits as a bundle (snapshot {one.snapshot[:8]}) since"
+            f" {_text(one.stored)}: the manifest store was out of its reach",
+            hint=f"the policy's next run delivers it; at once: backstay deliver {one.policy}",
+        )
 
 
 def _not_opened(facts: Facts, identifier: str) -> Finding:
@@ -356,7 +380,7 @@ def _not_opened(facts: Facts, identifier: str) -> Finding:
     )
 
 
-def _orphans(facts: Facts) -> Iterator[Finding]:
+def _orphans(facts: Facts, waiting: AbstractSet[str]) -> Iterator[Finding]:
     _ = facts.branches
     if facts.failed_branches:
         yield Finding(
@@ -367,7 +391,7 @@ def _orphans(facts: Facts) -> Iterator[Finding]:
         )
         return
     known = {point.run_id for points in facts.points.values() for point in points}
-    known |= facts.scene.alive | facts.at_work
+    known |= facts.scene.alive | facts.at_work | waiting
     seen = False
     for where, snapshots in sorted(facts.snapshots.values(), key=lambda one: one[0]):
         lost = [one for one in snapshots if _is_ours(one, facts) and _run_of(one) not in known]

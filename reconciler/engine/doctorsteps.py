@@ -183,7 +183,7 @@ STEPS: tuple[Step, ...] = (
     Step(name="leftovers", ids=_IN_CLUSTER, ask=ask_leftovers, needs=("cluster",)),
     Step(
         name="stale",
-        ids=("leftovers/restic-lock", "leftovers/snapshots"),
+        ids=("leftovers/restic-lock", "leftovers/bundles", "leftovers/snapshots"),
         ask=doctorrepositories.ask_stale,
         needs=("at work", "leftovers", "branches", "repositories"),
     ),

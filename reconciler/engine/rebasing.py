@@ -27,7 +27,7 @@ def put_on_tip(
     theirs = store.tree(tip) if tip is not None else {}
     names = {*ours, *theirs}
     if all(_is_ours(path) or ours.get(path) == theirs.get(path) for path in names):
-        return store.reparent(commit, tip)
+        return store.reparent(commit, tip, text=message)
     changed = [path for path in ours if _is_ours(path) and ours[path] != theirs.get(path)]
     again = store.begin(branch, tip)
     try:

@@ -22,6 +22,7 @@ from reconciler.engine import (
     clusterbranch,
     finishing,
     hooks,
+    latebundles,
     proving,
     quiescing,
     repositories,
@@ -71,7 +72,7 @@ _LOOK_BACK = 50
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """The record as it is on the branch, and the commit that holds it."""
+    """The record as it is on the branch, and the commit that holds it; empty: it waits."""
 
     record: RunRecord
     commit: str
@@ -86,6 +87,7 @@ class _Committed:
     record: RunRecord
     commit: str
     put_on: Callable[[str | None], str]
+    parent: str | None
 
 
 def execute_run(
@@ -122,6 +124,8 @@ class _Run:
         """The run on the tip of the branch when this one began, unless it has Failed."""
         self._finished: tuple[str, ...] = ()
         """What is to be said of hooks that were open when this run began."""
+        self._vault: repositories.OpenRepository | None = None
+        self._earlier = latebundles.EarlierRuns(None)
 
     def execute(self) -> RunResult:
         try:
@@ -184,7 +188,16 @@ class _Run:
         failure = opened.failed.get(CLUSTER_NAMESPACE)
         if failure is not None:
             raise failure
-        return self._copy_and_capture(identity, parent, plan, opened)
+        self._vault = opened.opened[CLUSTER_NAMESPACE]
+        self._earlier = latebundles.deliver_earlier(
+            request, run, self._vault, parent,
+            uid=identity.uid,
+            check=self._lease.check,
+            # The copies need most of the time that there is.
+            patience=self._patience("delivering", run.clock.now() + repositories.PATIENCE),
+            turn=self._turn(request.deadline),
+        )  # fmt: skip
+        return self._copy_and_capture(identity, self._earlier.tip, plan, opened)
 
     def _remember(self, identity: ClusterIdentity, entries: Sequence[RepositoryEntry]) -> None:
         """Also where there is none: without the marker the branch would be a foreign one."""
@@ -343,14 +356,17 @@ class _Run:
                 run.store, request.branch, made_as, tip, message=text, when=made.finished
             )
 
-        return _Committed(made, made_as, put_on)
+        return _Committed(made, made_as, put_on, parent)
 
     def _tell_unrecorded(
         self, stored: Stored | None, unasked: Sequence[str] = ()
     ) -> tuple[str, ...]:
-        dead = self._traces.dead
+        known = self._earlier.runs
+        dead = set(self._traces.dead) - known
+        if stored is not None:
+            stored = {run_id: names for run_id, names in stored.items() if run_id not in known}
         told = tell_unrecorded(self._request, self._run, self._newest, dead, stored, unasked)
-        return (*self._finished, *told)
+        return (*self._finished, *self._earlier.warnings, *told)
 
     def _fail(
         self, identity: ClusterIdentity, parent: str | None, error: BackstayError
@@ -375,7 +391,7 @@ class _Run:
                 when=made.finished,
             )
 
-        return self._publish(_Committed(made, put_on(parent), put_on), error)
+        return self._publish(_Committed(made, put_on(parent), put_on, parent), error)
 
     def _stop_if_overtaken(self) -> None:
         """Another pod of this very run may have taken over, with the movers."""
@@ -404,7 +420,19 @@ class _Run:
         except Interrupted:
             raise
         except BackstayError as failed:
-            raise tell_unpublished(committed.record, failed, run.reporter) from failed
+            waits = latebundles.keep_own(
+                request,
+                run,
+                self._vault,
+                committed.record,
+                committed.commit,
+                committed.parent,
+                failed,
+            )
+            if waits is None:
+                raise tell_unpublished(committed.record, failed, run.reporter) from failed
+            self._clean_up(_tasks_of(request, self._plan))
+            return RunResult(committed.record, "", error or waits)
         self._clean_up(_tasks_of(request, self._plan))
         if published.ours:
             return RunResult(committed.record, published.commit, error)

@@ -85,6 +85,7 @@ class BranchWalk:
         self._wrong: list[str] = []
         self._tree: Counter[str] = Counter()
         self._records: dict[str, str] = {}
+        self._shapes: dict[str, int] = {}
         self._rebased = 0
         self._uncounted: list[str] = []
         self._foreign = False
@@ -181,9 +182,14 @@ class BranchWalk:
         if self._records.setdefault(summary.run_id, mine.new) != mine.new:
             self._wrong.append(f"{sha}: run {summary.run_id} has another record in another commit")
         tree = {name: count for name, count in self._tree.items() if count}
+        shape = hash(frozenset(tree.items()))
+        # What was put again on top of what came late has the tree that it had before.
+        late = message.DELIVERED in touched.commit.trailers
+        again = late and self._shapes.get(summary.run_id) == shape
+        self._shapes.setdefault(summary.run_id, shape)
         # The first commit of a shallow clone seems to create its whole tree.
-        known = None if before is None and self._shallow else changes
-        moved = before is not None and (self._foreign or before.time >= summary.started)
+        known = None if again or (before is None and self._shallow) else changes
+        moved = before is not None and (self._foreign or late or before.time >= summary.started)
         return _Run(sha, summary, mine.new, tree, known, moved)
 
     def _judge(self, run: _Run, text: bytes) -> None:

@@ -74,6 +74,7 @@ CHECKS: tuple[Check, ...] = (
     Check("leftovers/restoring-namespace", "namespaces that a restore has not finished", _W),
     Check("leftovers/pending-run", "runs whose pod does not start", _P),
     Check("leftovers/configmap", "compiled policies that nobody uses any more", _I),
+    Check("leftovers/bundles", "runs that wait in restic, and are on no branch yet", _W),
     Check("leftovers/snapshots", "restic snapshots of runs that have no record", _I),
     Check("leftovers/restic-lock", "restic locks that nobody has renewed for 30 minutes", _P),
 )

@@ -35,6 +35,8 @@ class Stores:
 
     make: Callable[[], Store]
     drop: Callable[[str], None]
+    purge: Callable[[], None]
+    """Removes what no branch has."""
 
 
 @pytest.fixture(params=["memory", "git", "git without filters", "https"])
@@ -42,7 +44,11 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
     """One remote of each kind."""
     if request.param == "memory":
         remote = FakeRemote()
-        yield Stores(lambda: FakeManifestStore(remote), lambda branch: _pop(remote, branch))
+        yield Stores(
+            lambda: FakeManifestStore(remote),
+            lambda branch: _pop(remote, branch),
+            remote.commits.clear,
+        )
         return
     web = GitHttps(tmp_path / "web", authorization=basic("ann", "secret"))
     server = web.path("server")
@@ -72,8 +78,11 @@ def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
             ["git", "-C", server, "update-ref", "-d", f"refs/heads/{branch}"], check=True
         )
 
+    def purge() -> None:
+        subprocess.run(["git", "-C", server, "prune", "--expire=now"], check=True)
+
     with web:
-        yield Stores(make, drop)
+        yield Stores(make, drop, purge)
         for store in opened:
             store.close()
 
@@ -374,3 +383,84 @@ def test_what_is_no_commit_id_is_refused(stores: Stores) -> None:
             store.tree(text)
         with pytest.raises(Refused):
             store.push({BRANCH: text})
+
+
+def _late(store: ManifestStore, parent: str | None) -> tuple[str, bytes]:
+    """A commit that its store could not push, and its bundle."""
+    late = store.commit(
+        BRANCH, parent,
+        [Write("shop/configmap/c.yaml", b"c: 1\n"), Delete("shop/deployment.apps/b.yaml")],
+        "Late\n", when=WHEN,
+    )  # fmt: skip
+    return late, b"".join(store.bundle(BRANCH, late, parent))
+
+
+def test_a_bundle_brings_a_commit_to_another_store_below_what_is_newer(stores: Stores) -> None:
+    first = _first(stores.make())
+    away = stores.make()
+    assert away.tip(BRANCH) == first
+    late, data = _late(away, first)
+    newer = stores.make()
+    changes: list[FileChange] = [Write("shop/configmap/a.yaml", b"a: 2\n")]
+    second = newer.commit(BRANCH, newer.tip(BRANCH), changes, "Newer\n", when=WHEN)
+    newer.push({BRANCH: second})
+    store = stores.make()
+    assert store.tip(BRANCH) == second
+    assert store.unbundle([data[:7], data[7:]]) == late
+    assert store.complete([late], second) == ()
+    below = store.reparent(late, second, text="Late, told again\n")
+    again = store.reparent(second, below)
+    store.push({BRANCH: again})
+    reader = stores.make()
+    assert reader.tip(BRANCH) == again
+    assert [found.subject for found in reader.log(BRANCH)][:3] == [
+        "Newer", "Late, told again", "Newer",
+    ]  # fmt: skip
+    assert dict(reader.tree(again)) == dict(reader.tree(second))
+    assert dict(reader.read(below, ["shop/configmap/a.yaml", "shop/configmap/c.yaml"])) == {
+        "shop/configmap/a.yaml": b"a: 1\n",
+        "shop/configmap/c.yaml": b"c: 1\n",
+    }
+
+
+def test_a_bundle_of_a_first_commit_needs_nothing(stores: Stores) -> None:
+    away = stores.make()
+    sha = away.commit(BRANCH, None, [Write("shop/a", b"a")], "First\n", when=WHEN)
+    data = b"".join(away.bundle(BRANCH, sha, None))
+    store = stores.make()
+    assert store.unbundle([data]) == sha
+    assert store.complete([sha], None) == ()
+    store.push({BRANCH: sha})
+    assert stores.make().tip(BRANCH) == sha
+
+
+def test_a_damaged_bundle_is_refused_and_the_store_goes_on(stores: Stores) -> None:
+    first = _first(stores.make())
+    store = stores.make()
+    assert store.tip(BRANCH) == first
+    _, data = _late(store, first)
+    other = stores.make()
+    for bad in (b"", b"no bundle", data[:-3], data[: len(data) // 3]):
+        with pytest.raises(Refused, match="no Git bundle that can be read"):
+            other.unbundle([bad])
+    assert other.tip(BRANCH) == first
+    again = other.commit(BRANCH, first, [Write("shop/z", b"z")], "Next\n", when=WHEN)
+    other.push({BRANCH: again})
+
+
+def test_files_that_neither_bundle_nor_remote_has_are_told(stores: Stores) -> None:
+    away = stores.make()
+    first = _first(away)
+    late, data = _late(away, first)
+    whole = away.commit(BRANCH, None, [Write("shop/w", b"w")], "Whole\n", when=WHEN)
+    other = b"".join(away.bundle(BRANCH, whole, None))
+    # The branch was made anew from other files: what the bundle builds on is nowhere.
+    stores.drop(BRANCH)
+    stores.purge()
+    fresh = away.commit(BRANCH, None, [Write("shop/n", b"n")], "New\n", when=WHEN)
+    away.push({BRANCH: fresh})
+    store = stores.make()
+    assert store.tip(BRANCH) == fresh
+    assert (store.unbundle([data]), store.unbundle([other])) == (late, whole)
+    assert store.complete([late, whole], fresh) == (late,)
+    assert store.complete([whole], fresh) == ()

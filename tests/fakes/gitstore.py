@@ -6,7 +6,9 @@ gives equal ids, as with Git. What a store commits is its own until it is pushed
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -14,6 +16,9 @@ from datetime import UTC, datetime
 from reconciler.adapters.gitnames import check_path, check_ref, check_sha
 from reconciler.model.errors import BackstayError, Bug, PushRejected, Refused, Transient
 from reconciler.model.store import Commit, Delete, FileChange, FileTouch, TouchedFiles
+
+LOST = b"\0lost\0"
+"""In the place of a file that a bundle names and nobody has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,9 +136,49 @@ class FakeManifestStore:
                 commit.write(change.path, change.data)
         return commit.finish(message, when=when)
 
-    def reparent(self, commit: str, parent: str | None) -> str:
+    def reparent(self, commit: str, parent: str | None, *, text: str = "") -> str:
         """As the port says."""
-        return self.keep(replace(self._find(commit), parent=parent))
+        found = self._find(commit)
+        return self.keep(replace(found, parent=parent, message=text or found.message))
+
+    def bundle(self, branch: str, commit: str, parent: str | None) -> Iterator[bytes]:
+        """As the port says; files that the parent has are named by their ids only."""
+        found = self._find(commit)
+        old = {*map(blob_id, self._find(parent).files.values())} if parent else set()
+        files = {
+            path: blob_id(data) if blob_id(data) in old else base64.b64encode(data).decode() + "="
+            for path, data in found.files.items()
+        }
+        head = {"branch": branch, "parent": parent, "message": found.message, "sha": commit}
+        body = {**head, "files": files, "when": found.when.isoformat()}
+        yield b"# fake bundle\n" + json.dumps(body).encode() + b"\nend"
+
+    def unbundle(self, chunks: Iterable[bytes]) -> str:
+        """As the port says."""
+        first, _, rest = b"".join(chunks).partition(b"\n")
+        if first != b"# fake bundle" or not rest.endswith(b"\nend"):
+            raise Refused("this is no Git bundle that can be read: fake")
+        body = json.loads(rest.removesuffix(b"\nend"))
+        known = {
+            blob_id(data): data
+            for commit in (*self.remote.commits.values(), *self._own.values())
+            for data in commit.files.values()
+        }
+        files = {
+            path: base64.b64decode(text[:-1]) if text.endswith("=") else known.get(text, LOST)
+            for path, text in body["files"].items()
+        }
+        self._own[body["sha"]] = FakeCommit(
+            sha=body["sha"], parent=body["parent"], files=files, message=body["message"],
+            when=datetime.fromisoformat(body["when"]),
+        )  # fmt: skip
+        return str(body["sha"])
+
+    def complete(self, commits: Sequence[str], tip: str | None) -> tuple[str, ...]:
+        """As the port says."""
+        del tip
+        self.remote.contact("complete")
+        return tuple(sha for sha in commits if LOST in self._find(sha).files.values())
 
     def push(self, tips: Mapping[str, str]) -> None:
         """As the port says."""

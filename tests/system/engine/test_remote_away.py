@@ -11,8 +11,8 @@ import pytest
 
 from reconciler.adapters.gitcredentials import parse_credentials
 from reconciler.adapters.gitstore import GitManifestStore
+from reconciler.engine.bundling import NotPushed
 from reconciler.engine.run import execute_run
-from reconciler.model.errors import Transient
 from reconciler.model.run import Outcome
 from tests.rig.servers.sshd import Sshd
 from tests.unit.engine.run_world import BRANCH, RUN_IDS, RunWorld
@@ -70,18 +70,17 @@ def test_a_remote_that_goes_away_for_good_before_the_push(
     used.before_push = server.stop
     now = world.clock.now()
     request = replace(world.request(2), started=now, deadline=now + timedelta(seconds=20))
-    with pytest.raises(Transient) as caught:
-        execute_run(request, world.ports(store=used))
+    late = execute_run(request, world.ports(store=used))
     server.start()
-    assert f"run {RUN_IDS[1]} is not on its branch" in caught.value.message
+    assert isinstance(late.error, NotPushed)
+    assert late.commit == ""
     assert world.mover.leftovers("shop") == ()
-    (volume,) = world.log.of("volume stored and not recorded")
-    assert volume["snapshot"] == world.repository("shop").snapshots[-1].id
     assert store().tip(BRANCH) == first.commit
-    record = world.run(3).record
-    assert record.outcome is Outcome.COMPLETED
-    assert len(record.warnings) == 1
-    assert RUN_IDS[1] in record.warnings[0]
+    result = world.run(3)
+    assert result.record.outcome is Outcome.COMPLETED
+    assert result.record.warnings == ()
+    runs = [commit.trailers["Backstay-Run"] for commit in store().log(BRANCH)]
+    assert runs == [RUN_IDS[2], RUN_IDS[1], RUN_IDS[0]]
 
 
 def test_a_remote_that_comes_back_gets_the_run(server: Sshd, store: Callable[[], Watched]) -> None:

@@ -109,7 +109,11 @@ def test_a_repository_that_does_not_open_is_told_by_its_reason(
     assert all(one.level is PROBLEM for one in opened)
     follow = {one.id: one.level for one in found if one.id != "repositories/open"}
     assert follow == dict.fromkeys(
-        ("repositories/snapshots", "leftovers/restic-lock", "leftovers/snapshots"), Level.UNKNOWN
+        (
+            *("repositories/snapshots", "leftovers/restic-lock", "leftovers/bundles"),
+            "leftovers/snapshots",
+        ),
+        Level.UNKNOWN,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from reconciler.capture import message
+from reconciler.engine.bundling import NotPushed
 from reconciler.engine.clusterbranch import adopt_cluster
 from reconciler.engine.run import execute_run
 from reconciler.model.errors import (
@@ -231,6 +232,7 @@ def test_a_remote_that_stays_away_ends_the_run_at_its_deadline() -> None:
 
     class Away(FakeManifestStore):
         def push(self, tips: Mapping[str, str]) -> None:
+            world.storage.failure = Transient("and so is the storage")
             raise Transient(f"connection refused: {', '.join(tips)}", hint="look at the server")
 
     begin = world.clock.now()
@@ -238,6 +240,7 @@ def test_a_remote_that_stays_away_ends_the_run_at_its_deadline() -> None:
         world.run(2, store=Away(world.remote))
     assert f"run {RUN_IDS[1]} is not on its branch" in caught.value.message
     assert "look at the server; its snapshots are named above" in caught.value.hint
+    world.storage.failure = None
     (volume,) = world.log.of("volume stored and not recorded")
     assert volume["snapshot"] == world.repository("shop").snapshots[-1].id
     assert (volume["namespace"], volume["claim"]) == ("shop", "files")
@@ -263,8 +266,8 @@ def test_a_short_job_gives_up_before_its_end() -> None:
 
     deadline = started + timedelta(seconds=30)
     request = replace(world.request(), started=started, deadline=deadline)
-    with pytest.raises(Transient):
-        execute_run(request, world.ports(store=Away(world.remote)))
+    result = execute_run(request, world.ports(store=Away(world.remote)))
+    assert isinstance(result.error, NotPushed)
     assert world.clock.now() - started < timedelta(seconds=60)
 
 

@@ -1,0 +1,215 @@
+"""Bundles of runs that could not be pushed, put on their branch: in order, below what is newer.
+
+The late trees come first, by the start of their runs; if the branch's newest run began after one of
+them, its own tree comes again on top, so that the tip stays the newest state. All of it is one
+push, fast-forward only. What is damaged, of another cluster, or lacks files keeps waiting, is told,
+and is in nobody's way; what is on the branch already is only marked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from reconciler import ports
+from reconciler.capture import message, paths, record
+from reconciler.engine.bundling import BUNDLE_PATH, Waiting, mark_delivered
+from reconciler.engine.context import policy_branch
+from reconciler.engine.pacing import Turn
+from reconciler.engine.patience import Patience
+from reconciler.engine.publishing import publish
+from reconciler.engine.rebasing import put_on_tip
+from reconciler.model.errors import BackstayError, Interrupted, Refused, Transient
+from reconciler.model.run import Outcome, RunRecord
+from reconciler.model.store import Write
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """A bundle that was taken over: its commit is here, and not on the branch."""
+
+    waiting: Waiting
+    commit: str
+    made: RunRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """What became of the bundles of one policy."""
+
+    tip: str | None
+    delivered: tuple[str, ...] = ()
+    """Run ids, oldest first; those of which the branch had the record already are among them."""
+    kept: dict[str, str] = field(default_factory=dict)
+    """Run id → why it can't be delivered."""
+
+
+class Deliverer:
+    """One policy's bundles. ``uid``: of the cluster that the branch belongs to."""
+
+    def __init__(
+        self,
+        store: ports.ManifestStore,
+        backend: ports.VolumeBackend,
+        reporter: ports.Reporter,
+        *,
+        cluster: str,
+        uid: str,
+        policy: str,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._store = store
+        self._backend = backend
+        self._reporter = reporter
+        self._cluster = cluster
+        self._uid = uid
+        self._policy = policy
+        self._branch = policy_branch(cluster, policy)
+        self._now = now
+        self._known: tuple[str | None, frozenset[str]] | None = None
+        """A tip, and the runs that were on the branch then."""
+
+    def deliver(
+        self,
+        waiting: Sequence[Waiting],
+        *,
+        check: Callable[[], None],
+        patience: Patience,
+        turn: Turn | None = None,
+    ) -> Delivery:
+        """Delivers what can be; ``check`` and ``turn`` are those of `publish`.
+
+        Raises Transient where the remote or restic is away, and what the remote refuses with.
+        """
+        tip = self._store.tip(self._branch)
+        there = self._recorded(tip)
+        late: list[Late] = []
+        kept: dict[str, str] = {}
+        for one in waiting:
+            if one.run_id in there:
+                continue
+            try:
+                late.append(self._take(one))
+            except (Interrupted, Transient):
+                raise
+            except BackstayError as error:
+                kept[one.run_id] = error.message
+        late = self._whole(late, tip, kept)
+        if late:
+            tip = self._push(late, tip, check, patience, turn)
+        done = tuple(one.run_id for one in waiting if one.run_id not in kept)
+        for run_id, why in kept.items():
+            self._reporter.warning("bundle can't be delivered", run=run_id, why=why)
+        if done:
+            self._mark(done)
+        return Delivery(tip=tip, delivered=done, kept=kept)
+
+    def _take(self, one: Waiting) -> Late:
+        commit = self._store.unbundle(self._backend.read_file(one.snapshot, BUNDLE_PATH))
+        text = self._store.read(commit, [paths.RECORD_PATH]).get(paths.RECORD_PATH)
+        if text is None:
+            raise Refused("it holds no record of a run")
+        made = record.parse_record(text)
+        if (made.name, made.policy.name) != (one.run_id, self._policy):
+            raise Refused(f"it holds run {made.name} of policy {made.policy.name}")
+        if (made.cluster.name, made.cluster.uid) != (self._cluster, self._uid):
+            raise Refused(f"it is of cluster {made.cluster.name} with uid {made.cluster.uid}")
+        return Late(waiting=one, commit=commit, made=made)
+
+    def _whole(self, late: list[Late], tip: str | None, kept: dict[str, str]) -> list[Late]:
+        """Those of which every file is here or comes from the remote."""
+        if not late:
+            return []
+        lost = set(self._store.complete([one.commit for one in late], tip))
+        for one in late:
+            if one.commit in lost:
+                kept[one.waiting.run_id] = (
+                    "it builds on files that the manifest store does not have any more"
+                )
+        return [one for one in late if one.commit not in lost]
+
+    def _push(
+        self,
+        late: Sequence[Late],
+        tip: str | None,
+        check: Callable[[], None],
+        patience: Patience,
+        turn: Turn | None,
+    ) -> str:
+        def put_on(now: str | None) -> str:
+            there = self._recorded(now)
+            return self._chain([one for one in late if one.waiting.run_id not in there], now)
+
+        def recorded(now: str | None) -> str | None:
+            there = self._recorded(now)
+            return now if all(one.waiting.run_id in there for one in late) else None
+
+        return publish(
+            self._store,
+            self._branch,
+            put_on(tip),
+            put_on=put_on,
+            recorded=recorded,
+            check=check,
+            patience=patience,
+            reporter=self._reporter,
+            turn=turn,
+        ).commit
+
+    def _chain(self, late: Sequence[Late], tip: str | None) -> str:
+        """The commits one on the other; the last one's tree is the newest run's."""
+        newest = self._newest(tip)
+        began = newest.started if newest else None
+        older = [one for one in late if began is not None and one.made.started < began]
+        on = tip
+        for one in older:
+            on = self._put(one, on)
+        if older and tip is not None and newest is not None:
+            on = self._store.reparent(tip, on, text=self._text(newest))
+        for one in late:
+            if one not in older:
+                on = self._put(one, on)
+        if on is None:
+            raise Refused("there is nothing to deliver")
+        return on
+
+    def _put(self, one: Late, on: str | None) -> str:
+        text, when = self._text(one.made), one.made.finished
+        if one.made.outcome is Outcome.FAILED:
+            # Such a run writes its record and nothing else.
+            data = self._store.read(one.commit, [paths.RECORD_PATH])[paths.RECORD_PATH]
+            writes = [Write(paths.RECORD_PATH, data)]
+            return self._store.commit(self._branch, on, writes, text, when=when)
+        return put_on_tip(self._store, self._branch, one.commit, on, message=text, when=when)
+
+    def _text(self, made: RunRecord) -> str:
+        text = message.render_message(made).rstrip("\n")
+        return f"{text}\n{message.DELIVERED}: {record.render_time(self._now())}\n"
+
+    def _newest(self, tip: str | None) -> RunRecord | None:
+        """The record of the tip: what was delivered late is never on top of what is newer."""
+        if tip is None:
+            return None
+        text = self._store.read(tip, [paths.RECORD_PATH]).get(paths.RECORD_PATH)
+        return None if text is None else record.parse_record(text)
+
+    def _recorded(self, tip: str | None) -> frozenset[str]:
+        """Runs that are on the branch."""
+        if self._known is None or self._known[0] != tip:
+            self._known = (tip, frozenset(self._runs()) if tip else frozenset())
+        return self._known[1]
+
+    def _runs(self) -> Iterator[str]:
+        for commit in self._store.log(self._branch):
+            if message.RUN in commit.trailers:
+                yield commit.trailers[message.RUN]
+
+    def _mark(self, done: Sequence[str]) -> None:
+        try:
+            mark_delivered(self._backend, self._cluster, self._policy, done)
+        except BackstayError as error:
+            # They are found on the branch the next time.
+            self._reporter.warning("delivered bundles not marked", why=error.message)
+        else:
+            self._reporter.event("bundles delivered", policy=self._policy, runs=list(done))
