@@ -63,4 +63,6 @@ class JsonLines:
         moment = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         with contextlib.suppress(*_NO_REASON_TO_FAIL):
             line = self._render({**kept, "event": message, "level": level, "time": moment})
-            print(line, file=self._out, flush=True)
+            # In one piece: what another thread tells at the same time must not come between.
+            self._out.write(f"{line}\n")
+            self._out.flush()

@@ -30,6 +30,27 @@ def test_one_line_of_json_per_event() -> None:
     assert two["level"] == "warning"
 
 
+class Pieces(io.StringIO):
+    """Remembers what it was given at a time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pieces: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.pieces.append(text)
+        return super().write(text)
+
+
+def test_a_line_is_written_in_one_piece() -> None:
+    stream = Pieces()
+    log = JsonLines(stream=stream)
+    log.event("one")
+    log.warning("two")
+    assert [json.loads(piece)["event"] for piece in stream.pieces] == ["one", "two"]
+    assert [piece[-1] for piece in stream.pieces] == ["\n", "\n"]
+
+
 def test_progress_is_told_at_most_now_and_then_and_at_its_end() -> None:
     stream = io.StringIO()
     log = JsonLines(stream=stream)
