@@ -7,6 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from reconciler.capture import paths
+from reconciler.model.objects import folder_of
 from tests.unit.capture.objects import resource
 
 CLUSTER_ROLE = "clusterrole.rbac.authorization.k8s.io"
@@ -85,3 +86,44 @@ def test_any_name_comes_back(name: str) -> None:
 def test_two_names_never_meet_whatever_a_file_system_ignores(one: str, two: str) -> None:
     assume(one != two)
     assert paths.encode(one).lower() != paths.encode(two).lower()
+
+
+kinds = st.from_regex(r"[A-Z][A-Za-z]{0,20}", fullmatch=True)
+groups = st.sampled_from(["", "apps", "example.org", "Example.org", "con"])
+labels = st.from_regex(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", fullmatch=True)
+hostile = st.one_of(
+    names,
+    st.sampled_from(
+        ["..", ".", "../..", "a/../b", "C:\\x", "a:b", "A:B", "~", "a~0", "%2E", "_run"]
+    ),
+    st.text("aA:./%~\u0130\u00df", min_size=1, max_size=8),
+    st.integers(239, 253).map(lambda size: "x" * size),
+)
+identities = st.tuples(st.one_of(st.just(""), labels), groups, kinds, hostile)
+
+
+@given(identities)
+def test_any_identity_is_one_file_below_its_folder(identity: tuple[str, str, str, str]) -> None:
+    """Also of a custom resource whose maker wants to leave the folder, or to write the record."""
+    namespace, group, kind, name = identity
+    path = paths.path_of(namespace, group, kind, name)
+    parts = path.split("/")
+    assert len(parts) == 3
+    assert not {"", ".", ".."} & set(parts)
+    assert all(len(part.encode()) <= 255 and part.isascii() for part in parts)
+    assert path not in (paths.RECORD_PATH, paths.MARKER_PATH, paths.REPOSITORIES_PATH)
+    found = paths.parse_path(path)
+    assert found is not None
+    assert (found.namespace, found.folder) == (namespace, folder_of(group, kind))
+    assert found.name == (None if "~" in parts[2] else name)
+
+
+@given(identities, identities)
+def test_two_identities_never_share_a_file_whatever_a_file_system_folds(
+    one: tuple[str, str, str, str], two: tuple[str, str, str, str]
+) -> None:
+    first, second = (
+        (namespace, folder_of(group, kind), name) for namespace, group, kind, name in (one, two)
+    )
+    assume(first != second)
+    assert paths.path_of(*one).casefold() != paths.path_of(*two).casefold()
