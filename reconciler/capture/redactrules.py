@@ -216,7 +216,12 @@ def _container(container: Mapping[str, Any], where: Keys, hits: Hits) -> None:
     variables = container.get("env")
     for index, variable in enumerate(variables or ()):
         value = variable.get("value")
-        if value and _is_pair(variable.get("name"), value):
+        if not value:
+            continue
+        # Nearly every value ends here: one look at its name, and one at itself.
+        if not redactwords.strength_of(variable["name"]) and not redactwords.may_hold(value):
+            continue
+        if _is_pair(variable["name"], value):
             hits[(*where, "env", index, "value")] = ENV
     for field in ("command", "args"):
         words = container.get(field)

@@ -15,9 +15,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import pyrage
 import pytest
 
 from reconciler import ports
+from reconciler.adapters.agekeys import AgeOpener, AgeSealer
 from reconciler.adapters.gitlocal import LocalManifests
 from reconciler.adapters.gitstore import GitManifestStore
 from reconciler.adapters.loglines import JsonLines
@@ -45,7 +47,7 @@ from tests.system.engine.canaries import WHOLE_VERSIONS, Canaries
 from tests.unit.engine.run_world import CLUSTER, RUN_IDS, Crash, manifest
 
 PLACES = ("git", "logs", "command lines", "errors", "outputs", "files", "cluster")
-MODES = (SecretsMode.RESTIC, SecretsMode.OMIT)
+MODES = tuple(SecretsMode)
 COLOUR = "captured-in-clear-0815"
 """Not a secret: it shows that each place is truly searched."""
 
@@ -93,6 +95,8 @@ class Evidence:
     canaries: Canaries
     world: GitWorld
     keyring: RealSecrets
+    identity: str
+    """The private key of whoever restores."""
     folder: Path
     log: Loud
     errors: list[str] = field(default_factory=list)
@@ -104,6 +108,7 @@ class Evidence:
         words = {"master": master, "fingerprints": fingerprints.fingerprint_key(master, CLUSTER)}
         for namespace in ("_cluster", "shop"):
             words[namespace] = fingerprints.repository_password(master, CLUSTER, namespace).encode()
+        words["age"] = self.identity.encode()
         return {**self.canaries.planted, **words}
 
     def corpus(self, place: str) -> Mapping[str, bytes]:
@@ -166,7 +171,10 @@ def begin(folder: Path, mode: SecretsMode) -> Evidence:
         namespaces=world.policy.selector.namespaces,
         objects=ObjectSelector(cluster_scoped=ClusterScoped.ALL),
     )
-    world.policy = replace(world.policy, manifests=Manifests(mode), selector=selector)
+    identity = pyrage.x25519.Identity.generate()
+    recipients = (str(identity.to_public()),) if mode is SecretsMode.SOPS else ()
+    manifests = Manifests(mode, recipients=recipients)
+    world.policy = replace(world.policy, manifests=manifests, selector=selector)
     world.cluster.serve(
         Resource(
             group="example.org", version="v1", kind="Broker", plural="brokers", namespaced=True
@@ -176,24 +184,26 @@ def begin(folder: Path, mode: SecretsMode) -> Evidence:
     canaries.plant(world.cluster)
     world.cluster.put(manifest("ConfigMap", "clear", data={"colour": COLOUR}))
     world.cluster.remove(manifest("Secret", "db"))
-    return Evidence(canaries, world, keyring, folder, log)
+    return Evidence(canaries, world, keyring, str(identity), folder, log)
 
 
 def run_everything(found: Evidence) -> None:
     """Runs that end well, badly and not at all; comparisons, restores, reading back."""
     world = found.world
-    world.run(1)
+    sealer = AgeSealer()
+    world.run(1, sealer=sealer)
     password = fingerprints.repository_password(MASTER.encode(), CLUSTER, "_cluster")
     cheapkeys.cheapen(found.folder / "restic", password)
     change_half(world)
     faulty = FaultyReader(world.cluster, lambda kind, _: kind.kind in ("ConfigMap", "Secret"))
-    assert world.run(2, reader=faulty).record.outcome is Outcome.PARTIALLY_FAILED
+    assert world.run(2, reader=faulty, sealer=sealer).record.outcome is Outcome.PARTIALLY_FAILED
     with contextlib.suppress(Crash):
         dying = world.git_store()
         dying.__class__ = Dying
-        world.run(3, store=dying)
-    failing(found, "a wrong password", lambda: world.run(4), {"restic-main": "x" * 40})
-    world.run(5)
+        world.run(3, store=dying, sealer=sealer)
+    wrong = {"restic-main": "x" * 40}
+    failing(found, "a wrong password", lambda: world.run(4, sealer=sealer), wrong)
+    world.run(5, sealer=sealer)
     compare(found)
     read_back(found)
     output = Output()
@@ -204,11 +214,12 @@ def run_everything(found: Evidence) -> None:
     for shared in ("StorageClass", "ValidatingWebhookConfiguration"):
         for one in world.cluster.all(shared):
             world.cluster.remove(one)
-    failing(found, "a restore", lambda: world.restored("latest"), {"restic-main": "x" * 40})
+    failing(found, "a restore", lambda: world.restored("latest"), wrong)
     plan = world.restore().plan()
     found.outputs["plan"] = repr(plan).encode()
-    world.restore().execute(plan)
-    world.run(6)
+    opener = AgeOpener({"SOPS_AGE_KEY": found.identity})
+    world.restore(opener=opener).execute(plan)
+    world.run(6, sealer=sealer)
 
 
 class Dying(GitManifestStore):
@@ -300,20 +311,16 @@ def test_what_is_kept_is_in_restic_and_came_back(evidence: Evidence) -> None:
     newest = max(backend.snapshots(), key=lambda snapshot: snapshot.time)
     held = b"".join(backend.read_file(newest.id, SECRETS_PATH))
     live = repr(evidence.world.cluster.all()).encode()
-    omits = evidence.world.policy.manifests.secrets is SecretsMode.OMIT
+    mode = evidence.world.policy.manifests.secrets
     planted = evidence.canaries.planted
-    kept = {
-        what: secret
-        for what, secret in planted.items()
-        if not dropped(what) and not (omits and what in evidence.canaries.of_secrets)
-    }
-    assert len(kept) >= 150
-    for place in (held, live):
-        found = searching.find(kept, {"there": place})
-        assert set(found) == {f"{what} in there" for what in kept}
-    if omits:
-        lost = {what: planted[what] for what in evidence.canaries.of_secrets}
-        assert searching.find(lost, {"restic": held, "cluster": live}) == []
+    kept = {what: secret for what, secret in planted.items() if not dropped(what)}
+    of_secrets = {what: kept[what] for what in kept if what in evidence.canaries.of_secrets}
+    others = {what: kept[what] for what in kept if what not in of_secrets}
+    assert len(others) >= 150
+    in_restic = kept if mode is SecretsMode.RESTIC else others
+    in_cluster = others if mode is SecretsMode.OMIT else kept
+    for place, wanted in ((held, in_restic), (live, in_cluster)):
+        assert searching.find(kept, {"there": place}) == [f"{what} in there" for what in wanted]
 
 
 def dropped(what: str) -> bool:
