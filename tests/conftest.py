@@ -13,6 +13,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import sys
 import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
@@ -73,6 +74,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Forget the caller's Git, cluster and repositories before anything can use them."""
     if config.getoption("dist", "no") == "loadfile" and not hasattr(config, "workerinput"):
         config.pluginmanager.register(FailuresAtOnce(config))
+    # Without byte code each process that a test starts compiles all of Backstay anew.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     os.environ["BACKSTAY_CACHE"] = str(cache_folder())  # while HOME is still the caller's
     for name in [name for name in os.environ if FOREIGN.fullmatch(name)]:
         del os.environ[name]
