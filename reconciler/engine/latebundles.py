@@ -67,7 +67,8 @@ def deliver_earlier(
     except BackstayError as error:
         run.reporter.warning("bundles not delivered", runs=sorted(runs), why=error.message)
         told = f"runs that wait as bundles could not be delivered: {error.message}"
-        return EarlierRuns(tip, (told,), runs)
+        # Where not even the question was answered, nobody knows of any; the next run asks again.
+        return EarlierRuns(tip, (told,) if runs else (), runs)
     told_kept = tuple(
         f"run {run_id} waits as a bundle and can't be delivered: {why}"
         for run_id, why in sorted(done.kept.items())
