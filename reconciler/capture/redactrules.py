@@ -2,8 +2,7 @@
 
 `TABLE` is the defaults as docs/redaction.md shows them. They are written for speed: a run looks at
 every object, so nothing is walked that is not named here, and what only may hold a credential is
-asked for with the cheapest question first. A policy's own rules name kinds and paths
-(`reconciler.capture.redactpaths`) and take every scalar there; ``keep`` switches a rule off.
+asked for with the cheapest question first.
 """
 
 from __future__ import annotations
