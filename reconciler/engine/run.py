@@ -30,7 +30,7 @@ from reconciler.engine import (
     volumes,
 )
 from reconciler.engine.clusterbranch import ClusterBranch
-from reconciler.engine.context import RunPorts, RunRequest
+from reconciler.engine.context import RunPorts, RunRequest, cluster_branch
 from reconciler.engine.history import read_record
 from reconciler.engine.lastwords import tell_unpublished
 from reconciler.engine.leases import LeaseLost
@@ -51,6 +51,7 @@ from reconciler.engine.runplan import (
     make_task,
     tell_plan,
 )
+from reconciler.engine.tips import Tips
 from reconciler.engine.unexpected import explain_unexpected
 from reconciler.engine.unrecorded import Stored, merge, tell_unrecorded
 from reconciler.model.cluster import ClusterIdentity
@@ -116,6 +117,7 @@ class _Run:
         self._lease = lease
         self._stopped = stopped
         self._pace = Pace.of(request, run, stopped)
+        self._tips = Tips(request, run)
         self._plan = NO_PLAN
         self._traces = Traces(frozenset(), ())
         self._marked = False
@@ -148,16 +150,22 @@ class _Run:
     def _do(self) -> RunResult:
         request, run = self._request, self._run
         identity = self._insist("asking which cluster this is", run.reader.identity)
+        self._insist("recalling the tips of the branches", self._tips.recall)
         branch = self._insist(
             "reading the cluster's branch",
             lambda: clusterbranch.open_cluster_branch(
                 run.store, request.cluster, identity, former=request.config.cluster.renamed_from
             ),
         )
+        home = cluster_branch(request.cluster)
+        self._insist("looking for the remembered tip", lambda: self._tips.check(home, branch.tip))
         self._traces = remove_leftovers(request, run, self._lease.dead)
         self._finished = finishing.finish_left(request, run, self._stopped)
         self._marked = branch.marker is not None
         parent = self._insist("fetching the branch", lambda: run.store.tip(request.branch))
+        self._insist(
+            "looking for the remembered tip", lambda: self._tips.check(request.branch, parent)
+        )
         done = self._insist("reading the last record", lambda: self._find_own(parent))
         if done is not None:
             return self._conclude_again(done)
@@ -366,7 +374,7 @@ class _Run:
         if stored is not None:
             stored = {run_id: names for run_id, names in stored.items() if run_id not in known}
         told = tell_unrecorded(self._request, self._run, self._newest, dead, stored, unasked)
-        return (*self._finished, *self._earlier.warnings, *told)
+        return (*self._tips.alarms, *self._finished, *self._earlier.warnings, *told)
 
     def _fail(
         self, identity: ClusterIdentity, parent: str | None, error: BackstayError
@@ -433,6 +441,8 @@ class _Run:
                 raise tell_unpublished(committed.record, failed, run.reporter) from failed
             self._clean_up(_tasks_of(request, self._plan))
             return RunResult(committed.record, "", error or waits)
+        self._tips.remember(request.branch, published.commit)
+        self._tips.remember_seen(cluster_branch(request.cluster))
         self._clean_up(_tasks_of(request, self._plan))
         if published.ours:
             return RunResult(committed.record, published.commit, error)

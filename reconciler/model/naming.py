@@ -17,6 +17,10 @@ DIGEST = f"{GROUP}/digest"
 SOURCE = f"{GROUP}/source"
 CLUSTER = f"{GROUP}/cluster"
 """On a schedule and its Jobs: the name of the cluster that they were made for."""
+TIP = f"{GROUP}/tip"
+"""On a Lease: a branch of the manifest store and the newest commit that was seen of it."""
+CLUSTER_TIP_LEASE = "backstay-cluster-tip"
+"""The Lease that remembers the tip of the cluster's own branch."""
 RESTORING = f"{GROUP}/restoring"
 """On a claim or namespace that a restore has begun and not ended: see `restoring`."""
 CAPTURED_COMPLETED = f"{GROUP}/captured-completed"
@@ -58,6 +62,11 @@ def configmap_name(policy: str, digest: str) -> str:
 def lease_name(policy: str) -> str:
     """The Lease that lets one run of a policy work at a time."""
     return cut(f"backstay-run-{policy}", _LONGEST_JOB)
+
+
+def tip_lease_name(policy: str) -> str:
+    """The Lease that remembers the tip of a policy's branch; nobody holds it."""
+    return cut(f"backstay-tip-{policy}", _LONGEST_JOB)
 
 
 def mover_name(run_id: str, namespace: str, claim: str, kind: str = "backup") -> str:

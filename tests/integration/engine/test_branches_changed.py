@@ -75,7 +75,9 @@ def test_a_rewound_branch_is_gone_on_from_and_what_it_lost_is_named(world: GitWo
     record = world.run(4).record
     assert record.outcome is Outcome.COMPLETED
     assert runs(world) == [RUN_IDS[3], RUN_IDS[0]]
-    second, third = record.warnings
+    alarm, second, third = record.warnings
+    assert alarm.startswith(f"branch {BRANCH} was rewound or replaced: its tip was commit")
+    assert commits[2] in alarm
     for text, lost in ((second, RUN_IDS[1]), (third, RUN_IDS[2])):
         assert text.startswith(f"run {lost} is not on the branch: ")
         kept = [s.id[:8] for s in world.repository("shop").snapshots if f"run:{lost}" in s.tags]
@@ -128,7 +130,7 @@ def test_a_deleted_branch_is_begun_anew_and_what_it_had_is_named(world: GitWorld
     record = world.run(3).record
     assert record.outcome is Outcome.COMPLETED
     assert runs(world) == [RUN_IDS[2]]
-    assert [text.split()[1] for text in record.warnings] == [RUN_IDS[0], RUN_IDS[1]]
+    assert [text.split()[1] for text in record.warnings] == [BRANCH, RUN_IDS[0], RUN_IDS[1]]
     assert "shop/secret/db.yaml" in world.git("ls-tree", "-r", "--name-only", BRANCH)
     world.lose_shop()
     assert world.restored().filled == 1
