@@ -192,7 +192,7 @@ def test_i11_killed_for_good(point: Point) -> None:
     if POINTS.index(point) % 2:
         world.work()
     before = [made.name for made in records(world)]
-    held = any(RUN_IDS[0] in str(lease["spec"]) for lease in world.cluster.all("Lease"))
+    held = any(RUN_IDS[0] in str(lease.get("spec")) for lease in world.cluster.all("Lease"))
     Pods(world).live(2, "run-2-a", Life())
     assert [made.name for made in records(world)] == [RUN_IDS[1], *before]
     for made in records(world):
