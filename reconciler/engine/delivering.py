@@ -1,9 +1,10 @@
 """Bundles of runs that could not be pushed, put on their branch: in order, below what is newer.
 
 The late trees come first, by the start of their runs; if the branch's newest run began after one of
-them, its own tree comes again on top, so that the tip stays the newest state. All of it is one
-push, fast-forward only. What is damaged, of another cluster, or lacks files keeps waiting, is told,
-and is in nobody's way; what is on the branch already is only marked.
+them, its own tree comes again on top, so that the tip stays the newest state; a run that Failed has
+no tree of its own, only a record. All of it is one push, fast-forward only. What is damaged, of
+another cluster, or lacks files keeps waiting, is told, and is in nobody's way; what is on the
+branch already is only marked.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from reconciler.engine.pacing import Turn
 from reconciler.engine.patience import Patience
 from reconciler.engine.publishing import publish
 from reconciler.engine.rebasing import put_on_tip
-from reconciler.model.errors import BackstayError, Interrupted, Refused, Transient
+from reconciler.model.errors import BackstayError, Interrupted, Refused, Stalled, Transient
 from reconciler.model.run import Outcome, RunRecord
 from reconciler.model.store import Write
 
@@ -80,7 +81,7 @@ class Deliverer:
     ) -> Delivery:
         """Delivers what can be; ``check`` and ``turn`` are those of `publish`.
 
-        Raises Transient where the remote or restic is away, and what the remote refuses with.
+        Raises Transient where the remote is away, and what the remote refuses with.
         """
         tip = self._store.tip(self._branch)
         there = self._recorded(tip)
@@ -91,8 +92,11 @@ class Deliverer:
                 continue
             try:
                 late.append(self._take(one))
-            except (Interrupted, Transient):
+            except Interrupted:
                 raise
+            except Transient as error:
+                # A pack that was cut off, say: it must not hold up the others. Asked again next.
+                kept[one.run_id] = f"it could not be read now: {error.message}"
             except BackstayError as error:
                 kept[one.run_id] = error.message
         late = self._whole(late, tip, kept)
@@ -158,41 +162,78 @@ class Deliverer:
         ).commit
 
     def _chain(self, late: Sequence[Late], tip: str | None) -> str:
-        """The commits one on the other; the last one's tree is the newest run's."""
-        newest = self._newest(tip)
-        began = newest.started if newest else None
-        older = [one for one in late if began is not None and one.made.started < began]
-        on = tip
-        for one in older:
-            on = self._put(one, on)
-        if older and tip is not None and newest is not None:
-            on = self._store.reparent(tip, on, text=self._text(newest))
-        for one in late:
-            if one not in older:
-                on = self._put(one, on)
+        """The commits one on the other: by the start of their runs, the newest run's on top.
+
+        A Failed run has only its record: its tree is that of the run below, so it is the newest
+        run with a tree of its own that says what is late. Below a Failed tip that run comes again,
+        then what is newer, then the record of the Failed one.
+        """
+        last = self._record(tip)
+        failed = last if last is not None and last.outcome is Outcome.FAILED else None
+        good = (tip, last) if tip is not None and last is not None else None
+        if failed is not None:
+            good = self._good()
+        older = [one for one in late if good is not None and one.made.started < good[1].started]
+        below = [one for one in late if failed is None or one.made.started < failed.started]
+        on = self._put_all(older, tip)
+        if older and good is not None and on is not None:
+            on = self._again(good, on, whole=failed is not None)
+        on = self._put_all([one for one in below if one not in older], on)
+        if below and failed is not None and tip is not None:
+            on = self._put_record(tip, failed, on)
+        on = self._put_all([one for one in late if one not in below], on)
         if on is None:
             raise Refused("there is nothing to deliver")
         return on
 
+    def _again(self, good: tuple[str, RunRecord], on: str, *, whole: bool) -> str:
+        """The newest tree on what came late; ``whole``: its commit is not the tip."""
+        commit, made = good
+        if not whole:
+            return self._store.reparent(commit, on, text=self._text(made))
+        return put_on_tip(
+            self._store, self._branch, commit, on, message=self._text(made), when=made.finished
+        )
+
+    def _put_all(self, late: Sequence[Late], on: str | None) -> str | None:
+        for one in late:
+            on = self._put(one, on)
+        return on
+
     def _put(self, one: Late, on: str | None) -> str:
-        text, when = self._text(one.made), one.made.finished
         if one.made.outcome is Outcome.FAILED:
-            # Such a run writes its record and nothing else.
-            data = self._store.read(one.commit, [paths.RECORD_PATH])[paths.RECORD_PATH]
-            writes = [Write(paths.RECORD_PATH, data)]
-            return self._store.commit(self._branch, on, writes, text, when=when)
+            return self._put_record(one.commit, one.made, on)
+        text, when = self._text(one.made), one.made.finished
         return put_on_tip(self._store, self._branch, one.commit, on, message=text, when=when)
+
+    def _put_record(self, commit: str, made: RunRecord, on: str | None) -> str:
+        """A run that failed writes its record and nothing else."""
+        data = self._store.read(commit, [paths.RECORD_PATH])[paths.RECORD_PATH]
+        writes = [Write(paths.RECORD_PATH, data)]
+        return self._store.commit(self._branch, on, writes, self._text(made), when=made.finished)
 
     def _text(self, made: RunRecord) -> str:
         text = message.render_message(made).rstrip("\n")
         return f"{text}\n{message.DELIVERED}: {record.render_time(self._now())}\n"
 
-    def _newest(self, tip: str | None) -> RunRecord | None:
-        """The record of the tip: what was delivered late is never on top of what is newer."""
-        if tip is None:
+    def _record(self, commit: str | None) -> RunRecord | None:
+        if commit is None:
             return None
-        text = self._store.read(tip, [paths.RECORD_PATH]).get(paths.RECORD_PATH)
+        text = self._store.read(commit, [paths.RECORD_PATH]).get(paths.RECORD_PATH)
         return None if text is None else record.parse_record(text)
+
+    def _good(self) -> tuple[str, RunRecord] | None:
+        """The newest commit of a run that has not Failed, and its record."""
+        for commit in self._store.log(self._branch):
+            try:
+                found = message.parse_summary(commit.trailers)
+            except Stalled:
+                continue  # somebody else's that looks like a run's
+            if found is not None and found.outcome is not Outcome.FAILED:
+                made = self._record(commit.sha)
+                if made is not None and made.name == found.run_id:
+                    return commit.sha, made
+        return None
 
     def _recorded(self, tip: str | None) -> frozenset[str]:
         """Runs that are on the branch."""

@@ -43,18 +43,18 @@ class Away(FakeManifestStore):
         super().push(tips)
 
 
-def _away(world: RunWorld, number: int, **changed: Any) -> RunResult:
+def away(world: RunWorld, number: int, **changed: Any) -> RunResult:
     """A run that could fetch, and not push."""
     return execute_run(world.request(number), world.ports(store=Away(world.remote), **changed))
 
 
-def _vault(world: RunWorld) -> VolumeBackend:
+def vault(world: RunWorld) -> VolumeBackend:
     access = world.keyring.access(name="main", secret="restic-main", url=URL, namespace="_cluster")
     return FakeVolumeBackend(access, world.storage)
 
 
 def _waiting(world: RunWorld) -> list[str]:
-    return [one.run_id for one in waiting_in(_vault(world), CLUSTER, "shop")]
+    return [one.run_id for one in waiting_in(vault(world), CLUSTER, "shop")]
 
 
 def _deliver(
@@ -62,13 +62,13 @@ def _deliver(
 ) -> Delivery:
     store = changed.pop("store", None) or FakeManifestStore(world.remote)
     deliverer = Deliverer(
-        store, _vault(world), world.log, cluster=CLUSTER,
+        store, vault(world), world.log, cluster=CLUSTER,
         uid=changed.pop("uid", world.cluster.identity().uid), policy="shop", now=world.clock.now,
     )  # fmt: skip
     patience = Patience(
         what="delivering", clock=world.clock, reporter=world.log, deadline=world.clock.now()
     )
-    found = waiting if waiting is not None else waiting_in(_vault(world), CLUSTER, "shop")
+    found = waiting if waiting is not None else waiting_in(vault(world), CLUSTER, "shop")
     return deliverer.deliver(found, check=lambda: None, patience=patience)
 
 
@@ -97,7 +97,7 @@ def _is_proven(world: RunWorld) -> bool:
 def test_a_run_that_can_not_push_keeps_its_commit_and_says_where() -> None:
     world = RunWorld()
     first = world.run()
-    late = _away(world, 2)
+    late = away(world, 2)
     assert isinstance(late.error, NotPushed)
     assert late.error.exit_code == 3
     assert late.commit == ""
@@ -118,7 +118,7 @@ def test_the_next_run_delivers_it_first_and_goes_on_from_there() -> None:
     world = RunWorld()
     world.run()
     _change(world, "late")
-    _away(world, 2)
+    away(world, 2)
     _change(world, "now")
     third = world.run(3)
     assert _runs(world) == [RUN_IDS[2], RUN_IDS[1], RUN_IDS[0]]
@@ -136,8 +136,8 @@ def test_what_is_late_goes_below_what_is_newer_in_one_push() -> None:
     world = RunWorld()
     world.run()
     _change(world, "late")
-    _away(world, 2)
-    late = waiting_in(_vault(world), CLUSTER, "shop")
+    away(world, 2)
+    late = waiting_in(vault(world), CLUSTER, "shop")
     newer = _without_bundles(world, 3, "newer")
     world.remote.calls.clear()
     delivery = _deliver(world, late)
@@ -152,7 +152,7 @@ def test_what_is_late_goes_below_what_is_newer_in_one_push() -> None:
 
 
 @contextmanager
-def _unseen(world: RunWorld) -> Iterator[None]:
+def unseen(world: RunWorld) -> Iterator[None]:
     """The storage does not tell which snapshots are bundles."""
     held = world.repository("_cluster")
     tags = {found.id: found.tags for found in held.snapshots if bundling.TAG in found.tags}
@@ -168,7 +168,7 @@ def _unseen(world: RunWorld) -> Iterator[None]:
 def _without_bundles(world: RunWorld, number: int, value: str) -> RunResult:
     """A run that does not see the bundles."""
     _change(world, value)
-    with _unseen(world):
+    with unseen(world):
         return world.run(number)
 
 
@@ -178,8 +178,8 @@ def test_several_go_in_the_order_of_their_runs() -> None:
     for number in (2, 4):
         _change(world, f"late {number}")
         # Both began on the same tip: neither knew of the other.
-        with _unseen(world):
-            _away(world, number)
+        with unseen(world):
+            away(world, number)
     _without_bundles(world, 3, "between")
     assert _waiting(world) == [RUN_IDS[1], RUN_IDS[3]]
     assert _deliver(world).delivered == (RUN_IDS[1], RUN_IDS[3])
@@ -190,7 +190,7 @@ def test_several_go_in_the_order_of_their_runs() -> None:
 
 def test_a_first_run_is_delivered_to_a_branch_that_is_not_there() -> None:
     world = RunWorld()
-    _away(world, 1)
+    away(world, 1)
     assert BRANCH not in world.remote.heads
     assert _deliver(world).delivered == (RUN_IDS[0],)
     assert _runs(world) == [RUN_IDS[0]]
@@ -200,7 +200,7 @@ def test_a_first_run_is_delivered_to_a_branch_that_is_not_there() -> None:
 def test_a_late_run_that_failed_brings_its_record_and_nothing_else() -> None:
     world = RunWorld()
     world.run()
-    result = _away(world, 2, keyring=_Keyless(world))
+    result = away(world, 2, keyring=_Keyless(world))
     assert result.record.outcome is Outcome.FAILED
     assert _waiting(world) == [RUN_IDS[1]]
     _without_bundles(world, 3, "newer")
@@ -234,8 +234,8 @@ class _Keyless:
 def test_delivering_again_changes_nothing() -> None:
     world = RunWorld()
     world.run()
-    _away(world, 2)
-    late = waiting_in(_vault(world), CLUSTER, "shop")
+    away(world, 2)
+    late = waiting_in(vault(world), CLUSTER, "shop")
     first = _deliver(world, late)
     tip = world.remote.heads[BRANCH]
     assert first.tip == tip
@@ -247,8 +247,8 @@ def test_delivering_again_changes_nothing() -> None:
 def test_two_who_deliver_at_once_put_it_there_once() -> None:
     world = RunWorld()
     world.run()
-    _away(world, 2)
-    late = waiting_in(_vault(world), CLUSTER, "shop")
+    away(world, 2)
+    late = waiting_in(vault(world), CLUSTER, "shop")
 
     class Late(FakeManifestStore):
         """The other one is quicker, right before this one's push."""
@@ -268,8 +268,8 @@ def test_two_who_deliver_at_once_put_it_there_once() -> None:
 def test_who_was_quicker_with_something_else_is_built_on() -> None:
     world = RunWorld()
     world.run()
-    _away(world, 2)
-    late = waiting_in(_vault(world), CLUSTER, "shop")
+    away(world, 2)
+    late = waiting_in(vault(world), CLUSTER, "shop")
 
     class Late(FakeManifestStore):
         def push(self, tips: Mapping[str, str]) -> None:
@@ -292,7 +292,7 @@ def _tamper(world: RunWorld, data: bytes) -> None:
 def test_a_damaged_bundle_waits_is_told_and_in_nobodys_way() -> None:
     world = RunWorld()
     world.run()
-    _away(world, 2)
+    away(world, 2)
     _tamper(world, b"rubbish")
     third = world.run(3)
     assert third.record.outcome is Outcome.COMPLETED
@@ -306,7 +306,7 @@ def test_a_damaged_bundle_waits_is_told_and_in_nobodys_way() -> None:
 def test_a_bundle_of_another_cluster_is_not_delivered() -> None:
     world = RunWorld()
     world.run()
-    _away(world, 2)
+    away(world, 2)
     found = _deliver(world, uid="another")
     assert found.delivered == ()
     assert found.kept[RUN_IDS[1]].startswith(f"it is of cluster {CLUSTER} with uid")
@@ -316,8 +316,8 @@ def test_a_bundle_of_another_cluster_is_not_delivered() -> None:
 def test_a_bundle_under_another_runs_name_is_not_delivered() -> None:
     world = RunWorld()
     world.run()
-    _away(world, 2)
-    (one,) = waiting_in(_vault(world), CLUSTER, "shop")
+    away(world, 2)
+    (one,) = waiting_in(vault(world), CLUSTER, "shop")
     found = _deliver(world, (replace(one, run_id=RUN_IDS[3]),))
     assert found.kept == {RUN_IDS[3]: f"it holds run {RUN_IDS[1]} of policy shop"}
 
@@ -325,7 +325,7 @@ def test_a_bundle_under_another_runs_name_is_not_delivered() -> None:
 def test_a_bundle_whose_parent_is_gone_for_good_is_not_delivered() -> None:
     world = RunWorld()
     world.run()
-    _away(world, 2)
+    away(world, 2)
     del world.remote.heads[BRANCH]
     world.remote.commits = {
         sha: world.remote.commits[sha]
@@ -340,8 +340,8 @@ def test_a_bundle_whose_parent_is_gone_for_good_is_not_delivered() -> None:
 def test_a_mark_that_can_not_be_set_is_set_the_next_time() -> None:
     world = RunWorld()
     world.run()
-    _away(world, 2)
-    late = waiting_in(_vault(world), CLUSTER, "shop")
+    away(world, 2)
+    late = waiting_in(vault(world), CLUSTER, "shop")
 
     class Then(FakeManifestStore):
         def push(self, tips: Mapping[str, str]) -> None:
@@ -360,12 +360,12 @@ def test_a_mark_that_can_not_be_set_is_set_the_next_time() -> None:
 def test_a_remote_that_is_away_again_leaves_all_as_it_is() -> None:
     world = RunWorld()
     world.run()
-    _away(world, 2)
+    away(world, 2)
     before = world.remote.heads[BRANCH]
     with pytest.raises(Transient):
         _deliver(world, store=Away(world.remote))
     assert world.remote.heads[BRANCH] == before
-    late = _away(world, 3)
+    late = away(world, 3)
     assert isinstance(late.error, NotPushed), "the run goes on"
     assert _waiting(world) == [RUN_IDS[1], RUN_IDS[2]]
     assert any("could not be delivered" in told for told in late.record.warnings)
@@ -378,7 +378,7 @@ def test_a_remote_that_is_away_again_leaves_all_as_it_is() -> None:
 def test_a_pod_killed_after_its_bundle_is_recorded_by_its_successor() -> None:
     world = RunWorld()
     world.run()
-    _away(world, 2)
+    away(world, 2)
     again = world.run(2, pod="run-2-b")
     assert again.commit == world.remote.heads[BRANCH]
     assert _runs(world) == [RUN_IDS[1], RUN_IDS[0]]
@@ -390,22 +390,22 @@ def test_a_pod_killed_after_its_bundle_is_recorded_by_its_successor() -> None:
 def test_only_what_a_run_stored_counts_as_a_bundle() -> None:
     world = RunWorld()
     world.run()
-    _away(world, 2)
-    vault = _vault(world)
+    away(world, 2)
+    backend = vault(world)
     host = f"{CLUSTER}/_cluster"
-    vault.backup_stream(iter([b"x"]), host=host, path="/x", tags=("bundle", "policy:shop"))
+    backend.backup_stream(iter([b"x"]), host=host, path="/x", tags=("bundle", "policy:shop"))
     odd = ("bundle", "policy:shop", "run:blog-20261121-041703-00001")
-    vault.backup_stream(iter([b"x"]), host=host, path=bundling.BUNDLE_PATH, tags=odd)
-    vault.backup_stream(iter([b"x"]), host=host, path=bundling.BUNDLE_PATH, tags=("bundle",))
+    backend.backup_stream(iter([b"x"]), host=host, path=bundling.BUNDLE_PATH, tags=odd)
+    backend.backup_stream(iter([b"x"]), host=host, path=bundling.BUNDLE_PATH, tags=("bundle",))
     assert _waiting(world) == [RUN_IDS[1]]
-    (one,) = waiting_of(vault.snapshots())
+    (one,) = waiting_of(backend.snapshots())
     assert one.started == datetime.fromisoformat("2026-11-21T02:17:03+00:00")
 
 
 def test_the_plan_of_a_delivery_says_what_waits_where() -> None:
     world = RunWorld()
     world.run()
-    _away(world, 2)
+    away(world, 2)
     store = FakeManifestStore(world.remote)
     branch = load_cluster_branch(store, CLUSTER)
     (found,) = find_bundles(world.keyring, branch, CLUSTER)
@@ -435,6 +435,6 @@ def test_nothing_of_a_bundle_is_on_the_clusters_branch() -> None:
     world = RunWorld()
     world.run()
     tip = world.remote.heads[cluster_branch(CLUSTER)]
-    _away(world, 2)
+    away(world, 2)
     world.run(3)
     assert world.remote.heads[cluster_branch(CLUSTER)] == tip
