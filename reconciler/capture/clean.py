@@ -43,6 +43,7 @@ DROPPED_ANNOTATIONS = frozenset(
         "kapp.k14s.io/original",
         "objectset.rio.cattle.io/applied",
         "banzaicloud.com/last-applied",
+        "kopf.zalando.org/last-handled-configuration",
         naming.RESTORING,
         FINGERPRINTS,
     }

@@ -88,13 +88,13 @@ TABLE = (
     Line(
         PARAMETERS,
         "StorageClass, PersistentVolume, VolumeSnapshotClass, pods and what makes them",
-        "`parameters.*`, `csi.volumeAttributes.*`, `flexVolume.options.*`",
+        "`parameters.*`, `csi.volumeAttributes.*`, `flexVolume.options.*`, `mountOptions[*]`",
         f"{_NAMED}, {_HOLDS}",
     ),
     Line(URL, "webhook configurations", "`webhooks[*].clientConfig.url`", _HOLDS),
     Line(
         CUSTOM,
-        "every kind whose group is not Kubernetes' own",
+        "every kind whose group is not built into Kubernetes",
         "every field but `metadata`; pairs of `name` or `key` and `value`; `command`, `args`",
         f"{_NAMED}, unless it could be the name of an object; {_HOLDS}",
     ),
@@ -127,7 +127,7 @@ class Rules:
         finder = _FINDERS.get((group, resource.kind))
         if finder is not None:
             finder(found, hits)
-        elif group and is_custom(group):
+        elif is_custom(group):
             for key, part in found.items():
                 if key not in ("apiVersion", "kind", "metadata"):
                     _walk(part, (key,), "", hits)
@@ -137,9 +137,34 @@ class Rules:
 _RELEASE = "sh.helm.release.v1."
 
 
+_BUILT_IN = frozenset(
+    {
+        *("", "apps", "autoscaling", "batch", "extensions", "policy"),
+        "admissionregistration.k8s.io",
+        "apiextensions.k8s.io",
+        "apiregistration.k8s.io",
+        "authentication.k8s.io",
+        "authorization.k8s.io",
+        "certificates.k8s.io",
+        "coordination.k8s.io",
+        "discovery.k8s.io",
+        "events.k8s.io",
+        "flowcontrol.apiserver.k8s.io",
+        "internal.apiserver.k8s.io",
+        "networking.k8s.io",
+        "node.k8s.io",
+        "rbac.authorization.k8s.io",
+        "resource.k8s.io",
+        "scheduling.k8s.io",
+        "storage.k8s.io",
+        "storagemigration.k8s.io",
+    }
+)
+
+
 def is_custom(group: str) -> bool:
-    """Whether an API group is not Kubernetes' own; ``x-k8s.io`` are projects beside it."""
-    return "." in group and not group.endswith(".k8s.io")
+    """Whether an API group is not built into Kubernetes: ``gateway.networking.k8s.io`` is not."""
+    return group not in _BUILT_IN
 
 
 def _may_be(named: Mapping[str, str]) -> bool:
@@ -283,13 +308,22 @@ def _strings(
             hits[(*where, *keys, name)] = rule
 
 
-def _parameters(*keys: str) -> Find:
-    return lambda found, hits: _strings(found, keys, (), PARAMETERS, hits)
+def _class(found: Mapping[str, Any], hits: Hits) -> None:
+    _strings(found, ("parameters",), (), PARAMETERS, hits)
+    _options(found, (), hits)
 
 
 def _volume(found: Mapping[str, Any], hits: Hits) -> None:
     _strings(found, ("spec", "csi", "volumeAttributes"), (), PARAMETERS, hits)
     _strings(found, ("spec", "flexVolume", "options"), (), PARAMETERS, hits)
+    _options(found.get("spec") or {}, ("spec",), hits)
+
+
+def _options(found: Mapping[str, Any], where: Keys, hits: Hits) -> None:
+    """What a volume is mounted with: ``user=me,password=…``."""
+    for index, option in enumerate(found.get("mountOptions") or ()):
+        if redactwords.holds_credential(option):
+            hits[(*where, "mountOptions", index)] = PARAMETERS
 
 
 def _webhooks(found: Mapping[str, Any], hits: Hits) -> None:
@@ -333,8 +367,8 @@ _FINDERS: Mapping[tuple[str, str], Find] = {
     **{kind: _pods(where) for kind, where in POD_SPECS.items()},
     ("", "ConfigMap"): _config_map,
     ("", "PersistentVolume"): _volume,
-    ("storage.k8s.io", "StorageClass"): _parameters("parameters"),
-    ("snapshot.storage.k8s.io", "VolumeSnapshotClass"): _parameters("parameters"),
+    ("storage.k8s.io", "StorageClass"): _class,
+    ("snapshot.storage.k8s.io", "VolumeSnapshotClass"): _class,
     ("admissionregistration.k8s.io", "MutatingWebhookConfiguration"): _webhooks,
     ("admissionregistration.k8s.io", "ValidatingWebhookConfiguration"): _webhooks,
 }

@@ -63,7 +63,7 @@ _ASSIGNED = re.compile(
     rf"[ \t]{{0,8}}\\?(?P<value>{_QUOTED}|[^\s\"',;&#\\]+)",
 )
 _OPTION = re.compile(
-    rf"(?<![\w-])--?[a-z0-9.-]{{0,40}}?(?:(?P<strong>{STRONG})|(?:{WEAK}))[ \t]{{1,8}}"
+    rf"(?<![\w.-])--?[a-z0-9.-]{{0,40}}?(?:(?P<strong>{STRONG})|(?:{WEAK}))[ \t]{{1,8}}"
     rf"(?P<value>{_QUOTED}|[^\s\"'-]\S*)"
 )
 _ELEMENT = re.compile(rf"<[\w:.-]{{0,40}}?(?:{STRONG}|{WEAK})>([^<>]+)</")
@@ -84,7 +84,7 @@ _TOKEN = re.compile(
     r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}\b|gh[oprsu]_[A-Za-z0-9]{36}|github_pat_\w{22}"
     r"|glpat-[\w-]{20}|xox[abeprs]-[\w-]{10}|[rs]k_live_[0-9A-Za-z]{16}|AIza[\w-]{35}"
     r"|npm_[A-Za-z0-9]{36}|pypi-AgEIcHlwaS5vcmc[\w-]{20}|SG\.[\w-]{22}\.[\w-]{20}"
-    r"|hv[bs]\.[\w-]{24}|dop_v1_[0-9a-f]{64}|eyJ[\w-]{10,2000}\.eyJ[\w-]{10}"
+    r"|hv[bs]\.[\w-]{24}|dop_v1_[0-9a-f]{64}|(?<![\w-])eyJ[\w-]{10,2000}\.eyJ[\w-]{10}"
     r"|hooks\.slack\.com/services/T\w{1,20}/B\w{1,20}/\w{10}|[?&;]sig=[A-Za-z0-9%+/]{40})"
 )
 _TOKEN_NEEDLES = (

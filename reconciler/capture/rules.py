@@ -127,7 +127,7 @@ TABLE: tuple[Line, ...] = (
     ),
     Line(
         "*",
-        "annotations with a whole earlier version (kubectl's last-applied, kapp's, Rancher's)",
+        "annotations with an earlier version (kubectl's last-applied, kapp's, Rancher's, Kopf's)",
         "dropped",
         "a copy of the object, with Secrets' values in it",
     ),

@@ -61,6 +61,7 @@ WHOLE_VERSIONS = (
     "kapp.k14s.io/original",
     "objectset.rio.cattle.io/applied",
     "banzaicloud.com/last-applied",
+    "kopf.zalando.org/last-handled-configuration",
 )
 
 

@@ -168,6 +168,24 @@ CASES: tuple[Case, ...] = (
         "webhooks[a].clientConfig.url",
         R.URL,
     ),
+    (
+        "persistentvolume",
+        live("v", namespace="", spec={"mountOptions": ["ro", f"user=me,password={VALUE}"]}),
+        "spec.mountOptions[1]",
+        R.PARAMETERS,
+    ),
+    (
+        "storageclass.storage.k8s.io",
+        live("cifs", namespace="", mountOptions=[f"password={VALUE}"]),
+        "mountOptions[0]",
+        R.PARAMETERS,
+    ),
+    (
+        "httproute.gateway.networking.k8s.io",
+        custom(set=[{"name": "Authorization", "value": f"Basic {VALUE}"}]),
+        "spec.set[Authorization].value",
+        R.CUSTOM,
+    ),
     ("kafka.example.org", custom(auth={"password": VALUE}), "spec.auth.password", R.CUSTOM),
     (
         "kafka.example.org",

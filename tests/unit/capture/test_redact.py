@@ -214,7 +214,22 @@ def test_a_text_that_holds_one_gets_a_second_look() -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["password", "--password ", "://a:", "token=", "<password>", "machine x ", "eyJ", "a.b-"],
+    [
+        *("password", "--password ", "://a:", "token=", "<password>", "machine x ", "eyJ", "a.b-"),
+        *("eyJ-", ".-", "-", "--a.", "password:\n ", "name: token ", "requirepass ", "key='", "`"),
+    ],
 )
 def test_a_hostile_text_costs_time_by_its_length_only(piece: str) -> None:
-    redactwords.holds_credential(piece * (300_000 // len(piece)))
+    redactwords.holds_credential("key" + piece * (700_000 // len(piece)))
+
+
+@pytest.mark.parametrize(
+    "group", ["gateway.networking.k8s.io", "metrics.k8s.io", "x.example.org", "cluster.x-k8s.io"]
+)
+def test_groups_that_are_not_built_in_are_custom(group: str) -> None:
+    assert redactrules.is_custom(group)
+
+
+@pytest.mark.parametrize("group", ["", "apps", "policy", "rbac.authorization.k8s.io"])
+def test_kubernetes_own_groups_are_not_custom(group: str) -> None:
+    assert not redactrules.is_custom(group)
