@@ -22,6 +22,7 @@ from reconciler.engine.restoreguards import find_obstacles, find_timed
 from reconciler.engine.restorelacking import tell_lost
 from reconciler.engine.restorelease import hold_restore, restore_beside, waiting
 from reconciler.engine.restorepartial import find_newest_with, with_missing
+from reconciler.engine.restorequiet import QuietWriter
 from reconciler.engine.restoreredacted import with_values
 from reconciler.engine.restoresecrets import prove_values
 from reconciler.engine.restoresource import (
@@ -175,6 +176,7 @@ class Restore:
             raise Refused(
                 f"{'; '.join(obstacles.told[:5])}; nothing was changed", hint=obstacles.hint
             )
+        world = replace(world, writer=QuietWriter(world.writer, proven.filled.values()))
         creator = Creator(world, check=check, workers=self._request.workers, values=proven.secrets)
         creator.refused.update(proven.lacking)
         ground = Ground(world, creator, plan)
