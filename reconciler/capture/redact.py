@@ -19,6 +19,7 @@ no rules: they may change from run to run.
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -63,13 +64,14 @@ def redact(found: dict[str, Any], hits: Mapping[Keys, str], key: bytes | None) -
     if not hits:
         return Redacted(found)
     place = _place(found, None)
-    masked: dict[str, Any] = found
+    texts: dict[Keys, str] = {}
     findings = []
     for keys, rule in hits.items():
         path = show_path(found, keys)
-        masked = _with(masked, keys, _fingerprint(key, place, path, _get(found, keys)))
+        texts[keys] = _fingerprint(key, place, path, _get(found, keys))
         findings.append(Redaction(path, rule))
-    return Redacted(masked, tuple(sorted(findings, key=lambda one: (one.path, one.rule))))
+    findings.sort(key=lambda one: (one.path, one.rule))
+    return Redacted(_with(found, texts), tuple(findings))
 
 
 def with_formed(found: Mapping[str, Any], hits: redactrules.Hits) -> redactrules.Hits:
@@ -97,9 +99,9 @@ def redact_like(
     """
     place = _place(found, captured)
     said = dict(_formed(stored, ()))
-    masked = found
+    texts: dict[Keys, str] = {}
     for keys in (*said, *(keys for keys in hits or () if keys not in said)):
-        value = _get(masked, keys)
+        value = _get(found, keys)
         if value is _ABSENT or (isinstance(value, str) and _FORMED.fullmatch(value)):
             continue
         text = said.get(keys, OMITTED)
@@ -107,8 +109,8 @@ def redact_like(
             continue
         if key is not None and (text != OMITTED or keys not in said):
             text = _fingerprint(key, place, show_path(found, keys), value)
-        masked = _with(masked, keys, text)
-    return masked
+        texts[keys] = text
+    return _with(found, texts)
 
 
 class Unproven(Exception):
@@ -137,19 +139,17 @@ class Values:
 
     def fill(self, document: Mapping[str, Any]) -> Filled:
         """The document with values; what is not known keeps its fingerprint."""
-        filled = dict(document)
+        values: dict[Keys, Any] = {}
         lacking, lost = [], []
         for keys, said in _formed(document, ()):
             if said in self.known:
-                filled = _with(filled, keys, self.known[said])
+                values[keys] = self.known[said]
             elif keys[:2] == ("metadata", "annotations"):
-                kept = dict(filled["metadata"]["annotations"])
-                del kept[keys[2]]
-                filled = _with(filled, keys[:2], kept)
+                values[keys] = _ABSENT
                 lost.append(show_path(document, keys))
             else:
                 lacking.append(show_path(document, keys))
-        return Filled(filled, tuple(lacking), tuple(lost))
+        return Filled(_with(document, values), tuple(lacking), tuple(lost))
 
 
 def prove(stored: Mapping[str, Any], whole: Mapping[str, Any], key: bytes) -> Values:
@@ -222,10 +222,23 @@ def _get(value: Any, keys: Keys) -> Any:
     return _ABSENT if isinstance(value, dict | list) else value
 
 
-def _with(document: Any, keys: Keys, value: Any) -> Any:
-    """A copy in which one place is another; what is beside the way is shared."""
-    if not keys:
-        return value
-    copied: Any = list(document) if isinstance(document, list) else dict(document)
-    copied[keys[0]] = _with(document[keys[0]], keys[1:], value)
-    return copied
+def _with(document: Mapping[str, Any], values: Mapping[Keys, Any]) -> dict[str, Any]:
+    """A copy in which these places are others; `_ABSENT` takes one away.
+
+    Places are of scalars, so none is inside another. Whatever the number of places, nothing is
+    copied twice, since tenants decide on it; what is beside the ways is shared.
+    """
+    whole = dict(document)
+    own: dict[int, Any] = {id(whole): whole}
+    for keys, value in values.items():
+        at: Any = whole
+        for name in keys[:-1]:
+            if id(at[name]) not in own:
+                at[name] = copy.copy(at[name])
+                own[id(at[name])] = at[name]
+            at = at[name]
+        if value is _ABSENT:
+            del at[keys[-1]]
+        else:
+            at[keys[-1]] = value
+    return whole

@@ -233,3 +233,46 @@ def test_groups_that_are_not_built_in_are_custom(group: str) -> None:
 @pytest.mark.parametrize("group", ["", "apps", "policy", "rbac.authorization.k8s.io"])
 def test_kubernetes_own_groups_are_not_custom(group: str) -> None:
     assert not redactrules.is_custom(group)
+
+
+class Counted(list[Any]):
+    """A list that knows how often it, or a copy of it, was copied."""
+
+    def __init__(self, items: list[Any], copies: list[int]) -> None:
+        super().__init__(items)
+        self.copies = copies
+
+    def __copy__(self) -> Counted:
+        self.copies.append(len(self))
+        return Counted(list(self), self.copies)
+
+
+def test_many_hits_in_one_list_copy_it_once() -> None:
+    """A tenant chooses how many there are, and every run works on them."""
+    copies: list[int] = []
+    names = [f"N{number}" for number in range(300)]
+    items = Counted([{"name": name, "value": f"{VALUE}{name}"} for name in names], copies)
+    raw = {"apiVersion": "example.org/v1", "kind": "Many", "spec": {"items": items, "b": [1]}}
+    hits: dict[redact.Keys, str] = {
+        ("spec", "items", index, "value"): "env" for index in range(300)
+    }
+    stored = redact.redact(raw, hits, KEY).document
+    assert copies == [300]
+    assert [one["value"] for one in items] == [f"{VALUE}{name}" for name in names]
+    assert all(fingerprints.is_fingerprint(one["value"]) for one in stored["spec"]["items"])
+    assert stored["spec"]["b"] is raw["spec"]["b"]  # type: ignore[index]
+    copies.clear()
+    assert redact.redact_like(raw, stored, KEY) == stored
+    assert redact.redact_like(raw, {}, KEY, hits=hits) == stored
+    assert copies == [300, 300]
+    copies.clear()
+    assert redact.prove(stored, raw, KEY).fill(stored).document == raw
+    assert copies == [300]
+
+
+def test_one_part_that_stands_in_two_places_is_two_in_the_copy() -> None:
+    shared = {"password": VALUE}
+    raw = {"apiVersion": "v1", "kind": "Twice", "a": shared, "b": shared}
+    found = redact.redact(raw, {("a", "password"): "x"}, KEY).document
+    assert found["b"] == shared == {"password": VALUE}
+    assert found["a"] != shared
