@@ -15,7 +15,7 @@ from reconciler.cli import options, wiring
 from reconciler.engine.clusterbranch import open_cluster_branch
 from reconciler.engine.delivering import Deliverer, Delivery
 from reconciler.engine.patience import Patience
-from reconciler.engine.waiting import PolicyBundles, find_bundles
+from reconciler.engine.waiting import PolicyBundles, Unasked, find_bundles
 from reconciler.model.errors import UsageError
 
 _PATIENCE = timedelta(minutes=2)
@@ -44,11 +44,13 @@ def command(
     identity = client.identity()
     with wiring.manifest_store(config, resolve, writes=True) as store:
         branch = open_cluster_branch(store, name, identity, former=config.cluster.renamed_from)
-        found = list(find_bundles(wiring.keyring(config, resolve), branch, name, policy))
+        asked = list(find_bundles(wiring.keyring(config, resolve), branch, name, policy))
+        found = [one for one in asked if isinstance(one, PolicyBundles)]
+        unasked = [one for one in asked if isinstance(one, Unasked)]
         if output == "text":
-            _show(found, policy)
+            _show(found, unasked, policy)
         if only_plan or not found:
-            return _end(found, (), output)
+            return _end(found, unasked, (), output)
         if not yes:
             if output == "json" or not sys.stdin.isatty():
                 raise UsageError("nobody can answer here", hint="add --yes, or --plan to look")
@@ -65,11 +67,16 @@ def command(
                 deadline=clock.now() + _PATIENCE,
             )  # fmt: skip
             done.append(deliverer.deliver(one.waiting, check=lambda: None, patience=patience))
-    return _end(found, done, output)
+    return _end(found, unasked, done, output)
 
 
-def _show(found: Sequence[PolicyBundles], policy: str) -> None:
-    if not found:
+def _show(found: Sequence[PolicyBundles], unasked: Sequence[Unasked], policy: str) -> None:
+    for repository in unasked:
+        why = repository.error
+        click.echo(f"{repository.url}: what waits there is not known: {why.message}")
+        if why.hint:
+            click.echo(f"  {why.hint}")
+    if not found and not unasked:
         click.echo(f"No run{f' of {policy}' if policy else ''} waits.")
     for one in found:
         click.echo(f"{one.policy}: {len(one.waiting)} waiting in {one.url}")
@@ -78,7 +85,12 @@ def _show(found: Sequence[PolicyBundles], policy: str) -> None:
             click.echo(f"  {run.run_id}  began {began}, bundle {run.snapshot[:8]}")
 
 
-def _end(found: Sequence[PolicyBundles], done: Sequence[Delivery], output: str) -> int:
+def _end(
+    found: Sequence[PolicyBundles],
+    unasked: Sequence[Unasked],
+    done: Sequence[Delivery],
+    output: str,
+) -> int:
     kept = {run: why for one in done for run, why in one.kept.items()}
     delivered = [run for one in done for run in one.delivered]
     if output == "json":
@@ -92,11 +104,17 @@ def _end(found: Sequence[PolicyBundles], done: Sequence[Delivery], output: str) 
             for one in found
             for run in one.waiting
         ]
-        document = {"formatVersion": 1, "waiting": waiting, "delivered": delivered, "kept": kept}
+        document = {
+            "formatVersion": 1,
+            "waiting": waiting,
+            "unasked": {one.url: one.error.message for one in unasked},
+            "delivered": delivered,
+            "kept": kept,
+        }
         click.echo(json.dumps(document))
     else:
         for run in delivered:
             click.echo(f"{run}: on its branch")
         for run, why in kept.items():
             click.echo(f"{run}: not delivered, it goes on waiting: {why}")
-    return 3 if kept else 0
+    return 3 if kept or unasked else 0

@@ -365,7 +365,8 @@ def _bundles(where: str, found: Sequence[bundling.Waiting]) -> Iterator[Finding]
             where=where,
             message=f"run {one.run_id} waits as a bundle (snapshot {one.snapshot[:8]}) since"
             f" {_text(one.stored)}: the manifest store was out of its reach",
-            hint=f"the policy's next run delivers it; at once: backstay deliver {one.policy}",
+            hint=f"the policy's next run tries to deliver it; at once:"
+            f" backstay deliver {one.policy}; if nobody needs it: restic forget {one.snapshot[:8]}",
         )
 
 

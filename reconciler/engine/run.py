@@ -65,8 +65,8 @@ Stopped = Callable[[], bool]
 T = TypeVar("T")
 _SKEW = timedelta(minutes=5)
 """How far the clocks of the API server and of a run's node may differ."""
-_LAST_WORDS = timedelta(minutes=5)
-"""How long a record is pushed, at most, after the deadline that movers have."""
+_LAST_WORDS = timedelta(minutes=2)
+"""Until then a push begins after the movers' deadline: one that hangs leaves time for a bundle."""
 _LOOK_BACK = 50
 """Commits that are searched for an earlier end of this very run."""
 
@@ -197,13 +197,14 @@ class _Run:
         if failure is not None:
             raise failure
         self._vault = opened.opened[CLUSTER_NAMESPACE]
+        # The copies need most of the time that there is.
+        until = min(run.clock.now() + repositories.PATIENCE, request.deadline)
         self._earlier = latebundles.deliver_earlier(
             request, run, self._vault, parent,
             uid=identity.uid,
             check=self._lease.check,
-            # The copies need most of the time that there is.
-            patience=self._patience("delivering", run.clock.now() + repositories.PATIENCE),
-            turn=self._turn(request.deadline),
+            patience=self._patience("delivering", until),
+            turn=self._turn(until),
         )  # fmt: skip
         return self._copy_and_capture(identity, self._earlier.tip, plan, opened)
 

@@ -9,9 +9,9 @@ from reconciler import ports
 from reconciler.engine.bundling import Waiting, waiting_in
 from reconciler.engine.clusterbranch import ClusterBranch
 from reconciler.engine.restoresource import open_repository
-from reconciler.model.errors import Refused
+from reconciler.model.errors import BackstayError, Interrupted, Refused
 from reconciler.model.policy import CLUSTER_NAMESPACE
-from reconciler.model.run import RepositoryRef
+from reconciler.model.run import RepositoryEntry, RepositoryRef
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,12 +24,20 @@ class PolicyBundles:
     waiting: tuple[Waiting, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unasked:
+    """A repository that could not be opened or asked: what waits there is not known."""
+
+    url: str
+    error: BackstayError
+
+
 def find_bundles(
     keyring: ports.Keyring, branch: ClusterBranch, cluster: str, policy: str = ""
-) -> Iterator[PolicyBundles]:
+) -> Iterator[PolicyBundles | Unasked]:
     """Asks each repository of `_cluster` that a run ever made; one question each.
 
-    Raises Refused before the first run, and what opening raises: what is not known is not "none".
+    One that can't be asked is in no other's way. Raises Refused before the first run.
     """
     entries = [entry for entry in branch.entries if entry.namespace == CLUSTER_NAMESPACE]
     if not entries:
@@ -38,9 +46,26 @@ def find_bundles(
             hint="nothing can wait there; the name is cluster.name in Config",
         )
     for entry in entries:
-        ref = RepositoryRef(name=entry.repository, url=entry.url, id=entry.id, secret=entry.secret)
-        backend = keyring.backend(open_repository(keyring, ref, CLUSTER_NAMESPACE))
-        found = waiting_in(backend, cluster, policy)
-        for name in sorted({one.policy for one in found}):
-            mine = tuple(one for one in found if one.policy == name)
-            yield PolicyBundles(policy=name, url=entry.url, backend=backend, waiting=mine)
+        try:
+            yield from _ask(keyring, entry, cluster, policy)
+        except Interrupted:
+            raise
+        except BackstayError as error:
+            yield Unasked(url=entry.url, error=error)
+
+
+def _ask(
+    keyring: ports.Keyring, entry: RepositoryEntry, cluster: str, policy: str
+) -> list[PolicyBundles]:
+    ref = RepositoryRef(name=entry.repository, url=entry.url, id=entry.id, secret=entry.secret)
+    backend = keyring.backend(open_repository(keyring, ref, CLUSTER_NAMESPACE))
+    waiting = waiting_in(backend, cluster, policy)
+    return [
+        PolicyBundles(
+            policy=name,
+            url=entry.url,
+            backend=backend,
+            waiting=tuple(one for one in waiting if one.policy == name),
+        )
+        for name in sorted({one.policy for one in waiting})
+    ]

@@ -19,7 +19,7 @@ from reconciler.engine.delivering import Deliverer, Delivery
 from reconciler.engine.patience import Patience
 from reconciler.engine.run import RunResult, execute_run
 from reconciler.engine.verifying import BranchWalk, Snapshots
-from reconciler.engine.waiting import find_bundles
+from reconciler.engine.waiting import PolicyBundles, Unasked, find_bundles
 from reconciler.model.doctor import Level
 from reconciler.model.errors import PushRejected, Refused, Transient
 from reconciler.model.run import Outcome
@@ -409,12 +409,31 @@ def test_the_plan_of_a_delivery_says_what_waits_where() -> None:
     store = FakeManifestStore(world.remote)
     branch = load_cluster_branch(store, CLUSTER)
     (found,) = find_bundles(world.keyring, branch, CLUSTER)
+    assert isinstance(found, PolicyBundles)
     assert (found.policy, found.url) == ("shop", URL)
     assert [one.run_id for one in found.waiting] == [RUN_IDS[1]]
     assert list(find_bundles(world.keyring, branch, CLUSTER, "blog")) == []
     empty = ClusterBranch(None, None, ())
     with pytest.raises(Refused, match="ever made a repository"):
         list(find_bundles(world.keyring, empty, CLUSTER))
+
+
+def test_a_repository_that_can_not_be_asked_hides_no_other() -> None:
+    world = RunWorld()
+    world.run()
+    away(world, 2)
+    branch = load_cluster_branch(FakeManifestStore(world.remote), CLUSTER)
+    (entry,) = [one for one in branch.entries if one.namespace == "_cluster"]
+    moved = replace(entry, repository="old", url="s3:https://old.example.org/b", secret="gone")
+    both = replace(branch, entries=(moved, entry))
+    unasked, found = find_bundles(world.keyring, both, CLUSTER)
+    assert isinstance(unasked, Unasked)
+    assert (unasked.url, unasked.error.message) == (
+        "s3:https://old.example.org/b",
+        "Secret backstay-system/gone does not exist",
+    )
+    assert isinstance(found, PolicyBundles)
+    assert [one.run_id for one in found.waiting] == [RUN_IDS[1]]
 
 
 def test_doctor_lists_what_waits_and_not_what_was_delivered() -> None:
@@ -424,6 +443,7 @@ def test_doctor_lists_what_waits_and_not_what_was_delivered() -> None:
     assert found.level is Level.WARNING
     assert RUN_IDS[1] in found.message
     assert "backstay deliver shop" in found.hint
+    assert "restic forget " in found.hint
     orphans = [one for one in world.doctor().findings if one.id == "leftovers/snapshots"]
     assert [one.level for one in orphans] == [Level.OK]
     world.run(3)
