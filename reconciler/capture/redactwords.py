@@ -28,15 +28,18 @@ WEAK = (
 )
 _SUFFIX = (
     r"(?:[_.\-]?(?:b64|base64|base|values?|plain|plaintext|text|hash|data|raw|pem|json|txt|ya?ml"
-    r"|properties|toml|ini|conf|env|\d{1,3}))?"
+    r"|properties|toml|ini|env|\d{1,3}))?"
 )
 _STRONG_NAME = re.compile(
-    rf"(?:{STRONG}|(?<![a-z])(?:pass|pw)|(?:^|[/.])(?:\.?(?:pgpass|htpasswd|netrc)|id_[a-z0-9]+)"
+    rf"(?:{STRONG}|(?<![a-z])(?:pass|pw)|requirepass|masterauth|(?:^|[/.])(?:\.?(?:pgpass|htpasswd|netrc)|id_[a-z0-9]+)"
     rf"|\.?dockerconfigjson|\.dockercfg|\.(?:jks|p12|pfx|keystore|kdbx|ppk)){_SUFFIX}\Z"
 )
 _WEAK_NAME = re.compile(rf"(?:{WEAK}){_SUFFIX}\Z")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_SUM = re.compile(r"(?:^|[/._-])(?:checksum|digest|sha(?:1|256|512)|hash)(?:[/._-]|\Z)|public")
+_SUM = re.compile(
+    r"(?:^|[/._-])(?:checksum|digest|sha(?:1|256|512)|hash)(?:[/._-]|\Z)|public"
+    r"|(?:^|[/._-])(?:min|max)[._-]?(?:passwords?|tokens?|secrets?|keys?)\Z"
+)
 
 _REFERENCE = re.compile(
     r"\$\([\w.-]+\)|\$\{[\w.]+\}|\$[A-Z_][A-Z0-9_]*|\{\{[^{}\"']*\}\}|<[\w .-]{1,60}>|\*+|[xX]{3,}"
@@ -44,7 +47,9 @@ _REFERENCE = re.compile(
 )
 _SWITCH = re.compile(
     r"(?i)true|false|yes|no|on|off|null|none|nil|enabled|disabled|required|optional"
+    r"|str|string|int|integer|bool|boolean|bytes|object|[{}\[\]()\s]+"
 )
+"""Also what types are called in code and schemas, and empty lists and maps."""
 _NO_SECRET = re.compile(
     r"[0-9][0-9.]*(?:ms|[smhd]|[KMG]i?)?|https?://[^\s?@]*"
     r"|/(?:etc|var|run|opt|home|root|tmp|usr|mnt|data|secrets?|vault|app|srv|config)/[\w./-]*"
@@ -56,10 +61,25 @@ _OBJECT_NAME = re.compile(
 )
 """Also a word as Kubernetes writes choices: ``Required``, ``IfNotPresent``."""
 _LONGEST_OBJECT_NAME = 63
+_NAME_IN_TEXT = re.compile(
+    r"(?:[a-z0-9-]+/)?[a-z]{1,20}(?:\d{0,3}(?:[-.][a-z]{0,20}\d{0,4})+)?|[A-Z][a-z]{1,20}(?:[A-Z][a-z]{1,20})*"
+)
+"""Stricter, for texts: ``kafka-tls`` and ``basic`` are names, ``hunter2`` is none."""
+_EXPRESSION = re.compile(
+    r"\$\(.*|\$[A-Za-z_]\w*[)\]}.]*|\$\{[\w.]+:?\?.*|`.*|\$?\{\{.*|%[sv]"
+    r"|(?:os\.environ|os\.getenv|getenv|process\.env)\b.*|[|>][+-]?|\{\w*:"
+)
+"""What stands for a value in scripts, templates and code, up to its first space."""
 
 _QUOTED = r"\"[^\"\n]*\"|'[^'\n]*'"
+_NO_NAME = (
+    r"(?<!\bmin)(?<!\bmax)(?<!\bmin[_-])(?<!\bmax[_-])(?!(?<![\w.;-])pwd=[\"']?/)"
+    r"(?!(?<![\w.-])passwd:[ \t]{1,16}(?:files|compat|db|nis|cache|sss|systemd)\b)"
+)
+"""Limits, the shell's working directory, and /etc/nsswitch.conf."""
 _ASSIGNED = re.compile(
-    rf"(?:(?P<strong>{STRONG}|(?<![a-z])pass)|(?:{WEAK})){_SUFFIX}[\"']?[ \t]{{0,8}}[:=]>?"
+    rf"{_NO_NAME}(?:(?P<strong>{STRONG}|(?<![a-z])pass)|(?:{WEAK})){_SUFFIX}[\"']?[ \t]{{0,8}}"
+    rf"(?P<by>[:=])>?"
     rf"[ \t]{{0,8}}\\?(?P<value>{_QUOTED}|[^\s\"',;&#\\]+)",
 )
 _OPTION = re.compile(
@@ -96,7 +116,7 @@ _TOKEN_NEEDLES = (
 @lru_cache(maxsize=_SEEN)
 def strength_of(name: str) -> str:
     """``strong``: named as a password; ``weak``: its value has a say; empty for any other name."""
-    if len(name) > _LONGEST_NAME:
+    if len(name) > _LONGEST_NAME or name == "PWD":
         return ""
     text = _CAMEL.sub("_", name).lower() if not name.isupper() else name.lower()
     if _SUM.search(text):
@@ -183,15 +203,24 @@ def _is_assigned(text: str) -> bool:
         return "basic" in low and _HEADER.search(text) is not None
     # Some letters change their number when they are made small: then places are the small text's.
     text = text if len(low) == len(text) else low
-    for pattern in (_ASSIGNED, _OPTION):
-        for found in pattern.finditer(low):
-            start, end = found.span("value")
-            value = text[start:end].strip("\"'")
-            if is_literal(value, "strong" if found["strong"] else "weak", may_refer=True):
-                return True
+    for found in _ASSIGNED.finditer(low):
+        if _is_stated(text, found, may_refer=found["by"] == ":"):
+            return True
+    if "-" in low and any(_is_stated(text, one, may_refer=True) for one in _OPTION.finditer(low)):
+        return True
     if "</" in low and any(is_literal(one[1], "weak") for one in _ELEMENT.finditer(low)):
         return True
     return any(pattern.search(text) for pattern in (_HEADER, _NETRC, _REGISTRY))
+
+
+def _is_stated(text: str, found: re.Match[str], *, may_refer: bool) -> bool:
+    start, end = found.span("value")
+    value = text[start:end].strip("\"'")
+    if _EXPRESSION.fullmatch(value):
+        return False
+    strength = "strong" if found["strong"] else "weak"
+    named = may_refer and strength == "weak" and _NAME_IN_TEXT.fullmatch(value)
+    return not named and is_literal(value, strength)
 
 
 def is_option(word: str) -> str:
