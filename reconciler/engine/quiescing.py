@@ -26,7 +26,14 @@ from reconciler.engine.volumes import Key, Moves, key_of, move_volumes
 from reconciler.model import kinds
 from reconciler.model.errors import BackstayError, Interrupted
 from reconciler.model.volumes import Leftover, MoveResult, MoveState, MoveTask
-from reconciler.plan.hooks import Effect, HookPlan, NamespaceHooks, plan_hooks
+from reconciler.plan.hooks import (
+    NO_HOOKS,
+    Effect,
+    HookPlan,
+    NamespaceHooks,
+    NotHooked,
+    plan_hooks,
+)
 
 Stopped = Callable[[], bool]
 T = TypeVar("T")
@@ -103,12 +110,14 @@ class _Quiet:
     ended: threading.Event
     pool: Pool
     pods: Pods = field(default_factory=dict)
+    first: HookPlan = NO_HOOKS
+    """As it was when hooks of ``once`` had their turn."""
 
     def move(self, tasks: Sequence[MoveTask]) -> Moves:
         """All of them."""
         names = sorted({task.namespace for task in tasks})
         self.pods = {name: self._pods_of(name) for name in names}
-        plan = self._plan(self.pods)
+        plan = self.first = self._plan(self.pods)
         quiet = [name for name in names if _matters(plan.namespaces[name]) or plan.once]
         for name in set(names) - set(quiet):
             for one in plan.namespaces[name].not_hooked:
@@ -182,7 +191,8 @@ class _Quiet:
             return self._copy(tasks, (), slots)  # which says that its turn did not come
         self._remove_own(name)
         found = self._plan({**self.pods, name: self._pods_of(name)}).namespaces[name]
-        with self.hooks.around(found.targets, found.not_hooked) as why:
+        not_hooked = (*found.not_hooked, *_missed(self.first.namespaces[name], found))
+        with self.hooks.around(found.targets, not_hooked) as why:
             if why:
                 return {key_of(task): _not_copied(why) for task in tasks}
             return self._copy(tasks, (), slots)
@@ -240,6 +250,16 @@ class _Quiet:
 
 def _matters(found: NamespaceHooks) -> bool:
     return bool(found.targets) or any(one.effect is not Effect.NONE for one in found.not_hooked)
+
+
+def _missed(first: NamespaceHooks, now: NamespaceHooks) -> tuple[NotHooked, ...]:
+    """Hooks of ``once`` that could not run at their turn: a pod that can now comes too late."""
+    told = {one.hook.name for one in now.not_hooked if one.effect is not Effect.NONE}
+    return tuple(
+        one
+        for one in first.not_hooked
+        if one.hook.once and one.effect is not Effect.NONE and one.hook.name not in told
+    )
 
 
 def _not_copied(why: str) -> MoveResult:

@@ -14,7 +14,8 @@ What is promised:
   unless a granted glob speaks of it.
 - `NamespaceHooks.pre` is in the order of the policy's list, pods by name; ``post`` is its reverse.
 - A hook with ``once`` runs in one pod, the first by namespace and name. It stands in
-  `HookPlan.once`: its pre command before any namespace's, its post command after all.
+  `HookPlan.once`: its pre command before any namespace's, its post command after all. Where it
+  can't run, that is so for every namespace: none of them is quiesced by it.
 - In more than `MOST_PODS` pods of a namespace a hook runs in none: they would stand still for each
   other's sake, one after the other.
 - Whatever matches and does not run is in ``not_hooked`` with its reason and `Effect`. A hook that
@@ -52,6 +53,9 @@ class Effect(enum.StrEnum):
     """Nothing runs there that could be quiesced: its data is copied, and it is PartiallyFailed."""
     FAILED = "failed"
     """Something goes on unquiesced: as a command that failed, so that ``onError`` decides."""
+
+
+_BY_WEIGHT = (Effect.NONE, Effect.PARTIAL, Effect.FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +162,9 @@ def plan_hooks(
         absent = set(found) - {one.namespace for one in known} if alive else set(found)
         known += [_nobody(hook, name, Effect.NONE if alive else Effect.PARTIAL) for name in absent]
         chosen = next((one for one in known if isinstance(one, HookTarget)), None)
-        if hook.once and chosen is not None:
+        if hook.once and chosen is None:
+            known += _nowhere(known, found)
+        elif hook.once and chosen is not None:
             once.append(chosen)
             drawn += _drawn(chosen, known)
             known = [_spared(one, chosen) for one in known if one is not chosen]
@@ -327,6 +333,18 @@ def _spared(one: HookTarget | NotHooked, chosen: HookTarget) -> NotHooked:
     return NotHooked(
         hook=one.hook, namespace=one.namespace, pod=one.pod, why=why, effect=Effect.NONE
     )
+
+
+def _nowhere(known: Sequence[HookTarget | NotHooked], names: Iterable[str]) -> list[NotHooked]:
+    """A hook of ``once`` that can't run is missed by all namespaces as by the worst off."""
+    reasons = [one for one in known if isinstance(one, NotHooked)]
+    worst = max(reasons, key=lambda one: _BY_WEIGHT.index(one.effect), default=None)
+    if worst is None:
+        return []
+    told = {one.namespace for one in reasons if one.effect is worst.effect}
+    where = f"{worst.namespace}/{worst.pod}" if worst.pod else worst.namespace
+    why = f"it runs once, for all namespaces, and could not in {where}: {worst.why}"
+    return [replace(worst, namespace=name, pod="", why=why) for name in names if name not in told]
 
 
 def _nobody(hook: Hook, namespace: str, effect: Effect) -> NotHooked:

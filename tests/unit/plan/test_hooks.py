@@ -189,6 +189,28 @@ def test_once_is_one_pod_for_the_whole_policy_before_all_others() -> None:
     assert effects == {Effect.NONE}
 
 
+@pytest.mark.parametrize(
+    ("found", "effect"),
+    [
+        ({"phase": "Pending"}, "partial"),
+        ({"deletionTimestamp": "2026-11-22T00:00:00Z"}, "failed"),
+        ({"containers": ("web",)}, "failed"),
+    ],
+)
+def test_once_that_can_not_run_is_so_for_every_namespace(
+    found: dict[str, Any], effect: str
+) -> None:
+    pods = {"a": [], "b": [pod("db-0", **found)], "c": [pod("old", phase="Succeeded")]}
+    plan = planned(pods, replace(DB, once=True))
+    assert plan.once == ()
+    effects = {
+        name: {str(one.effect) for one in part.not_hooked} - {"none"}
+        for name, part in plan.namespaces.items()
+    }
+    assert effects == {"a": {effect}, "b": {effect}, "c": {effect}}
+    assert "could not in b/db-0: it " in plan.namespaces["a"].not_hooked[-1].why
+
+
 def test_once_with_pods_in_several_namespaces_is_told() -> None:
     once = replace(DB, once=True)
     pods = {name: [pod("db-0")] for name in ("a", "b", "c")}
