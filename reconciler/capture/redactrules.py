@@ -128,9 +128,10 @@ class Rules:
         if finder is not None:
             finder(found, hits)
         elif is_custom(group):
+            names = _KEY_NAMES.get(group, "")
             for key, part in found.items():
                 if key not in ("apiVersion", "kind", "metadata"):
-                    _walk(part, (key,), "", hits)
+                    _walk(part, (key,), key, _Custom(hits, names))
         return hits
 
 
@@ -337,19 +338,62 @@ _INLINE = frozenset({"value", "plain", "plainText", "literal", "inline", "raw", 
 """Fields that hold what the field around them is called: ``password: {value: …}``."""
 
 
-def _walk(value: Any, where: Keys, name: str, hits: Hits) -> None:
+_KEY_NAMES = {"external-secrets.io": "secretKey"}
+"""Group → its field that has the name of a key, never a value."""
+_CIPHERTEXT = "encryptedData"
+_LABELS = frozenset({"labels", "matchLabels", "selector", "nodeSelector", "tolerations"})
+"""Fields whose names and values are labels': no name below makes a value a credential."""
+_MAPS = frozenset({"passwords", "credentials", "stringData"})
+"""Fields whose own fields hold what they are called: ``passwords: {root: …}``."""
+_BESIDE = re.compile(
+    r"(?i)(?:api_?version|kind|type|source|provider|name(?:space)?|user(?:name)?|key|region|mode"
+    r"|host|url|endpoint|bucket|path|email|.*(?:id|name|ref))"
+)
+"""Fields beside a credential, and what refers to one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Custom:
+    hits: Hits
+    key_names: str = ""
+
+
+def _walk(value: Any, where: Keys, name: str, found: _Custom) -> None:
     """Everything below one place of a custom resource; ``name`` is the field it stands in."""
     if isinstance(value, dict):
-        _pair(value, where, hits)
+        _pair(value, where, found.hits)
         for key, part in value.items():
-            _walk(part, (*where, key), name if name and key in _INLINE else key, hits)
+            if key in _LABELS:
+                _texts(part, (*where, key), found.hits)
+            elif key != _CIPHERTEXT and key != found.key_names:
+                _walk(part, (*where, key), _called(name, key, part), found)
     elif isinstance(value, list):
         if name in ("args", "command"):
-            _arguments(value, where, CUSTOM, hits)
+            _arguments(value, where, CUSTOM, found.hits)
         for index, part in enumerate(value):
-            _walk(part, (*where, index), name, hits)
-    elif _is_pair(name, value, may_refer=True):
-        hits.setdefault(where, CUSTOM)
+            _walk(part, (*where, index), name, found)
+    elif _is_pair("password" if name == "stringData" else name, value, may_refer=True):
+        found.hits.setdefault(where, CUSTOM)
+
+
+def _called(name: str, key: str, part: Any) -> str:
+    """What a field is called: itself, or as the one around it."""
+    if not name:
+        return key
+    if key in _INLINE:
+        return name
+    if name not in _MAPS or isinstance(part, dict | list) or redactwords.strength_of(key):
+        return key
+    return key if name != "stringData" and _BESIDE.fullmatch(key) else name
+
+
+def _texts(value: Any, where: Keys, hits: Hits) -> None:
+    """What holds a credential, whatever it is called."""
+    if isinstance(value, dict | list):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            _texts(part, (*where, key), hits)
+    elif isinstance(value, str) and redactwords.holds_credential(value):
+        hits[where] = CUSTOM
 
 
 def _pair(value: Mapping[str, Any], where: Keys, hits: Hits) -> None:

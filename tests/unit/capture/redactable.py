@@ -203,6 +203,21 @@ CASES: tuple[Case, ...] = (
     ("application.argoproj.io", custom(repo=f"https://u:{VALUE}@git"), "spec.repo", R.CUSTOM),
     ("release.example.org", custom(values=f"db:\n  password: {VALUE}\n"), "spec.values", R.CUSTOM),
     ("job.example.org", custom(args=["--token", VALUE]), "spec.args[1]", R.CUSTOM),
+    ("db.example.org", custom(passwords={"root": VALUE}), "spec.passwords.root", R.CUSTOM),
+    (
+        "db.example.org",
+        custom(credentials={"type": "S3v4", "username": "A1_b", "root": VALUE}),
+        "spec.credentials.root",
+        R.CUSTOM,
+    ),
+    ("sopssecret.example.org", custom(stringData={"a": VALUE}), "spec.stringData.a", R.CUSTOM),
+    ("sopssecret.example.org", live("x", stringData={"a": VALUE}), "stringData.a", R.CUSTOM),
+    (
+        "x.example.org",
+        custom(selector={"note": f"token={VALUE}"}),
+        "spec.selector.note",
+        R.CUSTOM,
+    ),
     ("machine.cluster.x-k8s.io", custom(sshPassword=VALUE), "spec.sshPassword", R.CUSTOM),
     (
         "service",
@@ -278,6 +293,16 @@ INNOCENT: tuple[tuple[str, dict[str, Any]], ...] = (
     ("configmap", config(yaml="passwordSecretRef:\n  name: db\n  key: password\n")),
     ("kafka.example.org", custom(tls={"secret": "kafka-tls"}, tokenTTL="15m", secretName="x-tls")),
     ("kafka.example.org", custom(passwordFrom={"secretKeyRef": {"name": "db", "key": "password"}})),
+    (
+        "externalsecret.external-secrets.io",
+        custom(data=[{"secretKey": "DB_PASSWORD", "remoteRef": {"key": "prod/db"}}]),
+    ),
+    ("sealedsecret.bitnami.com", custom(encryptedData={"password": "AgBy3i4OJSWK+PiTySY"})),
+    (
+        "x.example.org",
+        custom(matchLabels={"token": "A1_b"}, tolerations=[{"key": "token", "value": "abcDEF1"}]),
+    ),
+    ("x.example.org", custom(credentials={"source": "Secret", "secretRef": {"name": "A1_b"}})),
     ("kafka.example.org", custom(tokens=5, password=None, secret=True)),
     ("policy.example.org", custom(manifests={"secrets": "Restic"}, token="IfNotPresent")),
     (
