@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 import click
 
+from reconciler import ports
 from reconciler.capture.record import render_time
 from reconciler.cli import options, wiring
 from reconciler.engine.clusterbranch import open_cluster_branch
 from reconciler.engine.delivering import Deliverer, Delivery
 from reconciler.engine.patience import Patience
 from reconciler.engine.waiting import PolicyBundles, Unasked, find_bundles
+from reconciler.model.cluster import ClusterIdentity
+from reconciler.model.config import ClusterConfig
 from reconciler.model.errors import UsageError
 
 _PATIENCE = timedelta(minutes=2)
@@ -40,34 +44,76 @@ def command(
     """
     config = wiring.load_config(config_file)
     client = wiring.cluster(kubeconfig, context)
-    resolve, clock, name = wiring.resolver(client), wiring.clock(), config.cluster.name
+    resolve = wiring.resolver(client)
     identity = client.identity()
     with wiring.manifest_store(config, resolve, writes=True) as store:
-        branch = open_cluster_branch(store, name, identity, former=config.cluster.renamed_from)
-        asked = list(find_bundles(wiring.keyring(config, resolve), branch, name, policy))
+        tools = Tools(
+            store=store,
+            keyring=wiring.keyring(config, resolve),
+            reporter=wiring.reporter(output),
+            clock=wiring.clock(),
+        )
+        delivering = Delivering(tools, config.cluster, identity, output)
+        return delivering.deliver(policy, only_plan=only_plan, yes=yes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What a delivery works with."""
+
+    store: ports.ManifestStore
+    keyring: ports.Keyring
+    reporter: ports.Reporter
+    clock: ports.Clock
+
+
+class Delivering:
+    """One command, once it knows its cluster. ``output``: text or json."""
+
+    def __init__(
+        self, tools: Tools, cluster: ClusterConfig, identity: ClusterIdentity, output: str
+    ) -> None:
+        self._tools = tools
+        self._cluster = cluster
+        self._identity = identity
+        self._output = output
+
+    def deliver(self, policy: str, *, only_plan: bool, yes: bool) -> int:
+        """Shows what waits, asks, delivers; returns the exit code."""
+        name, tools = self._cluster.name, self._tools
+        branch = open_cluster_branch(
+            tools.store, name, self._identity, former=self._cluster.renamed_from
+        )
+        asked = list(find_bundles(tools.keyring, branch, name, policy))
         found = [one for one in asked if isinstance(one, PolicyBundles)]
         unasked = [one for one in asked if isinstance(one, Unasked)]
-        if output == "text":
+        if self._output == "text":
             _show(found, unasked, policy)
-        if only_plan or not found:
-            return _end(found, unasked, (), output)
-        if not yes:
-            if output == "json" or not sys.stdin.isatty():
-                raise UsageError("nobody can answer here", hint="add --yes, or --plan to look")
-            click.confirm("Deliver them?", abort=True, err=True)
-        reporter = wiring.reporter(output)
-        done = []
-        for one in found:
-            deliverer = Deliverer(
-                store, one.backend, reporter,
-                cluster=name, uid=identity.uid, policy=one.policy, now=clock.now,
-            )  # fmt: skip
-            patience = Patience(
-                what=f"delivering {one.policy}", clock=clock, reporter=reporter,
-                deadline=clock.now() + _PATIENCE,
-            )  # fmt: skip
-            done.append(deliverer.deliver(one.waiting, check=lambda: None, patience=patience))
-    return _end(found, unasked, done, output)
+        done: list[Delivery] = []
+        if found and not only_plan:
+            if not yes:
+                _ask(self._output)
+            done = [self._deliver(one) for one in found]
+        return _end(found, unasked, done, self._output)
+
+    def _deliver(self, one: PolicyBundles) -> Delivery:
+        tools = self._tools
+        deliverer = Deliverer(
+            tools.store, one.backend, tools.reporter,
+            cluster=self._cluster.name, uid=self._identity.uid, policy=one.policy,
+            now=tools.clock.now,
+        )  # fmt: skip
+        patience = Patience(
+            what=f"delivering {one.policy}", clock=tools.clock, reporter=tools.reporter,
+            deadline=tools.clock.now() + _PATIENCE,
+        )  # fmt: skip
+        return deliverer.deliver(one.waiting, check=lambda: None, patience=patience)
+
+
+def _ask(output: str) -> None:
+    if output == "json" or not sys.stdin.isatty():
+        raise UsageError("nobody can answer here", hint="add --yes, or --plan to look")
+    click.confirm("Deliver them?", abort=True, err=True)
 
 
 def _show(found: Sequence[PolicyBundles], unasked: Sequence[Unasked], policy: str) -> None:
