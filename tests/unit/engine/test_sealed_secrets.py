@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from reconciler.capture import canonical, emitter, sealedsecrets, sops
+from reconciler.capture import canonical, emitter, fingerprints, sealedsecrets, sops
 from reconciler.engine.drift import Drift, find_drift
 from reconciler.engine.reading import ENCRYPTED_ANEW, PointFinder, Wanted, changed_objects
 from reconciler.engine.restoresource import fingerprint_key
 from reconciler.engine.versions import object_versions, version_changes
-from reconciler.model.errors import Bug, Refused
+from reconciler.model.errors import Bug, PartialFailure, Refused
 from reconciler.model.policy import Manifests, SecretsMode
 from reconciler.model.run import Outcome, SecretsRecord
 from reconciler.plan.diff import Kind
@@ -191,6 +191,34 @@ def test_a_gap_keeps_the_file(world: RunWorld) -> None:
     world.lose_shop()
     world.restored(allow_partial=True)
     assert len(world.cluster.all("Secret")) == 3  # its file has all that it needs
+
+
+@pytest.mark.parametrize("change", ["Omit", "another master"])
+def test_a_kept_file_of_another_mode_or_master_keeps_nothing_else_away(
+    world: RunWorld, change: str
+) -> None:
+    """The record's key proves nothing of it, and that is nobody's forgery."""
+    world.run(1)
+    if change == "Omit":
+        world.policy = replace(world.policy, manifests=Manifests(SecretsMode.OMIT))
+    else:
+        # And each repository got the password that follows from it.
+        world.keyring.masters["restic-main"] = new = "another-horse-battery-staple-9876543210"
+        for namespace in ("_cluster", "shop"):
+            password = fingerprints.repository_password(new.encode(), CLUSTER, namespace)
+            world.repository(namespace).password = password
+    reader = FaultyReader(world.cluster, lambda resource, _: resource.kind == "Secret")
+    world.run(2, reader=reader)
+    assert SECRET in world.tree()
+    assert world.record().gaps
+    world.lose_shop()
+    restore = world.restore(allow_partial=True)
+    plan = restore.plan()
+    with pytest.raises(PartialFailure, match=f"{SECRET}: its value is not in this") as found:
+        restore.execute(plan)
+    assert found.value.message.startswith("2 objects could not be created")
+    assert [one["metadata"]["name"] for one in world.cluster.all("Secret")] == ["bare"]
+    assert world.cluster.all("Deployment")
 
 
 def test_a_secret_that_sops_would_write_otherwise_is_a_gap(world: RunWorld) -> None:
