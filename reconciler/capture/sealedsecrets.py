@@ -178,6 +178,8 @@ def faults_of(manifest: Mapping[str, Any], recipients: Sequence[str]) -> list[st
     found = []
     if tuple(one.recipient for one in wrapped) != tuple(recipients):
         found.append(OTHER_RECIPIENTS)
+    if not sops.has_mac(manifest):
+        found.append("it has no encrypted mac")
     chosen = [
         (path, value) for path, value in sops.leaves(manifest)
         if path[0] != sops.METADATA and sops.is_chosen(path, regex)

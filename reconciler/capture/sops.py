@@ -25,7 +25,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -61,7 +61,7 @@ class Wrapped:
 class Sealing:
     """All that encrypting a document needs. ``when`` is ``2026-11-21T04:17:03Z``."""
 
-    key: bytes
+    key: bytes = field(repr=False)
     wrapped: Sequence[Wrapped]
     when: str
     draw: Callable[[int], bytes]
@@ -179,6 +179,12 @@ def is_encrypted(value: object) -> bool:
     if isinstance(value, str):
         return not value or _VALUE.fullmatch(value) is not None
     return value is None
+
+
+def has_mac(document: Mapping[str, Any]) -> bool:
+    """Whether there is an encrypted ``mac``: without one SOPS proves nothing of the values."""
+    mac = _metadata(document).get("mac")
+    return isinstance(mac, str) and _VALUE.fullmatch(mac) is not None
 
 
 def _metadata(document: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -250,3 +250,9 @@ def test_equal_secrets_differ_in_every_ciphertext_and_not_in_their_view() -> Non
     first, second = seal(), seal(key=b"y" * 32)
     assert first != second
     assert sealedsecrets.view_of(read(first)) == sealedsecrets.view_of(read(second))
+
+
+def test_a_data_key_is_shown_nowhere() -> None:
+    shown = repr(sealing())
+    assert repr(DATA_KEY) not in shown
+    assert "key=" not in shown

@@ -46,14 +46,20 @@ def test_what_a_run_wrote_is_good(sealed: RunWorld) -> None:
 
 def test_what_is_wrong_is_named(sealed: RunWorld) -> None:
     text = sealed.tree()[SECRET]
-    plain, other, bare = (canonical.read_manifest(text) for _ in range(3))
+    plain, other, bare, no_mac, odd_mac, empty_mac = (
+        canonical.read_manifest(text) for _ in range(6)
+    )
     plain["data"]["password"] = "UzNjcmV0"
     other["sops"]["age"][0]["recipient"] = "age1eve"
     del bare["sops"]
+    del no_mac["sops"]["mac"]
+    odd_mac["sops"]["mac"] = "0123ABCD"
+    empty_mac["sops"]["mac"] = ""
     for changed, fault in (
         (emitter.emit(plain), "a value is not encrypted"),
         (emitter.emit(other), "its recipients are not those of the record"),
         (emitter.emit(bare), "a value is not encrypted"),
+        *((emitter.emit(one), "it has no encrypted mac") for one in (no_mac, odd_mac, empty_mac)),
         (b"[", f"{SECRET}:1: no YAML that can be read"),
     ):
         (check,) = verify(sealed, changed)
