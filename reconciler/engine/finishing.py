@@ -18,15 +18,15 @@ from datetime import datetime, timedelta
 
 from reconciler import ports
 from reconciler.engine.context import RunPorts, RunRequest
-from reconciler.engine.hookcommands import Commands, told
-from reconciler.engine.hookending import end_hook
+from reconciler.engine.hookcommands import AWAY_AFTER, Commands, told
+from reconciler.engine.hookending import end_hook, run_post
 from reconciler.engine.hookleases import HookLeases, NotOurs
 from reconciler.engine.patience import Patience, insist
 from reconciler.engine.quiescing import make_commands, make_leases
 from reconciler.engine.runlease import is_of_run
 from reconciler.model import kinds
 from reconciler.model.errors import BackstayError, Interrupted, Transient, UsageError, Waiting
-from reconciler.model.hooks import HookCommand, HookOutcome, HookRecord, Phase
+from reconciler.model.hooks import HookCommand, HookOutcome, HookRecord
 from reconciler.plan.finishjob import POST_FAILED, finish_seconds
 from reconciler.plan.finishturns import is_held
 from reconciler.plan.hooklease import HookLease, OpenHook, QuietPod, is_process
@@ -89,7 +89,8 @@ class Finisher:
         """Its holder must be dead. Raises Interrupted where it is told to stop meanwhile."""
         reporter, now = self.commands.reporter, self.commands.clock.now()
         seconds = finish_seconds(lease.pod, now) if is_process(self.leases.holder) else 0
-        mine = self.leases.take(lease, seconds=seconds)
+        patience = self.commands.patience(f"taking Lease {lease.name}", AWAY_AFTER, self.stopped)
+        mine = insist(lambda: self._take(lease, seconds), patience)
         if mine is None:
             return Finished(elsewhere="another has just begun to see to it")
         where = {"namespace": mine.pod.namespace, "pod": mine.pod.pod, "run": mine.run_id}
@@ -104,6 +105,14 @@ class Finisher:
             elsewhere = error.message
             reporter.warning("hooks left to another", **where, lease=mine.name, why=elsewhere)
         return Finished(records=tuple(records), left=tuple(left), elsewhere=elsewhere)
+
+    def _take(self, lease: HookLease, seconds: int) -> HookLease | None:
+        mine = self.leases.take(lease, seconds=seconds)
+        if mine is None:
+            # It has changed: by us, where the answer to a try before this one got lost.
+            now = self.leases.find(lease.name)
+            mine = now if now is not None and now.holder == self.leases.holder else None
+        return mine
 
     def _end_what_is_sure(
         self, pod: QuietPod, records: list[HookRecord], left: list[str]
@@ -129,12 +138,10 @@ class Finisher:
 
     def _run_early(self, pod: QuietPod, hook: OpenHook) -> bool:
         """False where there is no pod any more in which it would have to run again."""
-        self.leases.check(pod, hook)
+        command = HookCommand(hook.command, hook.timeout)
         try:
-            ran = self.commands.run(
-                pod, hook, HookCommand(hook.command, hook.timeout), Phase.POST, lambda: False
-            )
-        except Interrupted:
+            ran = run_post(self.commands, self.leases, pod, hook, command, lambda _: None)
+        except (NotOurs, Interrupted):
             raise
         except BackstayError as error:
             self.commands.reporter.warning(

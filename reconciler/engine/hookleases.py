@@ -86,12 +86,16 @@ class HookLeases:
         """Says that a hook is open there; from its return on it must be closed.
 
         Waits while another holds the pod, tells of it once, and raises PodBusy from ``until`` on.
+        So it does where a dead run's Lease is ours by now, and the same hook's pre command may
+        still be at work: the moment that says so must not get lost.
         """
         told = False
         while True:
             lease = self._create(pod.with_open(hook))
-            if lease is None or lease.holder == self.holder:
-                if lease is None or _says(lease.pod, hook):
+            if lease is None:
+                return
+            if lease.holder == self.holder and not self._is_at_work(lease.pod, hook):
+                if _says(lease.pod, hook):
                     return
                 if self._change(lease.name, lambda now: now.with_open(hook)):
                     return
@@ -144,6 +148,10 @@ class HookLeases:
                 replace(lease.ref, namespace=self.namespace), changes, version=lease.version
             )
 
+    def withdraw(self, pod: QuietPod, hook: OpenHook) -> None:
+        """Takes back what `open` may have written; not what a dead run has left there."""
+        self._change(pod.lease, lambda now: now.without(hook) if _says(now, hook) else now)
+
     def close(self, pod: QuietPod, hook: OpenHook) -> None:
         """Says that it is open no more; the last one takes the Lease away."""
         self._change(pod.lease, lambda now: now.without(hook))
@@ -159,6 +167,13 @@ class HookLeases:
         ref = replace(lease.ref, namespace=self.namespace)
         raw = self.writer.patch(ref, changes, version=lease.version)
         return None if raw is None else read_lease(raw)
+
+    def _is_at_work(self, pod: QuietPod, hook: OpenHook) -> bool:
+        """Whether a pre command of a run before this one may be; what we wrote has our moment."""
+        now = self.clock.now()
+        return any(
+            one == hook and one.until != hook.until and one.is_unsure(now) for one in pod.open
+        )
 
     def _create(self, pod: QuietPod) -> HookLease | None:
         """None where it was created now; the one that has the name."""

@@ -225,7 +225,7 @@ class Hooks:
         except BackstayError as error:
             # Nothing was started. An answer that got lost may have left our Lease all the same.
             with suppress(BackstayError):
-                self._leases.close(place.pod, place.hook)
+                self._leases.withdraw(place.pod, place.hook)
             phase = Phase.PRE if place.target.hook.pre else Phase.POST
             why = f"{error.message}; {error.hint}" if error.hint else error.message
             record = _skipped(place.target, phase, why)

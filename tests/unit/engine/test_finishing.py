@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.engine.finishing import Finisher, PostFailed, finish_left
-from reconciler.engine.hookleases import HookLeases
+from reconciler.engine.hookleases import HookLeases, PodBusy
 from reconciler.engine.quiescing import make_commands
 from reconciler.model.errors import Interrupted, Refused, Transient
 from reconciler.plan.hooklease import HookLease, OpenHook
@@ -209,6 +209,90 @@ def test_a_command_that_failed_is_told_with_what_is_still_open() -> None:
     assert [one.pod.open for one in world.leases()] == [(THEIRS,)]
     with pytest.raises(Transient, match="not allowed"):
         world.finish("finish-b")
+
+
+class LostAnswer:
+    """The first patch happens, and its answer does not come."""
+
+    def __init__(self, world: HookWorld) -> None:
+        self._inner = world.ports().writer
+        self.lost = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def patch(self, *args: Any, **given: Any) -> Any:
+        made = self._inner.patch(*args, **given)
+        if not self.lost:
+            self.lost = True
+            raise Transient("the answer did not come")
+        return made
+
+
+def test_a_lease_that_became_ours_without_an_answer_is_ended_all_the_same() -> None:
+    world = HookWorld()
+    world.hold_pod(HOLDER, unsure(world), policy="shop")
+    writer = LostAnswer(world)
+    (told,) = left(world, writer=writer)
+    assert writer.lost
+    assert told.endswith("its hooks were ended now")
+    assert world.events == [UNLOCK, UNLOCK]
+    assert world.leases() == []
+
+
+def test_an_api_server_that_is_away_for_a_moment_ends_no_finish() -> None:
+    world = HookWorld()
+    world.hold_pod(HOLDER, unsure(world), policy="shop")
+    reader = world.ports().reader
+    asked: list[str] = []
+
+    class Away:
+        """The first look at the Lease that is ours by then finds nobody."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(reader, name)
+
+        def get(self, kind: Any, name: str, **given: Any) -> Any:
+            if kind.plural == "leases":
+                asked.append(name)
+                if len(asked) == 1:
+                    raise Transient("it is away")
+            return reader.get(kind, name, **given)
+
+    (told,) = left(world, reader=Away())
+    assert told.endswith("its hooks were ended now")
+    assert world.events == [UNLOCK, UNLOCK]
+
+
+@pytest.mark.parametrize(("seconds", "busy"), [(300, False), (3000, True)])
+def test_the_moment_of_a_dead_runs_hook_is_waited_for_and_never_lost(
+    seconds: int, busy: bool
+) -> None:
+    world = HookWorld()
+    dead = unsure(world, seconds=seconds)
+    world.hold_pod("finish/finish-a", dead, policy="shop")
+    (lease,) = world.leases()
+    leases = finisher(world).leases
+    begun = world.clock.now()
+    told: list[HookLease] = []
+
+    def try_it() -> None:
+        leases.open(
+            lease.pod, THEIRS, until=begun + timedelta(minutes=10), stopped=lambda: False,
+            tell=told.append,
+        )  # fmt: skip
+
+    if busy:
+        with pytest.raises(PodBusy, match="open hooks of policy shop"):
+            try_it()
+        leases.withdraw(lease.pod, THEIRS)
+        assert [one.pod.open[0].until for one in world.leases()] == [dead.until]
+    else:
+        try_it()
+        assert dead.moment is not None
+        assert world.clock.now() >= dead.moment
+        assert [one.pod.open[0].until for one in world.leases()] == [""]
+    assert len(told) == 1
 
 
 def test_its_own_lease_is_not_another_pods() -> None:
