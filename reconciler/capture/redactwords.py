@@ -86,8 +86,39 @@ _OPTION = re.compile(
     rf"(?<![\w.-])--?[a-z0-9.-]{{0,40}}?(?:(?P<strong>{STRONG})|(?:{WEAK}))[ \t]{{1,8}}"
     rf"(?P<value>{_QUOTED}|[^\s\"'-]\S*)"
 )
+_PAIR = re.compile(
+    rf"(?<![a-z])(?:name|key)\\?[\"']?[ \t]{{0,8}}[:=][ \t]{{0,8}}\\?[\"']?[\w.-]{{0,60}}?"
+    rf"(?:(?P<strong>{STRONG})|(?:{WEAK})){_SUFFIX}\\?[\"']?(?:[\s,]|\\n){{1,40}}\\?[\"']?"
+    rf"value\\?[\"']?[ \t]{{0,8}}[:=][ \t]{{0,8}}\\?(?P<value>{_QUOTED}|[^\s\"',;&#\\]+)"
+)
+"""``name: DB_PASSWORD`` and ``value: …`` below, in YAML, JSON and XML, also as one line of JSON."""
+_BELOW = re.compile(
+    rf"(?P<strong>{STRONG})[\"']?:[ \t]{{0,8}}[|>]?[+-]?[ \t]{{0,8}}\r?\n[ \t]{{0,40}}"
+    rf"(?:-[ \t]{{1,8}}|[ \t])(?P<value>{_QUOTED}|[^\s\"':#,{{}}\[\]-][^\s\"':,{{}}]*)"
+    r",?[ \t]{0,8}(?:\r?\n|\Z)"
+)
+_DIRECTIVE = re.compile(
+    r"(?m)(?:^[ \t]{0,8}|set[ \t]|--)(?P<strong>requirepass|masterauth)[ \t]{1,8}(?P<value>\S+)"
+)
+_SQL = re.compile(
+    r"(?P<strong>identified[ \t]{1,8}(?:with[ \t]{1,8}\S{1,60}[ \t]{1,8})?by|password)"
+    r"[ \t]{1,8}(?P<value>'[^'\n]+')"
+)
 _ELEMENT = re.compile(rf"<[\w:.-]{{0,40}}?(?:{STRONG}|{WEAK})>([^<>]+)</")
-_NEEDLES = ("pass", "pwd", "secret", "token", "key", "cred", "jwt", "dsn", "auth", "bearer", "conn")
+_NEEDLES = (
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "key",
+    "cred",
+    "jwt",
+    "dsn",
+    "auth",
+    "bearer",
+    "conn",
+    "identified",
+)
 
 _USERINFO = re.compile(r"://[^\s/:@?#\"'<>]{0,200}:([^\s/@\"'<>]{1,500})@")
 _KEYED_URL = re.compile(r"://[0-9a-f]{32}@")
@@ -160,7 +191,14 @@ def may_hold(text: str) -> bool:
         return True
     if "pwd" in low or "cred" in low or "jwt" in low or "dsn" in low or "auth" in low:
         return True
-    if "bearer" in low or "basic" in low or "conn" in low or ":$" in low or "akia" in low:
+    if (
+        "identified" in low
+        or "bearer" in low
+        or "basic" in low
+        or "conn" in low
+        or ":$" in low
+        or "akia" in low
+    ):
         return True
     if "asia" in low or "gh" in low or "glpat" in low or "xox" in low or "k_live" in low:
         return True
@@ -208,9 +246,22 @@ def _is_assigned(text: str) -> bool:
             return True
     if "-" in low and any(_is_stated(text, one, may_refer=True) for one in _OPTION.finditer(low)):
         return True
+    if any(needle in low and _finds(pattern, text, low) for needle, pattern in _MORE):
+        return True
     if "</" in low and any(is_literal(one[1], "weak") for one in _ELEMENT.finditer(low)):
         return True
     return any(pattern.search(text) for pattern in (_HEADER, _NETRC, _REGISTRY))
+
+
+_MORE = (
+    *(("value", _PAIR), ("\n", _BELOW), ("requirepass", _DIRECTIVE), ("masterauth", _DIRECTIVE)),
+    *(("password '", _SQL), ("identified", _SQL)),
+)
+"""What must be in a small text → what is asked then."""
+
+
+def _finds(pattern: re.Pattern[str], text: str, low: str) -> bool:
+    return any(_is_stated(text, found, may_refer=True) for found in pattern.finditer(low))
 
 
 def _is_stated(text: str, found: re.Match[str], *, may_refer: bool) -> bool:
