@@ -83,7 +83,8 @@ def store_secrets(
                 f" {repository.ref.url}",
                 hint="look at the storage: something removes what restic writes",
             )
-    run.reporter.event("Secrets stored", snapshot=found, count=len(lines))
+    # Secrets, and whatever else has values that Git does not.
+    run.reporter.event("values stored", snapshot=found, objects=len(lines))
     made = SecretsRecord(
         mode=str(mode),
         repository=repository.ref,

@@ -9,7 +9,7 @@ from reconciler.model.policy import CLUSTER_NAMESPACE
 from reconciler.model.run import NamespaceRecord, Outcome, RunRecord, VolumeRecord
 from reconciler.model.texts import for_log, visible
 from reconciler.plan.recoverypoints import RecoveryPoint
-from reconciler.report.amounts import render_bytes, render_seconds
+from reconciler.report.amounts import render_bytes, render_count, render_seconds
 
 _HEAD = ("RUN", "OUTCOME", "OBJECTS", "VOLUMES", "STARTED", "COMMIT")
 
@@ -97,8 +97,8 @@ def _run_lines(record: RunRecord, commit: str) -> Iterator[str]:
     yield f"Commit   {commit}"
     held = record.secrets
     if held is not None and held.snapshot:
-        where = held.repository.url if held.repository else ""
-        yield f"Secrets  {held.count} in snapshot {held.snapshot[:10]} of {where}"
+        where = f"{held.snapshot[:10]} of {held.repository.url if held.repository else ''}"
+        yield f"Secrets  values of {render_count(held.count, 'object')} in snapshot {where}"
     if held is not None and held.sealed:
         yield f"Secrets  {held.sealed} in Git, encrypted for {', '.join(held.recipients)}"
     if held is not None and held.omitted:

@@ -17,6 +17,7 @@ from reconciler.model.errors import PartialFailure, Refused
 from reconciler.model.policy import Manifests, SecretsMode
 from reconciler.model.run import Outcome, RedactedValue
 from reconciler.plan.pointnames import PointName
+from reconciler.report.history import render_run
 from tests.fakes.faults import FaultyReader
 from tests.fakes.gitstore import FakeManifestStore
 from tests.unit.engine.run_world import CLUSTER, MARKER, RunWorld, deployment, manifest
@@ -83,6 +84,9 @@ def test_git_has_fingerprints_restic_the_objects_and_the_record_says_which() -> 
     assert record.parse_record(record.render_record(made)).redacted == REDACTED
     assert made.secrets is not None
     assert made.secrets.count == 4
+    (stored,) = world.log.of("values stored")
+    assert stored["objects"] == 4
+    assert "Secrets  values of 4 objects in snapshot" in render_run(made, "c" * 40)
     (snapshot,) = world.repository("_cluster").snapshots
     lines = world.repository("_cluster").trees[snapshot.id][SECRETS_PATH[1:]].data
     assert all(value.encode() in lines for value in values)
