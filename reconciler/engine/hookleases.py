@@ -135,18 +135,21 @@ class HookLeases:
 
     def give_away(self, pod: QuietPod, left: Sequence[OpenHook]) -> None:
         """Where nothing but ``left`` is open there: nobody's, so the controller sees to it now."""
-        lease = self.find(pod.lease)
-        if lease is None or lease.holder != self.holder:
-            return
-        if all(one in left for one in lease.pod.open):
-            # The run in it tells whose it was; no pod and no Job is at it.
-            changes = {
-                "metadata": {"annotations": {JOB: ""}},
-                "spec": {"holderIdentity": f"{self.run_id}/"},
-            }
-            self.writer.patch(
-                replace(lease.ref, namespace=self.namespace), changes, version=lease.version
-            )
+        # The run in it tells whose it was; no pod and no Job is at it.
+        changes = {
+            "metadata": {"annotations": {JOB: ""}},
+            "spec": {"holderIdentity": f"{self.run_id}/"},
+        }
+        for _ in range(_RACES):
+            lease = self.find(pod.lease)
+            if lease is None or lease.holder != self.holder:
+                return
+            if any(one not in left for one in lease.pod.open):
+                return
+            ref = replace(lease.ref, namespace=self.namespace)
+            if self.writer.patch(ref, changes, version=lease.version) is not None:
+                return
+        raise Transient(f"Lease {self.namespace}/{pod.lease} is changed again and again by another")
 
     def withdraw(self, pod: QuietPod, hook: OpenHook) -> None:
         """Takes back what `open` may have written; not what a dead run has left there."""

@@ -9,7 +9,8 @@ A command whose end nobody saw is executed again rather than never.
 All Leases are written before anything is quiesced, in an order that all runs share: no application
 stands still while its run waits for another pod, and two runs don't wait for each other.
 A post command whose pre command may still be at work has run here once; its Lease is then given
-away, and the controller's Job executes it again when that is over (`engine.finishing`).
+away, and the controller's Job executes it again when that is over (`engine.finishing`). So it is
+with one that could not be executed here: no application waits for the rest of this run.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ class Hooks:
         self._reasons: defaultdict[str, list[str]] = defaultdict(list)
         self.warnings: list[str] = []
         self._late: list[tuple[str, OpenHook]] = []
-        """What runs once more, later and elsewhere, with the name of its Lease."""
+        """What runs later and elsewhere, again or for the first time, with its Lease's name."""
 
     def result(self) -> Hooked:
         """What has come of them so far."""
@@ -137,6 +138,8 @@ class Hooks:
                     self._end(place)
                 elif place.opened:
                     self._never_began(place)
+            for pod in dict.fromkeys(place.pod for place in places):
+                self._give_away(pod)
 
     def _begin(self, places: list[_Place]) -> None:
         for place in sorted(places, key=lambda one: one.pod.uid):
@@ -312,11 +315,9 @@ class Hooks:
         unsure = unsure and ended.started
         self._tell_end(place, ended, unsure, post.on_error)
         if unsure:
-            with self._lock:
-                self._late.append((pod.lease, hook))
+            self._runs_later(place)
         else:
             close_hook(commands, leases, pod, hook)
-        self._give_away(pod)
 
     def _tell_end(self, place: _Place, ended: Ended, unsure: bool, on_error: OnError) -> None:
         record = ended.record
@@ -337,16 +338,27 @@ class Hooks:
                 self.warn(why)
 
     def _give_away(self, pod: QuietPod) -> None:
-        """A Lease in which only what runs once more is open; else it is ours still."""
+        """A Lease in which only what runs later is open; else it is ours still.
+
+        Nobody else may end it while it is ours, and this run may go on for hours: an API server
+        that is away is waited for.
+        """
         with self._lock:
             late = [hook for lease, hook in self._late if lease == pod.lease]
         if not late:
             return
+        commands = self._commands
+        how_long = max(AWAY, self._deadline - commands.clock.now())
+        patience = commands.patience(f"giving Lease {pod.lease} away", how_long, self._stopped)
         try:
-            self._leases.give_away(pod, late)
+            insist(lambda: self._leases.give_away(pod, late), patience)
         except BackstayError as error:
             # It is taken from us when this run is over.
-            self._commands.reporter.warning("hook's lease not given away", why=error.message)
+            commands.reporter.warning("hook's lease not given away", why=error.message)
+
+    def _runs_later(self, place: _Place) -> None:
+        with self._lock:
+            self._late.append((place.pod.lease, place.hook))
 
     def _quieted(self, post: HookRecord) -> bool:
         """Whether the pre command of the same hook and pod completed."""
@@ -356,7 +368,8 @@ class Hooks:
             return place in [(one.name, one.pod, one.phase, one.outcome) for one in found]
 
     def _left_open(self, place: _Place, error: BackstayError) -> None:
-        why = f"not executed yet: {error.message}; the controller tries again when the run is over"
+        self._runs_later(place)
+        why = f"not executed yet: {error.message}; the controller tries again"
         self._not_ended(place, why)
 
     def _not_ended(self, place: _Place, why: str) -> None:

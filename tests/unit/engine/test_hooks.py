@@ -201,7 +201,7 @@ def test_a_post_command_that_can_not_be_started_stays_open(error: Exception) -> 
     world.execute.before = strike
     world.run()
     (lease,) = world.leases()
-    assert lease.holder == f"{RUN_IDS[0]}/run-1-a"
+    assert (lease.holder, lease.job) == (f"{RUN_IDS[0]}/", "")
     assert [hook.command for hook in lease.pod.open] == [("unlock",)]
     found = part(world)
     assert found.outcome is Outcome.PARTIALLY_FAILED
