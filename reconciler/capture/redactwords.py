@@ -67,7 +67,7 @@ _NAME_IN_TEXT = re.compile(
 """Stricter, for texts: ``kafka-tls`` and ``basic`` are names, ``hunter2`` is none."""
 _EXPRESSION = re.compile(
     r"\$\(.*|\$[A-Za-z_]\w*[)\]}.]*|\$\{[\w.]+:?\?.*|`.*|\$?\{\{.*|%[sv]"
-    r"|(?:os\.environ|os\.getenv|getenv|process\.env)\b.*|[|>][+-]?|\{\w*:"
+    r"|(?:os\.environ|os\.getenv|getenv|process\.env)\b.*|[|>][+-]?|\{\w*:|\$\d|=|[A-Za-z_][\w.]*\([\w.]*\)"
 )
 """What stands for a value in scripts, templates and code, up to its first space."""
 
@@ -267,7 +267,7 @@ def _finds(pattern: re.Pattern[str], text: str, low: str) -> bool:
 def _is_stated(text: str, found: re.Match[str], *, may_refer: bool) -> bool:
     start, end = found.span("value")
     value = text[start:end].strip("\"'")
-    if _EXPRESSION.fullmatch(value):
+    if _EXPRESSION.fullmatch(value) or _SWITCH.fullmatch(value.rstrip(")]}:")):
         return False
     strength = "strong" if found["strong"] else "weak"
     named = may_refer and strength == "weak" and _NAME_IN_TEXT.fullmatch(value)
