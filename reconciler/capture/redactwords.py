@@ -72,13 +72,11 @@ _EXPRESSION = re.compile(
 """What stands for a value in scripts, templates and code, up to its first space."""
 
 _QUOTED = r"\"[^\"\n]*\"|'[^'\n]*'"
-_NO_NAME = (
-    r"(?<!\bmin)(?<!\bmax)(?<!\bmin[_-])(?<!\bmax[_-])(?!(?<![\w.;-])pwd=[\"']?/)"
-    r"(?!(?<![\w.-])passwd:[ \t]{1,16}(?:files|compat|db|nis|cache|sss|systemd)\b)"
-)
-"""Limits, the shell's working directory, and /etc/nsswitch.conf."""
+_LIMIT = re.compile(r"(?<!\w)(?:min|max)[_-]?\Z")
+_NO_NAME = re.compile(r"pwd=[\"']?/|passwd:[ \t]{1,16}(?:files|compat|db|nis|cache|sss|systemd)\b")
+"""Limits, the shell's working directory, and /etc/nsswitch.conf: asked for what was found."""
 _ASSIGNED = re.compile(
-    rf"{_NO_NAME}(?:(?P<strong>{STRONG}|(?<![a-z])pass)|(?:{WEAK})){_SUFFIX}[\"']?[ \t]{{0,8}}"
+    rf"(?:(?P<strong>{STRONG}|(?<![a-z])pass)|(?:{WEAK})){_SUFFIX}[\"']?[ \t]{{0,8}}"
     rf"(?P<by>[:=])>?"
     rf"[ \t]{{0,8}}\\?(?P<value>{_QUOTED}|[^\s\"',;&#\\]+)",
 )
@@ -242,7 +240,7 @@ def _is_assigned(text: str) -> bool:
     # Some letters change their number when they are made small: then places are the small text's.
     text = text if len(low) == len(text) else low
     for found in _ASSIGNED.finditer(low):
-        if _is_stated(text, found, may_refer=found["by"] == ":"):
+        if _is_named(low, found.start()) and _is_stated(text, found, may_refer=found["by"] == ":"):
             return True
     if "-" in low and any(_is_stated(text, one, may_refer=True) for one in _OPTION.finditer(low)):
         return True
@@ -262,6 +260,12 @@ _MORE = (
 
 def _finds(pattern: re.Pattern[str], text: str, low: str) -> bool:
     return any(_is_stated(text, found, may_refer=True) for found in pattern.finditer(low))
+
+
+def _is_named(low: str, start: int) -> bool:
+    before = low[max(0, start - 5) : start]
+    begins = not before or not (before[-1].isalnum() or before[-1] in "_.;-")
+    return not _LIMIT.search(before) and not (begins and _NO_NAME.match(low, start))
 
 
 def _is_stated(text: str, found: re.Match[str], *, may_refer: bool) -> bool:
