@@ -71,7 +71,14 @@ class FinishJobs:
         if found:
             pods += observe.read_all(self.reader, kinds.PODS, dict, namespace=self.place.namespace)
         for lease, turn in find_dead(found, jobs, pods, self.clock.now()):
-            self._create(lease, turn)
+            try:
+                self._create(lease, turn)
+            except BackstayError as error:
+                # The Leases after this one are other applications'.
+                self.reporter.warning(
+                    "Job not started", lease=lease.name, run=lease.run_id, why=error.message,
+                    hint=error.hint,
+                )  # fmt: skip
         self._tell_failed(jobs)
 
     def _create(self, lease: HookLease, turn: Turn) -> None:

@@ -65,6 +65,19 @@ def test_a_holder_that_has_ended_gets_one_job_however_often_it_is_looked_for(end
     assert len(world.log.of("a dead run has left hooks open: starting a Job that ends them")) == 1
 
 
+def test_a_job_that_is_refused_keeps_none_from_the_next_lease() -> None:
+    world = HookWorld()
+    world.add_pod("db-1")
+    for pod in ("db-0", "db-1"):
+        world.hold_pod(HOLDER, policy="shop", pod=pod)
+    start(world, writer=FaultyWriter(world.cluster, "create", error=Refused("not allowed")))
+    assert len(jobs(world)) == 1
+    (told,) = world.log.of("Job not started")
+    assert told["why"] == "not allowed"
+    start(world)
+    assert len(jobs(world)) == 2
+
+
 def test_a_run_whose_job_is_at_work_without_a_living_pod_is_dead() -> None:
     world = HookWorld()
     world.hold_pod(HOLDER, policy="shop")
@@ -317,9 +330,9 @@ def test_what_keeps_it_from_looking_ends_no_cycle() -> None:
     world.hold_pod(HOLDER, policy="shop")
     start(world, reader=FaultyReader(world.cluster, lambda kind, _: kind.kind == "Lease"))
     start(world, writer=FaultyWriter(world.cluster, "create", error=Refused("not allowed")))
-    assert [line["why"] for line in world.log.of("open hooks not looked for")] == [
-        "list: the API server hung up", "not allowed"
-    ]  # fmt: skip
+    (looked,) = world.log.of("open hooks not looked for")
+    assert looked["why"] == "list: the API server hung up"
+    assert [line["why"] for line in world.log.of("Job not started")] == ["not allowed"]
     assert jobs(world) == []
 
 
