@@ -162,12 +162,32 @@ class Hooks:
             self._judge(record, pre.on_error, place.namespaces)
             return None
         pre = replace(pre, timeout=min(pre.timeout, left))
-        until = now + AWAY + timedelta(seconds=pre.timeout) + _SLACK
-        place.hook = place.hook.with_until(until)
+        place.hook = place.hook.with_until(self._moment(pre))
         if not self._open(place):
+            return None
+        if self._commands.clock.now() > now + _SLACK and not self._renew(place, pre):
             return None
         place.begun = True
         return self._commands.run(place.pod, place.hook, pre, Phase.PRE, self._stopped)
+
+    def _moment(self, pre: HookCommand) -> datetime:
+        """Until when it may be at work, if it is started soon."""
+        return self._commands.clock.now() + AWAY + timedelta(seconds=pre.timeout) + _SLACK
+
+    def _renew(self, place: _Place, pre: HookCommand) -> bool:
+        """Another moment, where writing the first one took long; False where that fails."""
+        place.hook = place.hook.with_until(self._moment(pre))
+        what = f"writing the Lease of pod {_name(place.pod)}"
+        patience = self._commands.patience(what, AWAY, self._stopped)
+        try:
+            insist(lambda: self._leases.note(place.pod, place.hook), patience)
+        except Interrupted:
+            raise
+        except BackstayError as error:
+            record = _skipped(place.target, Phase.PRE, error.message)
+            self._judge(record, pre.on_error, place.namespaces)
+            return False
+        return True
 
     def _follow(self, place: _Place, places: list[_Place], ended: Ended) -> None:
         """What the end of a pre command means for its post command."""

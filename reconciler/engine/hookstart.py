@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from reconciler import ports
 from reconciler.model import kinds
-from reconciler.model.errors import Transient
+from reconciler.model.errors import Refused, Transient
 from reconciler.model.hooks import HookCommand
 from reconciler.model.podexec import ExecLost, ExecResult, PodGone
 from reconciler.plan.hooklease import OpenHook, QuietPod
@@ -44,6 +44,9 @@ class Start:
             raise PodGone(
                 f"pod {self.pod.namespace}/{self.pod.pod} is gone, or another one of its name"
             )
+        moment = None if self.again else self.hook.moment
+        if moment is not None and self.clock.now() >= moment:
+            raise Refused(f"not started: its Lease says that it is over at {self.hook.until}")
         try:
             return self.execute.run(
                 self.pod.namespace,

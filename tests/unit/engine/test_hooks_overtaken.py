@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
 from reconciler.engine.run import execute_run
-from reconciler.model.errors import Interrupted
+from reconciler.model.errors import Interrupted, Transient
 from reconciler.model.hooks import HookCommand, OnError
 from reconciler.model.podexec import ExecLost
 from reconciler.model.run import Outcome
@@ -159,3 +160,33 @@ def test_the_lease_says_until_when_before_the_pre_command_starts() -> None:
     assert at_pre is not None
     assert (at_pre - world.request().started).total_seconds() >= 30
     assert at_post is None  # its end was seen
+
+
+def test_a_lease_that_was_written_late_has_a_moment_that_is_still_ahead() -> None:
+    world = HookWorld()
+    writer = world.ports().writer
+    begun = world.clock.now()
+    ahead: list[float] = []
+
+    class Away:
+        """No Lease can be changed for five minutes."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(writer, name)
+
+        def patch(self, *args: Any, **given: Any) -> Any:
+            if (world.clock.now() - begun).total_seconds() < 300:
+                raise Transient("it is away")
+            return writer.patch(*args, **given)
+
+    def look(command: tuple[str, ...]) -> None:
+        if command[0] == "lock":
+            (moment,) = (hook.moment for lease in world.leases() for hook in lease.pod.open)
+            assert moment is not None
+            ahead.append((moment - world.clock.now()).total_seconds())
+
+    world.execute.before = look
+    world.run(writer=Away())
+    assert world.events == [LOCK, COPY, UNLOCK]
+    assert ahead[0] >= 30
+    assert world.execute.timeouts[0] == 30
