@@ -92,14 +92,8 @@ def missing_files(repository: GitFolder, commits: Sequence[str], tip: str | None
         for sha in gitobjects.list_tree(repository, check_sha(commit), "").values():
             if sha not in known:
                 wanted.setdefault(sha, commit)
-    if not wanted:
-        return {}
-    done = repository.run(
-        "cat-file", "--batch-check", what="look for files",
-        stdin="".join(f"{sha}\n" for sha in wanted).encode(),
-    )  # fmt: skip
-    lines = [line.split(b" ") for line in done.stdout.splitlines()]
-    return {sha: wanted[sha] for sha in (w[0].decode() for w in lines if w[-1] == b"missing")}
+    sizes = gitobjects.blob_sizes(repository, list(wanted))
+    return {sha: commit for sha, commit in wanted.items() if sizes[sha] is None}
 
 
 def _new_objects(repository: GitFolder, commit: str, parent: str | None) -> Iterator[str]:

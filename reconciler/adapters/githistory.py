@@ -81,20 +81,6 @@ def _parse(fields: Sequence[bytes]) -> TouchedFiles:
     return TouchedFiles(gitobjects.parse_commit(*head), tuple(files))
 
 
-def blob_sizes(repository: GitFolder, ids: Sequence[str]) -> dict[str, int | None]:
-    """blob id → bytes that it has, None if it is not here. One process."""
-    if not ids:
-        return {}
-    done = repository.run(
-        "cat-file", "--batch-check", what="measure files",
-        stdin="".join(f"{sha}\n" for sha in ids).encode(),
-    )  # fmt: skip
-    lines = (line.split(b" ") for line in done.stdout.splitlines())
-    return {
-        words[0].decode(): None if words[-1] == b"missing" else int(words[2]) for words in lines
-    }
-
-
 def iter_blobs(
     repository: GitFolder, ids: Sequence[str], sizes: Mapping[str, int | None]
 ) -> Iterator[tuple[str, bytes]]:
@@ -173,11 +159,11 @@ class GitHistory(GitManifestStore):
 
     def blobs(self, ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         """As `iter_blobs` says; what is not here comes over in one connection."""
-        sizes = blob_sizes(self._git, ids)
+        sizes = gitobjects.blob_sizes(self._git, ids)
         missing = [sha for sha, size in sizes.items() if size is None]
         if missing:
             self._bring(missing)
-            sizes |= blob_sizes(self._git, missing)
+            sizes |= gitobjects.blob_sizes(self._git, missing)
             lost = next((sha for sha in missing if sizes[sha] is None), None)
             if lost is not None:
                 raise Transient(

@@ -98,7 +98,7 @@ class LocalManifests:
 
     def blobs(self, ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         """As `githistory.iter_blobs` says; raises Refused if the clone was made without them."""
-        yield from githistory.iter_blobs(self._git, ids, githistory.blob_sizes(self._git, ids))
+        yield from githistory.iter_blobs(self._git, ids, gitobjects.blob_sizes(self._git, ids))
 
     def signatures(self, ids: Sequence[str], signers: Path) -> Iterator[tuple[str, str]]:
         """As `githistory.check_signatures` says."""

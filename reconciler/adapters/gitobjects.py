@@ -63,6 +63,20 @@ def read_blobs(repository: GitFolder, shas: Sequence[str]) -> dict[str, bytes | 
     return blobs
 
 
+def blob_sizes(repository: GitFolder, ids: Sequence[str]) -> dict[str, int | None]:
+    """blob id → bytes that it has, None if it is not here. One process."""
+    if not ids:
+        return {}
+    done = repository.run(
+        "cat-file", "--batch-check", what="measure files",
+        stdin="".join(f"{sha}\n" for sha in ids).encode(),
+    )  # fmt: skip
+    lines = (line.split(b" ") for line in done.stdout.splitlines())
+    return {
+        words[0].decode(): None if words[-1] == b"missing" else int(words[2]) for words in lines
+    }
+
+
 def walk_log(repository: GitFolder, tip: str, limit: int) -> Iterator[Commit]:
     """Commits from ``tip`` on, newest first, as far as they are here; 0 is all. One process."""
     count = (f"--max-count={limit}",) if limit else ()

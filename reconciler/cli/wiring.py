@@ -215,9 +215,7 @@ def reporter(output: str = "") -> ports.Reporter:
 
     A command with ``output`` has one format per stream: its errors are as its lines are.
     """
-    if output == "json":
-        return JsonLines()
-    if sys.stderr.isatty():
+    if output != "json" and sys.stderr.isatty():
         from reconciler.adapters.terminal import TerminalReporter
 
         return TerminalReporter(render_entry)
