@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -20,7 +20,13 @@ from reconciler.engine.patience import Patience
 from reconciler.engine.waiting import PolicyBundles, Unasked, find_bundles
 from reconciler.model.cluster import ClusterIdentity
 from reconciler.model.config import ClusterConfig
-from reconciler.model.errors import UsageError
+from reconciler.model.errors import (
+    BackstayError,
+    Interrupted,
+    PushRejected,
+    Transient,
+    UsageError,
+)
 
 _PATIENCE = timedelta(minutes=2)
 
@@ -40,7 +46,8 @@ def command(
     """Deliver the runs of POLICY, or of all policies, that wait as bundles in restic.
 
     A run that can't push until its deadline keeps its commit there, and the next run of its policy
-    delivers it. This does it by hand: in order, below what is newer, one push for each policy.
+    delivers it. This does it by hand: in order, below what is newer, one push for each policy. A
+    branch that takes no push is in no other's way. Exit code 3 if something goes on waiting.
     """
     config = wiring.load_config(config_file)
     client = wiring.cluster(kubeconfig, context)
@@ -67,6 +74,16 @@ class Tools:
     clock: ports.Clock
 
 
+@dataclass(frozen=True, slots=True)
+class PolicyResult:
+    """What became of a policy's bundles; ``error``: why its branch could not be moved."""
+
+    bundles: PolicyBundles
+    delivered: tuple[str, ...]
+    kept: Mapping[str, str]
+    error: str = ""
+
+
 class Delivering:
     """One command, once it knows its cluster. ``output``: text or json."""
 
@@ -89,12 +106,34 @@ class Delivering:
         unasked = [one for one in asked if isinstance(one, Unasked)]
         if self._output == "text":
             _show(found, unasked, policy)
-        done: list[Delivery] = []
+        done: list[PolicyResult] = []
         if found and not only_plan:
             if not yes:
                 _ask(self._output)
-            done = [self._deliver(one) for one in found]
+            done = self._deliver_all(found)
         return _end(found, unasked, done, self._output)
+
+    def _deliver_all(self, found: Sequence[PolicyBundles]) -> list[PolicyResult]:
+        """One branch that can't be moved is in no other's way: a rule may be of that one alone."""
+        done: list[PolicyResult] = []
+        away = ""
+        for one in found:
+            if away:
+                done.append(_undelivered(one, f"not tried, the manifest store is away: {away}"))
+                continue
+            try:
+                made = self._deliver(one)
+            except Interrupted:
+                raise
+            except BackstayError as error:
+                why = f"{error.message}; {error.hint}" if error.hint else error.message
+                if isinstance(error, Transient) and not isinstance(error, PushRejected):
+                    away = error.message
+                self._tools.reporter.warning("bundles not delivered", policy=one.policy, why=why)
+                done.append(_undelivered(one, why))
+            else:
+                done.append(PolicyResult(one, made.delivered, made.kept))
+        return done
 
     def _deliver(self, one: PolicyBundles) -> Delivery:
         tools = self._tools
@@ -134,7 +173,7 @@ def _show(found: Sequence[PolicyBundles], unasked: Sequence[Unasked], policy: st
 def _end(
     found: Sequence[PolicyBundles],
     unasked: Sequence[Unasked],
-    done: Sequence[Delivery],
+    done: Sequence[PolicyResult],
     output: str,
 ) -> int:
     kept = {run: why for one in done for run, why in one.kept.items()}
@@ -156,6 +195,7 @@ def _end(
             "unasked": {one.url: one.error.message for one in unasked},
             "delivered": delivered,
             "kept": kept,
+            "policies": [_as_json(one) for one in done],
         }
         click.echo(json.dumps(document))
     else:
@@ -164,3 +204,17 @@ def _end(
         for run, why in kept.items():
             click.echo(f"{run}: not delivered, it goes on waiting: {why}")
     return 3 if kept or unasked else 0
+
+
+def _undelivered(one: PolicyBundles, why: str) -> PolicyResult:
+    return PolicyResult(one, (), {run.run_id: why for run in one.waiting}, why)
+
+
+def _as_json(one: PolicyResult) -> dict[str, object]:
+    return {
+        "policy": one.bundles.policy,
+        "repository": one.bundles.url,
+        "delivered": list(one.delivered),
+        "kept": dict(one.kept),
+        "error": one.error,
+    }

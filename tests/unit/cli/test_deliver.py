@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from reconciler.cli.deliver import Delivering, Tools, command
 from reconciler.engine.clusterbranch import open_cluster_branch, remember_repositories
 from reconciler.engine.context import cluster_branch
-from reconciler.model.errors import ForeignCluster, Transient, UsageError
+from reconciler.model.errors import ForeignCluster, Refused, Transient, UsageError
 from reconciler.model.run import RepositoryEntry
 from tests.fakes.gitstore import FakeManifestStore
 from tests.unit.engine.run_world import BRANCH, CLUSTER, RUN_IDS, RunWorld
@@ -130,13 +130,83 @@ def test_nobody_is_asked_where_nobody_can_answer() -> None:
     assert "--yes" in caught.value.hint
 
 
-def test_a_remote_that_stays_away_is_told_and_all_goes_on_waiting() -> None:
+def _second_policy(world: RunWorld) -> str:
+    """The run that waits, once more as a bundle of the policy ``blog``; its run id."""
+    held = world.repository("_cluster")
+    (bundle,) = [found for found in held.snapshots if "bundle" in found.tags]
+    run_id = RUN_IDS[1].replace("shop", "blog")
+    tags = ("bundle", "policy:blog", f"run:{run_id}")
+    held.snapshots = [*held.snapshots, replace(bundle, id="b" * 64, tags=tags)]
+    return run_id
+
+
+def test_a_remote_that_stays_away_is_told_and_all_goes_on_waiting(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     world = _waiting_world()
     began: datetime = world.clock.now()
-    with pytest.raises(Transient, match="connection refused"):
-        _deliver(world, store=Away(world.remote))
+    assert _deliver(world, store=Away(world.remote)) == 3
+    assert f"{RUN_IDS[1]}: not delivered, it goes on waiting: connection refused; look at the" in (
+        capsys.readouterr().out
+    )
     assert (world.clock.now() - began).total_seconds() >= 120
     assert _deliver(world) == 0
+
+
+class _Unasked(FakeManifestStore):
+    """A remote that is away before the first branch is looked at; counts who asks."""
+
+    asked = 0
+
+    def tip(self, branch: str) -> str | None:
+        """As the port says."""
+        if branch == cluster_branch(CLUSTER):
+            return super().tip(branch)
+        type(self).asked += 1
+        raise Transient("connection refused")
+
+
+def test_who_finds_the_remote_away_does_not_wait_for_each_policy(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    world = _waiting_world()
+    _second_policy(world)
+    _Unasked.asked = 0
+    assert _deliver(world, "json", store=_Unasked(world.remote)) == 3
+    blog, shop = json.loads(capsys.readouterr().out)["policies"]
+    assert blog["error"] == "connection refused"
+    assert shop["error"] == "not tried, the manifest store is away: connection refused"
+    assert _Unasked.asked == 1
+
+
+class _NotThis(FakeManifestStore):
+    """A server with a rule against the branch of ``blog``."""
+
+    def tip(self, branch: str) -> str | None:
+        """As the port says."""
+        if branch.endswith("/blog"):
+            raise Refused("the server does not take this branch", hint="ask for its rules")
+        return super().tip(branch)
+
+
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_a_branch_that_is_refused_is_in_no_other_policys_way(
+    output: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = _waiting_world()
+    refused = _second_policy(world)
+    why = "the server does not take this branch; ask for its rules"
+    assert _deliver(world, output, store=_NotThis(world.remote)) == 3
+    told = capsys.readouterr().out
+    if output == "text":
+        assert f"{refused}: not delivered, it goes on waiting: {why}\n" in told
+        assert f"{RUN_IDS[1]}: on its branch\n" in told
+    else:
+        blog, shop = json.loads(told)["policies"]
+        assert (blog["policy"], blog["error"], blog["kept"]) == ("blog", why, {refused: why})
+        assert (shop["policy"], shop["error"], shop["kept"]) == ("shop", "", {})
+        assert shop["delivered"] == [RUN_IDS[1]]
+    assert RUN_IDS[1] in world.remote.commits[world.remote.heads[BRANCH]].message
 
 
 def test_another_cluster_delivers_nothing() -> None:
