@@ -20,6 +20,8 @@ from reconciler.model.objects import Resource, folder_of
 from reconciler.model.policy import OBJECTS_FIELD, ClusterScoped, ObjectSelector
 
 FIELD = OBJECTS_FIELD
+EXCLUDED = f"{FIELD}.exclude: "
+"""Before the glob."""
 NOT_NEEDED = f"{FIELD}.clusterScoped: Referenced, and nothing selected refers to it"
 UNKNOWN_REFERENCE = f"{FIELD}.clusterScoped: Referenced, and no way is known to refer to this kind"
 NO_CLUSTER_SCOPED = f"{FIELD}.clusterScoped: None"
@@ -100,4 +102,4 @@ class Choice:
 
 
 def _excluded(glob: str) -> str:
-    return f"{FIELD}.exclude: {glob}"
+    return f"{EXCLUDED}{glob}"

@@ -5,7 +5,8 @@ write to Git is compared with what a run has written. Nothing is written anywher
 
 What could not be listed is a gap: nothing below it is called removed (I2). An object that the point
 does not have is called added only where the run would have captured it: not of a kind that its
-policy leaves out, and no cluster-scoped one, since the run takes only those that are needed.
+policy leaves out, and a cluster-scoped one only if the run took all of them (``clusterScoped:
+All``); otherwise it takes those that are needed.
 """
 
 from __future__ import annotations
@@ -13,15 +14,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 from reconciler import ports
-from reconciler.capture import canonical, paths, quiet, redactrules, sealedsecrets
+from reconciler.capture import canonical, choice, paths, quiet, redactrules, sealedsecrets
 from reconciler.engine.listing import Spread, Target, discovered, list_all
 from reconciler.engine.observe import observe_namespaces
-from reconciler.engine.reading import HistoryReader, NamedPoint, Wanted, change_at, compare_texts
+from reconciler.engine.reading import (
+    CLUSTER_SCOPED,
+    HistoryReader,
+    NamedPoint,
+    Wanted,
+    change_at,
+    compare_texts,
+)
+from reconciler.model import kinds
 from reconciler.model.objects import Gap, Resource
-from reconciler.model.policy import SecretsMode
+from reconciler.model.policy import ClusterScoped, SecretsMode
 from reconciler.model.run import RunRecord
 from reconciler.plan.diff import Kind, ObjectChange
 
@@ -79,6 +89,9 @@ class _Look:
         self._seen: set[str] = set()
         self._differ: dict[str, tuple[Resource, Mapping[str, Any]]] = {}
         self._unselected = _unselected(named.record)
+        self._excluded = _excluded(named.record)
+        scoped = named.record.cluster_scoped
+        self._takes_all = scoped is not None and scoped.selection == ClusterScoped.ALL
         self._found = Drift()
 
     def look(self) -> Drift:
@@ -103,14 +116,14 @@ class _Look:
         return self._found
 
     def _targets(self, resources: tuple[Resource, ...]) -> Iterator[Target | Spread]:
-        """Every kind in the namespaces of the point; cluster-scoped kinds that it has."""
+        """Every kind in the namespaces of the point; cluster-scoped kinds that it has, or all."""
         total = len(observe_namespaces(self._reader))
         scoped = {path.split("/")[1] for path in self._tree if path.startswith("_cluster/")}
         for resource in resources:
             if quiet.kind_left_out(resource) is not None:
                 continue
             if not resource.namespaced:
-                if paths.encode(resource.folder) in scoped:
+                if paths.encode(resource.folder) in scoped or self._is_new_taken(resource):
                     yield resource, ""
             elif self._names and self._wanted.takes_kind(resource.folder):
                 yield Spread(resource, self._names, max(total, len(self._names)))
@@ -118,7 +131,8 @@ class _Look:
     def _take(self, resource: Resource, raw: Mapping[str, Any]) -> None:
         path = paths.object_path(resource, raw["metadata"])
         foreign = resource.namespaced and raw["metadata"].get("namespace") not in self._names
-        unneeded = not resource.namespaced and path not in self._tree
+        known = resource.namespaced or path in self._tree
+        unneeded = not known and not self._is_new_taken(resource)
         if path in self._seen or foreign or unneeded:
             return
         found = canonical.capture_object(raw, resource, fingerprint_key=self._key_of(resource))
@@ -133,10 +147,26 @@ class _Look:
         self._seen.add(path)
         before = self._tree.get(path)
         if before is None:
-            if resource.folder not in self._unselected:
+            if not self._is_left_out(resource):
                 self._found.changes.append(change_at(path, Kind.ADDED))
         elif before != canonical.blob_id(found.text):
             self._differ[path] = resource, raw
+
+    def _is_new_taken(self, resource: Resource) -> bool:
+        """Whether the run would take any object of a cluster-scoped kind, also a new one."""
+        return (
+            self._takes_all
+            and resource != kinds.NAMESPACES
+            and self._wanted.takes_namespace(CLUSTER_SCOPED)
+            and self._wanted.takes_kind(resource.folder)
+            and not self._is_left_out(resource)
+        )
+
+    def _is_left_out(self, resource: Resource) -> bool:
+        """Whether the policy may leave out what is new, of a kind that is new itself, too."""
+        return resource.folder in self._unselected or any(
+            fnmatchcase(name, glob) for name in resource.names for glob in self._excluded
+        )
 
     def _key_of(self, resource: Resource) -> bytes | None:
         """Credentials elsewhere are kept, and compared, whatever is done with Secrets."""
@@ -173,6 +203,12 @@ def _unselected(record: RunRecord) -> set[str]:
     for part in record.namespaces:
         kinds |= {one.kind for one in part.left_out if one.reason.startswith(_BY_POLICY)}
     return kinds
+
+
+def _excluded(record: RunRecord) -> frozenset[str]:
+    """The policy's globs, as far as any kind was left out by them."""
+    said = (one.reason.partition(choice.EXCLUDED) for one in record.left_out_kinds)
+    return frozenset(glob for before, found, glob in said if found and not before)
 
 
 def _covers(gap: Gap, place: paths.Location) -> bool:

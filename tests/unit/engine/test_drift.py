@@ -12,13 +12,15 @@ from reconciler.engine.drift import NO_KEY, Drift, find_drift
 from reconciler.engine.reading import PointFinder, Wanted
 from reconciler.engine.restoresource import fingerprint_key
 from reconciler.model.errors import Transient
-from reconciler.model.objects import Gap
+from reconciler.model.objects import Gap, Resource
+from reconciler.model.policy import ClusterScoped
 from reconciler.plan.diff import HIDDEN
 from reconciler.plan.pointnames import PointName
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.faults import FaultyReader
 from tests.fakes.gitstore import FakeManifestStore
 from tests.unit.engine.run_world import CLUSTER, RunWorld, manifest
+from tests.unit.engine.test_capture_selected import world as choosing
 from tests.unit.engine.test_run import list_of
 
 
@@ -105,6 +107,54 @@ def test_a_namespace_that_is_gone(world: RunWorld) -> None:
     found = told(drift(world))
     assert "removed namespace/shop" in found
     assert "removed shop/configmap/settings" in found
+
+
+def test_what_is_new_and_cluster_scoped_under_all() -> None:
+    world = choosing(cluster_scoped=ClusterScoped.ALL, exclude=("csidriver*", "*.example.org"))
+    world.run()
+    assert drift(world) == Drift()
+    gauge = Resource(
+        group="new.example.org", version="v1", kind="Gauge", plural="gauges", namespaced=False
+    )
+    world.cluster.serve(gauge)
+    for kind, name in (
+        ("new.example.org/v1/Gauge", "one"),
+        ("storage.k8s.io/v1/CSIDriver", "new"),
+        ("scheduling.k8s.io/v1/PriorityClass", "new"),
+        ("rbac.authorization.k8s.io/v1/ClusterRole", "the-first-of-its-kind"),
+        ("Namespace", "elsewhere"),
+        ("Node", "n2"),
+    ):
+        world.cluster.put(manifest(kind, name, ""))
+    world.cluster.remove(manifest("scheduling.k8s.io/v1/PriorityClass", "unused", ""))
+    # Of the excluded kinds one was there, and the glob of the other is not known: no run told it.
+    assert told(drift(world)) == [
+        "added clusterrole.rbac.authorization.k8s.io/the-first-of-its-kind",
+        "added gauge.new.example.org/one",
+        "added priorityclass.scheduling.k8s.io/new",
+        "removed priorityclass.scheduling.k8s.io/unused",
+    ]
+    assert told(drift(world, Wanted(namespaces=("shop",)))) == []
+    world.run(2)
+    world.cluster.put(manifest("new.example.org/v1/Gauge", "two", ""))
+    assert drift(world) == Drift(), "a run has met the glob"
+
+
+def test_i2_a_kind_of_all_that_could_not_be_listed_is_not_removed() -> None:
+    world = choosing(cluster_scoped=ClusterScoped.ALL)
+    world.run()
+    world.cluster.remove(manifest("scheduling.k8s.io/v1/PriorityClass", "unused", ""))
+    reader = FaultyReader(world.cluster, list_of("PriorityClass"), error=Transient("403"))
+    assert told(drift(world, reader=reader)) == []
+
+
+@pytest.mark.parametrize("mode", [ClusterScoped.REFERENCED, ClusterScoped.NONE])
+def test_what_is_new_and_cluster_scoped_is_not_added_under_less(mode: ClusterScoped) -> None:
+    world = choosing(cluster_scoped=mode)
+    world.run()
+    world.cluster.put(manifest("scheduling.k8s.io/v1/PriorityClass", "new", ""))
+    world.cluster.put(manifest("storage.k8s.io/v1/StorageClass", "new", ""))
+    assert drift(world) == Drift()
 
 
 def test_another_cluster_is_told(world: RunWorld) -> None:
