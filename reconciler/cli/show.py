@@ -51,14 +51,15 @@ def command() -> None:
 @click.argument("wanted", metavar="[NAMESPACE/KIND/NAME]", required=False)
 @click.option("--policy", default="", help="Whose run it is, where ID does not say it.")
 @click.option("--left-out", is_flag=True, help="What was not captured, and why.")
+@click.option("--redacted", is_flag=True, help="Fields outside Secrets that Git has no value of.")
 @history.clone_option
 @history.cluster_option
 @options.config_option
 @options.output_option
 @history.json_option
 def show_run(
-    run_id: str, wanted: str | None, policy: str, left_out: bool, clone: Path | None,
-    cluster: str | None, config_file: Path, output: str, as_json: bool,
+    run_id: str, wanted: str | None, policy: str, left_out: bool, redacted: bool,
+    clone: Path | None, cluster: str | None, config_file: Path, output: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Show the record of the run ID: outcome, namespaces, volumes and their snapshots.
 
@@ -81,6 +82,8 @@ def show_run(
         click.echo(json.dumps(_record_json(point, record.render_record(made))))
     elif left_out:
         paging.show(report.left_out_lines(made))
+    elif redacted:
+        paging.show(report.redacted_lines(made))
     else:
         paging.show(report.render_run(made, point.commit).splitlines(keepends=True))
 

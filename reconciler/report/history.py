@@ -9,6 +9,7 @@ from reconciler.model.policy import CLUSTER_NAMESPACE
 from reconciler.model.run import NamespaceRecord, Outcome, RunRecord, VolumeRecord
 from reconciler.model.texts import for_log, visible
 from reconciler.plan.recoverypoints import RecoveryPoint
+from reconciler.report import redacted
 from reconciler.report.amounts import render_bytes, render_count, render_seconds
 
 _HEAD = ("RUN", "OUTCOME", "OBJECTS", "VOLUMES", "STARTED", "COMMIT")
@@ -103,6 +104,7 @@ def _run_lines(record: RunRecord, commit: str) -> Iterator[str]:
         yield f"Secrets  {held.sealed} in Git, encrypted for {', '.join(held.recipients)}"
     if held is not None and held.omitted:
         yield f"Secrets  {len(held.omitted)} kept nowhere: {', '.join(held.omitted)}"
+    yield from redacted.summary(record)
     for part in record.namespaces:
         yield ""
         yield from _namespace_lines(part)
@@ -161,6 +163,14 @@ def left_out_lines(record: RunRecord) -> Iterator[str]:
         yield from _table(("KIND", "WHY"), kinds)
     if record.cluster_scoped is not None and not record.cluster_scoped.selection:
         yield "of what is cluster-scoped, only what a namespace needs: the record's references\n"
+
+
+def redacted_lines(record: RunRecord) -> Iterator[str]:
+    """Every field that the record lists as redacted, and by which rule."""
+    if rows := redacted.rows(record):
+        yield from _table(redacted.HEAD, rows)
+    else:
+        yield "nothing was redacted outside Secrets\n"
 
 
 def _left_out_rows(record: RunRecord) -> Iterator[tuple[str, ...]]:
