@@ -1,139 +1,20 @@
-"""Walking a history with what each commit changed, and reading many blobs in bounded memory.
+"""The manifest store that Config names, to be read as a history.
 
-For a clone on a disk, and for the manifest store that Config names: `GitHistory` is that store with
-a cache of its own, in which the trees of old commits are too.
+It is a store with a cache of its own, in which the trees of old commits are too.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from reconciler.adapters import giterrors, gitobjects
-from reconciler.adapters.gitprocess import GitFolder
-from reconciler.adapters.gitsignature import signer_configuration
+from reconciler.adapters import gitobjects, gitwalk
 from reconciler.adapters.gitstore import GitManifestStore
 from reconciler.model.errors import Transient
-from reconciler.model.store import Commit, FileTouch, TouchedFiles
+from reconciler.model.store import Commit, TouchedFiles
 
-_CHUNK = 1 << 16
-_REGULAR = (b"100644", b"100755")
-_MOST_BYTES = 16 << 20
-_MOST_BLOBS = 1000
-_MOST_COMMITS = 500
 _EVERYTHING = 2147483647  # what git takes as an infinite depth (Documentation/shallow.txt)
-HISTORY_SECONDS = 900.0
-"""A walk over years of runs may take that long."""
-
-
-def walk_changes(
-    repository: GitFolder, tip: str, paths: Sequence[str], *, reverse: bool = False
-) -> Iterator[TouchedFiles]:
-    """Commits from ``tip`` on that touched ``paths`` (files or folders; none is all of them).
-
-    Newest first, or oldest first with ``reverse``. A merge is compared with its first parent.
-    The deepest commit of a shallow clone seems to add all its files. One process.
-    """
-    options = ["--first-parent", "--diff-merges=first-parent", "--root", "--topo-order"]
-    options += ["--reverse"] if reverse else []
-    fields: list[bytes] = []
-    pending = b""
-    with repository.start(
-        "log", "-z", "--raw", "--no-abbrev", "--no-renames", *options,
-        f"--format=tformat:{gitobjects.FORMAT}%x00%x01", tip, "--", *paths,
-        deadline=HISTORY_SECONDS,
-    ) as child:  # fmt: skip
-        while chunk := child.stdout.read(_CHUNK):
-            *values, pending = (pending + chunk).split(b"\0")
-            for value in values:
-                if _begins(fields, value):
-                    yield _parse(fields)
-                    fields = []
-                fields.append(value)
-        done = child.wait()
-    if done.code != 0 or pending:
-        if repository.remote is None and b"promisor remote" in done.stderr:
-            raise gitobjects.lacks_objects(repository, "read what commits changed")
-        raise giterrors.explain(f"read the log of {tip}", str(repository.folder), done.stderr)
-    if fields:
-        yield _parse(fields)
-
-
-def _begins(fields: Sequence[bytes], value: bytes) -> bool:
-    """Whether a value is the first one of the next commit, and not one of this one's files."""
-    beyond = len(fields) - gitobjects.FIELDS - 1
-    return beyond >= 0 and beyond % 2 == 0 and value.lstrip(b"\n")[:1] != b":"
-
-
-def _parse(fields: Sequence[bytes]) -> TouchedFiles:
-    head, rest = fields[: gitobjects.FIELDS], fields[gitobjects.FIELDS + 1 :]
-    files = []
-    for entry, path in zip(rest[::2], rest[1::2], strict=True):
-        old_mode, mode, old, new, _ = entry.lstrip(b"\n:").split(b" ")
-        touch = FileTouch(
-            path.decode("utf-8", "surrogateescape"),
-            old.decode() if old_mode in _REGULAR else None,
-            new.decode() if mode in _REGULAR else None,
-        )
-        if touch.old or touch.new:
-            files.append(touch)
-    return TouchedFiles(gitobjects.parse_commit(*head), tuple(files))
-
-
-def iter_blobs(
-    repository: GitFolder, ids: Sequence[str], sizes: Mapping[str, int | None]
-) -> Iterator[tuple[str, bytes]]:
-    """Blobs in the order asked for, some megabytes at a time; all must be here."""
-    batch: list[str] = []
-    held = 0
-    for sha in ids:
-        size = sizes.get(sha) or 0
-        if batch and (held + size > _MOST_BYTES or len(batch) >= _MOST_BLOBS):
-            yield from _read(repository, batch)
-            batch, held = [], 0
-        batch.append(sha)
-        held += size
-    yield from _read(repository, batch)
-
-
-def _read(repository: GitFolder, batch: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-    found = gitobjects.read_blobs(repository, list(dict.fromkeys(batch)))
-    for sha in batch:
-        data = found[sha]
-        if data is None:
-            raise gitobjects.lacks_objects(repository, "read files")
-        yield sha, data
-
-
-_SIGNATURES = {
-    b"B": "its signature does not fit what it signs",
-    b"U": "it is signed with a key that is not allowed",
-    b"X": "its signature is not valid any more",
-    b"Y": "its key is not valid any more",
-    b"R": "its key was taken back",
-    b"N": "it is not signed",
-}
-
-
-def check_signatures(
-    repository: GitFolder, ids: Sequence[str], signers: Path
-) -> Iterator[tuple[str, str]]:
-    """Commit → what is wrong with its SSH signature; an empty text where an allowed key made it.
-
-    ``signers``: a file as ssh-keygen(1) has it in ALLOWED SIGNERS.
-    """
-    for start in range(0, len(ids), _MOST_COMMITS):
-        done = repository.run(
-            "log", "--no-walk=unsorted", "--stdin", "-z", "--format=tformat:%H %G?",
-            what="check signatures",
-            stdin="".join(f"{sha}\n" for sha in ids[start : start + _MOST_COMMITS]).encode(),
-            configuration=signer_configuration(signers),
-        )  # fmt: skip
-        for line in done.stdout.split(b"\0")[:-1]:
-            sha, _, status = line.partition(b" ")
-            wrong = _SIGNATURES.get(status, "its signature can't be checked")
-            yield sha.decode(), "" if status == b"G" else wrong
 
 
 class GitHistory(GitManifestStore):
@@ -152,13 +33,13 @@ class GitHistory(GitManifestStore):
     def changes(
         self, branch: str, paths: Sequence[str] = (), *, reverse: bool = False
     ) -> Iterator[TouchedFiles]:
-        """As `walk_changes` says; two connections."""
+        """As `gitwalk.walk_changes` says; two connections."""
         tip = self._whole(branch)
         if tip is not None:
-            yield from walk_changes(self._git, tip, paths, reverse=reverse)
+            yield from gitwalk.walk_changes(self._git, tip, paths, reverse=reverse)
 
     def blobs(self, ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-        """As `iter_blobs` says; what is not here comes over in one connection."""
+        """As `gitwalk.iter_blobs` says; what is not here comes over in one connection."""
         sizes = gitobjects.blob_sizes(self._git, ids)
         missing = [sha for sha, size in sizes.items() if size is None]
         if missing:
@@ -170,11 +51,11 @@ class GitHistory(GitManifestStore):
                     f"{self._git.shown} did not send the file {lost}",
                     hint="run `git fsck` on the server if it stays",
                 )
-        yield from iter_blobs(self._git, ids, sizes)
+        yield from gitwalk.iter_blobs(self._git, ids, sizes)
 
     def signatures(self, ids: Sequence[str], signers: Path) -> Iterator[tuple[str, str]]:
-        """As `check_signatures` says."""
-        yield from check_signatures(self._git, ids, signers)
+        """As `gitwalk.check_signatures` says."""
+        yield from gitwalk.check_signatures(self._git, ids, signers)
 
     def _whole(self, branch: str) -> str | None:
         tip = self.tip(branch)

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import NoReturn, Self
 
-from reconciler.adapters import githistory, gitobjects
+from reconciler.adapters import gitobjects, gitwalk
 from reconciler.adapters.gitnames import check_ref, check_sha
 from reconciler.adapters.gitprocess import LOCAL_SECONDS, GitFolder
 from reconciler.model.errors import Refused, one_line
@@ -20,14 +20,22 @@ from reconciler.model.store import Commit, FileChange, TouchedFiles
 from reconciler.ports import OpenCommit
 
 _LONGEST_REPORT = 1 << 16
+_KEPT_TREES = 2
 _PLACES = ("refs/remotes/origin/", "refs/heads/")
 
 
 class LocalManifests:
-    """ManifestStore whose writing half is refused; ``path`` is a clone, bare or not."""
+    """ManifestStore whose writing half is refused; ``path`` is a clone, bare or not.
+
+    Branches are those of the moment when the first one was asked for: a fetch in the meantime is
+    not half seen.
+    """
 
     def __init__(self, path: Path) -> None:
         self._git = GitFolder(path, None, deadline=LOCAL_SECONDS)
+        self._tips: dict[str, str] | None = None
+        self._trees: dict[str, Mapping[str, str]] = {}
+        """The trees that were listed last: a difference asks for each of two, and again."""
 
     def __enter__(self) -> Self:
         return self
@@ -52,35 +60,48 @@ class LocalManifests:
     def branches(self, prefix: str) -> Mapping[str, str]:
         """Branches below ``prefix`` and their tips, as the clone last saw them."""
         folder = prefix.rstrip("/")
-        places = [f"{place}{check_ref(folder)}/" if folder else place for place in _PLACES]
-        references = self._git.references(*places)
-        found: dict[str, str] = {}
-        for place in reversed(_PLACES):
-            mine = {name: sha for name, sha in references.items() if name.startswith(place)}
-            found |= {name.removeprefix(place): sha for name, sha in mine.items()}
-        found.pop("HEAD", None)
-        return found
+        below = f"{check_ref(folder)}/" if folder else ""
+        return {name: sha for name, sha in self._branches().items() if name.startswith(below)}
 
     def tip(self, branch: str) -> str | None:
         """The branch's tip as the clone last saw it."""
-        check_ref(branch)
-        references = self._git.references(*(place + branch for place in _PLACES))
-        names = (place + branch for place in _PLACES)
-        return next((references[name] for name in names if name in references), None)
+        return self._branches().get(check_ref(branch))
+
+    def _branches(self) -> Mapping[str, str]:
+        if self._tips is None:
+            references = self._git.references(*_PLACES)
+            found: dict[str, str] = {}
+            for place in reversed(_PLACES):
+                mine = {name: sha for name, sha in references.items() if name.startswith(place)}
+                found |= {name.removeprefix(place): sha for name, sha in mine.items()}
+            found.pop("HEAD", None)
+            self._tips = found
+        return self._tips
 
     def tree(self, commit: str, prefix: str = "") -> Mapping[str, str]:
         """path → blob id of every file of a commit below ``prefix``."""
-        return gitobjects.list_tree(self._git, check_sha(commit), prefix)
+        if prefix:
+            return gitobjects.list_tree(self._git, check_sha(commit), prefix)
+        if commit not in self._trees:
+            found = gitobjects.list_tree(self._git, check_sha(commit), "")
+            newest = list(self._trees.items())[1 - _KEPT_TREES :]
+            self._trees = {**dict(newest), commit: found}
+        return self._trees[commit]
 
     def read(self, commit: str, paths: Sequence[str]) -> Mapping[str, bytes]:
         """The files' bytes; raises Refused if the clone was made without them."""
-        wanted = set(paths)
-        shas = {path: sha for path, sha in self.tree(commit).items() if path in wanted}
+        shas = self._files(commit, paths)
         blobs = gitobjects.read_blobs(self._git, list(dict.fromkeys(shas.values())))
         files = {path: blobs[sha] for path, sha in shas.items()}
         if None in files.values():
             raise gitobjects.lacks_objects(self._git, "read files")
         return {path: data for path, data in files.items() if data is not None}
+
+    def _files(self, commit: str, paths: Sequence[str]) -> Mapping[str, str]:
+        if commit not in self._trees:
+            return gitobjects.list_files(self._git, check_sha(commit), paths)
+        tree = self._trees[commit]
+        return {path: tree[path] for path in paths if path in tree}
 
     def log(self, branch: str, *, limit: int = 0) -> Iterator[Commit]:
         """Commits of a branch, newest first, as far as the clone has them."""
@@ -91,23 +112,23 @@ class LocalManifests:
     def changes(
         self, branch: str, paths: Sequence[str] = (), *, reverse: bool = False
     ) -> Iterator[TouchedFiles]:
-        """As `githistory.walk_changes` says, as far as the clone goes."""
+        """As `gitwalk.walk_changes` says, as far as the clone goes."""
         tip = self.tip(branch)
         if tip is not None:
-            yield from githistory.walk_changes(self._git, tip, paths, reverse=reverse)
+            yield from gitwalk.walk_changes(self._git, tip, paths, reverse=reverse)
 
     def blobs(self, ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
-        """As `githistory.iter_blobs` says; raises Refused if the clone was made without them."""
-        yield from githistory.iter_blobs(self._git, ids, gitobjects.blob_sizes(self._git, ids))
+        """As `gitwalk.iter_blobs` says; raises Refused if the clone was made without them."""
+        yield from gitwalk.iter_blobs(self._git, ids, gitobjects.blob_sizes(self._git, ids))
 
     def signatures(self, ids: Sequence[str], signers: Path) -> Iterator[tuple[str, str]]:
-        """As `githistory.check_signatures` says."""
-        yield from githistory.check_signatures(self._git, ids, signers)
+        """As `gitwalk.check_signatures` says."""
+        yield from gitwalk.check_signatures(self._git, ids, signers)
 
     def check_objects(self) -> str:
         """What `git fsck` finds wrong in the clone's objects; an empty text where nothing is."""
         with self._git.start(
-            "fsck", "--full", "--no-dangling", "--no-progress", deadline=githistory.HISTORY_SECONDS
+            "fsck", "--full", "--no-dangling", "--no-progress", deadline=gitwalk.HISTORY_SECONDS
         ) as child:
             told = child.stdout.read(_LONGEST_REPORT)
             while child.stdout.read(1 << 16):

@@ -14,11 +14,24 @@ FORMAT = "%H%x00%P%x00%ct%x00%s%x00%(trailers:only,unfold)"
 FIELDS = 5
 _CHUNK = 1 << 16
 _REGULAR = (b"100644", b"100755")
+_FEW_PATHS = 64
+"""As many as a command line takes without a thought."""
 
 
 def list_tree(repository: GitFolder, commit: str, prefix: str) -> dict[str, str]:
     """path → blob id of every regular file below a folder; links and submodules are left out."""
-    where = (prefix.rstrip("/") + "/",) if prefix else ()
+    return _list(repository, commit, (prefix.rstrip("/") + "/",) if prefix else ())
+
+
+def list_files(repository: GitFolder, commit: str, paths: Sequence[str]) -> dict[str, str]:
+    """The same of files that are named; the rest of the tree is not read where they are few."""
+    few = len(paths) <= _FEW_PATHS and all(path.isascii() and path[:1] != ":" for path in paths)
+    wanted = set(paths)
+    found = _list(repository, commit, tuple(paths) if few else ())
+    return {path: sha for path, sha in found.items() if path in wanted}
+
+
+def _list(repository: GitFolder, commit: str, where: tuple[str, ...]) -> dict[str, str]:
     arguments = ("ls-tree", "-r", "-z", "--full-tree", commit, "--", *where)
     what = f"list commit {commit}"
     done = repository.run(*arguments, what=what, accept=(0, 128))
@@ -113,11 +126,15 @@ def lacks_objects(repository: GitFolder, what: str) -> Refused:
 def parse_commit(
     sha: bytes, parents: bytes, seconds: bytes, subject: bytes, trailers: bytes
 ) -> Commit:
-    pairs = (line.partition(":") for line in trailers.decode("utf-8", "replace").splitlines())
+    found = {}
+    for line in trailers.decode("utf-8", "replace").splitlines():
+        key, mark, value = line.partition(":")
+        if mark:
+            found[key.strip()] = value.strip()
     return Commit(
         sha=sha.decode(),
         parents=tuple(parents.decode().split()),
         time=datetime.fromtimestamp(int(seconds), UTC),
         subject=subject.decode("utf-8", "replace"),
-        trailers={key.strip(): value.strip() for key, mark, value in pairs if mark},
+        trailers=found,
     )

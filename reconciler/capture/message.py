@@ -46,6 +46,7 @@ _OBJECTS = re.compile(r"(\d+) \+(\d+) ~(\d+) -(\d+)")
 _VOLUMES = re.compile(r"(\d+)/(\d+) \+(\d+)")
 _RUN_ID = re.compile(r"(?P<policy>.+)-(?P<time>\d{8}-\d{6})-[0-9a-f]{5}")
 _RUN_TIME = "%Y%m%d-%H%M%S"
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +160,10 @@ def parse_summary(trailers: Mapping[str, str]) -> Summary | None:
             raise ValueError("counts")
         captured, created, changed, deleted = map(int, objects.groups())
         stored, wanted, added = map(int, volumes.groups())
-        started = datetime.strptime(trailers[STARTED], "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+        if not _TIME.fullmatch(trailers[STARTED]):
+            raise ValueError("time")
+        # Ten times as fast as `strptime`; a year has 8,760 of them.
+        started = datetime.fromisoformat(trailers[STARTED])
         return Summary(
             policy=trailers[POLICY],
             run_id=trailers[RUN],

@@ -95,7 +95,8 @@ def command(
         else:
             before, other = _find(finder, first, second, policy)
             after = _side(other)
-            hold_known(wanted, [known_at(found.store, one) for one in (before, other)])
+            if wanted.names_any:
+                hold_known(wanted, [known_at(found.store, one) for one in (before, other)])
             changes = changed_objects(found.store, before.point.commit, other.point.commit, wanted)
         side = _side(before)
         paging.show(_render(output, side, after, counted.over(changes)))

@@ -14,16 +14,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from reconciler.adapters.gitcredentials import GitCredentials, parse_credentials
-from reconciler.adapters.githistory import GitHistory
 from reconciler.adapters.gitlocal import LocalManifests
 from reconciler.engine.context import policy_branch
 from reconciler.engine.history import StoreReader
-from reconciler.model.config import Config
 from reconciler.model.errors import UsageError
 
 if TYPE_CHECKING:
+    from reconciler.adapters.githistory import GitHistory
     from reconciler.adapters.kube import KubeClient
+    from reconciler.model.config import Config
 
 clone_option = click.option(
     "--clone", type=click.Path(path_type=Path, exists=True, file_okay=False), default=None,
@@ -65,6 +64,8 @@ def open_history(clone: Path | None, cluster: str | None, config_file: Path) -> 
 
 def _open_store(config: Config) -> GitHistory:
     """The manifest store, to be read as a history: its folder is of its own."""
+    from reconciler.adapters.gitcredentials import GitCredentials, parse_credentials
+    from reconciler.adapters.githistory import GitHistory
     from reconciler.cli import wiring
 
     where = config.manifest_store

@@ -152,6 +152,11 @@ class Wanted:
     namespaces: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
 
+    @property
+    def names_any(self) -> bool:
+        """Whether some namespaces or kinds were named, which one side should have."""
+        return bool(self.namespaces or self.kinds)
+
     def takes(self, location: paths.Location) -> bool:
         """Whether an object there is asked for."""
         namespace = location.namespace or CLUSTER_SCOPED

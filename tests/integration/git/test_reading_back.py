@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.cli import main
+from tests.integration.git.conftest import Executed
 from tests.integration.git.history_world import BRANCH, RUNS, WEB, HistoryWorld, make_history
 
 
@@ -59,6 +60,36 @@ def test_a_difference_as_a_person_says_it(backstay: Command) -> None:
         "",
         "0 added, 0 removed, 2 changed",
     ]
+
+
+RECORD = ["ls-tree _run.yaml", "cat-file"]
+"""A record is found by its path: the rest of the tree, maybe 50,000 names, is not listed."""
+BLOBS = ["cat-file", "cat-file"]
+"""How large they are, then what they hold."""
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        # The newest commit is looked at first: somebody else may have made it.
+        (("log", "shop", "-n", "2"), [*RECORD, "log", "log"]),
+        (("show", "run", RUNS[3]), ["log", *RECORD]),
+        (("show", "run", "shop"), ["log", *RECORD]),
+        (("diff", RUNS[0], RUNS[2]), ["log", *RECORD, *RECORD, "ls-tree", "ls-tree", *BLOBS]),
+        (
+            ("diff", RUNS[0], RUNS[2], "--kind", "secret"),
+            ["log", *RECORD * 2, "ls-tree", "ls-tree"],
+        ),
+    ],
+)
+def test_processes_that_a_verb_starts(
+    backstay: Command, executed: Executed, words: tuple[str, ...], expected: list[str]
+) -> None:
+    """As many over a year of runs as over six: most of a short command is their start."""
+    main.run([*words, "--clone", str(backstay.world.clone)])
+    found = [f"{argv[1]} {argv[-1]}".removesuffix(" --") for argv in executed()]
+    shown = [one if one.startswith("ls-tree") else one.partition(" ")[0] for one in found]
+    assert sorted(shown) == sorted(["for-each-ref", *expected])
 
 
 def test_gaps_and_failed_runs_are_told(backstay: Command) -> None:

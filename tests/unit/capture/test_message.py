@@ -63,6 +63,9 @@ def test_other_commits_are_no_runs() -> None:
         (message.VOLUMES, "1 of 2"),
         (message.OUTCOME, "Fine"),
         (message.STARTED, "yesterday"),
+        (message.STARTED, "2026-13-21T04:17:03Z"),
+        (message.STARTED, "2026-11-21T04:17:03+00:00"),
+        (message.STARTED, "2026-W47-6T04:17:03Z"),
     ],
 )
 def test_broken_trailers_of_a_run_are_an_error(key: str, value: str) -> None:
