@@ -15,6 +15,9 @@ Objects: in the tree, created, changed, deleted. Volumes: stored, of how many th
 stored, and by how many bytes the repositories grew. Renamed-From: only of a policy that says so.
 A commit that came late, or that was put again on top of one, ends with ``Backstay-Delivered:`` and
 the time.
+A history that a person rewrote on purpose (`backstay purge`) ends with a commit of its own, which
+no run made: ``Backstay-Policy:``, ``Backstay-Rewritten:`` and the tip that it took the place of,
+and ``Backstay-Rewritten-After:`` and the last commit that stayed, if one did.
 A run id is the policy's name, the time that
 its Job was created at and the beginning of the Job's uid: it sorts, and is a legal name.
 """
@@ -40,6 +43,8 @@ OBJECTS = "Backstay-Objects"
 VOLUMES = "Backstay-Volumes"
 RENAMED_FROM = "Backstay-Renamed-From"
 DELIVERED = "Backstay-Delivered"
+REWRITTEN = "Backstay-Rewritten"
+REWRITTEN_AFTER = "Backstay-Rewritten-After"
 
 _TRAILER = re.compile(r"([A-Za-z][A-Za-z0-9-]*): (.*)")
 _OBJECTS = re.compile(r"(\d+) \+(\d+) ~(\d+) -(\d+)")
@@ -47,6 +52,15 @@ _VOLUMES = re.compile(r"(\d+)/(\d+) \+(\d+)")
 _RUN_ID = re.compile(r"(?P<policy>.+)-(?P<time>\d{8}-\d{6})-[0-9a-f]{5}")
 _RUN_TIME = "%Y%m%d-%H%M%S"
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Rewrite:
+    """What a commit says that ends a rewritten history. ``after`` is empty where all is new."""
+
+    policy: str
+    old: str
+    after: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +197,13 @@ def parse_summary(trailers: Mapping[str, str]) -> Summary | None:
             f"the trailers of run {trailers[RUN]} can't be read",
             hint="commits here are written by runs only; look for one by somebody else",
         ) from None
+
+
+def parse_rewrite(trailers: Mapping[str, str]) -> Rewrite | None:
+    """What a commit that ends a rewritten history says; None for every other one."""
+    if RUN in trailers or REWRITTEN not in trailers:
+        return None
+    return Rewrite(trailers.get(POLICY, ""), trailers[REWRITTEN], trailers.get(REWRITTEN_AFTER, ""))
 
 
 def _volumes_text(summary: Summary) -> str:

@@ -11,24 +11,37 @@ import click
 
 from reconciler.cli import options, wiring
 from reconciler.engine.clusterbranch import adopt_cluster, check_former, load_cluster_branch
+from reconciler.engine.reanchor import Rewritten, accept_rewrite, look_at_rewrite
 from reconciler.model.errors import UsageError
 
 
 @click.command(name="adopt", short_help="Let this cluster write an old one's branches.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--rewritten", default="", metavar="POLICY",
+    help="Only say that the history of POLICY's branch was rewritten on purpose.",
+)  # fmt: skip
 @options.config_option
 @options.kubeconfig_option
 @options.context_option
 @options.output_option
 def command(
-    yes: bool, config_file: Path, kubeconfig: Path | None, context: str | None, output: str
-) -> None:
+    yes: bool, rewritten: str, config_file: Path, kubeconfig: Path | None, context: str | None,
+    output: str,
+) -> None:  # fmt: skip
     """Say that this cluster writes the branches of the cluster that Config names.
 
     A rebuilt cluster has another uid than the one that wrote before, and its runs exit 4 until
     somebody adopts it: an empty new cluster must not become the latest recovery point. Restore
     first, then adopt.
+
+    With --rewritten: after `backstay purge` and your push, the cluster still remembers the branch's
+    old tip, and the next run would raise an alarm. This makes it remember the tip of now, if the
+    branch says itself that it takes the place of the one that is remembered.
     """
+    if rewritten:
+        _accept(rewritten, yes, config_file, kubeconfig, context, output)
+        return
     config = wiring.load_config(config_file)
     client = wiring.cluster(kubeconfig, context)
     name, clock = config.cluster.name, wiring.clock()
@@ -40,9 +53,7 @@ def command(
         before = marker.uid if marker else "nobody"
         if before != identity.uid and not yes:
             click.echo(f"{name} was written by {before}; this cluster is {identity.uid}.", err=True)
-            if not sys.stdin.isatty():
-                raise UsageError("nobody can answer here", hint="add --yes if that is right")
-            click.confirm("Adopt it?", abort=True, err=True)
+            _ask("Adopt it?")
         made = adopt_cluster(store, name, identity, now=clock.now(), by=who())
     if output == "json":
         click.echo(
@@ -52,6 +63,43 @@ def command(
         click.echo(f"{name} is this cluster's already ({made.uid}).")
     else:
         click.echo(f"{name} is now written by {made.uid}, before by {before}.")
+
+
+def _ask(question: str) -> None:
+    if not sys.stdin.isatty():
+        raise UsageError("nobody can answer here", hint="add --yes if that is right")
+    click.confirm(question, abort=True, err=True)
+
+
+def _accept(
+    policy: str, yes: bool, config_file: Path, kubeconfig: Path | None, context: str | None,
+    output: str,
+) -> None:  # fmt: skip
+    config = wiring.load_config(config_file)
+    client = wiring.cluster(kubeconfig, context)
+    with wiring.manifest_store(config, wiring.resolver(client)) as store:
+        found = look_at_rewrite(
+            store, client, config.cluster.name, policy, namespace=wiring.own_namespace()
+        )
+        if found.mark and not yes:
+            click.echo(_told(found), err=True)
+            _ask("Is that right?")
+        accept_rewrite(client, found, namespace=wiring.own_namespace())
+    if output == "json":
+        document = {"formatVersion": 1, "branch": found.branch, "tip": found.tip}
+        document |= {"before": found.memory.tip, "rewrittenBy": found.mark}
+        click.echo(json.dumps(document))
+    elif found.mark:
+        click.echo(f"{found.branch}: {found.tip} is remembered from now on.")
+    else:
+        click.echo(f"{found.branch}: nothing to accept, it has what is remembered of it.")
+
+
+def _told(found: Rewritten) -> str:
+    return (
+        f"{found.branch}: remembered is {found.memory.tip}; the branch is at {found.tip}, and its"
+        f" commit {found.mark} says that the history up to there was rewritten on purpose."
+    )
 
 
 def who() -> str:

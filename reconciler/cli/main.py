@@ -39,6 +39,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "mover": ("reconciler.cli.mover", "Copy one volume (runs inside a Job)."),
     "password": ("reconciler.cli.password", "Print a restic repository's own password."),
     "plan": ("reconciler.cli.plan", "Show what the controller would change, and why."),
+    "purge": ("reconciler.cli.purge", "Take a leaked value out of a clone's whole history."),
     "restore": ("reconciler.cli.restore", "Bring back objects and volumes from a recovery point."),
     "run": ("reconciler.cli.run", "Run a policy now."),
     "show": ("reconciler.cli.show", "Show a run's record, or a whole policy."),

@@ -37,6 +37,11 @@ _EXIT_CODES = {Verdict.PROVEN: 0, Verdict.PROBLEM: 1, Verdict.UNPROVEN: PartialF
     "--contains", multiple=True, metavar="COMMIT",
     help="The history must contain this commit, a tip of an earlier report. May be repeated.",
 )  # fmt: skip
+@click.option(
+    "--rewritten", "known", multiple=True, metavar="COMMIT",
+    help="You know that the history below this commit was rewritten on purpose: it says so. May be"
+    " repeated.",
+)  # fmt: skip
 @history.clone_option
 @history.cluster_option
 @options.config_option
@@ -44,8 +49,8 @@ _EXIT_CODES = {Verdict.PROVEN: 0, Verdict.PROBLEM: 1, Verdict.UNPROVEN: PartialF
 @history.json_option
 def command(
     policies: tuple[str, ...], no_repositories: bool, signers: Path | None,
-    contains: tuple[str, ...], clone: Path | None, cluster: str | None, config_file: Path,
-    output: str, as_json: bool,
+    contains: tuple[str, ...], known: tuple[str, ...], clone: Path | None,
+    cluster: str | None, config_file: Path, output: str, as_json: bool,
 ) -> int:  # fmt: skip
     """Prove that the branches of the policies hold what their runs say; of all without POLICY.
 
@@ -56,21 +61,24 @@ def command(
     Exit codes: 0 all that was asked for is proven, 1 a problem, 3 no problem was found, and not all
     could be answered.
     """
-    _check_commits(contains)
+    _check_commits("--contains", contains)
+    _check_commits("--rewritten", known)
     snapshots = Snapshots()
     with history.open_history(clone, cluster, config_file) as found:
-        branches, commits = [], {}
+        branches, commits, replaced = [], {}, dict[str, str]()
         for policy in policies or PointFinder(found.store, found.cluster).policies():
             _need_branch(found, policy)
             walk = BranchWalk(
-                found.store, found.cluster, policy, shallow=found.shallow, snapshots=snapshots
-            )
+                found.store, found.cluster, policy, shallow=found.shallow, snapshots=snapshots,
+                known=known,
+            )  # fmt: skip
             branch = walk.walk()
             signed = _signatures(found, walk.commits, signers)
             sealed = check_sealed(found.store, found.cluster, policy)
             branches.append(replace(branch, checks=(*branch.checks, *sealed, signed)))
             commits[policy] = walk.commits
-        contained = check_contained(contains, commits, shallow=found.shallow)
+            replaced |= walk.replaced
+        contained = check_contained(contains, commits, shallow=found.shallow, replaced=replaced)
         checks = (*_policies(found, commits), *contained, *_objects(found))
     skipped = Check(name="snapshots", verdict=Verdict.SKIPPED, message="--no-repositories")
     stored = (
@@ -93,10 +101,10 @@ def command(
     return _EXIT_CODES[verification.verdict]
 
 
-def _check_commits(contains: Sequence[str]) -> None:
-    for sha in contains:
+def _check_commits(option: str, commits: Sequence[str]) -> None:
+    for sha in commits:
         if not re.fullmatch("[0-9a-f]{7,40}", sha):
-            raise UsageError(f"--contains {sha} is no commit", hint="give 7 digits or more of one")
+            raise UsageError(f"{option} {sha} is no commit", hint="give 7 digits or more of one")
 
 
 def _need_branch(found: history.History, policy: str) -> None:

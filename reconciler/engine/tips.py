@@ -15,6 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from reconciler import ports
 from reconciler.engine.context import RunPorts, RunRequest, cluster_branch
 from reconciler.model import kinds, naming
 from reconciler.model.errors import BackstayError
@@ -26,7 +27,9 @@ _NEAR = 50
 
 
 @dataclass(frozen=True, slots=True)
-class _Memory:
+class Memory:
+    """What a Lease says of a branch; ``tip`` is empty where it says nothing of it."""
+
     lease: str
     tip: str = ""
     version: str = ""
@@ -39,7 +42,7 @@ class Tips:
     def __init__(self, request: RunRequest, run: RunPorts) -> None:
         self._request = request
         self._run = run
-        self._memories: dict[str, _Memory] = {}
+        self._memories: dict[str, Memory] = {}
         self._alarms: dict[str, str] = {}
         self._seen: dict[str, str | None] = {}
 
@@ -54,7 +57,10 @@ class Tips:
             self._request.branch: naming.tip_lease_name(self._request.compiled.policy.name),
             cluster_branch(self._request.cluster): naming.CLUSTER_TIP_LEASE,
         }
-        self._memories = {branch: self._read(branch, name) for branch, name in leases.items()}
+        self._memories = {
+            branch: recall_tip(self._run.reader, self._request.namespace, name, branch)
+            for branch, name in leases.items()
+        }
 
     def check(self, branch: str, tip: str | None) -> None:
         """Raises the alarm where ``tip`` has no longer what is remembered of the branch."""
@@ -79,16 +85,8 @@ class Tips:
         memory = self._memories.get(branch)
         if memory is None or tip is None or memory.tip == tip:
             return
-        annotations = {naming.TIP: render_revision(branch, tip)}
         try:
-            if memory.version:
-                self._run.writer.patch(
-                    _ref(self._request.namespace, memory.lease),
-                    {"metadata": {"annotations": annotations}},
-                    version=memory.version,
-                )
-            else:
-                self._run.writer.create(_make(self._request, memory.lease, annotations))
+            keep_tip(self._run.writer, self._request.namespace, memory, branch, tip)
         except BackstayError as error:
             self._run.reporter.warning("tip not remembered", branch=branch, why=error.message)
 
@@ -96,32 +94,50 @@ class Tips:
         """The tip that was checked, once the alarm that it may have raised is recorded."""
         self.remember(branch, self._seen.get(branch))
 
-    def _read(self, branch: str, name: str) -> _Memory:
-        found = self._run.reader.get(kinds.LEASES, name, namespace=self._request.namespace)
-        if found is None:
-            return _Memory(name)
-        metadata = found["metadata"]
-        version = str(metadata.get("resourceVersion", ""))
-        told = str((metadata.get("annotations") or {}).get(naming.TIP, ""))
-        try:
-            of, tip = parse_revision(told)
-        except ValueError:
-            of, tip = "", ""
-        # Another branch: the cluster was renamed since.
-        return _Memory(name, tip if of == branch else "", version)
+
+def recall_tip(reader: ports.ClusterReader, namespace: str, lease: str, branch: str) -> Memory:
+    """What is remembered of a branch. One request."""
+    found = reader.get(kinds.LEASES, lease, namespace=namespace)
+    if found is None:
+        return Memory(lease)
+    metadata = found["metadata"]
+    version = str(metadata.get("resourceVersion", ""))
+    told = str((metadata.get("annotations") or {}).get(naming.TIP, ""))
+    try:
+        of, tip = parse_revision(told)
+    except ValueError:
+        of, tip = "", ""
+    # Another branch: the cluster was renamed since.
+    return Memory(lease, tip if of == branch else "", version)
+
+
+def keep_tip(
+    writer: ports.ClusterWriter, namespace: str, memory: Memory, branch: str, tip: str
+) -> bool:
+    """Writes down a tip in place of what was remembered; False where somebody else wrote first."""
+    annotations = {naming.TIP: render_revision(branch, tip)}
+    if memory.version:
+        done = writer.patch(
+            _ref(namespace, memory.lease),
+            {"metadata": {"annotations": annotations}},
+            version=memory.version,
+        )
+        return done is not None
+    writer.create(_make(namespace, memory.lease, annotations))
+    return True
 
 
 def _ref(namespace: str, name: str) -> ObjectRef:
     return ObjectRef(group=kinds.LEASES.group, kind="Lease", namespace=namespace, name=name)
 
 
-def _make(request: RunRequest, name: str, annotations: dict[str, str]) -> dict[str, Any]:
+def _make(namespace: str, name: str, annotations: dict[str, str]) -> dict[str, Any]:
     return {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
         "metadata": {
             "name": name,
-            "namespace": request.namespace,
+            "namespace": namespace,
             "labels": naming.labels("state"),
             "annotations": annotations,
         },

@@ -20,6 +20,7 @@ from reconciler.model.errors import BackstayError, RepositoryMissing, Stalled
 from reconciler.model.policy import CLUSTER_NAMESPACE
 from reconciler.model.run import Outcome, RepositoryRef, RunRecord
 from reconciler.model.store import Commit, TouchedFiles
+from reconciler.plan.rewrites import check_rewrites, rewritten_commits
 from reconciler.plan.verify import Branch, Chain, Check, Verdict, check_of, compare_record
 
 _AT_ONCE = 100
@@ -64,7 +65,11 @@ class _Run:
 
 
 class BranchWalk:
-    """One branch. ``snapshots`` gathers what its records name."""
+    """One branch. ``snapshots`` gathers what its records name.
+
+    ``known``: commits, or beginnings of their ids, which say that the history below was rewritten,
+    and of which somebody knows that it was on purpose.
+    """
 
     def __init__(
         self,
@@ -74,7 +79,9 @@ class BranchWalk:
         *,
         shallow: bool,
         snapshots: Snapshots,
+        known: Sequence[str] = (),
     ) -> None:
+        self._known = tuple(known)
         self._store = store
         self._cluster = cluster
         self._policy = policy
@@ -87,7 +94,9 @@ class BranchWalk:
         self._records: dict[str, str] = {}
         self._shapes: dict[str, int] = {}
         self._rebased = 0
-        self._uncounted: list[str] = []
+        self._uncounted: dict[str, str] = {}
+        self._rewrites: list[tuple[str, message.Rewrite]] = []
+        """Commits that say that what is below them was rewritten."""
         self._foreign = False
         self._read = 0
         self.commits: list[str] = []
@@ -109,8 +118,19 @@ class BranchWalk:
             tip=tip.sha if tip else "",
             first=root.time if root else None,
             last=tip.time if tip else None,
-            checks=(self._chain.check(), self._authors(), self._agreement()),
-        )
+            checks=(
+                self._chain.check(), self._authors(), self._agreement(), *self._rewritten(),
+            ),
+        )  # fmt: skip
+
+    @property
+    def replaced(self) -> Mapping[str, str]:
+        """Tips that a rewrite took the place of → the commit that says so."""
+        return {rewrite.old: sha for sha, rewrite in self._rewrites}
+
+    def _rewritten(self) -> Iterator[Check]:
+        told = [(sha, rewrite.old, rewrite.after) for sha, rewrite in self._rewrites]
+        yield from check_rewrites(told, self.commits, self._known)
 
     def _authors(self) -> Check:
         return check_of(
@@ -123,12 +143,15 @@ class BranchWalk:
 
     def _agreement(self) -> Check:
         again = f"; {self._rebased} were put on another commit" if self._rebased else ""
-        if self._uncounted and not self._wrong:
+        told = [(sha, rewrite.old, rewrite.after) for sha, rewrite in self._rewrites]
+        mine = set(rewritten_commits(told, self.commits))
+        uncounted = [what for sha, what in self._uncounted.items() if sha not in mine]
+        if uncounted and not self._wrong:
             return Check(
                 name="records",
                 verdict=Verdict.UNPROVEN,
-                message=f"{len(self._uncounted)} commits change what their runs did not count",
-                problems=tuple(self._uncounted[:_MOST_TOLD]),
+                message=f"{len(uncounted)} commits change what their runs did not count",
+                problems=tuple(uncounted[:_MOST_TOLD]),
             )
         return check_of(
             "records",
@@ -143,6 +166,10 @@ class BranchWalk:
             before = self._chain.tip
             self._chain.add(touched.commit)
             self.commits.append(touched.commit.sha)
+            rewrite = message.parse_rewrite(touched.commit.trailers)
+            if rewrite is not None and rewrite.policy == self._policy and not touched.files:
+                self._rewrites.append((touched.commit.sha, rewrite))
+                continue
             found = self._look(touched, before, self._count(touched))
             self._foreign = found is None
             if found is not None:
@@ -221,7 +248,7 @@ class BranchWalk:
             self._rebased += 1
         elif run.changes != counted:
             what = f"it changes manifests ({_signed(run.changes)}), and its run counted"
-            self._uncounted.append(f"{run.sha}: {what} {_signed(counted)}")
+            self._uncounted[run.sha] = f"{run.sha}: {what} {_signed(counted)}"
 
 
 def _signed(changes: tuple[int, int, int]) -> str:
@@ -255,16 +282,24 @@ def check_snapshots(keyring: ports.Keyring, snapshots: Snapshots) -> Iterator[Ch
 
 
 def check_contained(
-    wanted: Sequence[str], commits: Mapping[str, Sequence[str]], *, shallow: bool = False
+    wanted: Sequence[str],
+    commits: Mapping[str, Sequence[str]],
+    *,
+    shallow: bool = False,
+    replaced: Mapping[str, str] | None = None,
 ) -> Iterator[Check]:
     """Whether the history still has the tips that somebody remembered.
 
-    A history that is cut off (``shallow``) can only prove that it has one.
+    A history that is cut off (``shallow``) can only prove that it has one. ``replaced``: tips that
+    a rewrite took the place of → the commit that says so.
     """
     for sha in wanted:
         holders = (name for name, known in commits.items() if any(c.startswith(sha) for c in known))
         if holder := next(holders, ""):
             verdict, told = Verdict.PROVEN, f"is in the history of {holder}"
+        elif mark := next((by for old, by in (replaced or {}).items() if old.startswith(sha)), ""):
+            verdict = Verdict.UNPROVEN
+            told = f"was rewritten: commit {mark} says that it takes the place of this one"
         elif shallow:
             verdict = Verdict.UNPROVEN
             told = "is not in what this shallow clone has; fetch the rest: git fetch --unshallow"

@@ -1,0 +1,227 @@
+"""docs/purge.md, typed: a value leaves the whole history, and runs, readers and restores go on."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from reconciler.cli import main
+from reconciler.engine.reanchor import accept_rewrite, look_at_rewrite
+from reconciler.model.errors import Refused
+from reconciler.model.run import Outcome
+from tests.integration.engine.git_world import GitWorld
+from tests.unit.engine.run_world import BRANCH, CLUSTER, RUN_IDS, SYSTEM, manifest
+
+PAGE = (Path(__file__).parents[3] / "docs" / "purge.md").read_text()
+COMMANDS = [
+    line for block in re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()
+]
+URL = "ssh://git@git.example.org/captures.git"
+LEAK = "correct horse battery"
+PURGED = f"refs/backstay/purged/{BRANCH}"
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[GitWorld]:
+    """A run, and one that has captured the value."""
+    monkeypatch.chdir(tmp_path)
+    made = GitWorld(tmp_path)
+    for number, colour in enumerate(("green", f"say {LEAK}"), 1):
+        capture(made, number, colour)
+    (tmp_path / "leaked.txt").write_text(f"{LEAK}\n")
+    yield made
+    for store in made.opened:
+        store.close()
+
+
+def capture(world: GitWorld, number: int, colour: str) -> None:
+    world.cluster.put(manifest("ConfigMap", "settings", data={"colour": colour}))
+    assert world.run(number).record.outcome is Outcome.COMPLETED
+
+
+def tip(world: GitWorld) -> str:
+    return world.git("rev-parse", BRANCH).strip()
+
+
+def messages(world: GitWorld, name: str) -> list[str]:
+    """Author, times and message of each commit, newest first."""
+    return world.git("log", "-z", "--format=%an %ae %at %cn %ct %B", name).split("\0")
+
+
+def type_line(world: GitWorld, line: str, variables: dict[str, str]) -> tuple[int, str]:
+    """One line of the page: its exit code and what it prints."""
+    # Not the bare path: git would take over the folder as it is, with what nothing leads to.
+    line = line.replace(URL, f"file://{world.server}")
+    words = shlex.split(line)
+    if words[:2] == ["backstay", "adopt"]:
+        # The verb's own wiring asks a cluster; this is what it calls.
+        found = look_at_rewrite(
+            world.git_store(), world.cluster, CLUSTER, words[3], namespace=SYSTEM
+        )
+        accept_rewrite(world.cluster, found, namespace=SYSTEM)
+        return 0, found.mark
+    if words[0] == "backstay":
+        return main.run([variables.get(word.lstrip("$"), word) for word in words[1:]]), ""
+    done = subprocess.run(
+        ["sh", "-c", line], capture_output=True, text=True, env={**os.environ, **variables},
+        check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_page_typed(world: GitWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    for number, colour in enumerate((f"{LEAK}!", "blue", "red"), 3):
+        capture(world, number, colour)
+    old, before = tip(world), messages(world, BRANCH)
+    points = [world.git("show", f"{BRANCH}~{back}:_run.yaml") for back in range(5)]
+    stays = world.git("rev-parse", f"{BRANCH}~4").strip()
+    variables: dict[str, str] = {"OLD": old}
+    typed = iter(COMMANDS)
+    clone, purge = next(typed), next(typed)
+    assert type_line(world, clone, variables)[0] == 0
+    assert type_line(world, purge, variables) == (0, "")
+    told = capsys.readouterr().out
+    assert told.startswith("shop: taken out of 2 versions of 1 files\n  shop/configmap/settings.y")
+    assert f"the history is new since {stays}; the old tip is {old}" in told
+    new = re.findall(rf"([0-9a-f]{{40}}):refs/heads/{BRANCH}\n", told)[-1]
+    variables["NEW"] = new
+    assert tip(world) == old, "nothing was pushed"
+    for line in typed:
+        code, out = type_line(world, line, variables)
+        printed = out + capsys.readouterr().out
+        if "grep" in line:
+            assert (code, printed) == (1, "0\n"), line
+        elif line.endswith("--clone fresh.git"):
+            assert code == 3, printed
+            assert f"not proven  rewritten: commit {new} says that 4 commits" in printed
+        else:
+            assert code == 0, (line, printed)
+        if "push" in line:
+            _the_history_is_what_it_was(world, stays, before, points)
+    _an_auditor_reads_it(variables, capsys)
+    assert LEAK not in world.git("cat-file", "--batch-all-objects", "--batch")
+    _runs_go_on(world, variables, capsys)
+
+
+def _an_auditor_reads_it(variables: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["verify", "shop", "--no-repositories", "--clone", "fresh.git"]
+    contains = ["--rewritten", variables["NEW"][:10], "--contains", variables["OLD"]]
+    assert main.run([*words, *contains]) == 3
+    out = capsys.readouterr().out
+    assert f"was rewritten: commit {variables['NEW']} says that it takes the place" in out
+    assert f"proven      rewritten: as you know: commit {variables['NEW']}" in out
+
+
+def _the_history_is_what_it_was(
+    world: GitWorld, stays: str, before: list[str], points: list[str]
+) -> None:
+    assert world.git("rev-parse", f"{BRANCH}~5").strip() == stays
+    assert messages(world, f"{BRANCH}~1") == before
+    assert [world.git("show", f"{BRANCH}~{back}:_run.yaml") for back in range(1, 6)] == points
+    texts = [world.git("show", f"{BRANCH}~{back}:shop/configmap/settings.yaml") for back in (3, 4)]
+    assert [text.split("colour: ")[1] for text in texts] == [
+        '"purged-by-backstay!"\n', "say purged-by-backstay\n",
+    ]  # fmt: skip
+
+
+def _runs_go_on(
+    world: GitWorld, variables: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No alarm, a chain that is proven since, and a point from before that can be restored."""
+    world.cluster.put(manifest("ConfigMap", "settings", data={"colour": "white"}))
+    result = world.run(6)
+    assert (result.record.outcome, result.record.warnings) == (Outcome.COMPLETED, ())
+    assert world.git("rev-parse", f"{BRANCH}~").strip() == variables["NEW"]
+    clone = ["verify", "shop", "--no-repositories", "--clone", str(world.clone())]
+    assert main.run([*clone, "--rewritten", variables["NEW"]]) == 0, capsys.readouterr().out
+    world.lose_shop()
+    world.restored(at=RUN_IDS[1])
+    (settings,) = (
+        one for one in world.cluster.all("ConfigMap") if one["metadata"]["name"] == "settings"
+    )
+    assert settings["data"] == {"colour": "say purged-by-backstay"}
+
+
+def purge_clone(world: GitWorld) -> str:
+    """The new tip in a new clone of today."""
+    type_line(world, f"rm -rf captures.git; git clone -q --bare {URL} captures.git", {})
+    words = ["--clone", "captures.git", "--value", "leaked.txt", "--reason", "x"]
+    assert main.run(["purge", "shop", *words]) == 0
+    command = ["git", "-C", "captures.git", "rev-parse", PURGED]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_a_push_after_a_run_in_between_is_refused(world: GitWorld) -> None:
+    new, old = purge_clone(world), tip(world)
+    latest = world.run(3).commit
+    push = next(line for line in COMMANDS if "force-with-lease" in line)
+    code, told = type_line(world, push, {"OLD": old, "NEW": new})
+    assert code == 1
+    assert "stale info" in told
+    assert tip(world) == latest
+
+
+def test_nobody_is_believed_but_a_rewrite_of_what_is_remembered(world: GitWorld) -> None:
+    new, old = purge_clone(world), tip(world)
+    latest = world.run(3).commit
+    subprocess.run(["git", "-C", "captures.git", "push", "-q", "--force", "origin",
+                    f"{new}:refs/heads/{BRANCH}"], check=True, capture_output=True)  # fmt: skip
+    with pytest.raises(Refused, match="no commit of it says that it takes the place") as caught:
+        type_line(world, "backstay adopt --rewritten shop", {})
+    assert latest in caught.value.message
+    alarm = world.run(4).record.warnings[0]
+    assert alarm.startswith(f"branch {BRANCH} was rewound or replaced: its tip was commit {latest}")
+    assert old not in world.git("rev-list", BRANCH).split()
+
+
+def test_without_the_value_nothing_is_made(
+    world: GitWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (world.folder / "leaked.txt").write_text("nobody ever said this\n")
+    type_line(world, f"git clone -q --bare {URL} captures.git", {})
+    words = ["purge", "--clone", "captures.git", "--value", "leaked.txt", "--reason", "x"]
+    assert main.run([*words, "-o", "json"]) == 0
+    assert '"lookedAt": ["shop"], "purged": []' in capsys.readouterr().out
+    assert main.run(words) == 0
+    assert capsys.readouterr().out == "shop: nothing of it is in its history\n"
+
+
+def test_what_can_not_be_purged_is_refused_and_nothing_is_made(
+    world: GitWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree = world.git("rev-parse", f"{BRANCH}^{{tree}}").strip()
+    blob = world.git("rev-parse", f"{BRANCH}:_run.yaml").strip()
+    entries = world.git("ls-tree", tree) + f"100644 blob {blob}\t{LEAK}\n"
+    named = subprocess.run(
+        ["git", "-C", str(world.server), "mktree"], input=entries.encode(), capture_output=True,
+        check=True,
+    ).stdout.decode().strip()  # fmt: skip
+    person = ("-c", "user.name=x", "-c", "user.email=x@example.org", "commit-tree", "-p", BRANCH)
+    for what, message, held in (("message", f"by hand: {LEAK}", tree), ("name", "by hand", named)):
+        hand = world.git(*person, "-m", message, held).strip()
+        clone = f"rm -rf c.git; git clone -q --bare {URL} c.git; git -C c.git fetch -q"
+        world.git("update-ref", "refs/heads/hand", hand)
+        type_line(world, f"{clone} origin +hand:refs/heads/{BRANCH}", {})
+        words = ["purge", "--clone", "c.git", "--value", "leaked.txt", "--reason", "x"]
+        assert main.run(words) == 1
+        assert f"the value is in the {what} of a" in capsys.readouterr().err
+        assert type_line(world, f"git -C c.git rev-parse -q --verify {PURGED}", {})[0] == 1
+
+
+def test_a_clone_that_is_cut_off_is_refused(
+    world: GitWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--value", "leaked.txt", "--reason", "x"]
+    type_line(world, f"git clone -q --bare --depth 1 --no-single-branch {URL} shallow.git", {})
+    assert main.run(["purge", "--clone", "shallow.git", *words]) == 1
+    assert "is cut off" in capsys.readouterr().err
+    world.git("config", "uploadpack.allowFilter", "true")
+    type_line(world, f"git clone -q --bare --filter=blob:none {URL} part.git", {})
+    assert main.run(["purge", "--clone", "part.git", *words]) == 1
+    assert "lacks some of its objects" in capsys.readouterr().err
