@@ -60,7 +60,7 @@ def gated_stage(
         shop.install(stage, marker=marker)
         stage.push_policies({"shop.yaml": shop.policy(stage)})
         there = "the CronJob is there"
-        stage.wait(there, lambda: stage.exists("cronjob", "backstay-shop"), seconds=240)
+        stage.wait(there, lambda: stage.exists("cronjob", "backstay-shop"), seconds=600)
         stage.kubectl("-n", NAMESPACE, "create", "job", "--from=cronjob/backstay-shop", "first")
         done = "--for=condition=Complete"
         stage.kubectl("-n", NAMESPACE, "wait", done, "job/first", "--timeout=600s", timeout=630)

@@ -35,9 +35,7 @@ def before(gated_stage: Stage) -> Iterator[Run]:
     if newest.record.outcome is not Outcome.COMPLETED:  # the test before this one failed
         newest = run_again(gated_stage)
     yield newest
-    gated_stage.wait(
-        "nothing of ours is left", lambda: not faults.leftovers(gated_stage), seconds=90
-    )
+    gated_stage.wait("nothing of ours is left", lambda: not faults.leftovers(gated_stage))
     after = Run(gated_stage)
     assert after.record.outcome is Outcome.COMPLETED
     assert newest.commit in after.history()
@@ -140,7 +138,7 @@ def test_a_policy_changes_and_goes_while_its_run_is_at_work(
         with gate.held("restic", "backup", pod=MOVER) as hold:
             started = faults.start_run(gated_stage)
             hold.wait(LONG)
-            newer = shop.policy(gated_stage, cron="18 5 * * *")
+            newer = shop.policy(gated_stage, cron=shop.far_off(18))
             gated_stage.push_policies({"shop.yaml": newer})
             newer_there = partial(is_newer, gated_stage, old)
             gated_stage.wait("the newer version", newer_there, seconds=LONG)

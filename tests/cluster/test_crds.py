@@ -17,7 +17,7 @@ from reconciler.model.policy import API_VERSION, Kind
 from reconciler.policy.crds import crd_name
 from reconciler.policy.referencetexts import EXAMPLES
 from tests.rig.cluster import paths
-from tests.rig.cluster.definitions import wait_established
+from tests.rig.cluster.definitions import wait_established, wait_gone
 from tests.rig.cluster.providers import Cluster
 
 FOLDER = paths.REPOSITORY / "schemas/crds"
@@ -74,9 +74,11 @@ OBJECTS: list[tuple[str, dict[str, Any], str]] = [
 def served(cluster: Cluster) -> Iterator[Cluster]:
     """A cluster with the CRDs, until the module ends."""
     cluster.kubectl("apply", "--server-side", "-k", str(FOLDER))
-    wait_established(cluster.kubectl, *(crd_name(kind) for kind in Kind))
+    names = [crd_name(kind) for kind in Kind]
+    wait_established(cluster.kubectl, *names)
     yield cluster
     cluster.kubectl("delete", "--timeout=300s", "-k", str(FOLDER))
+    wait_gone(cluster.kubectl, *names)
 
 
 def test_no_crd_is_accepted_with_a_doubt(served: Cluster) -> None:

@@ -25,7 +25,7 @@ def before(stage: Stage, first: Run) -> Iterator[Run]:
     if newest.record.outcome is not Outcome.COMPLETED:  # the test before this one failed
         newest = run_again(stage)
     yield newest
-    stage.wait("nothing of ours is left", lambda: not faults.leftovers(stage), seconds=90)
+    stage.wait("nothing of ours is left", lambda: not faults.leftovers(stage))
     after = Run(stage)
     assert after.record.outcome is Outcome.COMPLETED
     assert newest.commit in after.history()
@@ -84,10 +84,8 @@ def test_the_storage_is_away(stage: Stage, before: Run) -> None:
 
 
 def test_the_storage_is_away_while_movers_copy(stage: Stage, before: Run) -> None:
-    started = faults.start_run(stage)
-    started.wait_for("capturing")
-    with faults.s3_frozen(stage):
-        stage.wait("movers are at work", started.movers)
+    with faults.movers_frozen(stage) as started:
+        pass
     with faults.s3_away(stage):
         assert not [job for job in started.movers() if job.get("status", {}).get("failed")]
     assert started.finish().code == 0
@@ -123,9 +121,7 @@ def test_somebody_pushes_between_fetch_and_push(stage: Stage, before: Run) -> No
     stage.git("commit", "--quiet", "-m", "Say that somebody else works here", cwd=clone)
     theirs = stage.git("rev-parse", "HEAD", cwd=clone).strip()
 
-    started = faults.start_run(stage)
-    started.wait_for("capturing")  # it has fetched
-    with faults.s3_frozen(stage):  # and can't push yet
+    with faults.movers_frozen(stage) as started:  # it has fetched, and can't push yet
         stage.git("push", "--quiet", "origin", f"HEAD:{BRANCH}", cwd=clone)
     ended = started.finish()
     assert ended.code == 0
@@ -152,18 +148,20 @@ def test_a_rewound_branch(stage: Stage, first: Run) -> None:
 
 
 def test_a_pod_deleted_by_force(stage: Stage, before: Run) -> None:
-    started = faults.start_run(stage)
-    started.wait_for("capturing")
-    with faults.s3_frozen(stage):
-        stage.wait("movers are at work", started.movers)
+    with faults.movers_frozen(stage) as started:
         (pod,) = started.pods()
         name = pod["metadata"]["name"]
         run_id = started.run_id
         stage.kubectl("-n", NAMESPACE, "delete", "pod", name, "--force", "--grace-period=0")
-        stage.wait("its successor is there", lambda: started.pods() not in ([], [pod]))
+        stage.wait("its successor is there", lambda: names(started) not in ([], [name]))
     assert started.finish().code == 0
     assert started.run_id == run_id
     assert_whole(stage, Run(stage), run_id)
+
+
+def names(started: faults.Started) -> list[str]:
+    """Of a run's pods."""
+    return [str(pod["metadata"]["name"]) for pod in started.pods()]
 
 
 def test_two_runs_at_once(stage: Stage, before: Run) -> None:
@@ -184,10 +182,8 @@ def test_two_runs_at_once(stage: Stage, before: Run) -> None:
 
 
 def test_a_mover_is_killed(stage: Stage, before: Run) -> None:
-    started = faults.start_run(stage)
-    started.wait_for("capturing")
-    with faults.s3_frozen(stage):
-        job = stage.wait("movers are at work", started.movers)[0]["metadata"]["name"]
+    with faults.movers_frozen(stage) as started:
+        job = started.movers()[0]["metadata"]["name"]
         selector = ("pods", "-l", f"batch.kubernetes.io/job-name={job}")
         running = ("--field-selector=status.phase=Running",)
         pods = stage.wait("one runs", lambda: stage.objects("-n", "shop", *selector, *running))

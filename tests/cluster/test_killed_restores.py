@@ -78,7 +78,7 @@ def test_a_restore_that_is_killed_again_and_again_brings_everything_back(
     stage = gated_stage
     run_again(stage)
     files = shop.listing(stage)
-    stage.kubectl("delete", "namespace", "shop", "--timeout=180s", timeout=200)
+    stage.kubectl("delete", "namespace", "shop", "--timeout=300s")
     stage.kubectl("delete", "crd", "products.shop.example.org")
 
     # After the plan, as it takes the Lease.

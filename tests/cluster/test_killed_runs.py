@@ -119,9 +119,7 @@ def before(gated_stage: Stage) -> Iterator[Run]:
     if newest.record.outcome is not Outcome.COMPLETED:  # the test before this one failed
         newest = run_again(gated_stage)
     yield newest
-    gated_stage.wait(
-        "nothing of ours is left", lambda: not faults.leftovers(gated_stage), seconds=90
-    )
+    gated_stage.wait("nothing of ours is left", lambda: not faults.leftovers(gated_stage))
     assert newest.commit in Run(gated_stage).history()
 
 

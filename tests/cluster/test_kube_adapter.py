@@ -152,6 +152,8 @@ def test_a_runs_own_rights_are_enough_for_movers(
     assert take("backstay-system", "backstay-run-adapter", "me", seconds=1) == "me"
     run.release_lease("backstay-system", "backstay-run-adapter", "me")
     run.close()
+    lease = {"namespace": "backstay-system", "name": "backstay-run-adapter"}
+    world.cluster.delete(ObjectRef(group="coordination.k8s.io", kind="Lease", **lease))
 
 
 def _is_refused(run: KubeClient, namespace: str) -> bool:

@@ -63,7 +63,7 @@ def source(stage: Stage, first: Run) -> Iterator[Run]:
     try:
         yield run_again(stage)
     finally:
-        stage.kubectl("delete", "namespace", COPY, "--ignore-not-found", "--timeout=120s")
+        stage.kubectl("delete", "namespace", COPY, "--ignore-not-found", "--timeout=300s")
         stage.kubectl("delete", "--ignore-not-found", "-f", "-", stdin=EXTRA)
         stage.kubectl(
             "delete", "--ignore-not-found", "clusterrolebinding/shop-nodes-shop2",
@@ -73,7 +73,7 @@ def source(stage: Stage, first: Run) -> Iterator[Run]:
 
 def test_a_copy_and_its_original_both_serve(stage: Stage, source: Run, marker: str) -> None:
     """One test and not ten: each would cost a restore, and the end of a namespace."""
-    files, before = shop.listing(stage), _versions(stage, "shop")
+    files, before = shop.listing(stage), shop.versions(stage, KINDS)
     done = _restore(stage)
     shop.wait_ready(stage, namespace=COPY)
     _check_plan(done["plan"])
@@ -89,13 +89,13 @@ def test_a_copy_and_its_original_both_serve(stage: Stage, source: Run, marker: s
     assert "copy" not in shop.page(stage)
     assert shop.listing(stage) == files
 
-    copies = _versions(stage, COPY)
+    copies = shop.versions(stage, KINDS, namespace=COPY)
     again = _restore(stage)
     assert again["result"] is None
     assert {entry["action"] for entry in again["plan"]["objects"]} == {"keep", "skip"}
     assert not [entry for entry in again["plan"]["objects"] if entry["differs"]]
-    assert _versions(stage, COPY) == copies
-    assert _versions(stage, "shop") == before
+    assert shop.versions(stage, KINDS, namespace=COPY) == copies
+    assert shop.versions(stage, KINDS) == before
 
 
 def _check_plan(plan: dict[str, Any]) -> None:
@@ -137,13 +137,6 @@ def _restore(stage: Stage) -> dict[str, Any]:
     done = stage.backstay("restore", "shop", *mapping, "--yes", "-o", "json")
     found: dict[str, Any] = json.loads(done.stdout)
     return found
-
-
-def _versions(stage: Stage, namespace: str) -> dict[str, str]:
-    return {
-        f"{found['kind']}/{found['metadata']['name']}": found["metadata"]["resourceVersion"]
-        for found in stage.objects("-n", namespace, KINDS)
-    }
 
 
 def _may(stage: Stage, account: str, namespace: str, *what: str) -> bool:

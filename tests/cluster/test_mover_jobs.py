@@ -99,11 +99,22 @@ class Place:
         _until(told)
         return self.settle(task)
 
-    def told(self, reason: str) -> bool:
-        """Whether the namespace has an Event with this reason."""
+    def told(self, task: MoveTask, reason: str) -> bool:
+        """Whether there is an Event with this reason about this very Job, or a pod of it.
+
+        A Job of the same name may have come to the same end in an earlier test.
+        """
+        jobs = [raw for raw in self.raw("Job") if raw["metadata"]["name"] == mover_name(task)]
+        mine = {raw["metadata"]["uid"] for raw in (*jobs, *self.pods(task))}
         chosen = f"--field-selector=reason={reason}"
-        words = ("-n", self.namespace, "get", "events", chosen, "-o", "name")
-        return bool(self.cluster.kubectl(*words).strip())
+        words = ("-n", self.namespace, "get", "events", chosen, "-o", "json")
+        events = json.loads(self.cluster.kubectl(*words))["items"]
+        return any(event["involvedObject"].get("uid") in mine for event in events)
+
+    def is_unschedulable(self, task: MoveTask) -> bool:
+        """Whether the scheduler has given up on a pod of it for now."""
+        conditions = [c for p in self.pods(task) for c in p["status"].get("conditions", [])]
+        return any(condition.get("reason") == "Unschedulable" for condition in conditions)
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +237,7 @@ def test_the_node_is_taken_by_name(place: Place, mover_world: MoverWorld) -> Non
     finally:
         place.cluster.kubectl("uncordon", task.node)
     elsewhere = replace(mover_world.task("partial"), node="nowhere", start_timeout=3)
-    failed = place.settle_late(elsewhere, lambda: place.told("FailedScheduling"))
+    failed = place.settle_late(elsewhere, lambda: place.is_unschedulable(elsewhere))
     assert failed.state is MoveState.FAILED
     assert "no pod at work for 3 s: Unschedulable: 0/1 nodes are available" in failed.message
 
@@ -277,7 +288,7 @@ def test_a_volume_that_cant_be_mounted_is_told(place: Place, mover_world: MoverW
     place.client.apply(body)
     try:
         task = replace(mover_world.task("gone"), start_timeout=4)
-        failed = place.settle_late(task, lambda: place.told("FailedMount"))
+        failed = place.settle_late(task, lambda: place.told(task, "FailedMount"))
     finally:
         where = ObjectRef(group="", kind="PersistentVolume", name=metadata["name"])
         place.client.delete(where)
@@ -292,7 +303,7 @@ def test_a_full_quota_is_told(place: Place, mover_world: MoverWorld) -> None:
     task = replace(mover_world.task("good"), start_timeout=3)
     try:
         _until(lambda: bool(_status(place, "resourcequota", "few").get("hard")))
-        failed = place.settle_late(task, lambda: place.told("FailedCreate"))
+        failed = place.settle_late(task, lambda: place.told(task, "FailedCreate"))
     finally:
         where = ObjectRef(group="", kind="ResourceQuota", namespace=place.namespace, name="few")
         place.client.delete(where)

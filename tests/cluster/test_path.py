@@ -17,6 +17,8 @@ from tests.rig.stage import Stage, faults, shop
 from tests.rig.stage.runs import Run, run_again
 from tests.rig.stage.stage import NAMESPACE
 
+RESTORED = "configmaps,secrets,services,pvc,deployments,statefulsets,products"
+"""What a restore could touch by mistake."""
 CLAIM = """\
 apiVersion: v1
 kind: PersistentVolumeClaim
@@ -134,22 +136,12 @@ def test_it_comes_back_data_and_all(stage: Stage, first: Run, marker: str) -> No
     actions = {entry["action"] for entry in again["objects"]}
     assert actions == {"keep", "skip"}
     assert not [entry for entry in again["objects"] if entry["differs"]]
-    versions = _versions(stage)
+    versions = shop.versions(stage, RESTORED)
     assert "Nothing to do" in stage.backstay("restore", "shop", "--yes").stdout
-    assert _versions(stage) == versions
+    assert shop.versions(stage, RESTORED) == versions
     following = run_again(stage)
     changed = [p for p in following.changed_since(good) if "/persistentvolume/" not in p]
     assert changed == ["_run.yaml"]
-
-
-def _versions(stage: Stage) -> dict[str, str]:
-    """uid and resourceVersion of what a restore could touch."""
-    kinds = "configmaps,secrets,services,pvc,deployments,statefulsets,products"
-    return {
-        f"{o['kind']}/{o['metadata']['name']}": o["metadata"]["resourceVersion"]
-        for o in stage.objects("-n", "shop", kinds)
-        if o["kind"] not in ("Deployment", "StatefulSet")
-    }
 
 
 def test_another_cluster_writes_nothing_until_it_is_adopted(stage: Stage, first: Run) -> None:
@@ -230,7 +222,7 @@ def test_a_typo_stops_its_policy_only_and_an_empty_folder_deletes_nothing(
     stage.push_policies({"shop.yaml": broken, "other.yaml": other})
     stage.wait("the other policy is applied", lambda: stage.exists("cronjob", "backstay-other"))
     schedule = stage.objects("-n", NAMESPACE, "cronjob", "backstay-shop")[0]["spec"]["schedule"]
-    assert schedule == "17 4 * * *"
+    assert schedule == shop.CRON
     logs = ("-n", NAMESPACE, "logs", "deploy/backstay-controller", "--tail=500")
     stage.wait("the log names the line", lambda: spot in stage.kubectl(*logs), seconds=300)
     (tmp_path / "policies").mkdir()

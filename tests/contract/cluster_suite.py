@@ -380,7 +380,7 @@ def _definition(group: str) -> dict[str, Any]:
     }
 
 
-def _until(holds: Callable[[], bool], *, seconds: float = 30.0) -> None:
+def _until(holds: Callable[[], bool], *, seconds: float = 300.0) -> None:
     """Waits for the cluster's own controllers."""
     waiting = threading.Event()
     for _ in range(int(seconds / 0.1)):

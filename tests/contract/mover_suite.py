@@ -62,7 +62,7 @@ class MoverWorld:
             access=access,
             host=f"prod/{self.namespace}",
             image=self.image,
-            timeout=60,
+            timeout=600,
         )
 
 

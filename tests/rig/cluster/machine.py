@@ -27,7 +27,7 @@ from tests.rig.cluster.processes import Process, kill, processes_with
 INIT = Path(__file__).with_name("init.py")
 MARK = "BACKSTAY_RIG_MACHINE"
 INSIDE_PATH = f"/run/rig-bin:{shell.SYSTEM_PATH}"
-BOOT_SECONDS = 60.0
+BOOT_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from tests.rig.cluster.network import Network
 
 ETC = "/run/rig/etc"
 SOCKET = "/run/containerd/containerd.sock"
-CONTAINERD_SECONDS = 120.0
+CONTAINERD_SECONDS = 300.0
 CONTAINERD = f"""\
 version = 2
 root = "/var/lib/containerd"

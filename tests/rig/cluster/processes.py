@@ -15,7 +15,7 @@ from tests.rig.cluster.errors import RigError
 PARENT, STATE, STARTED = 1, 0, 19  # fields of /proc/PID/stat behind the command's name (proc(5))
 TIE = ("setpriv", "--pdeathsig", "KILL")
 """In front of a command: the kernel kills it when the thread that started it is gone."""
-KILL_SECONDS = 60.0
+KILL_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)

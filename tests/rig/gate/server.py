@@ -27,7 +27,7 @@ from typing import Literal, Self
 from tests.rig.cluster.errors import RigError
 
 At = Literal["before", "after"]
-WAIT_SECONDS = 120.0
+WAIT_SECONDS = 600.0
 _LOOK_SECONDS = 0.05
 _LONGEST = 1 << 24
 

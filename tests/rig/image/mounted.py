@@ -35,5 +35,5 @@ def run_read_only(image: Image, root: Path, *argv: str) -> subprocess.CompletedP
     words = [str(root), settings["User"], *settings["Env"], *argv]
     command = ["unshare", "--mount", "--propagation", "private", "bash", "-c", READ_ONLY, "sh"]
     return subprocess.run(
-        [*command, *words], capture_output=True, text=True, timeout=60, check=False
+        [*command, *words], capture_output=True, text=True, timeout=600, check=False
     )

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 T = TypeVar("T")
-_SECONDS = 30.0
+_SECONDS = 300.0
 _STEP_SECONDS = 5.0
 
 

@@ -45,7 +45,7 @@ class Held:
     _caught: threading.Event = field(default_factory=threading.Event)
     _released: threading.Event = field(default_factory=threading.Event)
 
-    def wait(self, seconds: float = 120) -> None:
+    def wait(self, seconds: float = 600) -> None:
         """Until a request is held."""
         if not self._caught.wait(seconds):
             raise RigError(f"after {seconds:.0f} s no request is held")

@@ -25,7 +25,7 @@ from pathlib import Path
 from tests.rig.cluster.errors import RigError
 from tests.rig.cluster.processes import TIE, Process, kill
 
-START_SECONDS = 180.0
+START_SECONDS = 300.0
 STOP_SECONDS = 1.0
 """What is written is with the kernel by then; its own farewell takes ten seconds."""
 _STATE = "server.json"
@@ -118,10 +118,11 @@ def start(
     (folder / "data").mkdir(exist_ok=True)
     writer, reader = (old.writer, old.reader) if old else (_new_keys(), _new_keys())
     port = port or (old.port if old else 0) or _free_ports(address, 1)[0]
-    inner = _free_ports(_LOOPBACK, 7)
+    inside = _own_loopback()
+    inner = _free_ports(inside, 7)
     _private(folder / "s3.json", _identities(writer, reader))
     tied = bool(old and old.tied) if tied is None else tied
-    argv = [weed_path(), *_arguments(folder, address, port, inner)]
+    argv = [weed_path(), *_arguments(folder, address, port, inside, inner)]
     argv = [*TIE, *argv] if tied else argv
     pid = os.posix_spawnp(
         argv[0],
@@ -137,7 +138,7 @@ def start(
     server = SeaweedFS(folder, address, port, writer, reader, Process.of(pid), tied)
     _private(folder / _STATE, json.dumps({**asdict(server), "folder": str(folder)}))
     try:
-        _wait_ready(server, master=inner[0])
+        _wait_ready(server, master=f"{inside}:{inner[0]}")
     except BaseException:
         server.stop()
         raise
@@ -171,14 +172,23 @@ def load(folder: Path) -> SeaweedFS | None:
     )
 
 
-def _arguments(folder: Path, address: str, port: int, inner: list[int]) -> list[str]:
+def _own_loopback() -> str:
+    """An address of loopback for what is started by this process, and by no other.
+
+    On one that all share, a port that was free would be somebody else's a moment later.
+    """
+    number = os.getpid()  # below 1 << 22 (proc(5), pid_max)
+    return f"127.{64 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"
+
+
+def _arguments(folder: Path, address: str, port: int, inside: str, inner: list[int]) -> list[str]:
     master, master_grpc, volume, volume_grpc, filer, filer_grpc, s3_grpc = inner
     return [
         f"-logdir={folder}",
         "server",
         f"-dir={folder / 'data'}",
-        f"-ip={_LOOPBACK}",
-        f"-ip.bind={_LOOPBACK}",
+        f"-ip={inside}",
+        f"-ip.bind={inside}",
         f"-master.port={master}",
         f"-master.port.grpc={master_grpc}",
         "-master.volumeSizeLimitMB=64",
@@ -208,7 +218,7 @@ def weed_path() -> str:
     return found
 
 
-def _wait_ready(server: SeaweedFS, *, master: int) -> None:
+def _wait_ready(server: SeaweedFS, *, master: str) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         if not server.process.alive():
@@ -220,10 +230,10 @@ def _wait_ready(server: SeaweedFS, *, master: int) -> None:
     raise RigError(f"SeaweedFS did not start at {server.url}", hint="\n  ".join(tail))
 
 
-def _takes_data(master: int) -> bool:
+def _takes_data(master: str) -> bool:
     """Whether the master has a volume to put bytes into; S3 answers some seconds before that."""
     try:
-        with urllib.request.urlopen(f"http://{_LOOPBACK}:{master}/dir/assign", timeout=2) as said:
+        with urllib.request.urlopen(f"http://{master}/dir/assign", timeout=2) as said:
             return "fid" in json.load(said)
     except (OSError, ValueError):
         return False

@@ -20,10 +20,10 @@ from tests.rig.cluster.lifecycle import READY_SECONDS, api_of
 from tests.rig.cluster.machine import Machine
 from tests.rig.cluster.processes import Process, processes_with
 from tests.rig.cluster.providers import Built, Cluster
-from tests.rig.stage.logs import log_files
+from tests.rig.stage import logs
 from tests.rig.stage.stage import Stage
 
-_APISERVER = "kube-apiserver"
+_APISERVER, _SCHEDULER = "kube-apiserver", "kube-scheduler"
 # mount(2) from inside: the program `mount` is not in the image, and nsenter takes programs there.
 _MOUNT_SMALL = """
 import ctypes, os, sys
@@ -48,18 +48,28 @@ def instance_below(cluster: Cluster) -> Instance:
 
 def said(stage: Stage, pod: str) -> str:
     """What a pod wrote so far, from the nodes' log files."""
-    texts = []
-    for node in instance_of(stage).members():
-        root = node.machine.state / "log" / "pods"
-        found = log_files(root, f"*_{pod}_*")
-        for name in sorted(name for name in found if name.endswith(".log")):
-            try:
-                lines = (root / name).read_text(errors="replace").splitlines()
-            except FileNotFoundError:  # its pod went in this moment
-                continue
-            # Each line of the CRI's format: time, stream, F or P, text.
-            texts += [line.split(" ", 3)[3] for line in lines if line.count(" ") >= 3]
-    return "\n".join(texts)
+    return logs.said(stage, pod)
+
+
+@contextlib.contextmanager
+def unscheduled(stage: Stage) -> Iterator[None]:
+    """Pods get no node in the block, but by `bind`: what is made meanwhile can't begin."""
+    machine = instance_of(stage).control
+    (pid,) = [found["pid"] for name, found in machine.services().items() if name == _SCHEDULER]
+    machine.enter(["kill", "-STOP", str(pid)])
+    try:
+        yield
+    finally:
+        machine.enter(["kill", "-CONT", str(pid)])
+
+
+def bind(stage: Stage, namespace: str, pod: str, node: str) -> None:
+    """Does the scheduler's work for one pod."""
+    body = {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": pod}}
+    target = {"apiVersion": "v1", "kind": "Node", "name": node}
+    text = json.dumps({**body, "target": target})
+    path = f"/api/v1/namespaces/{namespace}/pods/{pod}/binding"
+    stage.kubectl("create", "--raw", path, "-f", "-", stdin=text)
 
 
 @contextlib.contextmanager

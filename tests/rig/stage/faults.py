@@ -16,13 +16,15 @@ from typing import Any
 
 from tests.rig.cluster.errors import RigError
 from tests.rig.cluster.processes import kill, processes_with
+from tests.rig.cluster.providers import Built
 from tests.rig.servers import seaweedfs
+from tests.rig.stage import breaking, logs
 from tests.rig.stage.stage import NAMESPACE, Stage
 
 TENANT = "shop"
 OURS = "backstay.dev/component"
-_LONG = 400.0
-"""Seconds that a run may take on a machine with much to do."""
+LONG = 600.0
+"""Seconds that what comes may take on a machine with much to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +44,14 @@ class Started:
 
     def pods(self) -> list[dict[str, Any]]:
         """Its pods, oldest first."""
-        selector = f"batch.kubernetes.io/job-name={self.job}"
-        found = self.stage.objects("-n", NAMESPACE, "pods", "-l", selector)
+        query = f"labelSelector=batch.kubernetes.io/job-name%3D{self.job}"
+        found = self.stage.look(f"/api/v1/namespaces/{NAMESPACE}/pods?{query}")["items"]
         return sorted(found, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
 
     def said(self) -> str:
         """What its pods wrote so far."""
+        if isinstance(self.stage.cluster.provider, Built):
+            return logs.said(self.stage, f"{self.job}-*", NAMESPACE)
         texts = []
         for pod in self.pods():
             with contextlib.suppress(RigError):  # it has not begun
@@ -56,15 +60,15 @@ class Started:
 
     def events(self, event: str) -> list[dict[str, Any]]:
         """Its log lines with this message."""
-        lines = [json.loads(x) for x in self.said().splitlines() if x.startswith("{")]
-        return [line for line in lines if line.get("event") == event]
+        return [line for line in log_lines(self.said()) if line.get("event") == event]
 
     def wait_for(self, event: str, times: int = 1) -> dict[str, Any]:
         """The first line with this message, as soon as there are so many of them."""
         found = self.stage.wait(
             f"{self.job}: {event}",
             lambda: lines if len(lines := self.events(event)) >= times else None,
-            seconds=_LONG,
+            seconds=LONG,
+            every=0.05,
         )
         return dict(found[0])
 
@@ -81,20 +85,34 @@ class Started:
 
     def movers(self) -> list[dict[str, Any]]:
         """The Jobs of its movers that are there now."""
-        found = self.stage.objects("-n", TENANT, "jobs", "-l", f"{OURS}=mover")
-        return [job for job in found if run_of(job) == self.run_id]
+        path = f"/apis/batch/v1/namespaces/{TENANT}/jobs?labelSelector={OURS}%3Dmover"
+        return [job for job in self.stage.look(path)["items"] if run_of(job) == self.run_id]
 
     def finish(self) -> Ended:
         """Waits for its end."""
-        self.stage.wait(f"{self.job} ends", self._is_over, seconds=_LONG)
+        self.stage.wait(f"{self.job} ends", self._is_over, seconds=LONG)
         return Ended(_exit_code(self.pods()), self.said())
 
     def _is_over(self) -> bool:
-        (job,) = self.stage.objects("-n", NAMESPACE, "job", self.job)
-        conditions = job.get("status", {}).get("conditions") or ()
-        return any(
-            c["type"] in ("Complete", "Failed") and c["status"] == "True" for c in conditions
-        )
+        return is_over(self.stage.look(f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs/{self.job}"))
+
+
+def is_over(job: dict[str, Any]) -> bool:
+    """Whether a Job came to an end, good or bad."""
+    conditions = job.get("status", {}).get("conditions") or ()
+    return any(one["type"] in ("Complete", "Failed") and one["status"] == "True"
+               for one in conditions)  # fmt: skip
+
+
+def log_lines(text: str) -> list[dict[str, Any]]:
+    """The JSON documents of a log; what is half written, as the last line may be, is none."""
+    found = []
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError):
+            document = json.loads(line)
+            if isinstance(document, dict):
+                found.append(document)
+    return found
 
 
 def start_run(stage: Stage, policy: str = "shop", *, deadline: int = 0) -> Started:
@@ -129,8 +147,11 @@ def run_of(raw: dict[str, Any]) -> str:
 
 def leftovers(stage: Stage) -> list[str]:
     """Jobs, pods and Secrets of ours in the application's namespace."""
-    found = stage.objects("-n", TENANT, "jobs,secrets,pods", "-l", OURS)
-    return [f"{raw['kind']}/{raw['metadata']['name']}" for raw in found]
+    found = []
+    for kind, api in (("Job", "apis/batch/v1"), ("Secret", "api/v1"), ("Pod", "api/v1")):
+        path = f"/{api}/namespaces/{TENANT}/{kind.lower()}s?labelSelector={OURS}"
+        found += [f"{kind}/{raw['metadata']['name']}" for raw in stage.look(path)["items"]]
+    return found
 
 
 def snapshots(stage: Stage, namespace: str, run_id: str) -> list[dict[str, Any]]:
@@ -182,6 +203,24 @@ def s3_frozen(stage: Stage) -> Iterator[None]:
         yield
     finally:
         server.thaw()
+
+
+@contextlib.contextmanager
+def movers_frozen(stage: Stage, *, node: str = "node-1") -> Iterator[Started]:
+    """A run on ``node`` whose movers are there, and have copied nothing: the storage is frozen.
+
+    It thaws at the end. The movers can't begin before it is frozen, however late that is: pods get
+    no node until then.
+    """
+    with contextlib.ExitStack() as frozen:
+        with breaking.unscheduled(stage):
+            started = start_run(stage)
+            (pod,) = stage.wait("its pod is there", started.pods, seconds=LONG)
+            breaking.bind(stage, NAMESPACE, pod["metadata"]["name"], node)
+            started.wait_for("capturing")
+            stage.wait("it has movers", started.movers, seconds=LONG)
+            frozen.enter_context(s3_frozen(stage))
+        yield started
 
 
 @contextlib.contextmanager

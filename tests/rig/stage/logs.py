@@ -35,6 +35,38 @@ def log_files(root: Path, pod: str = "*") -> Iterator[str]:
     return glob.iglob(f"{pod}/*/*.log*", root_dir=root)  # noqa: PTH207 - as said
 
 
+def roots(stage: Stage) -> list[Path]:
+    """The nodes' folders of pods' logs; RigError where they are out of reach."""
+    if not isinstance(stage.cluster.provider, Built):
+        raise RigError("log files of nodes are only within reach in the rig's own cluster")
+    nodes = stage.cluster.provider.instance.members()
+    return [node.machine.state / "log" / "pods" for node in nodes]
+
+
+def said(stage: Stage, pod: str, namespace: str = "*") -> str:
+    """What the pods of a name (with ``*`` for any letters) wrote so far, the earliest pod first."""
+    texts: list[tuple[str, str]] = []
+    for root in roots(stage):
+        for name in log_files(root, f"{namespace}_{pod}_*"):
+            if name.endswith(".log"):
+                with contextlib.suppress(FileNotFoundError):  # its pod went in this moment
+                    text = (root / name).read_text(errors="replace")
+                    texts.append((text.partition(" ")[0], unframed(text)))
+    return "".join(text for _, text in sorted(texts))
+
+
+def unframed(text: str) -> str:
+    """Without the CRI's frame: time, stream, F or P for the whole or a part of a line, text.
+
+    The last line may have been written by half.
+    """
+    told = []
+    for line in text.splitlines():
+        _, _, kind, words = (*line.split(" ", 3), "", "", "")[:4]
+        told.append(words if kind == "P" else f"{words}\n")
+    return "".join(told)
+
+
 @dataclass(frozen=True, slots=True)
 class Heard:
     """What was written down: a name for people → its bytes."""
@@ -44,11 +76,16 @@ class Heard:
     """Resource → all versions of its objects, as JSON documents."""
 
     def objects(self, resource: str) -> Iterator[dict[str, Any]]:
-        """Every version of every object of a resource."""
-        text = self.watched[resource].decode().strip()
+        """Every version of every object of a resource; one that was half written is left out."""
+        text = self.watched[resource].decode(errors="replace").strip()
         decoder, at = json.JSONDecoder(), 0
         while at < len(text):
-            version, at = decoder.raw_decode(text, at)
+            try:
+                version, at = decoder.raw_decode(text, at)
+            except ValueError:
+                if "\n}\n" in text[at:]:
+                    raise  # it is not the last one
+                return
             yield version
             at += len(text[at : at + 9]) - len(text[at : at + 9].lstrip())
 
@@ -62,10 +99,7 @@ class Listener:
     """Keeps logs and objects of a stage's cluster from the start of a ``with`` block."""
 
     def __init__(self, stage: Stage, folder: Path) -> None:
-        if not isinstance(stage.cluster.provider, Built):
-            raise RigError("log files of nodes are only within reach in the rig's own cluster")
-        nodes = stage.cluster.provider.instance.members()
-        self._roots = [node.machine.state / "log" / "pods" for node in nodes]
+        self._roots = roots(stage)
         self._kubeconfig = stage.cluster.kubeconfig
         self._folder = folder
         self._files: dict[str, IO[bytes]] = {}

@@ -6,7 +6,10 @@ import base64
 import time
 import urllib.error
 import urllib.request
+from datetime import datetime
 from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from tests.rig.cluster.definitions import wait_established
 from tests.rig.cluster.errors import RigError
@@ -15,6 +18,21 @@ from tests.rig.stage.stage import Stage
 NAMESPACE = "shop"
 NODE_PORT = 31080
 MANIFEST = Path(__file__).with_name("shop.yaml")
+TIME_ZONE = "Europe/Berlin"
+PAGE_SECONDS = 300.0
+
+
+def far_off(minute: int) -> str:
+    """A time of every day, eleven hours away or more in `TIME_ZONE`.
+
+    The cluster's CronJob controller is a real one, and tests begin at any time of the day: a run
+    that no test asked for would be in the way of those that they start.
+    """
+    return f"{minute} {(datetime.now(ZoneInfo(TIME_ZONE)).hour + 12) % 24} * * *"
+
+
+CRON = far_off(17)
+"""When the policy runs by itself."""
 
 # Once, by exec: what a container does at each start would hide what a restore forgot.
 _FILL = r"""
@@ -59,7 +77,7 @@ def install(stage: Stage, *, marker: str) -> None:
 def wait_ready(stage: Stage, *, namespace: str = NAMESPACE) -> None:
     """Until Deployment and StatefulSet are rolled out."""
     for workload in ("deploy/web", "statefulset/db"):
-        stage.kubectl("-n", namespace, "rollout", "status", workload, "--timeout=180s")
+        stage.kubectl("-n", namespace, "rollout", "status", workload, "--timeout=300s")
 
 
 def execute(stage: Stage, pod: str, script: str, *, namespace: str = NAMESPACE) -> str:
@@ -79,20 +97,37 @@ def listing(stage: Stage, *, namespace: str = NAMESPACE) -> dict[str, str]:
     }
 
 
+def versions(stage: Stage, kinds: str, *, namespace: str = NAMESPACE) -> dict[str, Any]:
+    """kind/name → what changes when somebody writes the object, and not when its status does.
+
+    Without what a mover may have left, which the cluster's own collector takes a moment later.
+    """
+    found = {}
+    for raw in stage.objects("-n", namespace, kinds):
+        metadata = raw["metadata"]
+        labels = metadata.get("labels") or {}
+        if "backstay.dev/component" in labels:
+            continue
+        written = [labels, metadata.get("annotations"), metadata.get("generation")]
+        seen = written if "generation" in metadata else metadata["resourceVersion"]
+        found[f"{raw['kind']}/{metadata['name']}"] = (metadata["uid"], seen)
+    return found
+
+
 def allocated(stage: Stage, path: str) -> int:
     """Bytes that a file of the web pod takes on disk: a sparse one takes few."""
     blocks = execute(stage, "deploy/web", f"stat -c '%b %B' {path}").split()
     return int(blocks[0]) * int(blocks[1])
 
 
-def page(stage: Stage, *, port: int = NODE_PORT, seconds: float = 30) -> str:
+def page(stage: Stage, *, port: int = NODE_PORT, seconds: float = PAGE_SECONDS) -> str:
     """What the application answers at its node port."""
     node = stage.kubectl("get", "nodes", "-o", "jsonpath={.items[0].status.addresses[0].address}")
     url = f"http://{node}:{port}/"
     deadline = time.monotonic() + seconds
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=2) as answer:
+            with urllib.request.urlopen(url, timeout=30) as answer:
                 return str(answer.read().decode())
         except (urllib.error.URLError, OSError) as error:
             if time.monotonic() > deadline:
@@ -100,7 +135,7 @@ def page(stage: Stage, *, port: int = NODE_PORT, seconds: float = 30) -> str:
             time.sleep(0.5)
 
 
-def policy(stage: Stage, *, cron: str = "17 4 * * *", namespaces: str = '[shop, "shop-*"]') -> str:
+def policy(stage: Stage, *, cron: str = CRON, namespaces: str = '[shop, "shop-*"]') -> str:
     """The policy of the README, for this stage's storage."""
     return f"""\
 apiVersion: backstay.dev/v1alpha1
@@ -114,7 +149,7 @@ apiVersion: backstay.dev/v1alpha1
 kind: BackupPolicy
 metadata: {{name: shop}}
 spec:
-  schedule: {{cron: "{cron}", timeZone: Europe/Berlin}}
+  schedule: {{cron: "{cron}", timeZone: {TIME_ZONE}}}
   selector: {{namespaces: {namespaces}}}
   volumes:
     rules:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http
 import json
 import os
 import secrets
@@ -19,7 +20,8 @@ from reconciler.capture import fingerprints
 from tests.rig import cheapkeys
 from tests.rig.cluster import paths
 from tests.rig.cluster.errors import RigError
-from tests.rig.cluster.providers import Cluster
+from tests.rig.cluster.lifecycle import api_of
+from tests.rig.cluster.providers import Built, Cluster
 from tests.rig.gate import Gate, make_folder, make_image
 from tests.rig.image import Image, ensure_image
 from tests.rig.servers import s3objects, seaweedfs
@@ -57,6 +59,8 @@ class Stage:
         self.detours: Detours | None = None
         self.image: Image | None = None
         self._tied = not lasting
+        self._opened: dict[str, dict[str, str]] = {}
+        """Namespace → what `backstay password` said of its repository: it stays as it is."""
         self.sshd = Sshd(folder / "sshd", address=cluster.host_address, tied=self._tied)
         self.s3: seaweedfs.SeaweedFS | None = None
         self.config = folder / "backstay.yaml"
@@ -229,6 +233,18 @@ class Stage:
         items: list[dict[str, Any]] = found.get("items", [found])
         return items
 
+    def look(self, path: str) -> dict[str, Any]:
+        """What the API server gives at a path; RigError if it does not.
+
+        For what is asked again and again: a kubectl that starts takes a tenth of a second of CPU.
+        """
+        if not isinstance(self.cluster.provider, Built):
+            return dict(json.loads(self.kubectl("get", "--raw", path)))
+        code, found = api_of(self.cluster.provider.instance).request("GET", path)
+        if code != http.HTTPStatus.OK:
+            raise RigError(f"GET {path}: {code} {found.get('message', '')}")
+        return found
+
     def backstay(
         self, *args: str, stdin: str = "", check: bool = True, timeout: float = 600
     ) -> subprocess.CompletedProcess[str]:
@@ -316,7 +332,10 @@ class Stage:
 
     def restic_output(self, namespace: str, *args: str) -> bytes:
         """The same, for commands whose output is no JSON."""
-        said = json.loads(self.backstay("password", namespace, "-o", "json").stdout)
+        if namespace not in self._opened:
+            told = self.backstay("password", namespace, "-o", "json").stdout
+            self._opened[namespace] = json.loads(told)
+        said = self._opened[namespace]
         if self.s3 is None:
             raise RigError("the stage's servers do not run")
         done = subprocess.run(
@@ -340,14 +359,16 @@ class Stage:
 
     # -- waiting ---------------------------------------------------------------------------------
 
-    def wait(self, what: str, ready: Callable[[], Any], *, seconds: float = 300) -> Any:
+    def wait(
+        self, what: str, ready: Callable[[], Any], *, seconds: float = 300, every: float = 0.3
+    ) -> Any:
         """Polls until ``ready`` returns something true; RigError with what was waited for."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             found = ready()
             if found:
                 return found
-            time.sleep(0.3)
+            time.sleep(every)
         raise RigError(f"after {seconds:.0f} s still not: {what}")
 
     def _exists(self, kind: str, name: str) -> bool:

@@ -14,7 +14,7 @@ import pytest
 
 from tests.rig.cluster import build, init, instance, limits, locks, network, providers
 from tests.rig.cluster.certs import Authority, Pair, kubeconfig
-from tests.rig.cluster.definitions import wait_established
+from tests.rig.cluster.definitions import wait_established, wait_gone
 from tests.rig.cluster.errors import RigError
 from tests.rig.cluster.network import Network
 from tests.rig.cluster.processes import Process
@@ -178,16 +178,40 @@ def test_a_service_taken_away_while_it_is_read_ends_no_machine(tmp_path: Path) -
     assert init.specs(tmp_path) == {"etcd": {"argv": ["etcd"], "env": {}}}
 
 
-def test_a_definition_without_conditions_is_waited_for() -> None:
+def test_a_definition_without_conditions_is_waited_for_until_its_kind_is_listed() -> None:
     new: dict[str, object] = {"metadata": {"name": "a.example.org"}, "status": {"conditions": None}}
     served = {"conditions": [{"type": "Established", "status": "True"}]}
     answers = [{"items": [new, new | {"status": status}]} for status in (None, {}, served)]
-    answers.append({"items": [new | {"status": served}] * 2})
+    answers += [{"items": [new | {"status": served}] * 2}] * 2
+    group = {"versions": [{"groupVersion": "example.org/v1"}]}
+    lists: list[dict[str, object]] = [{"resources": [{"name": name} for name in "ab"[:n]]}
+                                      for n in (0, 1, 2, 2)]  # fmt: skip
     asked: list[tuple[str, ...]] = []
 
     def kubectl(*words: str) -> str:
         asked.append(words)
-        return json.dumps(answers[len(asked) - 1])
+        if words == ("get", "--raw", "/apis/example.org"):
+            return json.dumps(group)
+        if words == ("get", "--raw", "/apis/example.org/v1"):
+            return json.dumps(lists.pop(0) if len(lists) > 1 else lists[0])
+        return json.dumps(answers.pop(0))
 
     wait_established(kubectl, "a.example.org", "b.example.org")
-    assert asked == [("get", "crd/a.example.org", "crd/b.example.org", "-o", "json")] * 4
+    whole = ("get", "crd/a.example.org", "crd/b.example.org", "-o", "json")
+    assert answers == []
+    assert [words for words in asked if "--raw" not in words] == [whole] * 5
+
+
+def test_a_kind_is_gone_when_discovery_has_it_no_more() -> None:
+    lists = [{"resources": [{"name": "a"}, {"name": "b"}]}, {"resources": [{"name": "b"}]}]
+
+    def kubectl(*words: str) -> str:
+        if words[-1] == "/apis/example.org":
+            return json.dumps({"versions": [{"groupVersion": "example.org/v1"}]})
+        if not lists:
+            raise RigError("404")
+        return json.dumps(lists.pop(0))
+
+    wait_gone(kubectl, "a.example.org")
+    assert lists == []
+    wait_gone(kubectl, "b.example.org")  # its group is gone with it
