@@ -95,20 +95,21 @@ def _mapping(
     for key in keys:
         value = mapping[key]
         name = _key(key)
-        if len(name) > _LONGEST_SIMPLE_KEY:
-            add(f"{lead}? {name}\n")
+        if not name:
+            add(f"{lead}? {_form(key)}\n")
             _explicit_value(out, value, pad, ordered)
         elif type(value) is str:
-            add(f"{lead}{name}: {_text(value, pad)}\n")
+            text = _short(value) if len(value) <= _OFTEN_SEEN else ""
+            add(f"{lead}{name} {text or _text(value, pad)}\n")
         elif value and isinstance(value, dict):
-            add(f"{lead}{name}:\n")
+            add(f"{lead}{name}\n")
             deeper = pad + "  "
             _mapping(out, value, value if ordered else sorted(value), deeper, deeper, ordered)
         elif value and isinstance(value, (list, tuple)):
-            add(f"{lead}{name}:\n")
+            add(f"{lead}{name}\n")
             _sequence(out, value, pad, pad, ordered)
         else:
-            add(f"{lead}{name}: {_scalar(value, pad)}\n")
+            add(f"{lead}{name} {_scalar(value, pad)}\n")
         lead = pad
 
 
@@ -169,9 +170,15 @@ def _number(value: float) -> str:
     return text if "." in mantissa else f"{mantissa}.0{exponent}{power}"
 
 
+def _form(key: str) -> str:
+    return key if _is_plain(key) else _quoted(key)
+
+
 @lru_cache(maxsize=8192)
 def _key(key: str) -> str:
-    return key if _is_plain(key) else _quoted(key)
+    """With its colon; empty where the explicit form is needed."""
+    name = _form(key)
+    return f"{name}:" if len(name) <= _LONGEST_SIMPLE_KEY else ""
 
 
 def _text(value: str, pad: str) -> str:
@@ -206,8 +213,10 @@ def _literal(value: str, pad: str) -> str:
     body = value.rstrip("\n")
     ends = len(value) - len(body)
     chomp = "-" if ends == 0 else "" if ends == 1 else "+"
-    lines = body.split("\n")
-    text = "\n".join(f"{pad}{line}" if line else "" for line in lines)
+    if "\n\n" in body or body[0] == "\n":
+        text = "\n".join(f"{pad}{line}" if line else "" for line in body.split("\n"))
+    else:
+        text = pad + body.replace("\n", f"\n{pad}")
     return f"|{indent}{chomp}\n{text}" + "\n" * max(0, ends - 1)
 
 

@@ -7,6 +7,7 @@ read as deletion only where no gap is (invariant I2).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -76,6 +77,7 @@ class Gap:
         return f"{what}{where}: {self.reason}"
 
 
+@lru_cache(maxsize=4096)
 def folder_of(group: str, kind: str) -> str:
     """`Resource.folder` from its parts: ``configmap``, ``deployment.apps``."""
     return f"{kind}.{group}".lower() if group else kind.lower()
