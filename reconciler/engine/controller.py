@@ -317,8 +317,6 @@ def _finish(setting: Setting, cycle: Cycle) -> None:
     if setting.stopped() or isinstance(cycle.error, Interrupted):
         return
     maps = cycle.observed.config_maps if cycle.observed else ()
-    if not finishjobs.have_hooks(cycle.look.mirrors or (), cycle.policies, maps):
-        return
     finishjobs.FinishJobs(
         config=setting.config,
         place=setting.place,
@@ -328,6 +326,7 @@ def _finish(setting: Setting, cycle: Cycle) -> None:
         reporter=setting.reporter,
         clock=setting.clock,
         mirrors=cycle.look.mirrors or (),
+        hooks_known=finishjobs.have_hooks(cycle.look.mirrors or (), cycle.policies, maps),
     ).start()
 
 

@@ -183,18 +183,10 @@ class Finisher:
 def finish_left(request: RunRequest, run: RunPorts, stopped: Stopped) -> tuple[str, ...]:
     """What pods before this one have left open, for whoever holds the policy's Lease.
 
-    Returns what people should know. A failure here is none of the run: a pod that stays quiesced
-    is waited for when its turn comes.
+    Also where the policy has no hooks any more. Returns what people should know. A failure here is
+    none of the run: a pod that stays quiesced is waited for when its turn comes.
     """
-    if not request.compiled.policy.hooks:
-        return ()
     reporter = run.reporter
-    finisher = Finisher(
-        leases=make_leases(request, run),
-        commands=make_commands(run),
-        reader=run.reader,
-        stopped=stopped,
-    )
     patience = Patience(
         what="looking for open hooks",
         clock=run.clock,
@@ -202,28 +194,60 @@ def finish_left(request: RunRequest, run: RunPorts, stopped: Stopped) -> tuple[s
         deadline=request.deadline,
         stopped=stopped,
     )
+    leases = make_leases(request, run)
     warnings: list[str] = []
 
     def unreadable(error: BackstayError) -> None:
         reporter.warning("hook's lease not understood", why=error.message, hint=error.hint)
         warnings.append(error.message)
 
-    for lease in insist(lambda: finisher.leases.list(unreadable), patience):
+    try:
+        found = insist(lambda: leases.list(unreadable), patience)
+    except (Interrupted, Transient):
+        raise
+    except BackstayError as error:
+        # A run whose policy has no hooks does not need this right.
+        unreadable(error)
+        found = ()
+    for lease in found:
         if lease.policy != request.policy.name:
             continue
         try:
-            if insist(functools.partial(finisher.is_dead, lease), patience):
-                warnings += _warn(lease, request.run_id, finisher.finish(lease))
-            else:
-                warnings += _warn(
-                    lease, request.run_id, Finished(elsewhere=f"{lease.who} sees to it")
-                )
+            finisher = Finisher(
+                leases=leases, commands=make_commands(run), reader=run.reader, stopped=stopped
+            )
+            warnings += _finish_one(lease, finisher, patience, request.run_id)
         except Interrupted:
             raise
         except BackstayError as error:
             reporter.warning("hooks of a dead run left open", lease=lease.name, why=error.message)
             warnings.append(f"Lease {lease.name}: {error.message}")
     return tuple(warnings)
+
+
+def _finish_one(lease: HookLease, finisher: Finisher, patience: Patience, run_id: str) -> list[str]:
+    """Returns what people should know. What stays open is the controller's again, and not ours."""
+    if not insist(functools.partial(finisher.is_dead, lease), patience):
+        return _warn(lease, run_id, Finished(elsewhere=f"{lease.who} sees to it"))
+    done = False
+    try:
+        finished = finisher.finish(lease)
+        done = not finished.left
+    finally:
+        if not done:
+            _hand_back(lease, finisher, patience)
+    return _warn(lease, run_id, finished)
+
+
+def _hand_back(lease: HookLease, finisher: Finisher, patience: Patience) -> None:
+    """While it is ours nobody else may end it, and this run may go on for hours."""
+    try:
+        insist(functools.partial(finisher.leases.hand_back, lease.name), patience)
+    except BackstayError as error:
+        # It is tried again where this run opens hooks in that pod.
+        finisher.commands.reporter.warning(
+            "hook's lease not given away", lease=lease.name, why=error.message
+        )
 
 
 def _warn(lease: HookLease, run_id: str, done: Finished) -> list[str]:

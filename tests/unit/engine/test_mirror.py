@@ -52,7 +52,7 @@ def test_i7_a_cycle_without_a_change_writes_nothing(world: MirrorWorld) -> None:
     assert world.cycle().exit_code == 0
     assert world.cluster.writes == []
     # What a cycle costs, whatever the number of policies: docs/controller.md says so too.
-    assert world.cluster.requests == {"get": 1, "pages": 6}
+    assert world.cluster.requests == {"get": 1, "pages": 7}
 
 
 def test_i6_what_was_written_is_what_the_next_cycle_finds(world: MirrorWorld) -> None:
@@ -408,7 +408,7 @@ def test_what_a_watch_knows_is_not_listed_again(world: MirrorWorld) -> None:
     asked = world.cluster.requests["pages"]
     world.cluster.put(claim("more"))
     world.cycle(known=lambda: known)
-    assert world.cluster.requests["pages"] - asked == 4
+    assert world.cluster.requests["pages"] - asked == 5
     assert world.status()["protected"] == {"namespaces": 1, "claims": 1}
 
 
