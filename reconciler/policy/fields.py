@@ -170,7 +170,8 @@ def check_repository_url(value: str) -> str:
     user, at, host = host.rpartition("@")
     if user.startswith("-"):
         raise Wrong("names no user", "ssh would take it for an option")
-    if at and (scheme != "sftp" or ":" in user):
+    # `sftp:user:password@host:/path` has the host `user`, and a password with a slash ends there.
+    if (at and (scheme != "sftp" or ":" in user)) or "@" in path:
         raise Wrong("has credentials in it", "put them into the Secret that secretRef names")
     _check_host(host)
     segments = path.split("/")

@@ -107,7 +107,7 @@ def _words(detail: ErrorDetails, path: Path, node: Node | None, part: type[Part]
 
 def _shown(node: Scalar) -> str:
     """A value for a message, without what may be credentials in a URL."""
-    return text.clip(text.mask(node.text[:1000]))
+    return text.clip(text.mask(node.text[:10_000]))
 
 
 def _name(path: Path) -> str:

@@ -17,6 +17,7 @@ from reconciler.model.errors import Problem
 from reconciler.policy import text
 
 WIDTH = 100
+_LONGEST = 4096
 _CONTEXT = 500
 FORMAT_VERSION = 1
 _FIRST, _REST = r"[^\s,\[\]{}:#\"']", r"(?:[^\s,\[\]{}:#]|:(?=[^\s,\[\]{}])|(?<=\S)#)*"
@@ -97,7 +98,10 @@ def _parts(line: str, column: int) -> tuple[str, str, str]:
     """What stands before the place, the word at it, and what follows, as far as it may be shown."""
     column = min(column, len(line))
     start = max(0, column - _CONTEXT)
-    shown = text.visible(text.mask(line[start : column + 2 * _CONTEXT]).replace("\t", " "))
+    # Masked before it is cut: half a URL does not look like one. URLs are shorter than that.
+    begin, end = max(0, start - _LONGEST), column + 2 * _CONTEXT
+    around = text.mask(line[begin : end + _LONGEST])[start - begin : end - begin]
+    shown = text.visible(around.replace("\t", " "))
     column -= start
     found = _WORD.match(shown, column)
     end = found.end() if found else column + 1

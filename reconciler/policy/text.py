@@ -38,12 +38,30 @@ def name_of(character: str) -> str:
     return f"U+{ord(character):04X} {name}"
 
 
-_USER_INFO = re.compile(r"(?<=//)[^\s/\"'@]+@|[^\s/\"'@:]+:[^\s/\"'@]+@")
+_WORD = re.compile(r"[^\s\"']+")
 
 
 def mask(text: str) -> str:
-    """The text with what may be a URL's user and password as asterisks, as long as before."""
-    return _USER_INFO.sub(lambda found: "*" * (len(found.group()) - 1) + "@", text)
+    """The text with what may be a URL's user and password as asterisks, as long as before.
+
+    So is what follows a URL's question mark: tokens are handed over there. It rather hides too much
+    than a password that has a slash or an @ in it, and takes time linear in the text's length.
+    """
+    return _WORD.sub(lambda found: _without_credentials(found.group()), text)
+
+
+def _without_credentials(word: str) -> str:
+    at = word.rfind("@")
+    if at > 0 and (slashes := word.find("//", 0, at)) >= 0:
+        word = _starred(word, slashes + 2, at)
+    elif ":" in word[: max(at, 0)]:
+        word = _starred(word, 0, at)
+    mark = word.find("?")
+    return _starred(word, mark + 1, len(word)) if ":" in word[: max(mark, 0)] else word
+
+
+def _starred(word: str, start: int, end: int) -> str:
+    return word[:start] + "*" * (end - start) + word[end:]
 
 
 def clip(text: str, limit: int = 60) -> str:
