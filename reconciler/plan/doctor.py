@@ -82,15 +82,6 @@ GROUPS = tuple(dict.fromkeys(check.group for check in CHECKS))
 IDS = frozenset(check.id for check in CHECKS)
 
 
-def is_known(identifier: str) -> bool:
-    """Whether an id stands in the table; one right of a role is below the role's id."""
-    if identifier in IDS:
-        return True
-    group, _, rest = identifier.partition("/")
-    role, *right = rest.split("/", 2)
-    return group == "rights" and f"{group}/{role}" in IDS and 1 <= len(right) <= 2
-
-
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """As the table has them, which is not the order of asking; of one check as they came."""
     places = {check.id: number for number, check in enumerate(CHECKS)}

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from reconciler.model.doctor import Finding, Level
-from reconciler.plan.doctor import CHECKS, IDS, in_order, is_known, with_silence
+from reconciler.plan.doctor import CHECKS, IDS, in_order, with_silence
+from tests.unit.engine.doctor_world import is_known
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "doctor.md"
 _BEGIN = "tests/unit/plan/test_doctor_page.py writes this table -->\n"
