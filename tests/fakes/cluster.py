@@ -11,7 +11,6 @@ Faults are put around it: see `tests.fakes.faults`.
 from __future__ import annotations
 
 import base64
-import copy
 import hashlib
 import threading
 from collections import Counter
@@ -27,6 +26,7 @@ from reconciler.model.kinds import BACKUP_POLICIES
 from reconciler.model.objects import Gap, ObjectRef, Resource
 from reconciler.model.rights import Right, Verdict
 from tests.fakes import ownership
+from tests.fakes.copying import copied
 from tests.fakes.custom import as_core_event, merged_patch, without_status
 from tests.fakes.kubekinds import BUILT_IN
 from tests.fakes.kubeselectors import match_fields, match_labels
@@ -92,12 +92,12 @@ class FakeCluster:
         """Creates or replaces an object as somebody else, who then owns all its fields."""
         with self._lock:
             resource = self._resource(obj)
-            new = copy.deepcopy(dict(obj))
+            new = copied(dict(obj))
             key = _key(new, resource)
             old = self._objects.get(key)
             stored = self._store(key, new, resource, old)
             stored.owners = {manager: frozenset(path for path, _ in ownership.leaves(new))}
-            return copy.deepcopy(stored.obj)
+            return copied(stored.obj)
 
     def edit(
         self, obj: ports.KubeObject, change: Callable[[dict[str, Any]], object]
@@ -107,7 +107,7 @@ class FakeCluster:
             stored = self._objects[_key(obj, self._resource(obj))]
             change(stored.obj)
             stored.obj["metadata"]["resourceVersion"] = self._next()
-            return copy.deepcopy(stored.obj)
+            return copied(stored.obj)
 
     def remove(self, obj: ports.KubeObject) -> None:
         """Deletes an object whatever its finalizers."""
@@ -122,7 +122,7 @@ class FakeCluster:
         """Every object (of a kind), as stored."""
         with self._lock:
             return [
-                copy.deepcopy(stored.obj)
+                copied(stored.obj)
                 for key, stored in sorted(self._objects.items())
                 if kind in {"", key[1]}
             ]
@@ -143,7 +143,8 @@ class FakeCluster:
         # The version that was served first is the preferred one.
         first = {found.folder: found for found in reversed(self.resources)}
         best = tuple(found for found in listed if first[found.folder] == found)
-        return Discovery(best, tuple(self.failed), tuple(listed))
+        groups = frozenset((found.group, found.version) for found in listed)
+        return Discovery(best, tuple(self.failed), tuple(listed), groups)
 
     def pages(
         self,
@@ -159,7 +160,7 @@ class FakeCluster:
             if (resource.group, resource.kind) in self._gone:
                 raise NotServed(f"list {resource}: HTTP 404 NotFound")
             found = [
-                {**copy.deepcopy(stored.obj), "apiVersion": resource.api_version}
+                {**copied(stored.obj), "apiVersion": resource.api_version}
                 for key, stored in sorted(self._objects.items())
                 if key[:2] == (resource.group, resource.kind)
                 and namespace in {"", key[2]}
@@ -183,7 +184,7 @@ class FakeCluster:
         with self._lock:
             key = (resource.group, resource.kind, namespace if resource.namespaced else "", name)
             stored = self._objects.get(key)
-            return copy.deepcopy(stored.obj) if stored else None
+            return copied(stored.obj) if stored else None
 
     def logs(self, namespace: str, pod: str, *, container: str = "", tail: int = 50) -> str:
         """The last lines of what a test put into `log_lines`, of whichever container."""
@@ -243,7 +244,7 @@ class FakeCluster:
                 owners = {other: fields - owned for other, fields in owners.items()}
             stored = self._store(key, new, resource, old)
             stored.owners = {**owners, manager: owned}
-            return copy.deepcopy(stored.obj)
+            return copied(stored.obj)
 
     def create(self, obj: ports.KubeObject) -> tuple[dict[str, Any], bool]:
         """The existing object where the name is taken."""
@@ -253,14 +254,14 @@ class FakeCluster:
             key = _key(obj, resource)
             old = self._objects.get(key)
             if old:
-                return copy.deepcopy(old.obj), False
+                return copied(old.obj), False
             new = _with_data(obj)
             if key[:2] in self._custom:
                 new = without_status(new)
             stored = self._store(key, new, resource, None)
             # An update and an apply of one name are two managers, as on the real server.
             stored.owners = {f"{MANAGER} (Update)": frozenset(p for p, _ in ownership.leaves(new))}
-            return copy.deepcopy(stored.obj), True
+            return copied(stored.obj), True
 
     def delete(self, ref: ObjectRef, *, uid: str = "", orphan: bool = False) -> bool:
         """Dependents go as well unless ``orphan``; finalizers keep the object, marked."""
@@ -290,7 +291,7 @@ class FakeCluster:
             if old is None or old.obj["metadata"]["resourceVersion"] != version:
                 return None
             new = merged_patch(old.obj, changes, status=status and key[:2] in self._custom)
-            return copy.deepcopy(self._store(key, new, old.resource, old).obj)
+            return copied(self._store(key, new, old.resource, old).obj)
 
     def announce(self, event: ports.KubeObject) -> bool:
         """Kept as the core group's Event, which is the same object on a real server."""
@@ -330,7 +331,7 @@ class FakeCluster:
     def _lease(self, namespace: str, name: str) -> dict[str, Any] | None:
         with self._lock:
             stored = self._objects.get(("coordination.k8s.io", "Lease", namespace, name))
-            return copy.deepcopy(stored.obj) if stored else None
+            return copied(stored.obj) if stored else None
 
     def _swap(self, lease: dict[str, Any]) -> bool:
         with self._lock:
@@ -340,7 +341,7 @@ class FakeCluster:
             read = lease["metadata"].get("resourceVersion")
             if read != (old.obj["metadata"]["resourceVersion"] if old else None):
                 return False
-            self._store(key, copy.deepcopy(lease), resource, old)
+            self._store(key, copied(lease), resource, old)
             return True
 
     def _resource(self, obj: ports.KubeObject) -> Resource:
@@ -458,7 +459,7 @@ def _server_fields(obj: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_data(obj: ports.KubeObject) -> dict[str, Any]:
-    new = copy.deepcopy(dict(obj))
+    new = copied(dict(obj))
     for key, value in (new.pop("stringData", None) or {}).items():
         new.setdefault("data", {})[key] = base64.b64encode(value.encode()).decode()
     if "resourceVersion" in new["metadata"]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from typing import Any
+
+from tests.fakes.copying import copied
 
 
 def without_status(obj: Mapping[str, Any]) -> dict[str, Any]:
@@ -18,16 +19,16 @@ def merged_patch(
     """A JSON merge patch (RFC 7386) of an object, or of nothing but its status."""
     new: dict[str, Any] = _merge(live, changes)
     if status:
-        return {**copy.deepcopy(dict(live)), "status": new.get("status") or {}}
+        return {**copied(dict(live)), "status": new.get("status") or {}}
     if "status" in live:
-        return {**new, "status": copy.deepcopy(live["status"])}
+        return {**new, "status": copied(live["status"])}
     return without_status(new)
 
 
 def _merge(live: object, changes: object) -> Any:
     if not isinstance(changes, Mapping):
-        return copy.deepcopy(changes)
-    result = copy.deepcopy(dict(live)) if isinstance(live, Mapping) else {}
+        return copied(changes)
+    result = copied(dict(live)) if isinstance(live, Mapping) else {}
     for key, value in changes.items():
         if value is None:
             result.pop(key, None)
@@ -41,8 +42,8 @@ def as_core_event(event: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Event",
-        "metadata": copy.deepcopy(dict(event["metadata"])),
-        "involvedObject": copy.deepcopy(dict(event["regarding"])),
+        "metadata": copied(dict(event["metadata"])),
+        "involvedObject": copied(dict(event["regarding"])),
         "reason": event["reason"],
         "message": event["note"],
         "type": event["type"],

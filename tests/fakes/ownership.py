@@ -6,9 +6,10 @@ than the API server (it merges lists of known kinds by key), never looser.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from tests.fakes.copying import copied
 
 FieldPath = tuple[str, ...]
 _SERVERS = {("apiVersion",), ("kind",), ("metadata", "name"), ("metadata", "namespace")} | {
@@ -51,13 +52,13 @@ def merged(
     manager: str,
 ) -> dict[str, Any]:
     """``live`` with ``wanted`` on top, without what ``manager`` owned alone and left out now."""
-    result = copy.deepcopy(dict(live))
+    result = copied(dict(live))
     kept = {path for path, _ in leaves(wanted)}
     kept |= {path for other, owned in owners.items() if other != manager for path in owned}
     for path in owners.get(manager, frozenset()) - kept:
         _remove(result, path)
     for path, value in leaves(wanted):
-        _set(result, path, copy.deepcopy(value))
+        _set(result, path, copied(value))
     return result
 
 

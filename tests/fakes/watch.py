@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
@@ -11,6 +10,7 @@ from reconciler.model.errors import BackstayError, Expired
 from reconciler.model.objects import Resource
 from reconciler.ports import Happened
 from tests.fakes.cluster import FakeCluster
+from tests.fakes.copying import copied
 
 T = TypeVar("T")
 State = dict[tuple[str, str], dict[str, Any]]
@@ -39,7 +39,7 @@ class FakeWatch:
         """As the port says."""
         self._ask("listing")
         state = self._look(resource)
-        return [parse(copy.deepcopy(raw)) for raw in state.values()], self._keep(resource, state)
+        return [parse(copied(raw)) for raw in state.values()], self._keep(resource, state)
 
     def changes(self, resource: Resource, version: str) -> Iterator[Happened]:
         """As the port says."""
@@ -69,10 +69,10 @@ class FakeWatch:
     def _keep(self, resource: Resource, state: State) -> str:
         self._made += 1
         version = str(self._made)
-        self._states[str(resource), version] = copy.deepcopy(state)
+        self._states[str(resource), version] = copied(state)
         return version
 
     @staticmethod
     def _happened(kind: str, raw: dict[str, Any], version: str) -> Happened:
         metadata = {**raw.get("metadata", {}), "resourceVersion": version}
-        return Happened(kind, {**copy.deepcopy(raw), "metadata": metadata})
+        return Happened(kind, {**copied(raw), "metadata": metadata})
