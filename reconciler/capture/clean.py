@@ -53,9 +53,13 @@ SERVER_FINALIZERS = frozenset(
     {
         "kubernetes.io/pvc-protection",
         "kubernetes.io/pv-protection",
+        "kubernetes.io/pv-controller",
+        "kubernetes.io/vac-protection",
         "external-provisioner.volume.kubernetes.io/finalizer",
         "service.kubernetes.io/load-balancer-cleanup",
         "batch.kubernetes.io/job-tracking",
+        "networking.k8s.io/service-cidr-finalizer",
+        "resource.kubernetes.io/delete-protection",
         "snapshot.storage.kubernetes.io/volumesnapshot-as-source-protection",
         "snapshot.storage.kubernetes.io/volumesnapshot-bound-protection",
         "snapshot.storage.kubernetes.io/volumesnapshotcontent-bound-protection",
@@ -64,6 +68,8 @@ SERVER_FINALIZERS = frozenset(
         "orphan",
     }
 )
+# What the attacher of a storage driver puts on volumes, with the driver's name behind it.
+ATTACHER = "external-attacher/"
 
 
 def clean(raw: Mapping[str, Any], resource: Resource) -> dict[str, Any]:
@@ -95,8 +101,12 @@ def _metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     found["annotations"] = kept
     finalizers = metadata.get("finalizers")
     if finalizers:
-        found["finalizers"] = [name for name in finalizers if name not in SERVER_FINALIZERS]
+        found["finalizers"] = [name for name in finalizers if not _is_servers(name)]
     return found
+
+
+def _is_servers(finalizer: str) -> bool:
+    return finalizer in SERVER_FINALIZERS or finalizer.startswith(ATTACHER)
 
 
 def _owner(reference: Mapping[str, Any]) -> str:

@@ -67,7 +67,8 @@ def test_owners_are_remembered_without_their_uids() -> None:
 def test_finalizers_of_controllers_go_and_others_stay() -> None:
     raw = live("x", metadata={"finalizers": ["kubernetes.io/pvc-protection", "example.org/mine"]})
     assert cleaned(raw, resource("configmap"))["metadata"]["finalizers"] == ["example.org/mine"]
-    raw = live("x", metadata={"finalizers": ["kubernetes.io/pvc-protection"]})
+    added = [*clean.SERVER_FINALIZERS, "external-attacher/ebs-csi-aws-com"]
+    raw = live("x", metadata={"finalizers": added})
     assert "finalizers" not in cleaned(raw, resource("configmap"))["metadata"]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.capture import fingerprints, kept, message, quiet, rules
+from tests.cluster.unequal import UNEQUAL
 from tests.unit.capture.test_fingerprints import FINGERPRINT, KEY, VECTORS
 
 ROOT = Path(__file__).parents[3]
@@ -33,6 +34,14 @@ def test_the_table_of_cleaned_fields_is_the_codes() -> None:
     ]
     table = "\n".join(lines)
     assert f"<!-- cleaned fields -->\n{table}\n<!-- end -->" in PAGE
+
+
+def test_what_does_not_come_back_the_same_is_what_a_test_shows() -> None:
+    rows = [f"| {one.what} | {one.why} |" for one in UNEQUAL.values()]
+    table = "\n".join(["| what | why, and what to do |", "|---|---|", *rows])
+    assert f"<!-- unequal -->\n{table}\n<!-- end -->" in PAGE
+    shown = (ROOT / "tests/cluster/test_capture_round_trip.py").read_text()
+    assert [key for key in UNEQUAL if f'UNEQUAL["{key}"]' not in shown] == []
 
 
 def test_every_kind_that_is_left_out_is_named() -> None:
