@@ -12,9 +12,10 @@ kept waiting, and once more when that time is over: only the second one can't be
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from reconciler import ports
 from reconciler.engine.context import RunPorts, RunRequest
@@ -28,7 +29,7 @@ from reconciler.model import kinds
 from reconciler.model.errors import BackstayError, Interrupted, Transient, UsageError, Waiting
 from reconciler.model.hooks import HookCommand, HookOutcome, HookRecord
 from reconciler.plan.finishjob import POST_FAILED, finish_seconds
-from reconciler.plan.finishturns import is_held
+from reconciler.plan.finishturns import is_given_held, is_held
 from reconciler.plan.hooklease import HookLease, OpenHook, QuietPod, is_process
 
 Stopped = Callable[[], bool]
@@ -79,22 +80,45 @@ class Finisher:
         """Whether nobody sees to it any more; a pod of Backstay's own namespace, or a process."""
         if lease.holder == self.leases.holder or self.is_gone(lease.holder):
             return True
-        pod = None
-        if lease.holder_pod:
-            where = self.leases.namespace
-            pod = self.reader.get(kinds.PODS, lease.holder_pod, namespace=where)
-        return not is_held(lease, [pod] if pod else [], self.commands.clock.now())
+        pods = self._pods({lease.holder_pod, *lease.given_pods})
+        return not is_held(lease, pods, self.commands.clock.now())
+
+    def may_end_given(self, lease: HookLease) -> bool:
+        """Whether what its holder has given away alone is nobody's; a terminal leaves it to Jobs.
+
+        Of a process nobody could tell when it is dead.
+        """
+        if not lease.given or is_process(self.leases.holder):
+            return False
+        return not is_given_held(lease, self._pods(lease.given_pods), self.commands.clock.now())
+
+    def _pods(self, names: Iterable[str]) -> list[Mapping[str, Any]]:
+        where = self.leases.namespace
+        found = [self.reader.get(kinds.PODS, name, namespace=where) for name in names if name]
+        return [pod for pod in found if pod is not None]
 
     def finish(self, lease: HookLease) -> Finished:
         """Its holder must be dead. Raises Interrupted where it is told to stop meanwhile."""
-        reporter, now = self.commands.reporter, self.commands.clock.now()
+        now = self.commands.clock.now()
         seconds = finish_seconds(lease.pod, now) if is_process(self.leases.holder) else 0
         patience = self.commands.patience(f"taking Lease {lease.name}", AWAY_AFTER, self.stopped)
         mine = insist(lambda: self._take(lease, seconds), patience)
         if mine is None:
             return Finished(elsewhere="another has just begun to see to it")
+        return self._finish(mine, "ending the hooks of a dead run")
+
+    def finish_given(self, lease: HookLease) -> Finished:
+        """What its holder has given away alone. Raises as `finish`."""
+        patience = self.commands.patience(f"taking from Lease {lease.name}", AWAY_AFTER)
+        if not insist(functools.partial(self.leases.accept, lease), patience):
+            return Finished(elsewhere="it has just changed")
+        given = replace(lease, pod=replace(lease.pod, open=lease.given))
+        return self._finish(given, "ending hooks that a run could not end")
+
+    def _finish(self, mine: HookLease, what: str) -> Finished:
+        reporter = self.commands.reporter
         where = {"namespace": mine.pod.namespace, "pod": mine.pod.pod, "run": mine.run_id}
-        reporter.warning("ending the hooks of a dead run", **where, lease=mine.name)
+        reporter.warning(what, **where, lease=mine.name)
         records: list[HookRecord] = []
         left: list[str] = []
         elsewhere = ""
@@ -286,6 +310,8 @@ def finish_lease(name: str, finisher: Finisher, *, policy: str, alone: bool = Fa
             )
         if insist(functools.partial(finisher.is_dead, lease), patience):
             _judge(finisher.finish(lease))
+        elif insist(functools.partial(finisher.may_end_given, lease), patience):
+            _judge(finisher.finish_given(lease))
         elif clock.now() >= begun + _ENDING:
             if not alone:
                 reporter.event("another sees to it", lease=name, holder=lease.holder)

@@ -14,6 +14,7 @@ from reconciler import ports
 from reconciler.model import kinds
 from reconciler.model.errors import BackstayError, Interrupted, Transient
 from reconciler.plan.hooklease import (
+    ANYBODY,
     HOOKS,
     SELECTOR,
     HookLease,
@@ -130,19 +131,24 @@ class HookLeases:
         lease = self.find(pod.lease)
         if lease is None:
             return False
-        if lease.holder != self.holder:
+        if lease.holder != self.holder and hook not in lease.given:
             raise NotOurs(f"the hooks in pod {pod.namespace}/{pod.pod} are ended by {lease.holder}")
         return hook in lease.pod.open
 
     def give_away(self, pod: QuietPod, left: Sequence[OpenHook]) -> None:
-        """Where nothing but ``left`` is open there: nobody's, so the controller sees to it now."""
+        """What is ``left`` there is nobody's, so that the controller sees to it now.
+
+        With the Lease, where nothing else is open in it; else by a word in it.
+        """
         for _ in range(_RACES):
             lease = self.find(pod.lease)
             if lease is None or lease.holder != self.holder:
                 return
             if any(one not in left for one in lease.pod.open):
-                return
-            if self._give_up(lease, self.run_id):
+                done = self._write(lease, lease.pod.with_given(left, ANYBODY))
+            else:
+                done = self._give_up(lease, self.run_id)
+            if done:
                 return
         raise Transient(f"Lease {self.namespace}/{pod.lease} is changed again and again by another")
 
@@ -164,7 +170,7 @@ class HookLeases:
 
     def close(self, pod: QuietPod, hook: OpenHook) -> None:
         """Says that it is open no more; the last one takes the Lease away."""
-        self._change(pod.lease, lambda now: now.without(hook))
+        self._change(pod.lease, lambda now: now.without(hook), given=hook)
 
     def take(self, lease: HookLease, *, seconds: int = 0) -> HookLease | None:
         """The Lease of a holder that is dead, now ours; None where it has changed meanwhile.
@@ -174,13 +180,26 @@ class HookLeases:
         if lease.holder == self.holder:
             return lease
         changes = take_over(self.holder, seconds=seconds, now=self.clock.now())
+        if lease.given:
+            pod = lease.pod.with_given(lease.given, "")
+            changes |= {"metadata": {"annotations": {HOOKS: render_pod(pod)}}}
         ref = replace(lease.ref, namespace=self.namespace)
         raw = self.writer.patch(ref, changes, version=lease.version)
         return None if raw is None else read_lease(raw)
 
+    def accept(self, lease: HookLease) -> bool:
+        """Says that we are at what was given away in it; False where it has changed meanwhile."""
+        return self._write(lease, lease.pod.with_given(lease.given, self.holder))
+
     def _is_own(self, lease: HookLease) -> bool:
         """Whether all that is open in it was opened by us, and not by a run that is dead."""
         return lease.holder == self.holder == lease.opener
+
+    def _write(self, lease: HookLease, pod: QuietPod) -> bool:
+        """False where it has changed meanwhile."""
+        ref = replace(lease.ref, namespace=self.namespace)
+        changes = {"metadata": {"annotations": {HOOKS: render_pod(pod)}}}
+        return self.writer.patch(ref, changes, version=lease.version) is not None
 
     def _give_up(self, lease: HookLease, run_id: str) -> bool:
         ref = replace(lease.ref, namespace=self.namespace)
@@ -202,20 +221,20 @@ class HookLeases:
         )
         return None if created else read_lease(raw)
 
-    def _change(self, name: str, change: Callable[[QuietPod], QuietPod]) -> bool:
-        """False where it is not ours any more."""
+    def _change(
+        self, name: str, change: Callable[[QuietPod], QuietPod], given: OpenHook | None = None
+    ) -> bool:
+        """False where it is not ours any more, nor is ``given`` given away in it."""
         for _ in range(_RACES):
             lease = self.find(name)
-            if lease is None or lease.holder != self.holder:
+            if lease is None or (lease.holder != self.holder and given not in lease.given):
                 return False
-            ref = replace(lease.ref, namespace=self.namespace)
             pod = change(lease.pod)
             if not pod.open:
-                # By its uid: nobody but its holder adds to it, and that is us.
-                self.writer.delete(ref, uid=lease.uid)
+                # By its uid: its holder alone adds to it, and opens none where one is given away.
+                self.writer.delete(replace(lease.ref, namespace=self.namespace), uid=lease.uid)
                 return True
-            changes = {"metadata": {"annotations": {HOOKS: render_pod(pod)}}}
-            if self.writer.patch(ref, changes, version=lease.version) is not None:
+            if self._write(lease, pod):
                 return True
         raise Transient(f"Lease {self.namespace}/{name} is changed again and again by another")
 

@@ -25,6 +25,7 @@ from datetime import datetime, timedelta
 from reconciler import ports
 from reconciler.engine.hookcommands import AWAY, Commands, Ended, told
 from reconciler.engine.hookending import close_hook, end_hook, run_post
+from reconciler.engine.hookgiving import Giving
 from reconciler.engine.hookleases import HookLeases, NotOurs
 from reconciler.engine.patience import insist
 from reconciler.engine.unexpected import explain_unexpected
@@ -97,8 +98,7 @@ class Hooks:
         self._records: defaultdict[str, list[HookRecord]] = defaultdict(list)
         self._reasons: defaultdict[str, list[str]] = defaultdict(list)
         self.warnings: list[str] = []
-        self._late: list[tuple[str, OpenHook]] = []
-        """What runs later and elsewhere, again or for the first time, with its Lease's name."""
+        self._giving = Giving(commands, leases, deadline=deadline, stopped=stopped)
 
     def result(self) -> Hooked:
         """What has come of them so far."""
@@ -108,6 +108,10 @@ class Hooks:
                 reasons={name: tuple(found) for name, found in sorted(self._reasons.items())},
                 warnings=tuple(self.warnings),
             )
+
+    def settle(self) -> None:
+        """Gives away what could not be when `around` ended; may wait for the API server."""
+        self._giving.settle()
 
     @contextmanager
     def around(
@@ -139,7 +143,7 @@ class Hooks:
                 elif place.opened:
                     self._never_began(place)
             for pod in dict.fromkeys(place.pod for place in places):
-                self._give_away(pod)
+                self._giving.give(pod)
 
     def _begin(self, places: list[_Place]) -> None:
         for place in sorted(places, key=lambda one: one.pod.uid):
@@ -335,7 +339,7 @@ class Hooks:
         unsure = unsure and ended.started
         self._tell_end(place, ended, unsure, post.on_error)
         if unsure:
-            self._runs_later(place)
+            self._giving.add(place.pod, place.hook)
         else:
             close_hook(commands, leases, pod, hook)
 
@@ -357,29 +361,6 @@ class Hooks:
             else:
                 self.warn(why)
 
-    def _give_away(self, pod: QuietPod) -> None:
-        """A Lease in which only what runs later is open; else it is ours still.
-
-        Nobody else may end it while it is ours, and this run may go on for hours: an API server
-        that is away is waited for.
-        """
-        with self._lock:
-            late = [hook for lease, hook in self._late if lease == pod.lease]
-        if not late:
-            return
-        commands = self._commands
-        how_long = max(AWAY, self._deadline - commands.clock.now())
-        patience = commands.patience(f"giving Lease {pod.lease} away", how_long, self._stopped)
-        try:
-            insist(lambda: self._leases.give_away(pod, late), patience)
-        except BackstayError as error:
-            # It is taken from us when this run is over.
-            commands.reporter.warning("hook's lease not given away", why=error.message)
-
-    def _runs_later(self, place: _Place) -> None:
-        with self._lock:
-            self._late.append((place.pod.lease, place.hook))
-
     def _quieted(self, post: HookRecord) -> bool:
         """Whether the pre command of the same hook and pod completed."""
         place = (post.name, post.pod, Phase.PRE, HookOutcome.COMPLETED)
@@ -388,7 +369,7 @@ class Hooks:
             return place in [(one.name, one.pod, one.phase, one.outcome) for one in found]
 
     def _left_open(self, place: _Place, error: BackstayError) -> None:
-        self._runs_later(place)
+        self._giving.add(place.pod, place.hook)
         why = f"not executed yet: {error.message}; the controller tries again"
         self._not_ended(place, why)
 

@@ -130,6 +130,7 @@ class _Quiet:
         with self.hooks.around(plan.once, namespaces=names) as why:
             parts = {name: [task for task in tasks if task.namespace == name] for name in quiet}
             results = self._all(parts, others, why)
+        self.hooks.settle()
         return Moves(results)
 
     def _all(
@@ -185,6 +186,9 @@ class _Quiet:
         except BaseException:
             self.ended.set()
             raise
+        finally:
+            # Its mover's turn is another's by now.
+            self.hooks.settle()
 
     def _quietly(self, name: str, tasks: list[MoveTask], slots: Slots) -> Mapping[Key, MoveResult]:
         if self.run.clock.now() >= self.request.deadline:

@@ -46,6 +46,8 @@ def find_open(
             continue
         if lease.holder not in dead and is_held(lease, pods, now):
             yield _held(lease, where)
+            if lease.given:
+                yield _given(lease, where, _way_on(lease, jobs, pods, namespace, now))
         else:
             yield _dead(lease, where, namespace, _way_on(lease, jobs, pods, namespace, now))
     for one in find_failed(jobs):
@@ -77,6 +79,18 @@ def _held(lease: HookLease, where: str) -> Finding:
         else f"{lease.who} ends the hooks that run {lease.run_id} left open in {pod}:"
         f" {_names(lease)}",
         hint=f"wait for {lease.who}: it ends them itself",
+    )
+
+
+def _given(lease: HookLease, where: str, way_on: str) -> Finding:
+    names = ", ".join(dict.fromkeys(hook.hook for hook in lease.given))
+    return Finding(
+        id=CHECK,
+        level=Level.PROBLEM,
+        where=where,
+        message=f"run {lease.run_id} could not end hooks in pod"
+        f" {lease.pod.namespace}/{lease.pod.pod}: {names}",
+        hint=way_on.partition("; without a controller")[0],
     )
 
 

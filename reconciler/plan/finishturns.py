@@ -46,10 +46,20 @@ class Turn:
 
 def is_held(lease: HookLease, pods: Iterable[Raw], now: datetime) -> bool:
     """Whether its holder may be at work; ``pods`` are those of Backstay's own namespace."""
+    pods = tuple(pods)
+    if is_given_held(lease, pods, now):
+        return True
     if lease.holder_pod:
         found = [pod for pod in pods if pod["metadata"]["name"] == lease.holder_pod]
         return podlife.is_at_work(found[0] if found else None, now)
     return lease.held_until is not None and now < lease.held_until
+
+
+def is_given_held(lease: HookLease, pods: Iterable[Raw], now: datetime) -> bool:
+    """Whether somebody may be at what its holder has given away alone."""
+    return any(
+        pod["metadata"]["name"] in lease.given_pods and podlife.is_at_work(pod, now) for pod in pods
+    )
 
 
 def find_turn(lease: HookLease, jobs: Iterable[Raw], pods: Sequence[Raw], now: datetime) -> Turn:
@@ -108,8 +118,8 @@ def why_failed(job: Raw) -> str:
 def find_dead(
     leases: Iterable[HookLease], jobs: Sequence[Raw], pods: Sequence[Raw], now: datetime
 ) -> list[tuple[HookLease, Turn]]:
-    """Those whose holder is dead, with the Job that is to be started for each now."""
-    dead = [lease for lease in leases if not is_held(lease, pods, now)]
+    """Those to be ended by others than their holder, with the Job to be started for each now."""
+    dead = [lease for lease in leases if lease.given or not is_held(lease, pods, now)]
     turns = [(lease, find_turn(lease, jobs, pods, now)) for lease in dead]
     return [(lease, turn) for lease, turn in turns if turn.is_due(now)]
 

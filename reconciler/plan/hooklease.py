@@ -8,12 +8,15 @@ process at a terminal, which has no pod, says until when it holds it at most.
 A pre command whose end nobody has seen may be at work for as long as it was given. So an open hook
 says until when (``until``): a post command that ran before that moment may have been overtaken, and
 runs once more when it has come. Only then is the hook closed.
+
+A hook that its run can't end, while another of its hooks is open in the same pod, is ``given`` away
+alone: the Lease stays the run's, and keeps others off the pod.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -30,6 +33,8 @@ JOB = f"{naming.GROUP}/job"
 """The annotation with the Job of the run."""
 OPENER = f"{naming.GROUP}/opened-by"
 """The annotation with the holder that made a Lease: whoever took it over is another."""
+ANYBODY = "/"
+"""As a holder: nobody yet."""
 SELECTOR = f"{naming.COMPONENT}={COMPONENT_HOOK}"
 _GROUP = "coordination.k8s.io"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
@@ -50,6 +55,10 @@ class OpenHook:
 
     Empty: it was not started, or its end was seen. It is the same open hook with and without.
     """
+
+    given: str = field(default="", compare=False, metadata=jsonform.WHEN_SET)
+    """Its run could not end it, and goes on with others in this pod: who is to end it (`ANYBODY`),
+    or who is at it, as a Lease's holder."""
 
     def __post_init__(self) -> None:
         """Raises ValueError where ``until`` is no time."""
@@ -93,6 +102,14 @@ class QuietPod:
             return replace(self, open=(*self.open, hook))
         return replace(self, open=tuple(hook if one == hook else one for one in self.open))
 
+    def with_given(self, hooks: Iterable[OpenHook], to: str) -> QuietPod:
+        """With a word at some of its open hooks who is to end them; empty: the Lease's holder."""
+        given = tuple(hooks)
+        return replace(
+            self,
+            open=tuple(replace(one, given=to) if one in given else one for one in self.open),
+        )
+
     def without(self, hook: OpenHook) -> QuietPod:
         """With one less."""
         return replace(self, open=tuple(one for one in self.open if one != hook))
@@ -115,6 +132,16 @@ class HookLease:
     """When a holder without a pod is dead at the latest."""
     opener: str = ""
     """The holder that made it; what is open in a Lease of another holder, that one did not open."""
+
+    @property
+    def given(self) -> tuple[OpenHook, ...]:
+        """What others are to end though its holder may be at work."""
+        return tuple(hook for hook in self.pod.open if hook.given)
+
+    @property
+    def given_pods(self) -> frozenset[str]:
+        """Pods that are at what was given away, in Backstay's namespace."""
+        return frozenset(hook.given.rpartition("/")[2] for hook in self.given) - {""}
 
     @property
     def ref(self) -> ObjectRef:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ from reconciler.model import naming
 from reconciler.model.errors import Refused, Transient, UsageError, Waiting
 from reconciler.plan.cronjob import POLICY_KEY, Place
 from reconciler.plan.finishjob import COMPONENT_FINISH
+from reconciler.plan.hooklease import ANYBODY
 from tests.fakes.faults import FaultyReader, FaultyWriter
-from tests.unit.engine.hook_world import QUIESCE, HookWorld
+from tests.unit.engine.hook_world import QUIESCE, THEIRS, HookWorld
 from tests.unit.engine.run_world import POLICY, SYSTEM, manifest
 
+QUIET = replace(THEIRS, hook="quiet")
 HOLDER = "shop-20261121-011703-00001/run-1-a"
 
 
@@ -341,6 +344,16 @@ def test_a_pod_is_put_back_to_work_though_no_policy_is_known_to_have_hooks() -> 
     world.hold_pod(HOLDER, policy="shop")
     start(world, hooks_known=False)
     assert len(jobs(world)) == 1
+
+
+@pytest.mark.parametrize(("given", "wanted"), [(ANYBODY, 1), ("", 0)])
+def test_what_a_run_that_goes_on_has_given_away_gets_its_job(given: str, wanted: int) -> None:
+    world = HookWorld()
+    world.hold_pod(HOLDER, QUIET, replace(THEIRS, given=given), policy="shop")
+    put_pod(world, status={"phase": "Running"})
+    for _ in range(2):
+        start(world)
+    assert len(jobs(world)) == wanted
 
 
 def test_where_nobody_has_hooks_the_leases_are_listed_and_no_more() -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from reconciler.engine.hookgiving import Giving
+from reconciler.engine.quiescing import make_commands, make_leases
 from reconciler.engine.run import execute_run
 from reconciler.model.errors import Refused, Transient
-from tests.unit.engine.hook_world import HookWorld
-from tests.unit.engine.run_world import RUN_IDS, put_shop
+from reconciler.model.hooks import HookCommand
+from reconciler.plan.hooklease import ANYBODY
+from tests.unit.engine.hook_world import QUIESCE, THEIRS, HookWorld
+from tests.unit.engine.run_world import RUN_IDS, SYSTEM, manifest, put_shop
 
 NOBODY = f"{RUN_IDS[0]}/"
 
@@ -83,3 +88,96 @@ def test_one_namespace_does_not_wait_quiesced_for_the_next() -> None:
     world.run()
     # The second one's own, before its pre command starts, and what the first one has left.
     assert sorted(holders[-1]) == [NOBODY, f"{NOBODY}run-1-a"]
+
+
+def test_one_of_two_hooks_in_a_pod_is_given_away_alone_and_ended_while_its_run_goes_on() -> None:
+    outer = replace(
+        QUIESCE, name="outer", once=True, pre=HookCommand(("begin",)), post=HookCommand(("end",))
+    )
+    world = HookWorld(hooks=(outer, QUIESCE))
+    programs = world.execute.containers["shop", "db-0", "db"]
+    for name in ("begin", "end"):
+        effect = functools.partial(world.events.append, name)
+        programs[name] = replace(programs["unlock"], effect=effect)
+    world.cluster.put(manifest("Pod", "run-1-a", SYSTEM, status={"phase": "Running"}))
+    seen: list[list[tuple[str, str]]] = []
+
+    def look(command: tuple[str, ...]) -> None:
+        if command[0] == "unlock" and not seen:
+            raise Refused("not allowed")
+        if command[0] == "end":
+            (lease,) = world.leases()
+            assert lease.holder == f"{NOBODY}run-1-a"
+            seen.append([(hook.hook, hook.given) for hook in lease.pod.open])
+            world.finish()
+            (lease,) = world.leases()
+            assert lease.holder == f"{NOBODY}run-1-a"
+            seen.append([(hook.hook, hook.given) for hook in lease.pod.open])
+
+    world.execute.before = look
+    world.run()
+    assert seen == [[("outer", ""), ("quiesce", ANYBODY)], [("outer", "")]]
+    assert world.events == [
+        "begin", "lock shop/db-0", "copy shop/files", "unlock shop/db-0", "end"
+    ]  # fmt: skip
+    assert world.leases() == []
+
+
+def test_what_was_given_away_is_one_others_and_taken_with_the_lease_is_the_takers() -> None:
+    world = HookWorld()
+    world.hold_pod("shop-1/run-1-a", replace(THEIRS, given=ANYBODY), policy="shop")
+    world.cluster.put(manifest("Pod", "run-1-a", SYSTEM, status={"phase": "Running"}))
+    seen: list[str] = []
+
+    def look(_: object) -> None:
+        (lease,) = world.leases()
+        seen.append(lease.pod.open[0].given)
+        if len(seen) == 1:
+            world.finish("finish-b")
+            world.finish(holder="laptop/4711@1f0c9a2b/88123")
+
+    world.execute.before = look
+    world.finish()
+    assert (seen, world.events) == (["finish/finish-a"], ["unlock shop/db-0"])
+    assert world.leases() == []
+    world.hold_pod("shop-1/run-0-a", replace(THEIRS, given=ANYBODY), policy="shop")
+    leases = make_leases(world.request(2), world.ports())
+    taken = leases.take(world.leases()[0])
+    assert taken is not None
+    assert taken.given == ()
+
+
+def test_it_is_tried_for_a_moment_and_until_the_runs_end_later() -> None:
+    world = HookWorld()
+    world.hold_pod("shop-1/run-1-a", policy="shop")
+    (lease,) = world.leases()
+    begun, deadline = world.clock.now(), world.clock.now() + timedelta(hours=2)
+    asked: list[float] = []
+
+    class Away:
+        """No Lease can be read for an hour."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.cluster, name)
+
+        def get(self, kind: Any, name: str, **given: Any) -> Any:
+            asked.append((world.clock.now() - begun).total_seconds())
+            if asked[-1] < 3600:
+                raise Transient("it is away")
+            return world.cluster.get(kind, name, **given)
+
+    ports = world.ports()
+    own = make_leases(world.request(), world.ports(reader=Away()))
+    leases = replace(own, holder=lease.holder, run_id="shop-1")
+    giving = Giving(make_commands(ports), leases, deadline=deadline, stopped=lambda: False)
+    giving.give(lease.pod)
+    giving.settle()
+    assert asked == []
+    giving.add(lease.pod, THEIRS)
+    giving.give(lease.pod)
+    assert (world.clock.now() - begun).total_seconds() == 30
+    giving.settle()
+    assert [lease.holder for lease in world.leases()] == ["shop-1/"]
+    count = len(asked)
+    giving.settle()
+    assert len(asked) == count

@@ -124,7 +124,7 @@ def test_a_pre_command_without_a_post_leaves_nothing() -> None:
     assert world.leases() == []
 
 
-def test_a_pod_with_another_open_hook_is_given_away_at_its_end_only() -> None:
+def test_a_pod_with_another_open_hook_is_given_away_as_a_whole_at_its_end_only() -> None:
     outer = replace(
         QUIESCE, name="outer", once=True, pre=HookCommand(("begin",)), post=HookCommand(("end",))
     )

@@ -9,7 +9,15 @@ from reconciler.model.doctor import Finding, Level
 from reconciler.plan.cronjob import Place
 from reconciler.plan.doctoropen import CHECK, find_open
 from reconciler.plan.finishjob import make_finish_job
-from reconciler.plan.hooklease import OpenHook, QuietPod, make_lease, read_lease
+from reconciler.plan.hooklease import (
+    ANYBODY,
+    HOOKS,
+    OpenHook,
+    QuietPod,
+    make_lease,
+    read_lease,
+    render_pod,
+)
 from tests.unit.engine.run_world import CONFIG
 
 RUN = "shop-20261121-041703-7c1e9"
@@ -59,6 +67,18 @@ def test_a_run_at_work_is_waited_for() -> None:
     assert (found.id, found.level) == (CHECK, Level.INFO)
     assert "has hooks open in pod shop/db-0: quiesce, freeze" in found.message
     assert found.hint == "wait for pod run-a: it ends them itself"
+
+
+def test_what_a_run_at_work_could_not_end_is_told() -> None:
+    raw = lease()
+    pod = read_lease(raw).pod
+    given = pod.with_given(pod.open[1:], ANYBODY)
+    raw["metadata"]["annotations"][HOOKS] = render_pod(given)
+    held, found = find(raw, pods=[AT_WORK])
+    assert (held.level, found.level) == (Level.INFO, Level.PROBLEM)
+    assert found.message == f"run {RUN} could not end hooks in pod shop/db-0: freeze"
+    assert found.hint.startswith("the controller starts the Job backstay-finish-")
+    assert "--finish" not in found.hint
 
 
 def test_whoever_ends_them_now_is_named() -> None:
