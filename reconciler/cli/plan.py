@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import click
 from click.core import ParameterSource
 
-from reconciler.cli import inventoryinput, options, planchange, wiring
+from reconciler.cli import inventoryinput, options, planchange, planlive, wiring
 from reconciler.cli.installation import Installation
-from reconciler.engine.controller import Cycle, Setting, make_plan
-from reconciler.engine.coverage import observe_covered
-from reconciler.model.errors import Bug, Refused, UsageError
-from reconciler.model.finding import Finding
+from reconciler.model.errors import UsageError
 from reconciler.model.plan import Plan
-from reconciler.plan.changelive import live_findings
-from reconciler.report import live
 
 
 @click.command(name="plan", short_help="Show what the controller, or a change, would do, and why.")
@@ -76,9 +68,9 @@ def command(
 ) -> int:  # fmt: skip
     """Show what the next cycle of the controller would change, and why; change nothing.
 
-    What must not be missed comes first. Then, for each policy, the namespaces and claims that a
-    run would protect now, with the method and its reason. Problems of the policies are listed with
-    file, line and column.
+    What must not be missed comes first, the same as with --base. Then, for each policy, the
+    namespaces and claims that a run would protect now, with the method and its reason. Problems of
+    the policies are listed with file, line and column.
 
     With --base it needs no cluster: it shows what a change of the policies in a Git repository
     will do to the backups. A Config is then read only where --config names it. Nothing of the
@@ -114,45 +106,10 @@ def command(
         Installation(config_file, kubeconfig, context) as home,
     ):
         setting = home.setting(reporter=wiring.reporter())
-        plan = with_coverage(make_plan(setting), setting)
-    findings = live_findings(plan)
-    show(plan, findings, output)
-    return exit_code(
-        plan, failed=planchange.is_unwanted(findings, unwanted), detailed=detailed_exitcode
-    )
-
-
-def show(plan: Plan, findings: Sequence[Finding], output: str) -> None:
-    """Prints a plan against a cluster."""
-    if output == "json":
-        click.echo(json.dumps(live.to_json(plan, findings), indent=2))
-        return
-    render = {
-        "text": live.render_text,
-        "markdown": live.render_comment,
-        "github": live.render_github,
-    }[output]
-    click.echo(render(plan, findings), nl=False)
-
-
-def with_coverage(cycle: Cycle, setting: Setting) -> Plan:
-    """The cycle's plan and what policies protect; a note where the account may not look."""
-    plan = cycle.plan
-    if plan is None:
-        raise Bug("the steps of a plan made none")
-    try:
-        found = observe_covered(
-            setting.reader,
-            cycle.policies,
-            cycle.desired.parsed.exemptions if cycle.desired else (),
-            setting.config,
-            own_namespace=setting.place.namespace,
-            now=setting.clock.now(),
-        )
-    except Refused as error:
-        note = f"what policies protect is not shown: {error.message}"
-        return replace(plan, notes=(*plan.notes, note))
-    return replace(plan, coverage=found.policies, unprotected=found.unprotected)
+        led = planlive.make_plan(setting, must_see=bool(unwanted & planlive.NEED_TO_SEE))
+    planlive.show(led, output)
+    failed = planchange.is_unwanted(led.findings, unwanted)
+    return exit_code(led.plan, failed=failed, detailed=detailed_exitcode)
 
 
 def exit_code(plan: Plan, *, detailed: bool, failed: bool = False) -> int:

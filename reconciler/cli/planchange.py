@@ -39,7 +39,7 @@ _NO_CONFIG = (
     "no Config was given: what policies may use in the folder where they lie (grants), and whether"
     " Direct is allowed (sharedKeyInTenants), is not known; give --config"
 )
-_NEED_INVENTORY = frozenset(
+NEED_INVENTORY = frozenset(
     {
         "coverage-lost",
         "coverage-gained",
@@ -212,9 +212,9 @@ def check_fail_on(words: frozenset[str], *, live: bool, inventory: bool) -> None
         what = "a plan against a cluster" if live else "a plan with --base"
         raise UsageError(
             f"--fail-on: {what} has no finding {', '.join(sorted(others))}",
-            hint="that is one of a change: give --base" if live else "leave it out",
+            hint="give --base, which reads them on both sides" if live else "leave it out",
         )
-    blind = words & _NEED_INVENTORY
+    blind = words & NEED_INVENTORY
     if blind and not live and not inventory:
         raise UsageError(
             f"--fail-on {','.join(sorted(blind))} needs the cluster's inventory",

@@ -28,6 +28,8 @@ class Covered:
     policies: tuple[Coverage, ...]
     unprotected: Unprotected | None = None
     """None where nobody said what time it is: exemptions end."""
+    inventory: Inventory | None = None
+    """What it was judged by; the same."""
 
 
 def observe_coverage(
@@ -88,7 +90,7 @@ def observe_covered(
         ),
     )
     judged = protect(policies, exemptions, inventory, now=now, shared_key=shared_key)
-    return Covered(covered, unprotected(judged))
+    return Covered(covered, unprotected(judged), inventory)
 
 
 def _with_hooks(

@@ -6,7 +6,7 @@ records and in time; what it left is read by the next one, newest first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -155,14 +155,22 @@ def digest_record(record: RunRecord) -> PointDigest:
 
 
 def read_points(
-    store: StoreReader, cluster: str, budget: Budget, known: Mapping[str, PolicyPoints] = {}
+    store: StoreReader,
+    cluster: str,
+    budget: Budget,
+    known: Mapping[str, PolicyPoints] = {},
+    *,
+    only: Collection[str] | None = None,
 ) -> tuple[PolicyPoints, ...]:
-    """All policies' points from the manifest store itself, for a command at a terminal.
+    """All policies' points, or ``only`` some policies', from the manifest store itself, for a
+    command at a terminal.
 
     ``budget`` bounds it: a policy's newest points come first, and ``older`` counts the others.
     """
     found = []
     for policy, tip in policy_tips(store, cluster).items():
+        if only is not None and policy not in only:
+            continue
         old = known.get(policy, PolicyPoints(policy=policy))
         if old.tip != tip:
             old = digest_policy(store, policy_branch(cluster, policy), old, budget)

@@ -98,6 +98,8 @@ class Inventory:
     points: tuple[PointDigest, ...] = ()
     older_points: Mapping[str, int] = field(default_factory=dict)
     """Policy → how many of its recovery points are not among ``points``: there were too many."""
+    points_known: bool = True
+    """False where nobody could read them: ``points`` is empty then, and says nothing."""
 
     def points_of(self, policy: str) -> tuple[PointDigest, ...]:
         """The recovery points of one policy, oldest first."""

@@ -29,6 +29,7 @@ IMPOSSIBLE = "copy-impossible"
 REPOSITORY = "repository-changed"
 KEYS = "repository-secret-changed"
 SELECTOR = "selector-changed"
+SKIP_IT = "its runs will be PartiallyFailed: skip the claim with a reason"
 _STAYS = "its CronJob goes; recovery points, manifests and snapshots stay"
 _SAY = "add renamedFrom:"
 _STRANGER = "policy {} says renamedFrom, but its folder has another grant: that is no rename"
@@ -67,7 +68,8 @@ def _removed(
     for document in removed_policies(sides.base, sides.head):
         heir = renames.heirs.get(document.name)
         points = inventory.points_of(document.name) if inventory else ()
-        facts = {"points": str(len(points))} if inventory else {}
+        known = inventory is not None and inventory.points_known
+        facts = {"points": str(len(points))} if known else {}
         newest = f"; the newest is of {points[-1].started:%Y-%m-%dT%H:%M:%SZ}" if points else ""
         kept = f"{len(points)} recovery points stay{newest}" if points else ""
         if heir:
@@ -177,7 +179,7 @@ def _impossible(
                 id=IMPOSSIBLE,
                 severity=Severity.WARNING,
                 message=f"policy {policy.name} can't copy claim {key[0]}/{key[1]}: {decision.why}",
-                hint="its runs will be PartiallyFailed: skip the claim with a reason",
+                hint=SKIP_IT,
                 policy=policy.name,
                 namespace=key[0],
                 claim=key[1],

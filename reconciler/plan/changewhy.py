@@ -101,8 +101,13 @@ def why_not_claim(sides: Sides, policy: str, key: ClaimKey, covered: Covered | N
 
 def method_place(sides: Sides, policy: BackupPolicy, why: str) -> Place | None:
     """The line of the rule that decided about a claim, or of the policy's copyMethod."""
+    return sides.at(policy.name, method_path(why))
+
+
+def method_path(why: str) -> str:
+    """The field below ``spec`` that a decision about a claim gives as its reason."""
     if why.startswith(_RULE):
         number = why.removeprefix(_RULE).split(":")[0].split(";")[0]
         if number.isdigit():
-            return sides.at(policy.name, f"volumes.rules[{int(number) - 1}]")
-    return sides.at(policy.name, "volumes.copyMethod")
+            return f"volumes.rules[{int(number) - 1}]"
+    return "volumes.copyMethod"

@@ -82,7 +82,7 @@ def retention_findings(
         if old is None or old.retention == policy.retention:
             continue
         older = inventory.older_points.get(policy.name, 0) if inventory else 0
-        known = points[policy.name] if inventory else None
+        known = points[policy.name] if inventory and inventory.points_known else None
         found.append(_finding(policy, old.retention, known, older, now, places))
     return tuple(found)
 

@@ -10,6 +10,7 @@ import pytest
 from reconciler.cli.planchange import check_fail_on, is_unwanted, parse_fail_on
 from reconciler.model.errors import UsageError
 from reconciler.model.finding import FINDINGS, Finding, Severity
+from reconciler.plan.changelive import LIVE_ONLY
 
 ROOT = Path(__file__).parents[3]
 MAKERS = ("change*", "retentionfindings", "schedulefindings", "pileups", "restoreintents")
@@ -25,6 +26,14 @@ def made() -> set[str]:
 def test_every_id_is_known() -> None:
     assert made() <= set(FINDINGS)
     assert set(FINDINGS) - made() == {"exemption-expired", "exemption-expiring"}
+
+
+def test_both_kinds_of_plan_take_the_same_ids_but_a_few() -> None:
+    others = set(FINDINGS) - LIVE_ONLY
+    check_fail_on(frozenset(others), live=False, inventory=True)
+    few = {one for one in others if one.startswith(("exemption-", "restore-"))}
+    check_fail_on(frozenset({*FINDINGS} - few), live=True, inventory=False)
+    assert len(few) == 6
 
 
 def test_what_to_fail_on() -> None:
@@ -53,8 +62,8 @@ def test_a_gate_that_needs_an_inventory_is_not_open_without_one(word: str) -> No
 @pytest.mark.parametrize(
     ("word", "live", "message"),
     [
-        ("coverage-lost", True, "a plan against a cluster has no finding coverage-lost"),
-        ("retention-shortened", True, "has no finding retention-shortened"),
+        ("exemption-added", True, "a plan against a cluster has no finding exemption-added"),
+        ("restore-no-point", True, "has no finding restore-no-point"),
         ("deletion-refused", False, "a plan with --base has no finding deletion-refused"),
         ("selects-nothing", False, "a plan with --base has no finding selects-nothing"),
     ],

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from reconciler.cli.plan import show
+from reconciler.cli.planlive import Led, show
 from reconciler.model.errors import Problem
 from reconciler.model.objects import ObjectRef
 from reconciler.model.plan import Action, Change, ClaimLine, Coverage, HookMiss, Plan
@@ -62,7 +62,7 @@ PLAN = Plan(
 
 
 def said(output: str, capsys: pytest.CaptureFixture[str]) -> str:
-    show(PLAN, live_findings(PLAN), output)
+    show(Led(PLAN, live_findings(PLAN)), output)
     return capsys.readouterr().out
 
 
@@ -88,7 +88,7 @@ def test_comment(capsys: pytest.CaptureFixture[str]) -> None:
     text = said("markdown", capsys)
     assert text.startswith("<!-- backstay-plan prod-eu -->\n### Backstay: what the controller")
     assert (
-        "| :warning: | **copy-impossible**: policy shop can't copy claim shop/b: no way |" in text
+        "| :warning: | **copy-impossible**: policy shop can't copy claim shop/b: no way<br>" in text
     )
     assert "| CronJob/backstay-crm | deleted | no policy asks for it |" in text
     assert "<img" not in text

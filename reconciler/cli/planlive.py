@@ -1,0 +1,146 @@
+"""``backstay plan`` against a cluster: what the controller would do, and what not to miss of it.
+
+Beyond the controller's own reads it asks for namespaces, claims and pods; for recovery points only
+where something is to be said of them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import click
+
+from reconciler.cli import wiring
+from reconciler.cli.planchange import NEED_INVENTORY
+from reconciler.engine import controller
+from reconciler.engine.controller import Cycle, Setting
+from reconciler.engine.coverage import observe_covered
+from reconciler.engine.pointdigest import Budget, read_points
+from reconciler.model.change import Key, Written
+from reconciler.model.errors import BackstayError, Bug, Interrupted, Refused
+from reconciler.model.finding import Finding
+from reconciler.model.inventory import Inventory
+from reconciler.model.plan import Plan
+from reconciler.plan.changelive import UNSEEN, live_findings
+from reconciler.plan.inventoryfiles import PolicyPoints
+from reconciler.plan.livechange import live_change
+from reconciler.policy.revisions import read_revision
+from reconciler.report import live
+
+NEED_TO_SEE = NEED_INVENTORY | UNSEEN
+"""Ids of which nothing is known where namespaces and claims can't be listed."""
+_READ_FOR = timedelta(seconds=60)
+_MOST = 200
+"""Recovery points that are read of one policy."""
+ReadPoints = Callable[[Setting, Collection[str]], tuple[PolicyPoints, ...]]
+"""Those of some policies, from the manifest store."""
+
+
+@dataclass(frozen=True, slots=True)
+class Led:
+    """A plan, and what it leads with."""
+
+    plan: Plan
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A plan with what policies protect, and the cluster that it was held against."""
+
+    plan: Plan
+    inventory: Inventory | None = None
+    """None where the account may not look."""
+
+
+def make_plan(setting: Setting, *, must_see: bool = False) -> Led:
+    """``must_see``: raises Refused where namespaces and claims can't be listed."""
+    cycle = controller.make_plan(setting)
+    return lead(cycle, with_coverage(cycle, setting, must_see=must_see), setting)
+
+
+def with_coverage(cycle: Cycle, setting: Setting, *, must_see: bool = False) -> Seen:
+    """The cycle's plan and what policies protect; a note where the account may not look."""
+    plan = cycle.plan
+    if plan is None:
+        raise Bug("the steps of a plan made none")
+    try:
+        found = observe_covered(
+            setting.reader,
+            cycle.policies,
+            cycle.desired.parsed.exemptions if cycle.desired else (),
+            setting.config,
+            own_namespace=setting.place.namespace,
+            now=setting.clock.now(),
+        )
+    except Refused as error:
+        if must_see:
+            raise
+        note = f"what policies protect is not shown: {error.message}"
+        return Seen(replace(plan, notes=(*plan.notes, note)))
+    plan = replace(plan, coverage=found.policies, unprotected=found.unprotected)
+    return Seen(plan, found.inventory)
+
+
+def stored_points(setting: Setting, policies: Collection[str]) -> tuple[PolicyPoints, ...]:
+    """The newest of each policy, from the manifest store that Config names."""
+    clock = setting.clock
+    budget = Budget(clock=clock, until=clock.now() + _READ_FOR, policy=_MOST)
+    with wiring.manifest_store(setting.config, wiring.resolver(setting.reader)) as store:
+        return read_points(store, setting.config.cluster.name, budget, only=policies)
+
+
+def lead(cycle: Cycle, seen: Seen, setting: Setting, points: ReadPoints = stored_points) -> Led:
+    """What of the plan must not be missed; where recovery points can't be read it says so."""
+    if cycle.desired is None or cycle.observed is None:
+        raise Bug("the steps of a plan saw nothing")
+    plan, inventory = seen.plan, seen.inventory
+    change = live_change(plan, cycle.desired, cycle.observed, {})
+    if change.changed or live_findings(plan):
+        # Reading files with their lines takes as long again as reading them.
+        change = live_change(plan, cycle.desired, cycle.observed, _written(cycle, setting))
+    wanted = change.points_wanted()
+    if inventory is not None and wanted:
+        try:
+            inventory = _with_points(inventory, points(setting, wanted))
+        except Interrupted:
+            raise
+        except BackstayError as error:
+            inventory = replace(inventory, points_known=False)
+            note = f"which recovery points there are is not known: {error.message}"
+            plan = replace(plan, notes=(*plan.notes, note))
+    cluster, now = setting.config.cluster.name, setting.clock.now()
+    changes = change.findings(inventory, cluster=cluster, now=now)
+    return Led(plan, live_findings(plan, changes, change.head))
+
+
+def _written(cycle: Cycle, setting: Setting) -> dict[Key, Written]:
+    if cycle.files is None:
+        raise Bug("the steps of a plan read nothing")
+    read = read_revision(cycle.files.files, setting.config, shown=cycle.files.revision)
+    return dict(read.written)
+
+
+def _with_points(inventory: Inventory, found: tuple[PolicyPoints, ...]) -> Inventory:
+    points = [point for one in found for point in one.points]
+    return replace(
+        inventory,
+        points=tuple(sorted(points, key=lambda one: (one.started, one.policy, one.run))),
+        older_points={one.policy: one.older for one in found if one.older},
+    )
+
+
+def show(led: Led, output: str) -> None:
+    """Prints it."""
+    if output == "json":
+        click.echo(json.dumps(live.to_json(led.plan, led.findings), indent=2))
+        return
+    render = {
+        "text": live.render_text,
+        "markdown": live.render_comment,
+        "github": live.render_github,
+    }[output]
+    click.echo(render(led.plan, led.findings), nl=False)

@@ -1,0 +1,136 @@
+"""``backstay plan`` against a cluster: what it asks for, and what it says where it may not look."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+import pytest
+
+from reconciler.cli.planlive import Led, ReadPoints, lead, make_plan, with_coverage
+from reconciler.engine import controller
+from reconciler.engine.controller import Setting
+from reconciler.model.errors import Incomplete, Refused, Stalled
+from reconciler.model.finding import Place
+from reconciler.model.inventory import PointDigest
+from reconciler.model.run import Outcome
+from reconciler.plan.inventoryfiles import PolicyPoints
+from tests.fakes.faults import FaultyReader
+from tests.unit.engine.controller_world import ControllerWorld, files, policy_yaml
+
+REQUESTS = 6
+"""The controller's own, and one list of namespaces and one of claims: as often for any change."""
+SHORTER = policy_yaml("shop").replace(b"keepDaily: 7", b"keepLast: 1")
+
+
+@pytest.fixture
+def world() -> ControllerWorld:
+    """Its cluster has the schedule of policy shop, and two namespaces."""
+    made = ControllerWorld()
+    for name in ("shop", "crm"):
+        made.cluster.put({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    made.source.push(files("shop"))
+    assert made.cycle().exit_code == 0
+    return made
+
+
+def ids(led: Led) -> list[str]:
+    """Ids in order."""
+    return [one.id for one in led.findings]
+
+
+def never(_setting: Setting, policies: Collection[str]) -> tuple[PolicyPoints, ...]:
+    """Nobody asks for recovery points."""
+    raise AssertionError(f"recovery points of {policies} were read")
+
+
+def planned(world: ControllerWorld, read: ReadPoints = never) -> Led:
+    """The plan; ``read`` gives recovery points."""
+    cycle = controller.make_plan(world.setting)
+    return lead(cycle, with_coverage(cycle, world.setting), world.setting, read)
+
+
+def test_where_nothing_changes_nothing_is_said_nor_read(world: ControllerWorld) -> None:
+    world.cluster.requests.clear()
+    assert planned(world).findings == ()
+    assert sum(world.cluster.requests.values()) == REQUESTS
+    world.source.push(
+        files(crm=policy_yaml("crm", "40 3 * * *"), shop=policy_yaml("shop", "17 2 * * 1"))
+    )
+    world.cluster.requests.clear()
+    assert ids(planned(world)) == ["runs-seldomer", "coverage-gained"]
+    assert sum(world.cluster.requests.values()) == REQUESTS
+
+
+def test_findings_have_the_lines_of_the_revision(world: ControllerWorld) -> None:
+    world.source.push(
+        files(crm=policy_yaml("crm", "40 3 * * *"), shop=policy_yaml("shop", "17 2 * * 1"))
+    )
+    seldomer, gained = planned(world).findings
+    assert seldomer.place == Place("policies/shop.yaml", 5)
+    assert gained.place == Place("policies/crm.yaml", 6)
+    world.source.push(files("crm"))
+    lost = planned(world, lambda *_: ()).findings[0]
+    assert (lost.id, lost.place, lost.facts["side"]) == (
+        "coverage-lost", Place("policies/shop.yaml"), "base",
+    )  # fmt: skip
+
+
+def test_recovery_points_are_read_where_they_would_expire(world: ControllerWorld) -> None:
+    world.source.push(files(shop=SHORTER))
+    points = tuple(
+        PointDigest(
+            policy="shop",
+            run=f"shop-{day}",
+            started=world.clock.now().replace(day=day),
+            outcome=Outcome.COMPLETED,
+            namespaces={"shop": Outcome.COMPLETED},
+        )
+        for day in (17, 18, 19)
+    )
+    asked: list[Collection[str]] = []
+
+    def read(_setting: Setting, policies: Collection[str]) -> tuple[PolicyPoints, ...]:
+        asked.append(policies)
+        return (PolicyPoints(policy="shop", points=points, older=4),)
+
+    (found,) = planned(world, read).findings
+    assert asked == [{"shop"}]
+    assert (found.id, str(found.severity)) == ("retention-shortened", "error")
+    assert found.details[0].startswith("shop: 2 of 3 would expire: 2026-11-18T")
+    assert found.details[1].startswith("4 older ones are not in the inventory")
+
+
+def test_points_that_can_not_be_read_are_a_note(world: ControllerWorld) -> None:
+    def read(_setting: Setting, _policies: Collection[str]) -> tuple[PolicyPoints, ...]:
+        raise Stalled("the manifest store is away")
+
+    world.source.push(files(shop=SHORTER))
+    led = planned(world, read)
+    assert [(one.id, one.facts["points"]) for one in led.findings] == [
+        ("retention-shortened", "unknown")
+    ]
+    assert led.plan.notes[-1] == (
+        "which recovery points there are is not known: the manifest store is away"
+    )
+
+
+def test_where_namespaces_may_not_be_listed_the_plan_says_so(world: ControllerWorld) -> None:
+    cycle = controller.make_plan(world.setting)
+    seen = with_coverage(cycle, world.setting).plan
+    assert [found.policy for found in seen.coverage or ()] == ["shop"]
+
+    def blind(error: Refused | Incomplete) -> Setting:
+        reader = FaultyReader(
+            world.cluster, lambda resource, _: resource.kind == "Namespace", error=error
+        )
+        return replace(world.setting, reader=reader)
+
+    told = make_plan(blind(Refused("list namespace: HTTP 403")))
+    assert told.plan.coverage is None
+    assert told.plan.notes[-1] == "what policies protect is not shown: list namespace: HTTP 403"
+    assert told.findings == ()
+    with pytest.raises(Refused):
+        make_plan(blind(Refused("list namespace: HTTP 403")), must_see=True)
+    with pytest.raises(Incomplete):
+        make_plan(blind(Incomplete("list namespace: hung up")))
