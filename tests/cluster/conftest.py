@@ -29,7 +29,7 @@ from tests.cluster.gated import (
 )
 from tests.rig.cluster import providers, session
 from tests.rig.groups import GATED
-from tests.rig.stage import Stage, shop
+from tests.rig.stage import Stage, peace, shop
 from tests.rig.stage.runs import Run
 from tests.rig.stage.stage import NAMESPACE
 
@@ -40,12 +40,15 @@ __all__ = [
 LONG = (
     "test_demo",
     "test_rig",
-    "test_recovery",
-    "test_faults",
-    "test_path",
     "test_bad_days_api",
+    "test_path",
+    "test_faults",
+    "test_two_clusters",
+    "test_secrets",
+    "test_recovery",
+    "test_mapped",
 )
-"""Modules that take minutes begin early, so that no process works on while others are done."""
+"""Modules that take minutes begin early, the longest first: so no process works on alone."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -55,10 +58,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if unknown := gated - GATED.keys():
         raise pytest.UsageError(f"tests/rig/groups.py: which group are {unknown} in?")
 
-    def turn(item: pytest.Item) -> tuple[bool, bool, str, bool, bool]:
+    def turn(item: pytest.Item) -> tuple[bool, bool, str, bool, int]:
         ours = Path(__file__).parent in item.path.parents
-        group = GATED.get(item.path.stem, "") if ours else ""
-        return not ours, not group, group, item.path in shared, ours and item.path.stem not in LONG
+        name = item.path.stem
+        group = GATED.get(name, "") if ours else ""
+        rank = LONG.index(name) if ours and name in LONG else len(LONG)
+        return not ours, not group, group, item.path in shared, rank
 
     items.sort(key=turn)
 
@@ -103,9 +108,29 @@ def stage(
 def first(stage: Stage) -> Run:
     """Push the policy; return its first run, of a Job made as `kubectl create job` makes it."""
     stage.push_policies({"shop.yaml": shop.policy(stage)})
-    stage.wait("the CronJob is there", lambda: stage.exists("cronjob", "backstay-shop"), seconds=60)
+    there = "the CronJob is there"
+    stage.wait(there, lambda: stage.exists("cronjob", "backstay-shop"), seconds=600)
     stage.kubectl("-n", NAMESPACE, "create", "job", "--from=cronjob/backstay-shop", "first")
     done = "--for=condition=Complete"
-    stage.kubectl("-n", NAMESPACE, "wait", done, "job/first", "--timeout=300s")
+    stage.kubectl("-n", NAMESPACE, "wait", done, "job/first", "--timeout=600s", timeout=630)
     stage.cheapen_keys(shop.NAMESPACE, "_cluster")
-    return Run(stage)
+    first = Run(stage)
+    peace.wait_for(stage)
+    return first
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _peace(request: pytest.FixtureRequest) -> Iterator[None]:
+    """End a module that works on the stage's runs only when the stage is at peace again.
+
+    The next one may be any other. It ends after all else that the module made for itself.
+    """
+    names = {name for item in _items_of(request) for name in _fixtures(item)}
+    staged = request.getfixturevalue("stage") if "first" in names else None
+    yield
+    if staged is not None:
+        peace.wait_for(staged)
+
+
+def _items_of(request: pytest.FixtureRequest) -> list[pytest.Item]:
+    return [item for item in request.session.items if item.path == request.path]

@@ -17,12 +17,15 @@ from typing import Any
 from tests.rig.cluster.errors import RigError
 from tests.rig.cluster.processes import kill, processes_with
 from tests.rig.cluster.providers import Built
+from tests.rig.gate import Gate
 from tests.rig.servers import seaweedfs
 from tests.rig.stage import breaking, logs
 from tests.rig.stage.stage import NAMESPACE, Stage
 
 TENANT = "shop"
 OURS = "backstay.dev/component"
+MOVER = "backstay-"
+"""How the name of a mover's pod begins; a run's Job is called otherwise here."""
 LONG = 600.0
 """Seconds that what comes may take on a machine with much to do."""
 
@@ -52,11 +55,8 @@ class Started:
         """What its pods wrote so far."""
         if isinstance(self.stage.cluster.provider, Built):
             return logs.said(self.stage, f"{self.job}-*", NAMESPACE)
-        texts = []
-        for pod in self.pods():
-            with contextlib.suppress(RigError):  # it has not begun
-                texts.append(self.stage.kubectl("-n", NAMESPACE, "logs", pod["metadata"]["name"]))
-        return "\n".join(texts)
+        names = [str(pod["metadata"]["name"]) for pod in self.pods()]
+        return "\n".join(logs.said_by(self.stage, NAMESPACE, name) for name in names)
 
     def events(self, event: str) -> list[dict[str, Any]]:
         """Its log lines with this message."""
@@ -220,6 +220,21 @@ def movers_frozen(stage: Stage, *, node: str = "node-1") -> Iterator[Started]:
             started.wait_for("capturing")
             stage.wait("it has movers", started.movers, seconds=LONG)
             frozen.enter_context(s3_frozen(stage))
+        yield started
+
+
+def copied(gate: Gate) -> int:
+    """How many movers' restics have stored their volume, since `Gate.forget`."""
+    return sum(call.code == 0 for call in gate.calls("restic", "backup", pod=MOVER))
+
+
+@contextlib.contextmanager
+def last_mover_held(stage: Stage, gate: Gate, movers: int) -> Iterator[Started]:
+    """A run one of whose movers is held before it copies, and the others have copied."""
+    gate.forget()
+    with gate.held("restic", "backup", pod=MOVER):
+        started = start_run(stage)
+        stage.wait("its other movers are done", lambda: copied(gate) == movers - 1, seconds=LONG)
         yield started
 
 

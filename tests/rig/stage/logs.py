@@ -55,6 +55,15 @@ def said(stage: Stage, pod: str, namespace: str = "*") -> str:
     return "".join(text for _, text in sorted(texts))
 
 
+def said_by(stage: Stage, namespace: str, pod: str) -> str:
+    """What one pod wrote so far, on any cluster; nothing before it begins."""
+    if isinstance(stage.cluster.provider, Built):
+        return said(stage, pod, namespace)
+    with contextlib.suppress(RigError):
+        return stage.kubectl("-n", namespace, "logs", pod)
+    return ""
+
+
 def unframed(text: str) -> str:
     """Without the CRI's frame: time, stream, F or P for the whole or a part of a line, text.
 

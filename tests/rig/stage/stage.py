@@ -33,6 +33,8 @@ NAMESPACE = "backstay-system"
 BUCKET = "backups"
 POLICIES, CAPTURES = "policies", "captures"
 _REPOSITORY = paths.REPOSITORY
+_TRIES = 30
+"""How often the API server is asked for the same, a second apart, when it does not answer."""
 _BACKSTAY = Path(sys.executable).parent / "backstay"
 
 
@@ -117,9 +119,8 @@ class Stage:
         prefix = f"backstay.dev/url-prefix={self.repository_prefix}"
         self.kubectl("-n", NAMESPACE, "annotate", "--overwrite", "secret", "restic-main", prefix)
         self.kubectl("apply", "-k", str(self._overlay()))
-        self.kubectl(
-            "-n", NAMESPACE, "rollout", "status", "deploy/backstay-controller", "--timeout=400s"
-        )
+        rolled = ("rollout", "status", "deploy/backstay-controller", "--timeout=600s")
+        self.kubectl("-n", NAMESPACE, *rolled, timeout=630)
 
     def make_secret(self, name: str, folder: Path) -> None:
         """A Secret with one key per file of ``folder``, made or changed."""
@@ -240,10 +241,15 @@ class Stage:
         """
         if not isinstance(self.cluster.provider, Built):
             return dict(json.loads(self.kubectl("get", "--raw", path)))
-        code, found = api_of(self.cluster.provider.instance).request("GET", path)
-        if code != http.HTTPStatus.OK:
-            raise RigError(f"GET {path}: {code} {found.get('message', '')}")
-        return found
+        api = api_of(self.cluster.provider.instance)
+        for _ in range(_TRIES):
+            code, found = api.request("GET", path)
+            if code == http.HTTPStatus.OK:
+                return found
+            if code != 0 and code < http.HTTPStatus.TOO_MANY_REQUESTS:
+                break  # its word; else it has too much to do, or just started
+            time.sleep(1)
+        raise RigError(f"GET {path}: {code} {found.get('message', '')}")
 
     def backstay(
         self, *args: str, stdin: str = "", check: bool = True, timeout: float = 600
