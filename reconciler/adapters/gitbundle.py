@@ -31,7 +31,7 @@ def write_bundle(
     repository: GitFolder, branch: str, commit: str, parent: str | None
 ) -> Iterator[bytes]:
     """The bundle's bytes. Four processes; raises where something is missing here."""
-    raw = repository.run("cat-file", "commit", check_sha(commit), what="read a commit").stdout
+    raw = gitobjects.commit_bytes(repository, check_sha(commit), "read a commit")
     tree = raw[: raw.index(b"\n")].removeprefix(b"tree ").decode()
     objects = [commit, tree, *_new_objects(repository, commit, parent)]
     version = b"# v2 git bundle\n"

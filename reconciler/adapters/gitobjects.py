@@ -1,4 +1,10 @@
-"""Reading commits, trees and blobs of a bare repository; the same for the store and for a clone."""
+"""Reading commits, trees and blobs of a bare repository; the same for the store and for a clone.
+
+Whoever may push to a branch, or write into a restic repository, decides what is read here, and a
+tree of a few kilobytes can stand for more files than a disk has room for. So what no run of ours
+writes is refused with a bound: a file of more than 64 MiB, a list of files of more than 64 MiB
+(some 500,000), a field of a commit of more than 1 MiB. Memory stays below a small multiple of that.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +20,11 @@ FORMAT = "%H%x00%P%x00%ct%x00%s%x00%(trailers:only,unfold)"
 FIELDS = 5
 _CHUNK = 1 << 16
 _REGULAR = (b"100644", b"100755")
+_LARGEST_FILE = 64 << 20
+_MOST_READ = 512 << 20
+"""Bytes in one answer, of however many files."""
+_LONGEST_LIST = 64 << 20
+LONGEST_FIELD = 1 << 20
 _FEW_PATHS = 64
 """As many as a command line takes without a thought."""
 
@@ -34,10 +45,17 @@ def list_files(repository: GitFolder, commit: str, paths: Sequence[str]) -> dict
 def _list(repository: GitFolder, commit: str, where: tuple[str, ...]) -> dict[str, str]:
     arguments = ("ls-tree", "-r", "-z", "--full-tree", commit, "--", *where)
     what = f"list commit {commit}"
-    done = repository.run(*arguments, what=what, accept=(0, 128))
-    if done.code != 0 and repository.remote is not None:
+    done = repository.run(*arguments, what=what, accept=(0, 128), max_stdout=_LONGEST_LIST)
+    if done.code != 0 and not done.truncated and repository.remote is not None:
         # An old commit whose trees were left out: one connection brings them all.
         done = repository.talk(*arguments, leave_out="tree:0")
+    if done.truncated:
+        raise Refused(
+            f"cannot {what} of {repository.shown}: its list of files takes more than"
+            f" {_LONGEST_LIST >> 20} MiB, and no run writes so many",
+            hint="somebody else pushed it: `backstay verify` names commits that no run made; see"
+            " docs/manifest-store.md, Bounds",
+        )
     if done.code != 0:
         raise _failure(repository, what, done)
     files = {}
@@ -55,14 +73,25 @@ def read_blobs(repository: GitFolder, shas: Sequence[str]) -> dict[str, bytes | 
         return {}
     request = "".join(f"{sha}\n" for sha in shas).encode()
     what = "read files"
-    done = repository.run("cat-file", "--batch", what=what, stdin=request, accept=(0, 128))
-    if done.code != 0:
+    most = min(_MOST_READ, len(shas) * (_LARGEST_FILE + 100))
+    done = repository.run(
+        "cat-file", "--batch", what=what, stdin=request, accept=(0, 128), max_stdout=most
+    )
+    if done.code != 0 and not done.truncated:
         raise _failure(repository, what, done)
-    data = done.stdout
+    return split_answer(repository, shas, done.stdout, truncated=done.truncated)
+
+
+def split_answer(
+    repository: GitFolder, shas: Sequence[str], data: bytes, *, truncated: bool
+) -> dict[str, bytes | None]:
+    """An answer of git-cat-file(1), ``--batch``, by blob; ``truncated``: it was cut off by us."""
     blobs: dict[str, bytes | None] = {}
     position = 0
     for sha in shas:
         end = data.find(b"\n", position)
+        if end < 0 and truncated:
+            break
         words = data[position:end].split(b" ")
         if end < 0 or words[0] != sha.encode():
             raise Incomplete(f"git cat-file broke off at {sha} in {repository.folder}")
@@ -71,9 +100,26 @@ def read_blobs(repository: GitFolder, shas: Sequence[str]) -> dict[str, bytes | 
             position = end + 1
             continue
         size = int(words[2])
+        if size > _LARGEST_FILE:
+            raise _too_large(repository, sha, size)
         blobs[sha] = data[end + 1 : end + 1 + size]
         position = end + 2 + size
+    if truncated:
+        raise Refused(
+            f"{len(shas)} files of {repository.shown} have more than {_MOST_READ >> 20} MiB"
+            " together, and that many are not read at once",
+            hint="ask for fewer: choose namespaces or kinds; see docs/manifest-store.md, Bounds",
+        )
     return blobs
+
+
+def _too_large(repository: GitFolder, sha: str, size: int) -> Refused:
+    return Refused(
+        f"the file {sha} of {repository.shown} has {size} bytes; no run writes more than"
+        f" {_LARGEST_FILE >> 20} MiB into one",
+        hint=f"somebody else pushed it: `git log --all --find-object={sha}` names its commit and"
+        " path; see docs/manifest-store.md, Bounds",
+    )
 
 
 def blob_sizes(repository: GitFolder, ids: Sequence[str]) -> dict[str, int | None]:
@@ -99,6 +145,7 @@ def walk_log(repository: GitFolder, tip: str, limit: int) -> Iterator[Commit]:
         pending, fields = b"", list[bytes]()
         while chunk := child.stdout.read(_CHUNK):
             *values, pending = (pending + chunk).split(b"\0")
+            check_field(repository, pending)
             fields += values
             while len(fields) >= FIELDS:
                 yield parse_commit(*fields[:FIELDS])
@@ -106,6 +153,24 @@ def walk_log(repository: GitFolder, tip: str, limit: int) -> Iterator[Commit]:
         done = child.wait()
     if done.code != 0 or pending or fields:
         raise giterrors.explain(f"read the log of {tip}", str(repository.folder), done.stderr)
+
+
+def check_field(repository: GitFolder, pending: bytes) -> None:
+    """Raises Refused where one field of a commit has no end."""
+    if len(pending) > LONGEST_FIELD:
+        raise Refused(
+            f"a commit of {repository.shown} has a message or a path of more than"
+            f" {LONGEST_FIELD >> 20} MiB; no run makes one",
+            hint="somebody else pushed it; see docs/manifest-store.md, Bounds",
+        )
+
+
+def commit_bytes(repository: GitFolder, sha: str, what: str) -> bytes:
+    """A whole commit as git keeps it. One process."""
+    done = repository.run("cat-file", "commit", sha, what=what, max_stdout=LONGEST_FIELD)
+    if done.truncated:
+        check_field(repository, done.stdout + b" ")
+    return done.stdout
 
 
 def _failure(repository: GitFolder, what: str, done: process.Finished) -> Exception:

@@ -14,7 +14,7 @@ import os
 import shutil
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -185,11 +185,17 @@ class GitFolder:
         return done
 
     def start(
-        self, *arguments: str, stdin: bool = False, deadline: float = 0, leave_out: str = ""
+        self,
+        *arguments: str,
+        stdin: bool = False,
+        deadline: float = 0,
+        leave_out: str = "",
+        memory: int = 0,
     ) -> process.Child:
         """The same as a running process; the caller looks at its exit code.
 
-        With ``leave_out`` it may fetch what is missing, as `talk` says.
+        With ``leave_out`` it may fetch what is missing, as `talk` says. ``memory``: bytes that it
+        may have mapped, where that is to be less than the folder's cap.
         """
         lazy = leave_out and self.remote is not None
         return process.Child(
@@ -198,7 +204,7 @@ class GitFolder:
             cwd=self.folder,
             stdin=stdin,
             deadline=deadline or LOCAL_SECONDS,
-            caps=self._caps,
+            caps=replace(self._caps, memory=memory) if memory else self._caps,
             inherit=self._inherit,
         )
 

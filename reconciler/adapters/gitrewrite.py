@@ -126,7 +126,7 @@ class HistoryRewriter:
     def mark(self, tip: str, message: str, person: bytes, seconds: int) -> str:
         """A commit on top that changes no file; ``person``: ``Name <email>``."""
         what = f"read commit {tip}"
-        raw = self._git.run("cat-file", "commit", check_sha(tip), what=what).stdout
+        raw = gitobjects.commit_bytes(self._git, check_sha(tip), what)
         tree = raw[: raw.index(b"\n") + 1]
         who = b"%b %d +0000\n" % (person, seconds)
         body = [tree, b"parent ", tip.encode(), b"\nauthor ", who, b"committer ", who, b"\n"]

@@ -182,7 +182,7 @@ class GitManifestStore:
     def reparent(self, commit: str, parent: str | None, *, text: str = "") -> str:
         """A commit with the same tree, author and times on another parent; ``text``: message."""
         what = f"put commit {commit} on {parent}"
-        raw = self._git.run("cat-file", "commit", check_sha(commit), what=what).stdout
+        raw = gitobjects.commit_bytes(self._git, check_sha(commit), what)
         head, separator, message = raw.partition(b"\n\n")
         message = text.encode() or message
         tree, *rest = re.sub(rb"\n(gpgsig|mergetag)[^\n]*(\n [^\n]*)*", b"", head).split(b"\n")

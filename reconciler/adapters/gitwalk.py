@@ -11,6 +11,7 @@ from pathlib import Path
 from reconciler.adapters import giterrors, gitobjects
 from reconciler.adapters.gitprocess import GitFolder
 from reconciler.adapters.gitsignature import signer_configuration
+from reconciler.model.errors import Refused
 from reconciler.model.store import FileTouch, TouchedFiles
 
 _CHUNK = 1 << 16
@@ -18,17 +19,27 @@ _REGULAR = (b"100644", b"100755")
 _MOST_BYTES = 16 << 20
 _MOST_BLOBS = 1000
 _MOST_COMMITS = 500
+_MOST_FIELDS = 1_000_000
+"""Of one commit: two for each file that it changes."""
+_MOST_MEMORY = 4 << 30
+"""Bytes that git may map for a walk: packs as well."""
 HISTORY_SECONDS = 900.0
 """A walk over years of runs may take that long."""
 
 
 def walk_changes(
-    repository: GitFolder, tip: str, paths: Sequence[str], *, reverse: bool = False
+    repository: GitFolder,
+    tip: str,
+    paths: Sequence[str],
+    *,
+    reverse: bool = False,
+    memory: int = _MOST_MEMORY,
 ) -> Iterator[TouchedFiles]:
     """Commits from ``tip`` on that touched ``paths`` (files or folders; none is all of them).
 
     Newest first, or oldest first with ``reverse``. A merge is compared with its first parent.
-    The deepest commit of a shallow clone seems to add all its files. One process.
+    The deepest commit of a shallow clone seems to add all its files. One process, which may map
+    ``memory`` bytes: it keeps all that a commit changes until it has compared the trees.
     """
     options = ["--first-parent", "--diff-merges=first-parent", "--root", "--topo-order"]
     options += ["--reverse"] if reverse else []
@@ -37,22 +48,35 @@ def walk_changes(
     with repository.start(
         "log", "-z", "--raw", "--no-abbrev", "--no-renames", *options,
         f"--format=tformat:{gitobjects.FORMAT}%x00%x01", tip, "--", *paths,
-        deadline=HISTORY_SECONDS,
+        deadline=HISTORY_SECONDS, memory=memory,
     ) as child:  # fmt: skip
         while chunk := child.stdout.read(_CHUNK):
             *values, pending = (pending + chunk).split(b"\0")
+            gitobjects.check_field(repository, pending)
             for value in values:
                 if _begins(fields, value):
                     yield _parse(fields)
                     fields = []
                 fields.append(value)
+            if len(fields) > _MOST_FIELDS:
+                raise _too_many(repository)
         done = child.wait()
     if done.code != 0 or pending:
+        if b"out of memory" in done.stderr or b"Cannot allocate memory" in done.stderr:
+            raise _too_many(repository)
         if repository.remote is None and b"promisor remote" in done.stderr:
             raise gitobjects.lacks_objects(repository, "read what commits changed")
         raise giterrors.explain(f"read the log of {tip}", str(repository.folder), done.stderr)
     if fields:
         yield _parse(fields)
+
+
+def _too_many(repository: GitFolder) -> Refused:
+    return Refused(
+        f"a commit of {repository.shown} changes more than {_MOST_FIELDS // 2} files, or more than"
+        " there is memory for; no run makes one",
+        hint="somebody else pushed it; see docs/manifest-store.md, Bounds",
+    )
 
 
 def _begins(fields: Sequence[bytes], value: bytes) -> bool:
