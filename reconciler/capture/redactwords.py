@@ -136,10 +136,20 @@ _TOKEN = re.compile(
     r"|hv[bs]\.[\w-]{24}|dop_v1_[0-9a-f]{64}|(?<![\w-])eyJ[\w-]{10,2000}\.eyJ[\w-]{10}"
     r"|hooks\.slack\.com/services/T\w{1,20}/B\w{1,20}/\w{10}|[?&;]sig=[A-Za-z0-9%+/]{40})"
 )
+_WHOLE_TOKEN = re.compile(rf"(?:{_TOKEN.pattern}|\bAGE-SECRET-KEY-1)[\w.~+/=%-]*")
+_WHOLE_KEY = re.compile(
+    r"(?:-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-\d"
+    r"|---- BEGIN SSH2 ENCRYPTED PRIVATE KEY)[\s\S]*?(?:-----END [A-Z0-9 ]{0,40}-----|\Z)"
+)
 _TOKEN_NEEDLES = (
     *("AKIA", "ASIA", "gh", "glpat-", "xox", "k_live_", "AIza", "npm_", "pypi-", "SG."),
     *("hvs.", "hvb.", "dop_", "eyJ", "hooks.", "sig="),
 )
+
+
+def blot_out(text: str) -> str:
+    """A text with ``***`` for each private key and known token in it, to their ends."""
+    return _WHOLE_TOKEN.sub("***", _WHOLE_KEY.sub("***", text))
 
 
 @lru_cache(maxsize=_SEEN)

@@ -2,7 +2,8 @@
 
 It is never kept anywhere else. Nobody can know every secret that a program prints: the first lines
 are shown, with what follows words such as ``password`` and what stands in URLs before ``@`` blotted
-out. A command that prints secrets in other ways should be silenced in its image.
+out, and keys and tokens that are known by their form, all by `reconciler.capture.redactwords`. A
+command that prints secrets in other ways should be silenced in its image.
 """
 
 from __future__ import annotations
@@ -10,26 +11,21 @@ from __future__ import annotations
 import re
 
 from reconciler import ports
+from reconciler.capture import redactwords
 from reconciler.policy import text
 
 LONGEST = 16 * 1024
 """Bytes of one command's output that are shown."""
 _LINES = 50
 _LONGEST_LINE = 500
-_WORDS = (
-    r"(?:passw(?:or)?d|passphrase|pass\b|pwd|secret|token|api[_-]?key|access[_-]?key|credential"
-    r"|authorization|private[_-]?key)[\w.-]{0,40}"
-)
+_WORDS = rf"(?:{redactwords.STRONG}|{redactwords.WEAK}|pass\b|pwd|authorization)[\w.-]{{0,40}}"
 _VALUE = r"(?:bearer\s{1,8}|basic\s{1,8})?(?:\"[^\"]*\"|'[^']*'|\"[^\"\n]*|'[^'\n]*|\S+)"
 # Repetitions are bounded and nothing unbounded stands in front of a word: a pod chooses the text,
 # and the time of each pattern must grow with its length only.
 _SECRET = re.compile(rf"(?i)({_WORDS}[\"']?\s{{0,8}}(?:[=:]|\bis\b)\s{{0,8}}){_VALUE}")
 _OPTION = re.compile(rf"(?i)((?<![\w-])--[\w-]{{0,40}}?{_WORDS}\s{{1,8}}|(?<!\S)-p(?=\S)){_VALUE}")
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s{1,8}[A-Za-z0-9+/=._~-]{8,}")
-_TOKEN = re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]*)?")
-_KEY = re.compile(
-    r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]{0,40}-----|\Z)"
-)
+_JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]*)?")
 
 
 class Output:
@@ -58,7 +54,7 @@ class Output:
 
 def redact(output: str) -> str:
     """Without what looks like a secret; lines are cut before that, and end with ``\\n``."""
-    lines = _KEY.sub("***", output).splitlines()
+    lines = redactwords.blot_out(output).splitlines()
     output = "\n".join(
         line if len(line) <= _LONGEST_LINE else _without_last_word(line[:_LONGEST_LINE])
         for line in lines
@@ -66,7 +62,7 @@ def redact(output: str) -> str:
     output = _SECRET.sub(r"\1***", output)
     output = _OPTION.sub(r"\1***", output)
     output = _BEARER.sub(r"\1 ***", output)
-    return text.mask(_TOKEN.sub("***", output))
+    return text.mask(_JWT.sub("***", output))
 
 
 def _without_last_word(output: str) -> str:

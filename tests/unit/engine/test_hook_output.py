@@ -33,11 +33,31 @@ SECRET = "S3cret-Marker-4711"
         f"+ mysqldump -uroot -p{SECRET} shop",
         f"password:\n  {SECRET}",
         f"password: 'my {SECRET}",
+        f"client_key: {SECRET}",
+        f"-----BEGIN PGP PRIVATE KEY BLOCK-----\n{SECRET}\n-----END PGP PRIVATE KEY BLOCK-----",
+        f"PuTTY-User-Key-File-3: ssh-rsa\n{SECRET}",
     ],
 )
 def test_what_looks_secret_is_blotted_out(line: str) -> None:
     assert SECRET not in redact(line)
     assert "*" in redact(line)
+
+
+TAIL = "Zz9" * 20
+TOKENS = [
+    "AKIAIOSFODNN7EXAMPLE", f"ghp_{TAIL[:36]}", f"gho_{TAIL[:36]}", f"github_pat_{TAIL}",
+    f"glpat-{TAIL[:20]}", f"xoxb-{TAIL}", f"sk_live_{TAIL[:24]}", f"AIza{TAIL[:35]}",
+    f"npm_{TAIL[:36]}", f"pypi-AgEIcHlwaS5vcmc{TAIL}", f"SG.{TAIL[:22]}.{TAIL[:43]}",
+    f"hvs.{TAIL}", f"dop_v1_{'0f' * 32}", f"eyJ{TAIL}.eyJ{TAIL}.{TAIL}",
+    f"AGE-SECRET-KEY-1{TAIL.upper()}",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("token", TOKENS)
+@pytest.mark.parametrize("line", ["{}", "using {} now", "https://example.org/?a={}", "'{}',"])
+def test_a_known_token_is_blotted_out_to_its_end(token: str, line: str) -> None:
+    shown = redact(line.format(token))
+    assert token[-8:] not in shown
 
 
 @pytest.mark.parametrize("line", ["backup label: 17", "locked 3 tables in 0.2 s", "passed: 12"])
@@ -51,6 +71,7 @@ def test_what_does_not_is_shown(line: str) -> None:
         "password", "a", "a:", "password-", "-", "--", " --a", "eyJ-", "password=\"", "password  ",
         "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "bearer ", "is ", "//", "password='x\n", "\n",
         "password" * 60 + "\n", "a" * 480 + "\n", "a:" * 240 + "\n", "eyJ-" * 120 + "\n",
+        "AKIA", "ghp_", " eyJaaaaaaaaaa.", "AGE-SECRET-KEY-1", "?sig=", "PuTTY-User-Key-File-3",
     ],
 )  # fmt: skip
 def test_no_text_takes_long(piece: str) -> None:
