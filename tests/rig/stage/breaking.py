@@ -55,7 +55,12 @@ def said(stage: Stage, pod: str) -> str:
 def unscheduled(stage: Stage) -> Iterator[None]:
     """Pods get no node in the block, but by `bind`: what is made meanwhile can't begin."""
     machine = instance_of(stage).control
-    (pid,) = [found["pid"] for name, found in machine.services().items() if name == _SCHEDULER]
+
+    def process() -> int:
+        return int(machine.services().get(_SCHEDULER, {}).get("pid", 0))
+
+    wait_until(lambda: process() > 0, "a scheduler", READY_SECONDS, lambda: machine.log(_SCHEDULER))
+    pid = process()
     machine.enter(["kill", "-STOP", str(pid)])
     try:
         yield
