@@ -28,6 +28,7 @@ from typing import Any
 import orjson
 
 from reconciler.capture import fingerprints, redactrules
+from reconciler.model import fieldpaths
 
 OMITTED = fingerprints.PREFIX + "omitted"
 """In place of a value that is kept nowhere."""
@@ -161,23 +162,30 @@ def prove(stored: Mapping[str, Any], whole: Mapping[str, Any], key: bytes) -> Va
     known = {}
     for keys, said in _formed(stored, ()):
         value = _get(whole, keys)
-        path = show_path(stored, keys)
+        path = show_path(stored, keys, whole)
         if value is _ABSENT or _fingerprint(key, place, path, value) != said:
             raise Unproven(path)
         known[said] = value
     return Values(known)
 
 
-def show_path(document: Mapping[str, Any], keys: Keys) -> str:
-    """The way to a value, as a person writes it."""
+def show_path(
+    document: Mapping[str, Any], keys: Keys, whole: Mapping[str, Any] | None = None
+) -> str:
+    """The way to a value, as a person writes it.
+
+    ``whole`` gives names of items that are redacted themselves; no other name is taken from it.
+    """
     shown = ""
     at: Any = document
-    for part in keys:
+    for number, part in enumerate(keys):
         at = at[part]
         if isinstance(part, int):
             name = at.get("name") if isinstance(at, dict) else None
+            if whole is not None and isinstance(name, str) and _FORMED.fullmatch(name):
+                name = _get(whole, (*keys[: number + 1], "name"))
             shown += f"[{name}]" if isinstance(name, str) and name else f"[{part}]"
-        elif redactrules.PLAIN_KEY.fullmatch(part):
+        elif fieldpaths.PLAIN_KEY.fullmatch(part):
             shown += f".{part}" if shown else part
         else:
             shown += f"['{part}']"

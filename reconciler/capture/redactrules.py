@@ -15,9 +15,6 @@ from typing import Any
 from reconciler.capture import redactwords
 from reconciler.model.objects import Resource
 
-PLAIN_KEY = re.compile(r"[A-Za-z_][\w-]*")
-"""A key that stands in a shown path without quotes."""
-
 Keys = tuple[str | int, ...]
 Hits = dict[Keys, str]
 Find = Callable[[Mapping[str, Any], Hits], None]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from reconciler.capture import canonical
+from reconciler.capture import canonical, redactpolicy, redactrules
+from reconciler.engine.context import RunRequest
+from reconciler.model.objects import Resource
+from reconciler.model.redaction import Redact
 from reconciler.model.run import RedactedValue
 
 _LISTED = 1000
@@ -14,8 +18,19 @@ _LISTED = 1000
 class Redactions:
     """Gathers in any order; equal clusters give equal records."""
 
-    def __init__(self) -> None:
+    def __init__(self, request: RunRequest) -> None:
+        own = request.compiled.policy.manifests.redact or Redact()
+        self._ungranted = own.keep_granted if own.keep and not _may_keep(request, own) else None
+        self._own = redactpolicy.PolicyRules(own, may_keep=self._ungranted is None)
+        # Most policies say nothing, and every object of a cluster comes by.
+        self._rules = self._own if own.rules or own.keep else redactrules.DEFAULT
         self._found: dict[str, canonical.Captured] = {}
+
+    def capture(
+        self, raw: Mapping[str, Any], resource: Resource, key: bytes | None
+    ) -> canonical.Captured | canonical.LeftOut:
+        """`canonical.capture_object`, by the rules of the run's policy."""
+        return canonical.capture_object(raw, resource, fingerprint_key=key, rules=self._rules)
 
     def take(self, captured: canonical.Captured) -> None:
         """Notes an object that has redacted values; every other is passed over."""
@@ -32,10 +47,24 @@ class Redactions:
         return tuple(found[:_LISTED])
 
     def warnings(self) -> Iterator[str]:
-        """What is more than a record lists."""
+        """What is more than a record lists, and what the policy says in vain."""
+        if self._ungranted is not None:
+            folder = f"folder {self._ungranted}" if self._ungranted else "its folder"
+            yield (
+                f"{redactpolicy.FIELD}.keep is not granted to {folder}: what the default rules"
+                " find is redacted"
+            )
+        yield from self._own.unmatched()
         values = sum(len(captured.redacted) for captured in self._found.values())
         if values > _LISTED:
             yield (
                 f"{values} values of {len(self._found)} objects are redacted: the first {_LISTED}"
                 " are listed, the files have all"
             )
+
+
+def _may_keep(request: RunRequest, own: Redact) -> bool:
+    """The compiled policy may be older than a grant that was taken back: today's Config decides."""
+    return any(
+        grant.keep_in_clear and grant.folder == own.keep_granted for grant in request.config.grants
+    )

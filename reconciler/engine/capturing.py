@@ -149,7 +149,7 @@ class _Capture:
         self._omits = request.compiled.policy.manifests.secrets is SecretsMode.OMIT
         self._key = key
         self._omitted: set[str] = set()
-        self._redactions = Redactions()
+        self._redactions = Redactions(request)
         self._stopped = stopped
         self._tree: dict[str, str] = dict(run.store.tree(parent)) if parent else {}
         self._selected = frozenset(plan.selection.names)
@@ -376,9 +376,7 @@ class _Capture:
 
     def _take(self, resource: Resource, raw: Mapping[str, Any], namespace: str) -> bool:
         key = None if self._omits and resource.folder == "secret" else self._key
-        captured = self._sealing.seal(
-            resource, canonical.capture_object(raw, resource, fingerprint_key=key)
-        )
+        captured = self._sealing.seal(resource, self._redactions.capture(raw, resource, key))
         if isinstance(captured, canonical.LeftOut):
             uid = str(raw["metadata"].get("uid", ""))
             first = self._tally.left_out(namespace, resource, uid, captured.reason)

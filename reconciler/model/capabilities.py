@@ -45,6 +45,13 @@ _HOOK_COMMAND = ("", ".command", ".timeout", ".onError")
 
 _KEY_SERVICES = ("kms", "gcpKms", "azureKv", "hcVault", "pgp")
 
+_REDACT = (
+    "",
+    *(f".rules{part}" for part in ("", "[].name", "[].kinds", "[].paths", "[].reason")),
+    *(f".keep{part}" for part in ("", "[].name", "[].kinds", "[].paths", "[].reason")),
+    ".keep[].names",
+)
+
 _SELECTED = ("", ".names", ".matchLabels", ".exclude")
 
 PROFILE = {
@@ -72,6 +79,7 @@ PROFILE = {
     "spec.manifests.recipients": _X,
     "spec.manifests.recipients.age": _X,
     **{f"spec.manifests.recipients.{kind}": _P for kind in _KEY_SERVICES},
+    **{f"spec.manifests.redact{part}": _X for part in _REDACT},
     "spec.volumes": _X,
     "spec.volumes.repository": _X,
     "spec.volumes.rules": _X,
@@ -143,7 +151,7 @@ REPOSITORY = {
 _CREDENTIALS = ("secretRef", "secretRef.name", "file", "env")
 _GRANTED = (
     *("path", "admin", "namespaces", "repositories", "hooks", "restoreTargets"),
-    *("shortestInterval", "maxPolicies"),
+    *("shortestInterval", "maxPolicies", "keepInClear"),
 )
 _RESOURCES = ("", ".resources", ".resources.requests", ".resources.limits")
 

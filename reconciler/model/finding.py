@@ -74,6 +74,9 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "excluded-more": "A policy leaves more files out of the claims that it copies",
         "objects-left-out": "A policy captures fewer objects: labels, kinds, or what is"
         " cluster-scoped",
+        "kept-in-clear": "A policy's `manifests.redact.keep` leaves in clear what a default rule"
+        " may take for a credential: each entry, with its reason",
+        "redacts-less": "A policy no longer redacts what a rule of its own did",
         "hook-executes": "A command executes in pods that did not before, or in more of them: word"
         " for word, with container, pods, namespaces",
         "hook-changed": "A hook has another time-out or `onError`, or hooks have another order",

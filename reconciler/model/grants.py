@@ -39,6 +39,8 @@ class Grant:
     shortest_interval: int = 0
     """Seconds between two runs of a policy, at least."""
     max_policies: int | None = None
+    keep_in_clear: bool = False
+    """Whether ``manifests.redact.keep`` may leave in clear what a default rule redacts."""
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -80,7 +82,7 @@ class Grant:
 EVERYTHING = (Grant(admin=True),)
 """Of an installation that says nothing of grants."""
 
-ASSUMED = (Grant(admin=True, hooks=(*_ANY, f"{_SYSTEM}*")),)
+ASSUMED = (Grant(admin=True, hooks=(*_ANY, f"{_SYSTEM}*"), keep_in_clear=True),)
 """What a plan goes by that was given no Config: nothing is refused that some grant may allow."""
 
 

@@ -17,6 +17,7 @@ from reconciler.model.hooks import HookCommand, Phase
 from reconciler.model.objects import ObjectRef
 from reconciler.model.policy import ParsedFiles
 from reconciler.model.protection import Unprotected
+from reconciler.model.redaction import KeepRule
 from reconciler.model.store import Descends
 
 
@@ -159,6 +160,8 @@ class Coverage:
     hooks: tuple[HookLine, ...] = ()
     """By namespace; in each those before the copy, then those after it, in their order."""
     hooks_missed: tuple[HookMiss, ...] = ()
+    kept: tuple[KeepRule, ...] = ()
+    """What stays in clear in Git though a default rule may take it for a credential."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from typing import Any
 from reconciler.model import jsonform
 from reconciler.model.errors import NotSupported, Problem
 from reconciler.model.hooks import Hook
+from reconciler.model.redaction import Redact
 from reconciler.model.restoreintent import Restore
 
 API_VERSION = "backstay.dev/v1alpha1"
@@ -169,6 +170,8 @@ class Manifests:
     secrets: SecretsMode = SecretsMode.RESTIC
     recipients: tuple[str, ...] = field(default=(), metadata=jsonform.WHEN_SET)
     """Public keys of age, sorted, for whom `SOPS` encrypts."""
+    redact: Redact | None = None
+    """What of credentials outside Secrets is redacted besides the defaults, or is not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

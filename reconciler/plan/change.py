@@ -23,6 +23,7 @@ from reconciler.plan.changegrants import grant_findings
 from reconciler.plan.changehands import handover_findings
 from reconciler.plan.changehooks import hook_findings
 from reconciler.plan.changepolicies import policy_findings
+from reconciler.plan.changeredaction import redaction_findings
 from reconciler.plan.changerenames import change_renames, followed
 from reconciler.plan.changewhy import Sides
 from reconciler.plan.pileups import pileup_findings
@@ -55,6 +56,7 @@ def plan_change(
         *coverage_findings(sides, old, new, waived_by(sides, inventory, now)),
         *policy_findings(sides, old, new, cluster=cluster, inventory=inventory),
         *grant_findings(sides, old, new, renames.former),
+        *redaction_findings(sides, renames.former),
         *hook_findings(sides, old, new, renames.former, inventory),
         *handover_findings(sides, old, new, renames.former, cluster=cluster, now=now),
         *exemption_findings(sides, now),

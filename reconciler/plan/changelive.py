@@ -14,6 +14,7 @@ from reconciler.model.plan import Action, Coverage, Plan
 from reconciler.model.policy import BackupPolicy
 from reconciler.plan.changegrants import NOT_GRANTED, not_granted
 from reconciler.plan.changepolicies import IMPOSSIBLE, REMOVED, RENAMED, SKIP_IT
+from reconciler.plan.changeredaction import KEPT, kept
 from reconciler.plan.changewhy import POLICY, method_path
 
 REFUSED = "deletion-refused"
@@ -24,7 +25,7 @@ LIVE_ONLY = frozenset({REFUSED, SKIPPED, NOTHING, MISSED})
 """Ids that only a plan against a cluster has."""
 LIVE = frozenset(one for one in FINDINGS if not one.startswith(("exemption-", "restore-")))
 """All ids that it has: nothing in the cluster tells which Exemptions and Restores there were."""
-STATE = frozenset({IMPOSSIBLE, NOT_GRANTED})
+STATE = frozenset({IMPOSSIBLE, NOT_GRANTED, KEPT})
 """Told of every policy as long as they are so, also where nothing changes."""
 UNSEEN = frozenset({NOTHING, MISSED, *STATE})
 """Of these nothing is known where namespaces and claims can't be listed."""
@@ -97,6 +98,8 @@ def _of_coverage(coverage: Coverage, head: Revision) -> Iterator[Finding]:
         )
     if coverage.not_granted:
         yield not_granted(name, coverage.not_granted, coverage.grant, selector)
+    for number, rule in enumerate(coverage.kept):
+        yield kept(name, rule, head.place(POLICY, name, f"manifests.redact.keep[{number}]"))
     for miss in coverage.hooks_missed:
         if not miss.well:
             where = f"{miss.namespace}/{miss.pod}" if miss.pod else f"namespace {miss.namespace}"

@@ -8,6 +8,7 @@ from reconciler.model.cluster import Claim, ClaimUser, Namespace
 from reconciler.model.plan import ClaimLine, Coverage
 from reconciler.model.policy import BackupPolicy, CopyMethod
 from reconciler.plan import guards, objectwords
+from reconciler.plan.changeredaction import all_kept
 from reconciler.plan.namespaceindex import NamespaceIndex
 from reconciler.plan.selection import Selection, decide_volumes, select_namespaces
 
@@ -66,4 +67,5 @@ def cover(
         within=policy.selector.namespaces.within,
         left_out=objectwords.describe(policy.selector.objects),
         guards=guards.words(policy.guards),
+        kept=all_kept(policy),
     )

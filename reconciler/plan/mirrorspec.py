@@ -35,6 +35,10 @@ def render_spec(policy: BackupPolicy) -> dict[str, Any]:
     plain["volumes"] = jsonform.to_json(volumes) | {
         "rules": [_render_rule(rule) for rule in volumes.rules]
     }
+    manifests = policy.manifests
+    plain["manifests"]["recipients"] = {"age": list(manifests.recipients)}
+    if manifests.redact is not None:
+        plain["manifests"]["redact"].pop("keepGranted", None)
     plain["hooks"] = [_render_hook(hook) for hook in policy.hooks]
     return _full(plain)
 

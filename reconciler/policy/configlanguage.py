@@ -250,6 +250,8 @@ class GrantPart(Part):
     """How close two runs of a policy may be."""
     max_policies: Annotated[int, Field(ge=0, le=100_000)] | None = None
     """How many policies the folder may have; with more of them none is taken anew."""
+    keep_in_clear: bool = False
+    """Whether `manifests.redact.keep` in it may leave in clear what a default rule redacts."""
 
 
 def check_grants(grants: list[GrantPart]) -> list[GrantPart]:

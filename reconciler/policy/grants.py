@@ -37,6 +37,7 @@ from reconciler.policy.restorelanguage import RestoreDocument
 _ADMINISTRATORS = frozenset({Kind.REPOSITORY, Kind.PROFILE})
 _OTHERS = frozenset(Kind) - _ADMINISTRATORS
 _NAMESPACES: Path = ("spec", "selector", "namespaces")
+_KEEP: Path = ("spec", "manifests", "redact", "keep")
 _CLUSTER_SCOPED: Path = ("spec", "selector", "objects", "clusterScoped")
 
 
@@ -87,6 +88,11 @@ def limit(draft: Draft, policy: BackupPolicy) -> BackupPolicy:
     grants limits no namespace, and gives no hook any."""
     if draft.grant is None or draft.grant in EVERYTHING or _is_assumed(draft.grant):
         return policy
+    if policy.manifests.redact is not None and policy.manifests.redact.keep:
+        redact = replace(
+            policy.manifests.redact, keep_granted=(keeper(draft) or draft.grant).folder
+        )
+        policy = replace(policy, manifests=replace(policy.manifests, redact=redact))
     if policy.hooks:
         policy = replace(policy, hooks_within=draft.grant.hooks)
     namespaces = replace(
@@ -142,6 +148,8 @@ def _policy(
             f"{grant} gives namespaces {_list(grant.namespaces)} only; use Referenced, or grant"
             ' namespaces ["*"]',
         )
+    if part.spec.manifests.redact.keep:
+        yield from _kept(draft, grant)
     if part.spec.hooks:
         for number, glob in enumerate(given or ["*"]):
             yield from _hook((*path, number) if given else path, glob, grant, config.own_namespace)
@@ -173,6 +181,23 @@ def _hook(path: Path, glob: str, grant: Grant, own_namespace: str) -> Iterator[F
             f"{grant} gives hooks {_list(grant.hooks)}; Backstay's own namespace and, unless"
             " named, kube-* are nobody's",
         )
+
+
+def _kept(draft: Draft, grant: Grant) -> Iterator[Finding]:
+    """What a profile keeps in clear is for the grant of the profile's folder."""
+    owner = keeper(draft) or grant
+    if not owner.keep_in_clear:
+        yield Finding(
+            _KEEP,
+            "keep leaves in clear what a default rule redacts, and that is not granted",
+            f"{owner} needs keepInClear: true in Config; better move the value into a Secret",
+        )
+
+
+def keeper(draft: Draft) -> Grant | None:
+    """Whose right it is to keep something in clear: that of the document that says so."""
+    inherited = draft.merged is not None and draft.merged.inherited(_KEEP)
+    return draft.profile.grant if inherited and draft.profile else draft.grant
 
 
 def _often(

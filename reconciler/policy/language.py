@@ -28,6 +28,7 @@ from reconciler.policy.parts import (
     Rule,
     ShortForm,
 )
+from reconciler.policy.redactlanguage import RedactPart
 from reconciler.policy.restorelanguage import RestoreDocument
 
 
@@ -102,6 +103,8 @@ class ManifestsPart(Part):
     """Where the values of Secrets go; Git never has them in plain text."""
     recipients: RecipientsPart = Field(default_factory=RecipientsPart)
     """For whom `Sops` encrypts; taken from the admin folder only."""
+    redact: RedactPart = Field(default_factory=RedactPart)
+    """Credentials outside Secrets, besides the default rules; a list stands for `rules`."""
 
 
 class MatchPart(Part):

@@ -147,7 +147,9 @@ nothing makes a run fail.""",
 Git never has the values of Secrets in plain text: `Restic` encrypts them into a restic repository
 of their own and leaves a keyed fingerprint in Git; `Sops` encrypts them into Git for the public
 keys in `recipients`, which an administrator gives in a Profile; `Omit` keeps Secrets nowhere, and
-the record names them. See [Secrets](../secrets.md).""",
+the record names them. See [Secrets](../secrets.md). What looks like a credential elsewhere is
+redacted by default rules; `redact` has a policy's own rules, and `keep` what it leaves in clear,
+which Config must grant. See [redaction](../redaction.md).""",
     ("BackupPolicy", "volumes"): """\
 The first rule that matches a claim decides how its data is copied, `copyMethod` decides for the
 rest; each claim's method and reason stand in the plan and in the record. `Direct` reads the volume

@@ -202,7 +202,9 @@ def _with_short_form(part: type[Part], found: Schema, needs: list[Need]) -> Sche
     form = part.short_form
     if form is None:
         return found
-    short = leaf(part, form.field, Dialect.EDITOR)
+    # As described, since its items may be parts themselves.
+    described = found["properties"][form.field]
+    short = {key: value for key, value in described.items() if key not in _LEFT_OUT}
     if _never_empty(part, needs):
         short["minItems"] = 1
     return {"anyOf": [short, found]}

@@ -9,6 +9,7 @@ from reconciler.model import config, policy
 from reconciler.model.durations import parse_duration, parse_percent
 from reconciler.model.grants import EVERYTHING, Grant
 from reconciler.model.hooks import Hook, HookCommand
+from reconciler.model.redaction import KeepRule, Redact, RedactRule
 from reconciler.model.restoreintent import (
     ExistingPolicy,
     Restore,
@@ -43,6 +44,7 @@ from reconciler.policy.language import (
 from reconciler.policy.nodes import Node, child, plain_value
 from reconciler.policy.parts import ClustersPart, NamespacesPart
 from reconciler.policy.profiles import leaves
+from reconciler.policy.redactlanguage import RedactPart
 from reconciler.policy.restorelanguage import RestoreDocument
 
 
@@ -59,11 +61,38 @@ def make_policy(document: BackupPolicyDocument, repository: str) -> policy.Backu
         manifests=policy.Manifests(
             spec.manifests.secrets,
             recipients=tuple(sorted(set(spec.manifests.recipients.age))),
+            redact=_redact(spec.manifests.redact),
         ),
         volumes=_volumes(spec.volumes, repository),
         retention=policy.Retention(**spec.retention.model_dump(exclude_unset=True)),
         hooks=tuple(_hook(hook) for hook in spec.hooks),
         guards=_guards(spec.guards),
+    )
+
+
+def _redact(part: RedactPart) -> Redact | None:
+    if not part.rules and not part.keep:
+        return None
+    return Redact(
+        rules=tuple(
+            RedactRule(
+                name=one.name,
+                kinds=tuple(one.kinds),
+                paths=tuple(one.paths),
+                reason=one.reason or "",
+            )
+            for one in part.rules
+        ),
+        keep=tuple(
+            KeepRule(
+                name=one.name,
+                kinds=tuple(one.kinds),
+                paths=tuple(one.paths),
+                names=tuple(one.names),
+                reason=one.reason,
+            )
+            for one in part.keep
+        ),
     )
 
 
@@ -252,6 +281,7 @@ def _grants(parts: list[GrantPart] | None) -> tuple[Grant, ...]:
             if part.shortest_interval
             else 0,
             max_policies=part.max_policies,
+            keep_in_clear=part.keep_in_clear,
         )
         for part in parts
     )

@@ -58,6 +58,8 @@ def describe_grant(grant: Grant) -> str:
         given.append(f"a run every {durations.render_duration(grant.shortest_interval)} at most")
     if grant.max_policies is not None:
         given.append(f"{grant.max_policies} policies at most")
+    if grant.keep_in_clear:
+        given.append("may keep in clear what default rules redact")
     return f"allowed by {grant}: {'; '.join(given)}"
 
 

@@ -25,6 +25,7 @@ from reconciler.model.policy import (
     VolumeRule,
     Volumes,
 )
+from reconciler.model.redaction import KeepRule, Redact, RedactRule
 from reconciler.plan.mirrorspec import render_spec
 from reconciler.policy.crds import object_schema
 from reconciler.policy.language import BackupPolicyDocument
@@ -50,7 +51,15 @@ EVERYTHING = BackupPolicy(
             cluster_scoped=ClusterScoped.NONE,
         ),
     ),
-    manifests=Manifests(SecretsMode.OMIT),
+    manifests=Manifests(
+        SecretsMode.OMIT,
+        redact=Redact(
+            rules=(RedactRule(name="pins", kinds=("door.example.org",), paths=("spec.pin",)),),
+            keep=(
+                KeepRule(name="css", kinds=("configmap",), paths=("data.css",), reason="colours"),
+            ),
+        ),
+    ),
     volumes=Volumes(
         repository="main",
         rules=(
