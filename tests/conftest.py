@@ -11,6 +11,7 @@ only: fixtures of the session may have to build things first, and need them for 
 from __future__ import annotations
 
 import difflib
+import gc
 import os
 import re
 import sys
@@ -24,6 +25,7 @@ import hypothesis
 import pytest
 
 from tests.rig.groups import Groups
+from tests.rig.sampling import sampled
 from tests.rig.tools.cache import cache_folder
 
 TESTS = Path(__file__).parent
@@ -49,6 +51,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="write what the tests produce to tests/golden/ in place of comparing",
     )
+    parser.addoption(
+        "--sample",
+        action="store_true",
+        help="of tests that try one thing at every place, try some (tests/rig/sampling.py)",
+    )
 
 
 class FailuresAtOnce:
@@ -72,6 +79,7 @@ class FailuresAtOnce:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Forget the caller's Git, cluster and repositories before anything can use them."""
+    config.addinivalue_line("markers", "one_in(n): one in n of a file's is tried with --sample")
     if config.getoption("dist", "no") == "loadfile" and not hasattr(config, "workerinput"):
         config.pluginmanager.register(FailuresAtOnce(config))
     # Without byte code each process that a test starts compiles all of Backstay anew.
@@ -95,8 +103,22 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Groups | Non
     return Groups(config, log) if config.getoption("dist") == "loadfile" else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Leave thousands of tests, which live to the end, out of each search for garbage."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Give each test the marker and the time limit of the directory it lies in."""
+    if config.getoption("--sample"):
+        items[:], left = sampled(items)
+        config.hook.pytest_deselected(items=left)
     for item in items:
         tier = item.path.relative_to(TESTS).parts[0] if item.path.is_relative_to(TESTS) else ""
         if tier not in LIMITS:

@@ -72,6 +72,7 @@ def undisturbed() -> tuple[int, set[str]]:
     return counted.looks, schedules(calm)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("nth", range(undisturbed()[0]))
 @pytest.mark.parametrize("by", [200.0, 3 * DAY, -10 * YEAR])
 def test_in_the_middle_of_a_cycle_it_makes_the_same_of_it(by: float, nth: int) -> None:

@@ -66,6 +66,7 @@ def test_the_cycle_creates_changes_and_deletes() -> None:
     assert moments.count("after apply") >= 5
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_i11_another_pod_goes_on_when_the_lease_has_run_out(moment: int) -> None:
     world = killed(moment)
@@ -84,6 +85,7 @@ def test_i11_another_pod_goes_on_when_the_lease_has_run_out(moment: int) -> None
     assert_done(world)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_i11_the_same_pod_goes_on_at_once(moment: int) -> None:
     world = killed(moment)

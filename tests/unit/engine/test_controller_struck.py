@@ -82,6 +82,7 @@ def struck(world: MirrorWorld, number: int) -> Cycle:
     return cycle_of(world, step)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize(
     ("call", "part"), [(call, part) for call, parts in PARTS.items() for part in range(parts)]
 )

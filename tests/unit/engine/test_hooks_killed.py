@@ -76,6 +76,7 @@ def die(point: Point) -> HookWorld:
     return world
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("point", POINTS, ids=str)
 def test_i5_killed_and_started_again(point: Point) -> None:
     world = die(point)
@@ -95,6 +96,7 @@ def test_i5_killed_and_started_again(point: Point) -> None:
     assert [hook.exit_code for part in made.namespaces for hook in part.hooks] == [0, 0]
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("point", CHANGES, ids=str)
 def test_i5_killed_for_good_and_ended_by_the_job(point: Point) -> None:
     world = die(point)
@@ -118,6 +120,7 @@ def test_i5_a_run_that_is_killed_while_its_pre_command_may_be_at_work_has_left_w
     assert [hook.is_unsure(world.clock.now()) for hook in lease.pod.open] == [True]
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("point", CHANGES, ids=str)
 def test_i5_killed_for_good_and_ended_by_the_next_run(point: Point) -> None:
     world = die(point)
@@ -127,6 +130,7 @@ def test_i5_killed_for_good_and_ended_by_the_next_run(point: Point) -> None:
     assert records(world)[0].outcome is Outcome.COMPLETED
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("error", [Transient("it is away"), Refused("not allowed")], ids=str)
 @pytest.mark.parametrize("point", NEAR, ids=str)
 def test_i5_a_call_fails(point: Point, error: BackstayError) -> None:
@@ -140,6 +144,7 @@ def test_i5_a_call_fails(point: Point, error: BackstayError) -> None:
     assert_ended(world)
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("point", CALLS, ids=str)
 def test_i5_the_run_is_told_to_stop(point: Point) -> None:
     world = make_world()
@@ -166,6 +171,7 @@ class _Stopping(Life):
         return made
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("point", [one for one in POINTS if one in NEAR or one.after], ids=str)
 def test_i5_the_job_that_ends_it_is_killed_too(point: Point) -> None:
     world = make_world()

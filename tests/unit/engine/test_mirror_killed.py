@@ -87,6 +87,7 @@ def test_the_cycle_does_everything_that_can_be_interrupted() -> None:
     assert ("Warning", "PutBack") in left["wiki"][3]
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_i11_killed_anywhere_the_next_one_ends_in_the_same_state(moment: int) -> None:
     world = busy()
@@ -101,6 +102,7 @@ def test_i11_killed_anywhere_the_next_one_ends_in_the_same_state(moment: int) ->
     assert world.cluster.writes == []
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_two_controllers_leave_what_one_leaves(moment: int) -> None:
     """The second one's whole cycle comes in the middle of the first one's."""

@@ -134,6 +134,7 @@ def undisturbed() -> dict[str, Any]:
 WHOLE = undisturbed()
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("point", POINTS, ids=str)
 def test_i11_killed_anywhere_and_begun_again_everything_is_there(point: Point) -> None:
     world, before = killed(point)
@@ -144,6 +145,7 @@ def test_i11_killed_anywhere_and_begun_again_everything_is_there(point: Point) -
     assert state(world) == WHOLE
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("point", [point for point in POINTS if point.after], ids=str)
 def test_i12_what_is_used_since_a_restore_was_killed_is_not_touched(point: Point) -> None:
     world, before = killed(point)

@@ -102,6 +102,7 @@ def whole() -> dict[str, Any]:
 WHOLE = whole()
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("point", find_points(), ids=str)
 def test_a_copy_killed_anywhere_becomes_whole(point: Point) -> None:
     world = make_world()

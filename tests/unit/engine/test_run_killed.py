@@ -164,6 +164,7 @@ def assert_clean(world: JobWorld) -> None:
         assert said[message.RUN] == made.name
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("point", POINTS, ids=str)
 def test_i11_killed_and_started_again(point: Point) -> None:
     world = make_world()
@@ -185,6 +186,7 @@ def test_i11_killed_and_started_again(point: Point) -> None:
     assert_clean(world)
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("point", CHANGES, ids=str)
 def test_i11_killed_for_good(point: Point) -> None:
     world = make_world()
@@ -204,6 +206,7 @@ def test_i11_killed_for_good(point: Point) -> None:
     assert records(world)[0].warnings == ()
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("point", LATER, ids=str)
 def test_i11_a_later_run_is_killed_and_started_again(point: Point) -> None:
     world = after_one(make_world())
@@ -220,6 +223,7 @@ def test_i11_a_later_run_is_killed_and_started_again(point: Point) -> None:
     assert world.traces() == []
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("point", LOCKED, ids=str)
 def test_i11_a_failing_run_is_killed_and_started_again(point: Point) -> None:
     world = make_locked_out()

@@ -50,6 +50,7 @@ def assert_over(world: JobWorld) -> None:
     assert_clean(world)
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("point", POINTS, ids=str)
 def test_a_call_that_no_adapter_should_fail_so_is_a_failed_run(point: Point) -> None:
     world = make_world()
@@ -63,6 +64,7 @@ def test_a_call_that_no_adapter_should_fail_so_is_a_failed_run(point: Point) -> 
     assert_over(world)
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("point", POINTS, ids=str)
 def test_a_call_that_fails_once_is_tried_again_or_told(point: Point) -> None:
     world = make_world()

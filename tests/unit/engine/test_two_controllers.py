@@ -77,6 +77,7 @@ def assert_one_waited_at_most(one: Cycle, two: Cycle) -> None:
         )
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_one_is_held_while_the_other_does_a_whole_cycle(moment: int) -> None:
     world = busy_world()
@@ -90,6 +91,7 @@ def test_one_is_held_while_the_other_does_a_whole_cycle(moment: int) -> None:
     assert_settled(world)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("moment", MOMENTS[::3])
 def test_each_is_held_at_any_moment_of_the_other(moment: int) -> None:
     for other in MOMENTS[1::5]:
@@ -102,6 +104,7 @@ def test_each_is_held_at_any_moment_of_the_other(moment: int) -> None:
         assert deleted(world) == undisturbed()[2], other
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_what_was_planned_before_the_lease_is_not_written_over_what_is_newer(moment: int) -> None:
     """One has fetched, and is held; a newer revision comes and the other applies that."""
@@ -125,6 +128,7 @@ def test_what_was_planned_before_the_lease_is_not_written_over_what_is_newer(mom
     assert_settled(world)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_one_that_slept_longer_than_its_lease_writes_once_at_most(moment: int) -> None:
     world = busy_world()

@@ -39,6 +39,7 @@ def test_hostile_files_cost_little_and_stop_nothing_else(name: str) -> None:
     assert good.value is not None
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_hostile_config_is_refused_with_places(name: str) -> None:
     with pytest.raises(InvalidInput) as caught:
@@ -47,6 +48,7 @@ def test_a_hostile_config_is_refused_with_places(name: str) -> None:
     assert str(caught.value).isprintable()
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", TEXTS)
 def test_hostile_files_are_not_formatted(name: str) -> None:
     done = format_file("evil.yaml", TEXTS[name])
