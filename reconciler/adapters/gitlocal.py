@@ -10,14 +10,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from reconciler.adapters import gitobjects, gitwalk
 from reconciler.adapters.gitnames import check_ref, check_sha
 from reconciler.adapters.gitprocess import LOCAL_SECONDS, GitFolder
 from reconciler.model.errors import Refused, one_line
 from reconciler.model.store import Commit, FileChange, TouchedFiles
-from reconciler.ports import OpenCommit
+
+if TYPE_CHECKING:
+    from reconciler.ports import OpenCommit
 
 _LONGEST_REPORT = 1 << 16
 _KEPT_TREES = 2

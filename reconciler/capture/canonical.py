@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-import yaml
 
 from reconciler.capture import (
     clean,
@@ -26,11 +25,11 @@ from reconciler.capture import (
     redact,
     redactrules,
 )
-from reconciler.model.errors import Stalled
 from reconciler.model.objects import Resource
 
 TOO_DEEP = "nested too deeply to be written"
 SECRETS_OMITTED = "the policy omits Secrets"
+read_manifest = loading.read_manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,31 +147,3 @@ def blob_id(data: bytes) -> str:
     digest = hashlib.sha1(b"blob %d\0" % len(data), usedforsecurity=False)
     digest.update(data)
     return digest.hexdigest()
-
-
-def read_manifest(text: bytes, *, where: str = "manifest") -> dict[str, Any]:
-    """The object in a text of ours; ``where`` (a path) is for the error's message.
-
-    Only what `emitter` writes plain becomes a number, a boolean or null; every other plain scalar
-    is a string, so a text that a person touched has no surprises either. Raises Stalled when the
-    text is not one YAML mapping, or has aliases or tags.
-    """
-    try:
-        found = loading.load_document(text)
-    except loading.Unreadable as error:
-        raise _unreadable(where, str(error)) from None
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        # Only the place is told: the text may be of somebody else's making, with values in it.
-        mark = getattr(error, "problem_mark", None)
-        line = f":{mark.line + 1}" if mark is not None else ""
-        raise _unreadable(f"{where}{line}", "no YAML that can be read") from None
-    if not isinstance(found, dict):
-        raise _unreadable(where, "not a mapping")
-    return found
-
-
-def _unreadable(where: str, what: str) -> Stalled:
-    return Stalled(
-        f"{where}: {what}",
-        hint="captured manifests are written by runs only; look for a commit by somebody else",
-    )

@@ -14,6 +14,8 @@ from typing import Any
 
 import yaml
 
+from reconciler.model.errors import Stalled
+
 _WORDS = {"null": None, "true": True, "false": False}
 _INTEGER = re.compile("-?(?:0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)\.[0-9]+(?:e[-+][0-9]+)?")
@@ -92,3 +94,31 @@ def _plain(text: str) -> Any:
     if _INTEGER.fullmatch(text):
         return int(text)
     return float(text) if _NUMBER.fullmatch(text) else text
+
+
+def read_manifest(text: bytes, *, where: str = "manifest") -> dict[str, Any]:
+    """The object in a text of ours; ``where`` (a path) is for the error's message.
+
+    Only what `emitter` writes plain becomes a number, a boolean or null; every other plain scalar
+    is a string, so a text that a person touched has no surprises either. Raises Stalled when the
+    text is not one YAML mapping, or has aliases or tags.
+    """
+    try:
+        found = load_document(text)
+    except Unreadable as error:
+        raise _unreadable(where, str(error)) from None
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # Only the place is told: the text may be of somebody else's making, with values in it.
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark is not None else ""
+        raise _unreadable(f"{where}{line}", "no YAML that can be read") from None
+    if not isinstance(found, dict):
+        raise _unreadable(where, "not a mapping")
+    return found
+
+
+def _unreadable(where: str, what: str) -> Stalled:
+    return Stalled(
+        f"{where}: {what}",
+        hint="captured manifests are written by runs only; look for a commit by somebody else",
+    )

@@ -106,3 +106,13 @@ def decode(part: str) -> str | None:
 
 def _percent(match: re.Match[str]) -> str:
     return "".join(f"%{byte:02X}" for byte in match[0].encode())
+
+
+def policy_branch(cluster: str, policy: str) -> str:
+    """``clusters/<cluster>/<policy>``."""
+    return f"clusters/{cluster}/{policy}"
+
+
+def cluster_branch(cluster: str) -> str:
+    """``clusters/<cluster>/_cluster``: the marker and the list of repositories."""
+    return f"clusters/{cluster}/_cluster"

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from reconciler.capture import canonical, emitter
+from reconciler.capture import emitter, loading
 from reconciler.capture.reading import Node
 from reconciler.model import run
 from reconciler.model.hooks import HookOutcome, HookRecord, Phase
@@ -147,7 +147,7 @@ def _render(kind: str, name: str, **fields: Any) -> bytes:
 
 
 def _parse(kind: str, text: bytes, where: str) -> Node:
-    root = Node(canonical.read_manifest(text, where=where), where)
+    root = Node(loading.read_manifest(text, where=where), where)
     root.expect("apiVersion", API_VERSION)
     root.expect("kind", kind)
     return root

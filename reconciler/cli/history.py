@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from reconciler.adapters.gitlocal import LocalManifests
-from reconciler.engine.context import policy_branch
+from reconciler.capture.paths import policy_branch
 from reconciler.engine.history import StoreReader
 from reconciler.model.errors import UsageError
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from reconciler.model.config import DEFAULT_FILE
+from reconciler.model.naming import CONFIG_FILE
 
 config_option = click.option(
-    "--config", "config_file", type=click.Path(path_type=Path), default=Path(DEFAULT_FILE),
+    "--config", "config_file", type=click.Path(path_type=Path), default=Path(CONFIG_FILE),
     show_default=True, help="The installation's file, kind Config.",
 )  # fmt: skip
 former_option = click.option(

@@ -12,13 +12,13 @@ import yaml
 
 from reconciler.adapters.clock import SystemClock
 from reconciler.capture import record
-from reconciler.capture.canonical import read_manifest
+from reconciler.capture.loading import read_manifest
 from reconciler.cli import history, options, paging
 from reconciler.engine.history import read_record
 from reconciler.engine.reading import HistoryReader, PointFinder
 from reconciler.engine.versions import hint_alike, paths_in
-from reconciler.model.config import DEFAULT_FILE
 from reconciler.model.errors import InvalidInput, Refused, UsageError
+from reconciler.model.naming import CONFIG_FILE
 from reconciler.plan.objectnames import ObjectName, parse_object
 from reconciler.plan.pointnames import parse_point
 from reconciler.plan.recoverypoints import RecoveryPoint
@@ -126,7 +126,7 @@ def _record_json(point: RecoveryPoint, text: bytes) -> dict[str, object]:
 @click.argument("paths", nargs=-1, type=click.Path(exists=True))
 @click.option(
     "--config", "config_file", type=click.Path(path_type=Path), default=None,
-    help=f"The installation's file; default {DEFAULT_FILE} where no PATHS are given.",
+    help=f"The installation's file; default {CONFIG_FILE} where no PATHS are given.",
 )  # fmt: skip
 @click.option(
     "--cluster", default="", help="The cluster that H is worked out for; default Config's."

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from reconciler import ports
+from reconciler.capture.paths import cluster_branch as cluster_branch
+from reconciler.capture.paths import policy_branch as policy_branch
 from reconciler.model.config import Config
 from reconciler.model.policy import Compiled
 from reconciler.model.run import PolicyRef, Trigger
@@ -57,13 +59,3 @@ class RunPorts:
     """None: this process encrypts nothing, and a policy with `secrets: Sops` fails."""
     execute: ports.PodExec | None = None
     """None: this process executes no hooks, and a policy that has some fails."""
-
-
-def policy_branch(cluster: str, policy: str) -> str:
-    """``clusters/<cluster>/<policy>``."""
-    return f"clusters/{cluster}/{policy}"
-
-
-def cluster_branch(cluster: str) -> str:
-    """``clusters/<cluster>/_cluster``: the marker and the list of repositories."""
-    return f"clusters/{cluster}/_cluster"

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
-from reconciler.capture import canonical, paths, sealedsecrets
-from reconciler.engine.context import policy_branch
+from reconciler.capture import loading, paths
+from reconciler.capture.paths import policy_branch
 from reconciler.engine.history import (
     StoreReader,
     copied_until,
@@ -294,8 +294,11 @@ def compare_texts(path: str, old: bytes, new: bytes) -> ObjectChange:
         fields = compare_objects(first, second)
     except RecursionError:
         return replace(found, note="nested too deeply to be compared")
-    if not fields and (sealedsecrets.is_sealed_text(old) or sealedsecrets.is_sealed_text(new)):
-        return replace(found, note=ENCRYPTED_ANEW)
+    if not fields and first.get("kind") == "Secret":
+        from reconciler.capture import sealedsecrets
+
+        if sealedsecrets.is_sealed_text(old) or sealedsecrets.is_sealed_text(new):
+            return replace(found, note=ENCRYPTED_ANEW)
     # Git saw a difference: another version of Backstay may have written the same otherwise.
     return replace(found, fields=fields, note="" if fields else "the same, in another form")
 
@@ -306,6 +309,12 @@ def read_quietly(path: str, text: bytes) -> dict[str, Any] | None:
     Of a Secret that is encrypted its view: fingerprints in place of values.
     """
     try:
-        return sealedsecrets.view_of(canonical.read_manifest(text, where=path))
+        found = loading.read_manifest(text, where=path)
+        if found.get("kind") != "Secret":
+            return found
+        # Loads what encrypts, which few differences need.
+        from reconciler.capture import sealedsecrets
+
+        return sealedsecrets.view_of(found)
     except Stalled:
         return None

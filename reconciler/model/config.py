@@ -14,7 +14,7 @@ from typing import Any
 from reconciler.model import jsonform, naming
 from reconciler.model.grants import EVERYTHING, Grant
 
-DEFAULT_FILE = "backstay.yaml"
+DEFAULT_FILE = naming.CONFIG_FILE
 KIND = "Config"
 
 

@@ -28,6 +28,8 @@ CAPTURED_PHASE = f"{GROUP}/captured-phase"
 PRIVILEGED_MOVERS = f"{GROUP}/privileged-movers"
 MANAGED_BY = "app.kubernetes.io/managed-by"
 DEFAULT_NAMESPACE = "backstay-system"
+CONFIG_FILE = "backstay.yaml"
+"""What an installation's file, of kind Config, is called."""
 
 _LONGEST_LABEL = 63
 _LONGEST_CRONJOB = 52

@@ -46,6 +46,18 @@ def test_no_verb_loads_what_it_does_not_use_or_starts_a_process() -> None:
         assert not (NEVER | WITHOUT.get(verb, set())) & set(loaded), verb
 
 
+def test_what_reads_a_clone_loads_no_policies_keys_or_cluster() -> None:
+    """Most of the time of a short command is its imports."""
+    readers = [VERBS[verb][0] for verb in ("log", "show", "diff", "blame")]
+    told = subprocess.run(
+        [sys.executable, "-c", CODE, "reconciler.cli.main", *readers],
+        check=True, capture_output=True, text=True,
+    ).stdout.splitlines()  # fmt: skip
+    loaded = set(told[-1].split())
+    assert "git" in loaded
+    assert not loaded & (NEVER | LANGUAGE | {"cryptography", "orjson", "urllib3"})
+
+
 def test_what_a_verb_loads_is_left_alone_by_the_collector() -> None:
     code = (
         "import atexit, gc, sys\n"
