@@ -51,11 +51,20 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
+class Named:
+    """A version of a group that told what it has, if only that it has nothing."""
+
+    group: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
 class Catalogue:
     """Everything that is served, in all versions, and the groups that did not answer."""
 
     served: tuple[Served, ...] = ()
     failed: tuple[Gap, ...] = ()
+    groups: frozenset[tuple[str, str]] = frozenset()
 
     def find(self, group: str, kind: str, version: str = "") -> Resource | None:
         """A kind in a version, or in its preferred one."""
@@ -81,13 +90,14 @@ class Catalogue:
             if (_ELSEWHERE.get((group, plural)), plural) not in best
         )
         versions = sorted({entry.resource for entry in self.served if entry.listable})
-        return Discovery(tuple(sorted(kept)), self.failed, tuple(versions))
+        return Discovery(tuple(sorted(kept)), self.failed, tuple(versions), self.groups)
 
 
 def read_catalogue(get: GetJson) -> Catalogue:
     """The catalogue through ``get``. A root that can't be read raises; a group is a gap."""
     served: list[Served] = []
     failed: list[Gap] = []
+    groups: set[tuple[str, str]] = set()
     for root in ("/api", "/apis"):
         document = get(root)
         if document.get("kind") == "APIGroupDiscoveryList":
@@ -97,12 +107,14 @@ def read_catalogue(get: GetJson) -> Catalogue:
         for part in parts:
             if isinstance(part, Gap):
                 failed.append(part)
+            elif isinstance(part, Named):
+                groups.add((part.group, part.version))
             else:
                 served.append(part)
-    return Catalogue(tuple(served), tuple(sorted(set(failed))))
+    return Catalogue(tuple(served), tuple(sorted(set(failed))), frozenset(groups))
 
 
-def _aggregated(document: Mapping[str, Any]) -> Iterator[Served | Gap]:
+def _aggregated(document: Mapping[str, Any]) -> Iterator[Served | Gap | Named]:
     for item in document.get("items") or ():
         group = (item.get("metadata") or {}).get("name") or ""
         for rank, version in enumerate(item.get("versions") or ()):
@@ -111,6 +123,7 @@ def _aggregated(document: Mapping[str, Any]) -> Iterator[Served | Gap]:
                 told = "the API server behind it does not answer (discovery is stale)"
                 yield Gap(group=group, reason=f"{group}/{name}: {told}")
                 continue
+            yield Named(group, name)
             for entry in version.get("resources") or ():
                 kind = (entry.get("responseKind") or {}).get("kind") or ""
                 if kind:
@@ -125,7 +138,9 @@ def _aggregated(document: Mapping[str, Any]) -> Iterator[Served | Gap]:
                     )
 
 
-def _one_by_one(root: str, document: Mapping[str, Any], get: GetJson) -> Iterator[Served | Gap]:
+def _one_by_one(
+    root: str, document: Mapping[str, Any], get: GetJson
+) -> Iterator[Served | Gap | Named]:
     for group, versions in _versions(root, document):
         for rank, version in enumerate(versions):
             path = f"{root}/{group}/{version}" if group else f"{root}/{version}"
@@ -134,6 +149,7 @@ def _one_by_one(root: str, document: Mapping[str, Any], get: GetJson) -> Iterato
             except BackstayError as error:
                 yield Gap(group=group, reason=error.message)
                 continue
+            yield Named(group, version)
             for entry in entries:
                 plural = str(entry.get("name", ""))
                 if "/" not in plural and entry.get("kind"):

@@ -40,6 +40,7 @@ KINDS = {
     "resourceslice.resource.k8s.io": "written by a driver for a node",
 }
 OWNED = "made by its owner, and made again with it"
+MIRROR = "shows a pod that a node runs from a file of its own"
 MAINTAINED = "made by the API server, which keeps it as it is"
 # Kinds whose objects are left out when a controller owns them; others with an owner are captured.
 OWNED_KINDS = frozenset(
@@ -88,6 +89,11 @@ Strings = Mapping[str, Any]
 
 def _is_controlled(metadata: Strings) -> bool:
     return any(owner.get("controller") for owner in metadata.get("ownerReferences") or ())
+
+
+def _pod(_raw: Strings, metadata: Strings, _labels: Strings) -> str | None:
+    """Its owner is the node; who made it without one is the kubelet all the same."""
+    return MIRROR if "kubernetes.io/config.mirror" in (metadata.get("annotations") or ()) else None
 
 
 def _config_map(_raw: Strings, metadata: Strings, _labels: Strings) -> str | None:
@@ -166,6 +172,7 @@ def _service_cidr(_raw: Strings, metadata: Strings, _labels: Strings) -> str | N
 
 
 _RULES: dict[str, Callable[[Strings, Strings, Strings], str | None]] = {
+    "pod": _pod,
     "configmap": _config_map,
     "secret": _secret,
     "endpoints": _endpoints,

@@ -26,6 +26,7 @@ from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.listing import Spread, Target, discovered, list_all
 from reconciler.engine.observe import observe_namespaces
 from reconciler.engine.patience import Patience, insist
+from reconciler.engine.promisedkinds import groups_of
 from reconciler.engine.runplan import RunPlan
 from reconciler.engine.sealing import Sealed, Sealing
 from reconciler.model import kinds
@@ -255,18 +256,19 @@ class _Capture:
             targets += [(kind, "") for kind in (*found, *again) if not kind.namespaced]
             for resource, raw in self._listed(targets):
                 self._take_listed(resource, raw)
-            found = self._discover()
+            found = self._kinds.wait(self._discover, self._run.clock.sleep)
             if not found:
                 break
             again = self._kinds.definitions  # that of a new kind may have come after the others
-        for gap in self._kinds.gaps(found):
+        for gap in self._kinds.gaps(found, lambda: groups_of(self._tree)):
             self._gaps = [old for old in self._gaps if not gap.folder or old.folder != gap.folder]
             self._add_gap(gap)
 
     def _discover(self) -> list[Resource]:
         """The kinds to be listed that were not known before."""
         reader, patience = self._run.reader, self._patience("discovering kinds")
-        return self._kinds.learn(*insist(lambda: discovered(reader), patience))
+        told = insist(lambda: discovered(reader), patience)
+        return self._kinds.learn(told.resources, told.failed, told.groups)
 
     def _look_at_namespaces_again(self) -> None:
         """A namespace deleted meanwhile gives empty lists, not errors: that proves nothing (I2)."""
@@ -287,6 +289,7 @@ class _Capture:
     def _take_listed(self, resource: Resource, raw: dict[str, Any]) -> None:
         metadata = raw["metadata"]
         if not resource.namespaced:
+            self._kinds.see(resource, raw)
             self._references.observe(resource, raw)
             if self._choice.mode is ClusterScoped.ALL and resource != kinds.NAMESPACES:
                 self._take(resource, raw, "")

@@ -99,9 +99,9 @@ class _Look:
         uid = self._reader.identity().uid
         if uid != self._record.cluster.uid:
             self._found.notes.append("it is another cluster than the one that the run read")
-        resources, failed = discovered(self._reader)
-        self._found.gaps += failed
-        with closing(list_all(self._reader, self._targets(resources))) as pages:
+        served = discovered(self._reader)
+        self._found.gaps += served.failed
+        with closing(list_all(self._reader, self._targets(served.resources))) as pages:
             for item in pages:
                 if isinstance(item, Gap):
                     self._found.gaps.append(item)

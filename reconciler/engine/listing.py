@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from reconciler import ports
+from reconciler.model.cluster import Discovery
 from reconciler.model.errors import BackstayError, Expired, Incomplete
 from reconciler.model.objects import Gap, Resource
 from reconciler.plan import listingcost
@@ -224,9 +225,9 @@ class _Ahead:
         return False
 
 
-def discovered(reader: ports.ClusterReader) -> tuple[tuple[Resource, ...], tuple[Gap, ...]]:
+def discovered(reader: ports.ClusterReader) -> Discovery:
     """Kinds that the cluster serves and the groups that failed; raises where nothing answers."""
     found = reader.discover()
     if not found.resources:
         raise Incomplete("the API server names no kinds", hint="look at its health")
-    return found.resources, found.failed
+    return found

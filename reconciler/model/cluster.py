@@ -26,6 +26,8 @@ class Discovery:
     failed: tuple[Gap, ...] = ()
     versions: tuple[Resource, ...] = ()
     """Every listable kind in every version that is served."""
+    groups: frozenset[tuple[str, str]] = frozenset()
+    """(group, version) of all that was told of, whether or not it has a kind that can be listed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,7 +30,10 @@ from reconciler.model.run import LeftOutCount
 from reconciler.plan.selection import SelectedNamespace, Selection
 from tests.fakes.gitstore import FakeManifestStore
 from tests.rig.cluster.definitions import wait_established
-from tests.rig.cluster.providers import Cluster
+from tests.rig.cluster.errors import RigError
+from tests.rig.cluster.providers import Built, Cluster
+from tests.rig.proxies.api import ApiProxy
+from tests.rig.proxies.rules import Answer
 from tests.unit.engine.run_world import RunWorld
 
 NAMESPACES = ("census", "kube-system")
@@ -286,6 +290,7 @@ WIDGET = {
 KIND = Resource(
     group="census.example.org", version="v1", kind="Widget", plural="widgets", namespaced=True
 )
+JSON = {"Content-Type": "application/json"}
 NOBODY = {
     "apiVersion": "apiregistration.k8s.io/v1",
     "kind": "APIService",
@@ -335,6 +340,41 @@ def take_widgets_away(cluster: Cluster, client: KubeClient) -> None:
         return False
 
     until(is_gone)
+
+
+@pytest.fixture
+def proxy(cluster: Cluster, tmp_path: Path) -> Iterator[ApiProxy]:
+    """In front of the API server."""
+    if not isinstance(cluster.provider, Built):
+        raise RigError("only the rig's own cluster has an authority that we can sign with")
+    with ApiProxy.of(cluster.provider.instance, tmp_path) as made:
+        yield made
+
+
+def test_i2_a_group_that_discovery_leaves_out_is_a_gap(
+    cluster: Cluster, client: KubeClient, proxy: ApiProxy
+) -> None:
+    """The API server's own answer without the group: nobody says that something failed."""
+    behind = KubeClient.connect(proxy.kubeconfig(cluster), version="test")
+    store = FakeManifestStore()
+    told = json.loads(cluster.kubectl("get", "--raw", "/apis"))
+    left = [group for group in told["groups"] if group["name"] != KIND.group]
+    without = Answer(200, json.dumps({**told, "groups": left}).encode(), JSON)
+    try:
+        make_widgets(cluster, client)
+        before = capture(client, ObjectSelector(), store)
+        assert before.files >= WIDGET_FILES
+        assert before.tree.gaps == ()
+        with proxy.rule("GET", r"/apis$", without, times=0):
+            after = capture(behind, ObjectSelector(), store, before.commit)
+        assert [gap.group for gap in after.tree.gaps] == [KIND.group]
+        assert (
+            after.tree.gaps[0].reason == "its definition is there, and discovery does not name it"
+        )
+        assert after.files >= WIDGET_FILES
+    finally:
+        behind.close()
+        take_widgets_away(cluster, client)
 
 
 def test_i2_definitions_that_come_and_go_and_a_server_that_is_down(

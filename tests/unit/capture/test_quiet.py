@@ -51,6 +51,12 @@ def test_what_a_controller_makes_again_is_left_out(folder: str) -> None:
     assert reason(folder, metadata=loose) is None, "an owner that does not control it"
 
 
+def test_mirrors_of_static_pods_are_left_out_and_a_persons_pod_is_not() -> None:
+    mirror = {"annotations": {"kubernetes.io/config.mirror": "abc"}}
+    assert reason("pod", metadata=mirror) == quiet.MIRROR
+    assert reason("pod", metadata={"annotations": {"kubernetes.io/config.source": "api"}}) is None
+
+
 def test_other_owned_objects_are_captured() -> None:
     assert reason("secret", metadata=owned_by("Certificate", "web")) is None
     assert reason("persistentvolumeclaim", metadata=owned_by("StatefulSet", "db")) is None

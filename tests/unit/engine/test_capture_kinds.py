@@ -9,6 +9,7 @@ import pytest
 
 from reconciler.capture.choice import Choice
 from reconciler.engine.capturekinds import Kinds
+from reconciler.engine.promisedkinds import groups_of
 from reconciler.model.cluster import Discovery
 from reconciler.model.objects import Gap, Resource
 from reconciler.model.policy import ObjectSelector
@@ -204,3 +205,115 @@ def test_every_run_asks_the_server_twice_and_not_more() -> None:
     world.cluster.requests.clear()
     world.run(2)
     assert world.cluster.requests["discover"] == 2
+
+
+CRD = Resource(
+    group="apiextensions.k8s.io",
+    version="v1",
+    kind="CustomResourceDefinition",
+    plural="customresourcedefinitions",
+    namespaced=False,
+)
+SERVER = Resource(
+    group="apiregistration.k8s.io",
+    version="v1",
+    kind="APIService",
+    plural="apiservices",
+    namespaced=False,
+)
+
+
+def definition(
+    *, established: str = "True", served: bool = True, **metadata: Any
+) -> dict[str, Any]:
+    names = {"kind": "Widget", "plural": "widgets"}
+    versions = [{"name": "v0", "served": False}, {"name": "v1", "served": served}]
+    spec = {"group": GROUP, "names": names, "scope": "Namespaced", "versions": versions}
+    conditions = [{"type": "Established", "status": established}]
+    api = "apiextensions.k8s.io/v1/CustomResourceDefinition"
+    made = manifest(api, f"widgets.{GROUP}", "", spec=spec, metadata=metadata)
+    return {**made, "status": {"conditions": conditions}}
+
+
+def server(*, local: bool = False, group: str = GROUP) -> dict[str, Any]:
+    spec: dict[str, Any] = {"group": group, "version": "v1"}
+    spec["service"] = None if local else {"namespace": "shop", "name": "api"}
+    return manifest("apiregistration.k8s.io/v1/APIService", f"v1.{group}", "", spec=spec)
+
+
+def test_i2_a_kind_that_discovery_does_not_tell_although_it_is_defined_is_a_gap() -> None:
+    world = RunWorld()
+    come(world)
+    world.cluster.put(definition())
+    assert world.run().record.outcome is Outcome.COMPLETED
+    assert {PATH, DEFINITION} <= set(world.tree())
+    world.cluster.resources.remove(WIDGET)
+    record = world.run(2).record
+    assert record.outcome is Outcome.PARTIALLY_FAILED
+    assert [str(gap) for gap in record.gaps] == [
+        f"widgets.{GROUP}: its definition is there, and discovery does not name it"
+    ]
+    assert {PATH, DEFINITION} <= set(world.tree()), "nothing of it is taken for deleted"
+
+
+def test_a_kind_that_discovery_tells_later_than_its_definition_is_captured() -> None:
+    world = RunWorld()
+    come(world)
+    world.cluster.put(definition())
+    world.cluster.resources.remove(WIDGET)
+
+    def tell() -> None:
+        if WIDGET not in world.cluster.resources:
+            world.cluster.serve(WIDGET)
+
+    world.clock.on_sleep = tell
+    assert world.run().record.outcome is Outcome.COMPLETED
+    assert {PATH, DEFINITION} <= set(world.tree())
+
+
+def promised(
+    kind: Resource,
+    raw: dict[str, Any],
+    *groups: tuple[str, str],
+    captured: str = "",
+    **selector: Any,
+) -> list[str]:
+    """Gaps after discoveries that tell of these groups and of no kind."""
+    kinds = Kinds(Choice(ObjectSelector(**selector)))
+    kinds.learn([], [])
+    kinds.see(kind, raw)
+    kinds.learn([], [], groups)
+    return [gap.reason for gap in kinds.gaps((), lambda: {captured})]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        definition(established="False"),
+        definition(served=False),
+        definition(deletionTimestamp="2026-11-22T00:00:00Z"),
+        {"metadata": {"name": "x"}, "spec": None, "status": None},
+    ],
+)
+def test_a_definition_that_promises_nothing(raw: dict[str, Any]) -> None:
+    assert promised(CRD, definition()) != []
+    assert promised(CRD, raw) == []
+    assert promised(CRD, definition(), exclude=("widgets.*",)) == []
+
+
+def test_i2_a_group_that_a_server_is_registered_for_and_discovery_does_not_tell_of() -> None:
+    told = (GROUP, "v1")
+    (absent,) = promised(SERVER, server())
+    assert absent == f"{GROUP}/v1: an APIService names it, and discovery does not"
+    assert promised(SERVER, server(), (GROUP, "v2")) == [absent], "another version is no answer"
+    assert promised(SERVER, server(), told) == [], "it may have no kinds"
+    (empty,) = promised(SERVER, server(), told, captured=GROUP)
+    assert empty == f"{GROUP}/v1: an APIService names it, and discovery tells no kind of it"
+    assert promised(SERVER, server(local=True)) == []
+    assert promised(SERVER, server(), exclude=("*.example.org",)) == []
+    assert promised(SERVER, server(group="metrics.k8s.io")) == []
+
+
+def test_the_groups_of_a_tree() -> None:
+    paths = ["_run.yaml", "shop/configmap/a.yaml", PATH, "_cluster/clusterrole.rbac.x/b.yaml"]
+    assert groups_of(paths) == {"", GROUP, "rbac.x"}

@@ -204,3 +204,12 @@ def test_a_root_that_does_not_answer_raises() -> None:
 
     with pytest.raises(Transient):
         read_catalogue(get)
+
+
+def test_a_group_that_tells_that_it_has_nothing_has_told() -> None:
+    found = aggregated(
+        [entry("configmaps", "ConfigMap")],
+        group("empty.example.org", version("v1")),
+        group("down.example.org", version("v1", freshness="Stale")),
+    )
+    assert found.discovery().groups == {("", "v1"), ("empty.example.org", "v1")}
