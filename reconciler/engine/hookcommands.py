@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from reconciler import ports
 from reconciler.engine.hookoutput import Output
-from reconciler.engine.hookstart import Start
+from reconciler.engine.hookstart import Start, find_pod
 from reconciler.engine.patience import Patience, insist
 from reconciler.model.errors import BackstayError, Interrupted, Transient
 from reconciler.model.hooks import HookCommand, HookOutcome, HookRecord, Phase
@@ -48,6 +48,8 @@ class Ended:
     """The uid of the pod that has the name now, in which it may have been executed; else empty."""
     container: str = ""
     """The id of the container in which it ran; empty where nobody knows."""
+    lost: bool = False
+    """Nobody could look in which pod of its name it was executed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +97,13 @@ class Commands:
             return replace(ended, container=start.container)
         return self._with_whereabouts(ended, start) if ended.started else ended
 
+    def heir_of(self, pod: QuietPod) -> QuietPod | None:
+        """The pod that has the name of one that is gone, with nothing open. Raises Transient."""
+        patience = self.patience(f"looking for pod {pod.namespace}/{pod.pod}", AWAY_AFTER)
+        raw = insist(lambda: find_pod(self.reader, pod.namespace, pod.pod), patience)
+        uid = str(raw["metadata"].get("uid", "")) if raw else ""
+        return replace(pod, uid=uid, open=()) if uid and uid != pod.uid else None
+
     def patience(
         self, what: str, how_long: timedelta, stopped: Callable[[], bool] = lambda: False
     ) -> Patience:
@@ -111,9 +120,9 @@ class Commands:
         try:
             uid = insist(start.look, patience)
         except BackstayError as error:
-            # The post command asks again.
+            # Whoever finds that pod gone, when its post command's turn comes, asks again.
             self.reporter.warning("pod not looked at", pod=pod.pod, why=error.message)
-            return ended
+            return replace(ended, lost=True)
         if uid == pod.uid:
             return replace(ended, container=start.container)
         record = ended.record

@@ -77,6 +77,8 @@ class _Place:
     """Its pre command may have been started, or its turn came and it has none."""
     container: str = ""
     """The id of the container in which its pre command completed."""
+    lost: bool = False
+    """Nobody knows in which pod of this name its pre command was executed."""
 
 
 class Hooks:
@@ -195,7 +197,7 @@ class Hooks:
 
     def _follow(self, place: _Place, places: list[_Place], ended: Ended) -> None:
         """What the end of a pre command means for its post command."""
-        place.begun = ended.started
+        place.begun, place.lost = ended.started, ended.lost
         if not ended.started:
             return
         late = ended.record.outcome is HookOutcome.TIMED_OUT
@@ -338,10 +340,22 @@ class Hooks:
         ended = run_post(commands, leases, pod, hook, command, self.warn)
         unsure = unsure and ended.started
         self._tell_end(place, ended, unsure, post.on_error)
+        if place.lost and ended.record.outcome is HookOutcome.SKIPPED:
+            self._end_heir(place)
         if unsure:
             self._giving.add(place.pod, place.hook)
         else:
             close_hook(commands, leases, pod, hook)
+
+    def _end_heir(self, place: _Place) -> None:
+        """Its pre command may have been executed in the pod that has the name now."""
+        pod = self._commands.heir_of(place.pod)
+        if pod is None:
+            return
+        heir = replace(place, pod=pod, lost=False)
+        self._write(heir)
+        self._end(heir)
+        self._giving.give(heir.pod)
 
     def _tell_end(self, place: _Place, ended: Ended, unsure: bool, on_error: OnError) -> None:
         record = ended.record

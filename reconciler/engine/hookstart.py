@@ -8,8 +8,9 @@ meanwhile was never quiesced.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from reconciler import ports
 from reconciler.model import kinds
@@ -75,10 +76,7 @@ class Start:
 
         Empty where there is none.
         """
-        pages = self.reader.pages(
-            kinds.PODS, namespace=self.pod.namespace, field_selector=f"metadata.name={self.pod.pod}"
-        )
-        raw = next((raw for page in pages for raw in page), None)
+        raw = find_pod(self.reader, self.pod.namespace, self.pod.pod)
         if raw is None:
             return ""
         status = raw.get("status") or {}
@@ -90,3 +88,10 @@ class Start:
         ids = [str(one.get("containerID") or "") for one in containers if one.get("name") == name]
         self.container = next(iter(ids), "")
         return str(raw["metadata"].get("uid", ""))
+
+
+def find_pod(reader: ports.ClusterReader, namespace: str, name: str) -> Mapping[str, Any] | None:
+    """The pod that has a name now."""
+    selector = f"metadata.name={name}"
+    pages = reader.pages(kinds.PODS, namespace=namespace, field_selector=selector)
+    return next((raw for page in pages for raw in page), None)

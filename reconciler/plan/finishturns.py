@@ -19,7 +19,7 @@ from reconciler.plan.finishjob import COMPONENT_FINISH, POD, finish_name
 from reconciler.plan.hooklease import HookLease
 
 _FIRST_PAUSE = timedelta(minutes=1)
-_LONGEST_PAUSE = timedelta(hours=6)
+_LONGEST_PAUSE = timedelta(minutes=30)
 _COMMAND_FAILED = "PodFailurePolicy"
 """A Job's reason: one of its pods ended with `POST_FAILED`."""
 

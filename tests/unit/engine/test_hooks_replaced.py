@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 
 from reconciler.model.errors import Transient
 from reconciler.model.hooks import OnError
+from reconciler.model.podexec import ExecLost
 from reconciler.model.run import Outcome
 from tests.unit.engine.hook_world import HookWorld, with_errors
 from tests.unit.engine.test_hooks import AROUND, brief, part
@@ -71,6 +75,38 @@ def test_a_pre_command_that_may_have_broken_off_in_another_pod_is_ended_there() 
     world.run()
     assert world.events == [AROUND[0], AROUND[2]]
     assert part(world).hooks[0].exit_code == 137
+
+
+def test_a_pod_that_nobody_could_look_at_is_asked_for_when_its_post_commands_turn_comes() -> None:
+    world = HookWorld()
+    reader = world.ports().reader
+    away: list[float] = []
+
+    def lose(_: object) -> None:
+        # In the pod that has its name by then, and the API server is away for two minutes.
+        if not away:
+            world.events.append("lock shop/db-0")
+            swap(world)
+            away.append((world.clock.now() + timedelta(seconds=40)).timestamp())
+            raise ExecLost("the answer did not come")
+
+    class Away:
+        """Pods can't be looked at for a while."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(reader, name)
+
+        def pages(self, kind: Any, **given: Any) -> Any:
+            if kind.plural == "pods" and away and world.clock.now().timestamp() < away[0]:
+                raise Transient("it is away")
+            return reader.pages(kind, **given)
+
+    world.execute.before = lose
+    world.run(reader=Away())
+    assert world.events[:2] == [AROUND[0], AROUND[2]]
+    assert part(world).outcome is Outcome.PARTIALLY_FAILED
+    # What nobody saw the end of is ended once more, in that pod, by the Job.
+    assert [lease.holder.rpartition("/")[2] for lease in world.leases()] == [""]
 
 
 @pytest.mark.parametrize("phase", ["lock", "unlock"])

@@ -75,11 +75,11 @@ def test_after_one_that_was_complete_the_next_is_no_failures_successor() -> None
     assert not found.is_due(NOW)
 
 
-def test_pauses_grow_to_six_hours() -> None:
-    due = {number: turn(job(number, "Failed", ago=timedelta())).due for number in (1, 2, 9, 10, 99)}
+def test_pauses_grow_to_half_an_hour() -> None:
+    due = {number: turn(job(number, "Failed", ago=timedelta())).due for number in (1, 2, 5, 6, 99)}
     assert due == {
-        1: NOW + MINUTE, 2: NOW + 2 * MINUTE, 9: NOW + 256 * MINUTE, 10: NOW + 360 * MINUTE,
-        99: NOW + 360 * MINUTE,
+        1: NOW + MINUTE, 2: NOW + 2 * MINUTE, 5: NOW + 16 * MINUTE, 6: NOW + 30 * MINUTE,
+        99: NOW + 30 * MINUTE,
     }  # fmt: skip
 
 
