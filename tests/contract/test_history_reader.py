@@ -41,7 +41,14 @@ def fill(store: ManifestStore) -> list[str]:
     return made
 
 
-@pytest.fixture(params=["memory", "clone", "history", "history without filters"])
+@pytest.fixture(
+    params=[
+        "memory",
+        "clone",
+        "history",
+        pytest.param("history without filters", marks=pytest.mark.one_in(3)),
+    ]
+)
 def readers(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> Iterator[tuple[Callable[[], HistoryReader], list[str]]]:

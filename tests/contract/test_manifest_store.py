@@ -39,7 +39,14 @@ class Stores:
     """Removes what no branch has."""
 
 
-@pytest.fixture(params=["memory", "git", "git without filters", "https"])
+@pytest.fixture(
+    params=[
+        "memory",
+        "git",
+        pytest.param("git without filters", marks=pytest.mark.one_in(5)),
+        pytest.param("https", marks=pytest.mark.one_in(3)),
+    ]
+)
 def stores(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stores]:
     """One remote of each kind."""
     if request.param == "memory":

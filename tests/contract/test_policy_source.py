@@ -185,7 +185,16 @@ def open_world(kind: str, folder: Path) -> Iterator[World]:
         made.opened.close()
 
 
-@pytest.fixture(params=["memory", "git", "git without filters", "https", "folder", "link"])
+@pytest.fixture(
+    params=[
+        "memory",
+        "git",
+        pytest.param("git without filters", marks=pytest.mark.one_in(3)),
+        pytest.param("https", marks=pytest.mark.one_in(3)),
+        "folder",
+        "link",
+    ]
+)
 def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
     """A source of each kind."""
     with open_world(request.param, tmp_path) as made:

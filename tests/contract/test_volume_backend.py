@@ -67,7 +67,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     return make
 
 
-@pytest.fixture(params=["memory", "restic", "restic next"])
+@pytest.fixture(
+    params=["memory", "restic", pytest.param("restic next", marks=pytest.mark.one_in(3))]
+)
 def world(request: pytest.FixtureRequest, tmp_path: Path, template: Callable[[str], Path]) -> World:
     """A storage without a repository."""
     url = str(tmp_path / "storage" / "repository")

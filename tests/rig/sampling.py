@@ -1,4 +1,4 @@
-"""Samples of tests that try one thing at every place where it can happen.
+"""Samples of tests that try one thing at every place where it can happen, or on one more server.
 
 ``@pytest.mark.one_in(5)`` says that one in five of a file's tests marked so is enough with
 ``--sample``, which `scripts/test -m "not cluster"` gives: an answer soon. Without it, as in a whole
