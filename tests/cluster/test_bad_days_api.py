@@ -331,6 +331,20 @@ def test_what_others_have_set_is_told_and_left_and_what_they_removed_comes_back(
     assert scene.schedules()["backstay-shop"] == faroff.CRON
     assert shown(scene, "news") == faroff.CRON
 
+    # Another policy under the name of the one that a schedule runs.
+    good = scene.object("configmap", name)
+    forged = json.loads(json.dumps(good))
+    forged["metadata"] = {key: good["metadata"][key] for key in ("name", "namespace", "labels")}
+    forged["data"] = dict.fromkeys(good["data"], "{}")
+    scene.kubectl("delete", "configmap", name)
+    scene.home.cluster.kubectl("create", "-f", "-", input=json.dumps(forged))
+    (skipped,) = [line for line in lines(scene.once()) if line["event"] == "skipped"]
+    assert skipped["object"] == f"ConfigMap/{name}"
+    assert "delete it" in skipped["hint"]
+    scene.kubectl("delete", "configmap", name)
+    scene.once()
+    assert scene.object("configmap", name)["data"] == good["data"]
+
 
 def digest(scene: Scene, cron_job: str) -> str:
     """The end of the name of the ConfigMap that a CronJob names."""

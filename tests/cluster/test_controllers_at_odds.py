@@ -73,6 +73,12 @@ class Controllers:
         found = json.loads(text)["items"]
         return {job["metadata"]["name"]: job["spec"]["schedule"] for job in found}
 
+    def uid(self, name: str) -> str:
+        """Which CronJob it is: one that was deleted and made again is another."""
+        return self.home.cluster.kubectl(
+            "-n", NAMESPACE, "get", "cronjob", name, "-o", "jsonpath={.metadata.uid}"
+        )
+
     def once(self, name: str) -> subprocess.CompletedProcess[str]:
         """One cycle of the controller in that pod, not through the proxy."""
         home = replace(
@@ -109,6 +115,7 @@ def test_i11_killed_and_started_again_it_makes_the_same_of_it(controllers: Contr
         "between two writes": ("PATCH", r"/cronjobs/backstay-mail\b"),
         "before a deletion": ("DELETE", r"/cronjobs/"),
     }
+    same = controllers.uid("backstay-mail")
     for number, (point, where) in enumerate(points.items()):
         wanted = controllers.push(there=number % 2 == 0)
         with controllers.proxy.held(*where) as hold:
@@ -118,6 +125,7 @@ def test_i11_killed_and_started_again_it_makes_the_same_of_it(controllers: Contr
             again = controllers.once("pod")
             assert again.returncode == 0, again.stderr
             assert controllers.state() == wanted, point
+        assert controllers.uid("backstay-mail") == same, point
         assert controllers.holder() == "", point
     assert controllers.home.run("plan", "--detailed-exitcode").returncode == 0
 
