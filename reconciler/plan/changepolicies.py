@@ -251,7 +251,11 @@ def _shown(repository: Repository, cluster: str) -> str:
 
 
 def masked(url: str) -> str:
-    """A URL without the user and password that stand before its host."""
-    head, slashes, rest = url.partition("//")
-    host, slash, path = rest.partition("/")
-    return f"{head}{slashes}{host.rpartition('@')[2]}{slash}{path}"
+    """A URL without the user and password before its host, and without what a ``?`` begins.
+
+    Also in forms that are refused now (``sftp:ann:pw@host:``): what is in force may be older.
+    """
+    plain = url.partition("?")[0]
+    sign = "//" if "//" in plain else ":"
+    head, sign, rest = plain.partition(sign)
+    return f"{head}{sign}{rest.rpartition('@')[2]}"

@@ -12,7 +12,8 @@ from typing import Any
 from reconciler.model import jsonform
 from reconciler.model.errors import Problem
 from reconciler.model.hooks import Phase
-from reconciler.model.plan import Action, Change, Coverage, HookLine, Plan
+from reconciler.model.plan import Action, Change, ClaimLine, Coverage, HookLine, Plan
+from reconciler.policy.text import mask
 
 FORMAT_VERSION = 1
 _INDENT = " " * 12
@@ -31,7 +32,7 @@ def _lines(plan: Plan) -> Iterator[str]:
         yield from _change_lines(change)
     for coverage in plan.coverage or ():
         yield ""
-        yield from _coverage_lines(coverage)
+        yield from coverage_lines(coverage)
     if plan.problems:
         yield ""
     for problem in plan.problems:
@@ -54,20 +55,27 @@ def _change_lines(change: Change) -> Iterator[str]:
     what = f"{change.object.kind}/{change.object.name}"
     yield f"{change.action:<{len(_INDENT)}}{what}: {change.reason}"
     if change.action in (Action.CONFIGURED, Action.SKIPPED):
-        for field in change.fields:
+        for field in _fields(change):
             yield f"{_INDENT}  {field}"
     if change.hint:
         yield f"{_INDENT}  hint: {change.hint}"
 
 
-def _coverage_lines(coverage: Coverage) -> Iterator[str]:
+def _fields(change: Change) -> Iterator[str]:
+    """What differs; a URL that is in force may hold a password, though none is taken any more."""
+    for field in change.fields:
+        path, _, _ = field.partition(": ")
+        yield mask(field) if path.endswith(".url") else field
+
+
+def coverage_lines(coverage: Coverage) -> Iterator[str]:
+    """What a policy would protect now, by which grant, and what it executes: for a terminal."""
     if not coverage.namespaces:
         yield f"Policy {coverage.policy} selects no namespace now: a run would fail"
     else:
         yield f"Policy {coverage.policy} protects, if it runs now:"
     if coverage.grant:
-        given = "every namespace" if coverage.within is None else ", ".join(coverage.within)
-        yield f"  allowed by the grant of folder {coverage.grant}: {given}"
+        yield f"  allowed by {grant_words(coverage)}"
     for words in coverage.left_out:
         yield f"  leaves out {words}"
     if coverage.guards:
@@ -76,8 +84,7 @@ def _coverage_lines(coverage: Coverage) -> Iterator[str]:
         yield f"  namespace {name}: {why}"
         for line in coverage.claims:
             if line.namespace == name:
-                method = line.method if line.possible else f"{line.method}, not possible"
-                yield f"    claim {line.claim}: {method}: {line.why}"
+                yield f"    claim {line.claim}: {method_words(line)}: {line.why}"
         yield from _hook_lines(coverage, name)
     for name, why in coverage.passed_over:
         yield f"  not namespace {name}: {why}"
@@ -86,16 +93,36 @@ def _coverage_lines(coverage: Coverage) -> Iterator[str]:
 def _hook_lines(coverage: Coverage, namespace: str) -> Iterator[str]:
     for line in coverage.hooks:
         if line.namespace == namespace:
-            pods = ", ".join(f"{pod}/{container}" for pod, container in line.pods)
-            when = "before" if line.phase is Phase.PRE else "after"
-            once = " (once for the whole policy)" if line.once else ""
-            yield f"    hook {line.hook} {when} the copy: {line.command.shown}"
-            yield f"      in {pods}{once}; {line.command.limits}"
+            yield f"    hook {line.hook} {when(line)}: {line.command.shown}"
+            yield f"      {where_words(line)}"
     for miss in coverage.hooks_missed:
         if miss.namespace == namespace:
             where = f" in {miss.pod}" if miss.pod else ""
             what = "does not run" if miss.well else "can't run"
             yield f"    hook {miss.hook} {what}{where}: {miss.why}"
+
+
+def grant_words(coverage: Coverage) -> str:
+    """``the grant of folder teams/a: mail, mail-*``."""
+    given = "every namespace" if coverage.within is None else ", ".join(coverage.within)
+    return f"the grant of folder {coverage.grant}: {given}"
+
+
+def method_words(line: ClaimLine) -> str:
+    """``Direct``, or ``Direct, not possible``."""
+    return line.method if line.possible else f"{line.method}, not possible"
+
+
+def when(line: HookLine) -> str:
+    """``before the copy``."""
+    return f"{'before' if line.phase is Phase.PRE else 'after'} the copy"
+
+
+def where_words(line: HookLine) -> str:
+    """``in db-0/mongo, db-1/mongo; timeout 30s, …``."""
+    pods = ", ".join(f"{pod}/{container}" for pod, container in line.pods)
+    once = " (once for the whole policy)" if line.once else ""
+    return f"in {pods}{once}; {line.command.limits}"
 
 
 def summary(plan: Plan) -> str:
@@ -144,7 +171,7 @@ def _change_json(change: Change) -> dict[str, Any]:
         "policy": change.policy,
         "source": change.source,
         "reason": change.reason,
-        "fields": list(change.fields),
+        "fields": list(_fields(change)),
         "hint": change.hint,
     }
 

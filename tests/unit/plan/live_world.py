@@ -10,7 +10,7 @@ from reconciler.model.finding import Finding
 from reconciler.model.grants import EVERYTHING, Grant
 from reconciler.model.inventory import Inventory
 from reconciler.model.plan import Desired, Plan
-from reconciler.model.policy import BackupPolicy, Document
+from reconciler.model.policy import Document, Value
 from reconciler.plan.change import plan_change
 from reconciler.plan.changelive import live_findings
 from reconciler.plan.livechange import LiveChange, live_change
@@ -25,8 +25,8 @@ class LiveWorld:
     grants: tuple[Grant, ...] = EVERYTHING
     labels: Mapping[str, str] = field(default_factory=dict)
     cluster: SmallCluster = field(init=False)
-    edit: Callable[[BackupPolicy], BackupPolicy] = lambda policy: policy
-    """What of policies the language does not take yet."""
+    edit: Callable[[Value], Value] = lambda value: value
+    """What the language does not take yet, or no more."""
     _seen: dict[object, Revision] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -43,10 +43,7 @@ class LiveWorld:
         return self._seen[key]
 
     def _edited(self, document: Document) -> Document:
-        value = document.value
-        if not isinstance(value, BackupPolicy):
-            return document
-        return replace(document, value=self.edit(value))
+        return replace(document, value=self.edit(document.value)) if document.value else document
 
     def between(self, base: Mapping[str, str], head: Mapping[str, str]) -> tuple[Finding, ...]:
         """Findings of the plan of a change, which asks no cluster."""

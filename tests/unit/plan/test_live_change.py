@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import pytest
 
+from reconciler.cli.planlive import Led, show
 from reconciler.model.finding import Finding, Place, Severity
 from reconciler.model.grants import Grant
 from reconciler.model.hooks import Hook, HookCommand
+from reconciler.model.policy import BackupPolicy, Repository, Value
 from reconciler.plan.changelive import LIVE, LIVE_ONLY
 from tests.unit.plan.change_world import (
     FILES,
@@ -153,7 +155,13 @@ def test_a_hook_that_is_new_and_what_a_grant_keeps_are_told() -> None:
     world.apply(head)
     assert world.findings(head) == ()
     flush = Hook(name="flush", match_labels={"app": "db"}, pre=HookCommand(("sync",), 30))
-    world.edit = lambda policy: replace(policy, hooks=(flush,), hooks_within=("shop",))
+
+    def hooked(value: Value) -> Value:
+        if not isinstance(value, BackupPolicy):
+            return value
+        return replace(value, hooks=(flush,), hooks_within=("shop",))
+
+    world.edit = hooked
     (found,) = world.findings(head)
     assert (found.id, found.namespace) == ("hook-executes", "shop")
     assert 'executes ["sync"] before the copy' in found.message
@@ -196,3 +204,32 @@ def test_where_nobody_may_look_what_files_alone_tell_is_told() -> None:
     found = world.findings(edited(shop=("exclude:", "exclude: [lab] #")), blind=True)
     selector = next(one for one in found if one.id == "selector-changed")
     assert selector.hint == "let this account list namespaces and claims"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sftp:ann:hunter2@host.example.org:/backups/{cluster}/{namespace}",
+        "rest:https://ann:hunter2@host.example.org/{cluster}/{namespace}",
+        "rest:https://ann:hun/hunter2@host.example.org/{cluster}/{namespace}",
+        "s3:https://s3.example.org/{cluster}/{namespace}?key=hunter2",
+    ],
+)
+@pytest.mark.parametrize("output", ["text", "markdown", "json", "github"])
+def test_a_password_that_an_older_version_took_is_shown_nowhere(
+    url: str, output: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def old(value: Value) -> Value:
+        return replace(value, url=url) if isinstance(value, Repository) else value
+
+    world = LiveWorld()
+    world.edit = old
+    world.apply()
+    world.edit = lambda value: value
+    made = world.plan(FILES)
+    found = world.findings(FILES, made=made)
+    assert ids(found) == ["repository-changed", "repository-changed"]
+    show(Led(made, found), output)
+    said = capsys.readouterr().out
+    assert "example.org" in said
+    assert "hunter2" not in said

@@ -12,7 +12,11 @@ from reconciler.model.errors import Problem
 from reconciler.model.objects import ObjectRef
 from reconciler.model.plan import Action, Change, ClaimLine, Coverage, HookMiss, Plan
 from reconciler.plan.changelive import live_findings
+from reconciler.report.changecomment import LIMIT
+from reconciler.report.live import render_comment
+from reconciler.report.markdown import escape
 from tests.unit.report.test_changecomment import NASTY
+from tests.unit.report.test_plan import COVERAGE
 
 
 def job(action: Action, name: str, reason: str) -> Change:
@@ -92,6 +96,47 @@ def test_comment(capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert "| CronJob/backstay-crm | deleted | no policy asks for it |" in text
     assert "<img" not in text
+    assert "| shop | claim shop/a | Direct | rule 1 |" in text
+    assert "| shop | claim shop/b | Direct, not possible | no way |" in text
+    assert "| shop | hook sync in shop/p | can't run | it is Pending |" in text
+
+
+def test_the_comment_has_grants_commands_and_what_is_passed_over() -> None:
+    text = render_comment(replace(PLAN, coverage=COVERAGE, approval="ab" * 16), ())
+    command = escape('["mongosh", "--eval", "db.fsyncLock()"]')
+    for row in (
+        "| mail |  |  | allowed by the grant of folder teams/a: mail, mail-\\* |",
+        "| wiki |  |  | allowed by the grant of folder platform: every namespace |",
+        "| mail |  |  | leaves out kinds secret, \\*.apps (exclude) |",
+        f"| mail | hook quiesce in mail, before the copy | {command} | in db-0/mongo, db-1/mongo; ",
+        "| mail | hook mark in mail-eu | does not run | no pod has the labels |",
+        "| mail | namespace mail-eu |  | matches mail-\\* |",
+        "| mail | claim mail/cache | Skip | rule 1: rebuilt |",
+        "| mail | not namespace mail-preview |  | excluded by \\*-preview |",
+        f"- to approve exactly these deletions, in a commit: Backstay-Approve: {'ab' * 16}",
+    ):
+        assert f"\n{row}" in text
+    assert "`id`" not in text
+    assert "\u202e" not in text
+
+
+@pytest.mark.parametrize("limit", [LIMIT, 20_000, 3_000])
+def test_many_claims_are_cut_before_commands_and_findings(limit: int) -> None:
+    mail, _ = COVERAGE
+    many = tuple(
+        ClaimLine(namespace="mail", claim=f"data-{number}", method="Direct", why="x" * 20)
+        for number in range(5_000)
+    )
+    plan = replace(PLAN, problems=(), coverage=(replace(mail, claims=many),))
+    text = render_comment(plan, live_findings(plan), limit=limit)
+    assert len(text.encode()) < limit
+    assert "| **deletion-refused**" in text
+    assert "This is not all: " in text
+    assert text.rstrip().endswith(".")
+    if limit > 10_000:
+        assert "hook quiesce in mail, before the copy" in text
+        assert "allowed by the grant of folder teams/a" in text
+        assert "</details>" in text
 
 
 def test_annotations_and_json(capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,6 +144,9 @@ def test_annotations_and_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert lines[0].startswith("::error file=wiki.yaml,line=3,")
     assert lines[1].startswith("::error title=selects-nothing::")
     assert lines[2].startswith("::warning file=lab.yaml,title=change-skipped::")
+    assert "    claim a: Direct: rule 1" in lines
+    assert "    hook sync can't run in p: it is Pending" in lines
+    assert not any(line.startswith("::") for line in lines[7:])
     document = json.loads(said("json", capsys))
     assert document["kind"] == "Plan"
     assert next(one["id"] for one in document["findings"]) == "selects-nothing"

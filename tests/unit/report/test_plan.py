@@ -28,6 +28,8 @@ COVERAGE = (
         policy="mail",
         namespaces=(("mail", "named"), ("mail-eu", "matches mail-*")),
         passed_over=(("mail-preview", "excluded by *-preview"),),
+        grant="teams/a",
+        within=("mail", "mail-*"),
         left_out=("kinds secret, *.apps (exclude)",),
         guards="guards: maxShrink 50%",
         claims=(
@@ -64,7 +66,7 @@ COVERAGE = (
             HookMiss(namespace="mail-eu", hook="mark", why="no pod has the labels"),
         ),
     ),
-    Coverage(policy="wiki"),
+    Coverage(policy="wiki", grant="platform"),
 )
 
 
