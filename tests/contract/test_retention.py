@@ -112,6 +112,7 @@ def _flag(word: str) -> str:
     return "".join(f"-{letter.lower()}" if letter.isupper() else letter for letter in word)
 
 
+@pytest.mark.one_in(2)
 @settings(
     max_examples=20,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -10,6 +10,7 @@ from tests.unit.policy.hostiletexts import make_texts
 TEXTS = make_texts(2 * 1024)
 
 
+@pytest.mark.one_in(3)
 @pytest.mark.parametrize("name", TEXTS)
 def test_i9_a_hostile_file_keeps_the_last_good_version_and_stops_nothing_else(name: str) -> None:
     world = ControllerWorld()
