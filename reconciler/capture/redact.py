@@ -9,7 +9,7 @@ values: ``hmac-sha256:`` and, under the same key, the HMAC-SHA256 (hex) of::
 
 with a string's UTF-8 bytes, or NUL and the JSON of any other scalar. The path is as a person writes
 it, ``spec.template.spec.containers[web].env[TOKEN].value``: items go by their name where they have
-one, so that a new neighbour changes nobody's fingerprint.
+one that stands in Git, so that a new neighbour changes nobody's fingerprint.
 
 Promises. Pure; the object is never changed. Equal values give equal texts. A fingerprint in a text
 of ours always stands for a value that Git does not hold: a live string that is formed like one is
@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -68,7 +68,7 @@ def redact(found: dict[str, Any], hits: Mapping[Keys, str], key: bytes | None) -
     texts: dict[Keys, str] = {}
     findings = []
     for keys, rule in hits.items():
-        path = show_path(found, keys)
+        path = show_path(found, keys, hits)
         texts[keys] = _fingerprint(key, place, path, _get(found, keys))
         findings.append(Redaction(path, rule))
     findings.sort(key=lambda one: (one.path, one.rule))
@@ -109,7 +109,7 @@ def redact_like(
         if keys not in said and _get(stored, keys) == value:
             continue
         if key is not None and (text != OMITTED or keys not in said):
-            text = _fingerprint(key, place, show_path(found, keys), value)
+            text = _fingerprint(key, place, show_path(found, keys, said), value)
         texts[keys] = text
     return _with(found, texts)
 
@@ -162,19 +162,17 @@ def prove(stored: Mapping[str, Any], whole: Mapping[str, Any], key: bytes) -> Va
     known = {}
     for keys, said in _formed(stored, ()):
         value = _get(whole, keys)
-        path = show_path(stored, keys, whole)
+        path = show_path(stored, keys)
         if value is _ABSENT or _fingerprint(key, place, path, value) != said:
             raise Unproven(path)
         known[said] = value
     return Values(known)
 
 
-def show_path(
-    document: Mapping[str, Any], keys: Keys, whole: Mapping[str, Any] | None = None
-) -> str:
-    """The way to a value, as a person writes it.
+def show_path(document: Mapping[str, Any], keys: Keys, hidden: Collection[Keys] = ()) -> str:
+    """The way to a value, as a person writes it: records and logs have it.
 
-    ``whole`` gives names of items that are redacted themselves; no other name is taken from it.
+    An item whose name is redacted, or is going to be (``hidden``), goes by its number.
     """
     shown = ""
     at: Any = document
@@ -182,9 +180,10 @@ def show_path(
         at = at[part]
         if isinstance(part, int):
             name = at.get("name") if isinstance(at, dict) else None
-            if whole is not None and isinstance(name, str) and _FORMED.fullmatch(name):
-                name = _get(whole, (*keys[: number + 1], "name"))
-            shown += f"[{name}]" if isinstance(name, str) and name else f"[{part}]"
+            known = isinstance(name, str) and name and not _FORMED.fullmatch(name)
+            if (*keys[: number + 1], "name") in hidden:
+                known = False
+            shown += f"[{name}]" if known else f"[{part}]"
         elif fieldpaths.PLAIN_KEY.fullmatch(part):
             shown += f".{part}" if shown else part
         else:
