@@ -84,16 +84,17 @@ def read_bundle(repository: GitFolder, chunks: Iterable[bytes]) -> str:
     return found[3].decode()
 
 
-def missing_files(repository: GitFolder, commits: Sequence[str], tip: str | None) -> dict[str, str]:
-    """Files of ``commits`` that ``tip`` lacks and that are not here: blob id → a commit of it."""
+def missing_files(
+    repository: GitFolder, commits: Sequence[str], tip: str | None
+) -> dict[str, list[str]]:
+    """Files of ``commits`` that ``tip`` lacks and that are not here: blob id → commits with it."""
     known = set(gitobjects.list_tree(repository, tip, "").values()) if tip else set()
-    wanted: dict[str, str] = {}
+    wanted: dict[str, list[str]] = {}
     for commit in commits:
-        for sha in gitobjects.list_tree(repository, check_sha(commit), "").values():
-            if sha not in known:
-                wanted.setdefault(sha, commit)
+        for sha in set(gitobjects.list_tree(repository, check_sha(commit), "").values()) - known:
+            wanted.setdefault(sha, []).append(commit)
     sizes = gitobjects.blob_sizes(repository, list(wanted))
-    return {sha: commit for sha, commit in wanted.items() if sizes[sha] is None}
+    return {sha: whose for sha, whose in wanted.items() if sizes[sha] is None}
 
 
 def _new_objects(repository: GitFolder, commit: str, parent: str | None) -> Iterator[str]:

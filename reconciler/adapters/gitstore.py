@@ -211,8 +211,10 @@ class GitManifestStore:
         missing = gitbundle.missing_files(self._git, commits, tip)
         if missing and tip is not None and not self._brought(list(missing)) and len(commits) > 1:
             for commit in commits:
-                self._brought([sha for sha, whose in missing.items() if whose == commit])
-        return tuple(dict.fromkeys(gitbundle.missing_files(self._git, commits, tip).values()))
+                self._brought([sha for sha, whose in missing.items() if commit in whose])
+        sizes = gitobjects.blob_sizes(self._git, list(missing))
+        lost = {commit for sha in missing if sizes[sha] is None for commit in missing[sha]}
+        return tuple(commit for commit in dict.fromkeys(commits) if commit in lost)
 
     def _brought(self, shas: Sequence[str]) -> bool:
         """Whether the remote had all of them; False where one is not there."""

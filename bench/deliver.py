@@ -1,0 +1,153 @@
+"""Many runs that wait as bundles: how long a delivery takes, and how much memory.
+
+    .venv/bin/python -m bench.deliver --runs 50 --objects 50000 --changed 25
+
+A branch with so many objects, so many runs that stored a bundle each and changed some, and one run
+that was pushed meanwhile: what waits goes below it. The Git server is a folder on this machine, and
+bundles lie in memory: what is measured is ours and git's. Half the
+runs is measured first: twice the time says that it grows with their number.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+from reconciler.adapters.gitcredentials import GitCredentials
+from reconciler.adapters.gitnames import local_url
+from reconciler.adapters.gitstore import GitManifestStore
+from reconciler.capture import message, record
+from reconciler.engine import bundling
+from reconciler.engine.delivering import Deliverer
+from reconciler.engine.patience import Patience
+from reconciler.model.run import RunRecord
+from reconciler.model.store import FileChange, Write
+from tests.fakes.volumebackend import FakeVolumeBackend
+from tests.unit.engine.run_world import BRANCH, CLUSTER, RunWorld
+
+_FOLDERS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What is measured, and where."""
+
+    folder: Path
+    objects: int
+    changed: int
+
+    def store(self, name: str) -> GitManifestStore:
+        """A process of its own."""
+        return GitManifestStore(
+            local_url(self.folder / "server.git"),
+            author_name="Backstay",
+            author_email="backstay@example.org",
+            credentials=GitCredentials(),
+            workdir=self.folder / name,
+            allow_local=True,
+        )
+
+    def files(self, number: int) -> Iterator[FileChange]:
+        """What a run writes; the 0th one everything."""
+        count = self.changed if number else self.objects
+        for found in range(count):
+            path = f"ns-{found % _FOLDERS}/configmap/o-{found}.yaml"
+            yield Write(path, b"kind: ConfigMap\ndata:\n  a: '%d/%d'\n" % (found, number))
+
+    def commit(self, store: GitManifestStore, parent: str | None, made: RunRecord, n: int) -> str:
+        """The commit of a run."""
+        changes = [*self.files(n), Write("_run.yaml", record.render_record(made))]
+        text = message.render_message(made)
+        return store.commit(BRANCH, parent, changes, text, when=made.finished)
+
+    def measure(self, runs: int) -> None:
+        """Makes it, delivers it, and prints a line."""
+        server = self.folder / "server.git"
+        subprocess.run(["git", "init", "--quiet", "--bare", server], check=True)
+        command = ["git", "-C", str(server), "config", "uploadpack.allowFilter", "true"]
+        subprocess.run(command, check=True)
+        world = RunWorld()
+        like = world.run().record
+        url = f"s3:https://s3.example.org/backups/{CLUSTER}/_cluster"
+        access = world.keyring.access(
+            name="main", secret="restic-main", namespace="_cluster", url=url
+        )
+        vault = FakeVolumeBackend(access, world.storage)
+        began = time.monotonic()
+        stored = self._keep(runs, like, vault)
+        made = time.monotonic()
+        with self.store("deliver") as store:
+            deliverer = Deliverer(
+                store, vault, world.log,
+                cluster=CLUSTER, uid=like.cluster.uid, policy="shop", now=world.clock.now,
+            )  # fmt: skip
+            patience = Patience(
+                what="delivering", clock=world.clock, reporter=world.log,
+                deadline=world.clock.now(),
+            )  # fmt: skip
+            done = deliverer.deliver(
+                bundling.waiting_in(vault, CLUSTER, "shop"), check=lambda: None, patience=patience
+            )
+        took = time.monotonic() - made
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10
+        ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+        print(
+            f"{runs} runs of {self.objects} objects, {self.changed} changed: delivered"
+            f" {len(done.delivered)} in {took:.1f} s, {took / runs:.2f} s each; bundles"
+            f" {stored / runs / 1024:.0f} KiB each, made in {made - began:.1f} s;"
+            f" largest child {peak} MiB, this process with all bundles {ours} MiB"
+        )
+
+    def _keep(self, runs: int, like: RunRecord, vault: FakeVolumeBackend) -> int:
+        """The base, a bundle for each run, and a newer run on the branch; bytes of all bundles."""
+        size = 0
+        with self.store("base") as store:
+            start = self.commit(store, None, like, 0)
+            store.push({BRANCH: start})
+        with self.store("runs") as store:
+            store.tip(BRANCH)
+            for number in range(1, runs + 1):
+                made = _made(like, number)
+                commit = self.commit(store, start, made, number)
+                data = b"".join(store.bundle(BRANCH, commit, start))
+                size += len(data)
+                tags = (bundling.TAG, "policy:shop", f"run:{made.name}")
+                host = f"{CLUSTER}/_cluster"
+                vault.backup_stream(iter([data]), host=host, path=bundling.BUNDLE_PATH, tags=tags)
+        with self.store("newer") as store:
+            newer = _made(like, runs + 1)
+            store.push({BRANCH: self.commit(store, store.tip(BRANCH), newer, runs + 1)})
+        return size
+
+
+def _made(like: RunRecord, number: int) -> RunRecord:
+    began = like.started + timedelta(hours=number)
+    return replace(
+        like,
+        name=message.make_run_id("shop", began, "0000a"),
+        started=began,
+        finished=began + timedelta(minutes=5),
+    )
+
+
+def main() -> None:
+    """Measures half of the runs, then all of them."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--runs", type=int, default=50)
+    parser.add_argument("--objects", type=int, default=50_000)
+    parser.add_argument("--changed", type=int, default=25)
+    asked = parser.parse_args()
+    for runs in (asked.runs // 2, asked.runs):
+        with tempfile.TemporaryDirectory() as folder:
+            Bench(Path(folder), asked.objects, asked.changed).measure(runs)
+
+
+if __name__ == "__main__":
+    main()
