@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,11 +13,13 @@ import click
 
 from reconciler import policy
 from reconciler.cli import policyinput, wiring
+from reconciler.cli.validate import in_repository
 from reconciler.model.config import DEFAULT_FILE
 from reconciler.model.cronhash import uses_hash
 from reconciler.model.durations import parse_duration
 from reconciler.model.errors import InvalidInput, UsageError, one_line
-from reconciler.model.policy import ParsedFiles
+from reconciler.model.finding import Place
+from reconciler.model.policy import Kind, ParsedFiles
 from reconciler.plan.simulation import Simulation, simulate
 from reconciler.report import simulate as report
 
@@ -42,8 +45,8 @@ _MOST_DAYS = 3660
     "--within", default="15m", show_default=True, help="Starts that are as close collide."
 )
 @click.option(
-    "-o", "--output", type=click.Choice(["text", "json", "markdown"]), default="text",
-    show_default=True, help="For people, for programs, or for a comment.",
+    "-o", "--output", type=click.Choice(["text", "markdown", "json", "github"]), default="text",
+    show_default=True, help="For people, for a comment, for programs, or as annotations of GitHub.",
 )  # fmt: skip
 def command(
     paths: tuple[str, ...], config_file: Path | None, cluster_name: str | None, days: int,
@@ -81,7 +84,7 @@ def command(
         until=begin + timedelta(days=days),
         within=seconds,
     )
-    _show(found, output)
+    _show(found, output, _places(parsed, in_files=bool(paths)))
     if problems:
         raise InvalidInput(problems)
     return 0
@@ -110,11 +113,23 @@ def _moment(text: str) -> datetime:
     return moment.astimezone(UTC)
 
 
-def _show(found: Simulation, output: str) -> None:
+def _places(parsed: ParsedFiles, *, in_files: bool) -> dict[str, Place]:
+    """Policy → its line; files of this disk are named from the root of the checkout."""
+    named = in_repository if in_files else str
+    return {
+        one.name: Place(named(one.file), one.line)
+        for one in parsed.documents
+        if one.kind == Kind.BACKUP_POLICY and one.value is not None
+    }
+
+
+def _show(found: Simulation, output: str, places: Mapping[str, Place]) -> None:
     if output == "json":
         click.echo(json.dumps(report.to_json(found), indent=2))
     elif output == "markdown":
         click.echo(report.render_markdown(found), nl=False)
+    elif output == "github":
+        click.echo(report.render_github(found, places), nl=False)
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else report.WIDTH
         click.echo(report.render_text(found, width=width), nl=False)

@@ -38,10 +38,10 @@ _ALWAYS = ("policy", "repository")
 @click.option(
     "-o",
     "--output",
-    type=click.Choice(["text", "json", "github", "sarif"]),
+    type=click.Choice(["text", "markdown", "json", "github", "sarif"]),
     default="text",
     show_default=True,
-    help="For people, for programs, as annotations of GitHub Actions, or for code scanning.",
+    help="For people, for a comment, for programs, as annotations of GitHub, or for code scanning.",
 )
 @click.option(
     "--stdin-name",
@@ -112,14 +112,18 @@ def _render(
         return shown if problems else f"{summary}\n"
     from reconciler.report import annotations
 
+    if output == "markdown":
+        from reconciler.report.changecomment import render_problems
+
+        return render_problems(problems, summary, in_repository)
     if output == "sarif":
         from importlib.metadata import version
 
-        return annotations.sarif_problems(problems, _in_repository, version("backstay"))
-    return f"{annotations.github_problems(problems, _in_repository)}{summary}\n"
+        return annotations.sarif_problems(problems, in_repository, version("backstay"))
+    return f"{annotations.github_problems(problems, in_repository)}{summary}\n"
 
 
-def _in_repository(file: str) -> str:
+def in_repository(file: str) -> str:
     """A file's path from the root of the checkout, which is what CI systems know it by."""
     root = Path(os.environ.get("GITHUB_WORKSPACE") or ".").resolve()
     path = Path(file).parent.resolve() / Path(file).name

@@ -7,7 +7,7 @@ findings, and it says where the rest is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -15,7 +15,7 @@ from reconciler.model.change import ChangePlan, DocumentAction, DocumentChange, 
 from reconciler.model.errors import Problem
 from reconciler.model.finding import Finding, Place, Severity
 from reconciler.policy.text import for_log
-from reconciler.report.annotations import annotation, github_problems
+from reconciler.report.annotations import Relative, annotation, github_problems
 from reconciler.report.change import in_base, protection, show_place, show_values, summary
 from reconciler.report.markdown import comment_safe, escape, table
 
@@ -98,7 +98,7 @@ def _lines(plan: ChangePlan, room: Room) -> Iterator[str]:
         yield ""
         yield "#### It can't be merged like this"
         yield ""
-        yield from _problems(plan, room)
+        yield from problem_table(plan.problems, room)
     if plan.findings:
         yield ""
         yield from _findings(plan, room)
@@ -119,17 +119,37 @@ def _short(revision: str) -> str:
     return f"{name}{mark}{sha[:10]}" if mark else revision
 
 
-def _problems(plan: ChangePlan, room: Room) -> Iterator[str]:
-    shown = plan.problems[: room.problems]
-    yield from table(("Line", "Problem"), map(_problem, shown))
-    if len(shown) < len(plan.problems):
+def render_problems(
+    problems: Sequence[Problem], summary: str, relative: Relative, *, limit: int = LIMIT
+) -> str:
+    """What `backstay validate` found, for a comment or a page; shorter than ``limit``."""
+
+    def lines(room: Room) -> Iterator[str]:
+        yield f"### Backstay: {escape(summary)}"
+        if problems:
+            yield ""
+            yield from problem_table(problems, room, relative)
+        if len(problems) > room.problems:
+            yield ""
+            yield "`backstay validate` names all of them: see the log of the job that wrote this."
+
+    return fit(lines, limit)
+
+
+def problem_table(
+    problems: Sequence[Problem], room: Room, relative: Relative = str
+) -> Iterator[str]:
+    """Each with its line and its hint."""
+    shown = problems[: room.problems]
+    yield from table(("Line", "Problem"), (_problem(one, relative) for one in shown))
+    if len(shown) < len(problems):
         yield ""
-        yield f"and {len(plan.problems) - len(shown)} more problems"
+        yield f"and {len(problems) - len(shown)} more problems"
 
 
-def _problem(one: Problem) -> tuple[str, str]:
+def _problem(one: Problem, relative: Relative) -> tuple[str, str]:
     hint = f"<br>{escape(one.hint)}" if one.hint else ""
-    return escape(f"{one.file}:{one.line}"), f"{escape(one.message)}{hint}"
+    return escape(f"{relative(one.file)}:{one.line}"), f"{escape(one.message)}{hint}"
 
 
 def _findings(plan: ChangePlan, room: Room) -> Iterator[str]:

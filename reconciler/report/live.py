@@ -12,7 +12,15 @@ from reconciler.policy.text import for_log
 from reconciler.report import plan as report
 from reconciler.report.annotations import github_problems
 from reconciler.report.change import finding_json, finding_lines
-from reconciler.report.changecomment import LIMIT, Room, finding_annotation, fit, marker, signed
+from reconciler.report.changecomment import (
+    LIMIT,
+    Room,
+    finding_annotation,
+    fit,
+    marker,
+    problem_table,
+    signed,
+)
 from reconciler.report.markdown import escape, table
 
 
@@ -52,11 +60,7 @@ def _lines(plan: Plan, findings: Sequence[Finding], room: Room) -> Iterator[str]
     yield f"**{escape(report.summary(plan))}**"
     if plan.problems:
         yield ""
-        rows = [
-            (escape(f"{one.file}:{one.line}"), escape(one.message))
-            for one in plan.problems[: room.problems]
-        ]
-        yield from table(("Line", "Problem"), rows)
+        yield from problem_table(plan.problems, room)
     if findings:
         yield ""
         yield from table(

@@ -1,19 +1,22 @@
 """A simulation for a terminal, for a pull request, and for machines. Decides nothing.
 
-docs/schedules.md shows all three. The JSON form is a contract: one document with
+docs/schedules.md shows them. The JSON form is a contract: one document with
 ``formatVersion``; fields may be added within a version.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from reconciler.model.durations import render_duration
+from reconciler.model.finding import Place
 from reconciler.plan.clockchanges import Irregular, hours
 from reconciler.plan.runtimes import Gap
 from reconciler.plan.simulation import Collision, Load, PolicyRuns, Simulation
+from reconciler.policy.text import for_log
+from reconciler.report.annotations import annotation
 from reconciler.report.history import render_table
 from reconciler.report.timeline import time_line
 
@@ -40,7 +43,7 @@ def _lines(found: Simulation, width: int) -> Iterator[str]:
     warnings = list(_warnings(found))
     if warnings:
         yield ""
-    yield from (f"warning: {warning}" for warning in warnings)
+    yield from (f"warning: {warning}" for _, warning in warnings)
     for load in found.loads:
         yield ""
         yield from _load_lines(load)
@@ -99,14 +102,14 @@ def _rpo(policy: PolicyRuns) -> str:
     return f"{promised}: leaves {hours(left) if left else 'no time'} for a run"
 
 
-def _warnings(found: Simulation) -> Iterator[str]:
+def _warnings(found: Simulation) -> Iterator[tuple[str, str]]:
+    """Policy, and what is to be said of it."""
     for policy in found.policies:
         if policy.keeps_rpo is False and policy.rpo is not None and policy.gap is not None:
-            yield (
-                f"policy {policy.name}: objectives.rpo promises {render_duration(policy.rpo)}, and"
-                f" its schedule has {hours(policy.gap.seconds)} without a run"
-            )
-        yield from (f"policy {policy.name}: {one}" for one in policy.irregular)
+            promise = f"objectives.rpo promises {render_duration(policy.rpo)}"
+            gap = f"its schedule has {hours(policy.gap.seconds)} without a run"
+            yield policy.name, f"policy {policy.name}: {promise}, and {gap}"
+        yield from ((policy.name, f"policy {policy.name}: {one}") for one in policy.irregular)
 
 
 def _load_lines(load: Load) -> Iterator[str]:
@@ -154,7 +157,7 @@ def _markdown(found: Simulation) -> Iterator[str]:
     yield f"### {title(found)}"
     yield ""
     yield f"**{summary(found)}**"
-    for warning in _warnings(found):
+    for _, warning in _warnings(found):
         yield f"- :warning: {warning}"
     if found.policies:
         yield ""
@@ -172,6 +175,24 @@ def _markdown(found: Simulation) -> Iterator[str]:
     yield from (f"- {_collision(one)}" for one in found.collisions[:_SHOWN])
     if len(found.collisions) > _SHOWN:
         yield f"- and {len(found.collisions) - _SHOWN} more collisions"
+
+
+def render_github(found: Simulation, places: Mapping[str, Place]) -> str:
+    """A warning of GitHub's per missed promise, clock change and pile-up, and the summary.
+
+    ``places``: policy → the line of its document.
+    """
+    told = [("simulate", name, text) for name, text in _warnings(found)]
+    told += (("collision", one.policies[0], _collision(one)) for one in found.collisions[:_SHOWN])
+    lines = [_annotation(title, places.get(name), text) for title, name, text in told]
+    if len(found.collisions) > _SHOWN:
+        lines.append(f"and {len(found.collisions) - _SHOWN} more collisions\n")
+    return "".join((*lines, f"{for_log(summary(found))}\n"))
+
+
+def _annotation(title: str, place: Place | None, text: str) -> str:
+    where: dict[str, str | int] = {"file": place.file, "line": place.line} if place else {}
+    return annotation(for_log(text), level="warning", title=title, **where)
 
 
 def _marked(policy: PolicyRuns) -> tuple[str, ...]:

@@ -47,6 +47,19 @@ def test_markdown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.startswith("### Simulation of 1 policy")
 
 
+def test_github_has_the_line_of_the_policy(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(folder.parent))
+    promise = "spec:\n  objectives: {rpo: 1h}\n"
+    (folder / "shop.yaml").write_text(SHOP.replace("spec:\n", promise, 1))
+    assert main.run(["simulate", str(folder), *FROM, "-o", "github"]) == 0
+    warning, *_, last = capsys.readouterr().out.splitlines()
+    assert warning.startswith(f"::warning file={folder.name}/shop.yaml,line=")
+    assert "objectives.rpo promises 1h" in warning
+    assert last == "1 policy, 30 runs; 1 can't keep its RPO"
+
+
 def test_without_a_time_it_begins_now(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["simulate", str(folder), "--days", "1"]) == 0
     assert "1 policy, 1 run\n" in capsys.readouterr().out

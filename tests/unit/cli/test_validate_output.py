@@ -13,6 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from reconciler.cli import main, validate
+from reconciler.model.errors import Problem
+from reconciler.report.changecomment import LIMIT, render_problems
+from reconciler.report.markdown import escape
 from tests.unit.policy.yamltexts import CONFIG, MAIN, SHOP
 
 WRONG = SHOP.replace("keepDaily", "keepDaly")
@@ -74,6 +77,33 @@ def test_nothing_wrong_as_annotations(folder: Path, capsys: pytest.CaptureFixtur
     assert run(capsys, "-o", "github") == (0, "1 policy, 1 repository: valid\n")
 
 
+def test_markdown(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "shop.yaml").write_text(WRONG.replace("keepDaly", '"<b>@octocat"'))
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(folder.parent))
+    code, output = run(capsys, "-o", "markdown")
+    assert code == 4
+    lines = output.splitlines()
+    assert lines[:4] == [
+        "### Backstay: 1 problem in 1 file", "", "| Line | Problem |", "|---|---|",
+    ]  # fmt: skip
+    assert lines[4].startswith(f"| {escape(folder.name)}/shop.yaml:8 | unknown field ")
+    assert "<b>" not in output
+    assert "@octocat" not in output
+    (folder / "shop.yaml").write_text(SHOP)
+    assert run(capsys, "-o", "markdown") == (0, "### Backstay: 1 policy, 1 repository: valid\n")
+
+
+@pytest.mark.parametrize("limit", [LIMIT, 2_000])
+def test_a_long_list_is_cut_for_a_comment_and_says_so(limit: int) -> None:
+    problem = Problem(file="a.yaml", line=1, column=1, message="x" * 200)
+    text = render_problems([problem] * 1_000, "1000 problems in 1 file", str, limit=limit)
+    assert len(text.encode()) < limit
+    assert text.startswith("### Backstay: 1000 problems in 1 file\n")
+    assert "`backstay validate` names all of them" in text
+
+
 def test_sarif(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "shop.yaml").rename(folder / "my shop.yaml")
     code, output = run(capsys, "-o", "sarif")
@@ -87,7 +117,7 @@ def test_sarif(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert place["region"] == {"startLine": 8, "startColumn": 15}
 
 
-@pytest.mark.parametrize("output", ["text", "json", "github", "sarif"])
+@pytest.mark.parametrize("output", ["text", "markdown", "json", "github", "sarif"])
 def test_no_name_reaches_a_terminal_raw(
     folder: Path, capsys: pytest.CaptureFixture[str], output: str
 ) -> None:

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reconciler.model.finding import Place
 from reconciler.model.policy import BackupPolicy, Objectives, Schedule, Volumes
-from reconciler.plan.simulation import Simulation, simulate
-from reconciler.report.simulate import render_markdown, render_text, to_json
+from reconciler.plan.simulation import Collision, Simulation, simulate
+from reconciler.report.simulate import render_github, render_markdown, render_text, to_json
 from reconciler.report.timeline import time_line
 from tests.conftest import Golden
 from tests.unit.plan.schedules_world import policy
@@ -53,6 +54,26 @@ def test_text(golden: Golden) -> None:
     assert render_text(nothing()) == (
         "Simulation of 0 policies, 1 day from 2026-11-21T18:00:00Z\n\n0 policies, 0 runs\n"
     )
+
+
+def test_github(golden: Golden) -> None:
+    found, places = everything(), {"shop": Place("policies/a,b.yaml", 3)}
+    text = render_github(found, places)
+    golden("report/simulate.github", text)
+    assert text.count("\n::warning ") + text.startswith("::warning ") == (
+        1 + 2 + len(found.collisions)
+    )
+    assert render_github(nothing(), {}) == "0 policies, 0 runs\n"
+
+
+def test_github_has_ten_collisions_and_counts_the_rest() -> None:
+    one = Collision(repository="##[error]", policies=("a", "b"), times=1, first=SINCE)
+    found = replace(nothing(), collisions=(one,) * 12)
+    lines = render_github(found, {"a": Place("a.yaml", 7)}).splitlines()
+    assert lines[0].startswith("::warning file=a.yaml,line=7,title=collision::collision on ")
+    assert "##[error]" not in lines[0]
+    assert len(lines) == 12
+    assert lines[10] == "and 2 more collisions"
 
 
 def test_markdown(golden: Golden) -> None:
