@@ -22,8 +22,6 @@ from tests.rig.stage.stage import NAMESPACE
 
 LONG = 600.0
 """Seconds to wait for what comes, on a machine with much to do."""
-MOVER = "backstay-"
-"""How the name of a mover's pod begins; a run's Job is called otherwise here."""
 PLACES = {"deploy/web": "/files", "db-0": "/data", "db-1": "/data"}
 """Where the volumes of the application are."""
 
@@ -77,7 +75,7 @@ def other_policy(stage: Stage, name: str) -> str:
 def test_the_api_server_is_killed_while_movers_work(
     gated_stage: Stage, gate: Gate, before: Run
 ) -> None:
-    with gate.held("restic", "backup", pod=MOVER) as hold:
+    with gate.held("restic", "backup", pod=faults.MOVER) as hold:
         started = faults.start_run(gated_stage)
         started.wait_for("capturing")
         pod = pod_of(started)
@@ -96,7 +94,7 @@ def test_the_api_server_is_killed_while_movers_work(
 def test_the_network_of_a_runs_pod_is_cut_and_comes_back_and_is_cut_for_good(
     gated_stage: Stage, gate: Gate, before: Run
 ) -> None:
-    with gate.held("restic", "backup", pod=MOVER) as hold:
+    with gate.held("restic", "backup", pod=faults.MOVER) as hold:
         started = faults.start_run(gated_stage)
         hold.wait(LONG)
         lost = pod_of(started)
@@ -116,7 +114,7 @@ def test_the_network_of_a_runs_pod_is_cut_and_comes_back_and_is_cut_for_good(
 def test_the_disk_of_a_mover_is_full(gated_stage: Stage, gate: Gate, before: Run) -> None:
     for pod, folder in PLACES.items():  # what a repository has already needs no room
         shop.execute(gated_stage, pod, f"head -c 100000 /dev/urandom > {folder}/noise")
-    with gate.held("restic", "backup", pod=MOVER) as hold:
+    with gate.held("restic", "backup", pod=faults.MOVER) as hold:
         started = faults.start_run(gated_stage)
         breaking.fill_disk(hold.wait(LONG).host)
     assert started.finish().code == 3
@@ -135,7 +133,7 @@ def test_a_policy_changes_and_goes_while_its_run_is_at_work(
 ) -> None:
     old = digest(gated_stage)
     try:
-        with gate.held("restic", "backup", pod=MOVER) as hold:
+        with gate.held("restic", "backup", pod=faults.MOVER) as hold:
             started = faults.start_run(gated_stage)
             hold.wait(LONG)
             newer = shop.policy(gated_stage, cron=shop.far_off(18))
@@ -170,13 +168,8 @@ def test_a_job_of_an_old_template_whose_config_map_is_gone(gated_stage: Stage, b
 def test_backstays_own_namespace_is_deleted_while_a_run_is_at_work(
     gated_stage: Stage, gate: Gate, before: Run
 ) -> None:
-    gate.forget()
-    others = len(PLACES) - 1
-    with gate.held("restic", "backup", pod=MOVER):
-        started = faults.start_run(gated_stage)
+    with faults.last_mover_held(gated_stage, gate, len(PLACES)) as started:
         run_id = started.run_id
-        done = "its other movers are done"
-        gated_stage.wait(done, lambda: copied(gate) == others, seconds=LONG)
         gated_stage.kubectl("delete", "namespace", NAMESPACE, "--timeout=300s")
         left = {name.partition("/")[0] for name in faults.leftovers(gated_stage)}
         assert left == {"Job", "Pod", "Secret"}
@@ -193,10 +186,5 @@ def test_backstays_own_namespace_is_deleted_while_a_run_is_at_work(
     (told,) = after.record.warnings
     assert told.startswith(f"run {run_id} is not on the branch: it died before it could record")
     kept = faults.snapshots(gated_stage, "shop", run_id)
-    assert len(kept) == others
+    assert len(kept) == len(PLACES) - 1
     assert all(f"shop/{found['id'][:8]}" in told for found in kept)
-
-
-def copied(gate: Gate) -> int:
-    """How many movers' restics have stored their volume, since `Gate.forget`."""
-    return sum(call.code == 0 for call in gate.calls("restic", "backup", pod=MOVER))

@@ -24,7 +24,6 @@ from tests.rig.stage.stage import NAMESPACE
 
 RUN = "fault-"
 """How the names of the run's own pods begin."""
-MOVER = "backstay-"
 AGAIN = "this run is on the branch already"
 
 
@@ -44,8 +43,8 @@ class Servers:
     s3: S3Proxy
 
     def copied(self) -> int:
-        """How many movers' restics have stored their volume, since `Gate.forget`."""
-        return sum(call.code == 0 for call in self.gate.calls("restic", "backup", pod=MOVER))
+        """How many movers have stored their volume."""
+        return faults.copied(self.gate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +84,7 @@ POINTS = (
     ),
     Point(
         name="between two movers",
-        held=lambda s: s.gate.held("restic", "backup", pod=MOVER),
+        held=lambda s: s.gate.held("restic", "backup", pod=faults.MOVER),
         volumes=(ALL - 1, ALL - 1), secrets=(0, 1), ready=lambda s: s.copied() == ALL - 1,
     ),
     Point(
@@ -176,11 +175,7 @@ def test_i11_a_run_is_killed_and_its_pod_comes_again(
 def test_i11_a_run_is_killed_for_good_and_the_next_one_cleans_up(
     gated_stage: Stage, servers: Servers, before: Run
 ) -> None:
-    with servers.gate.held("restic", "backup", pod=MOVER):
-        started = faults.start_run(gated_stage)
-        gated_stage.wait(
-            "its other movers are done", lambda: servers.copied() == ALL - 1, seconds=400
-        )
+    with faults.last_mover_held(gated_stage, servers.gate, ALL) as started:
         dead = started.run_id
         # Its Job goes first: nobody starts it again.
         gated_stage.kubectl(
@@ -212,11 +207,7 @@ def test_a_run_whose_job_is_deleted_takes_its_movers_away(
     gated_stage: Stage, servers: Servers, before: Run
 ) -> None:
     """It is told to end, and sees that no other pod can go on with it."""
-    with servers.gate.held("restic", "backup", pod=MOVER):
-        started = faults.start_run(gated_stage)
-        gated_stage.wait(
-            "its other movers are done", lambda: servers.copied() == ALL - 1, seconds=400
-        )
+    with faults.last_mover_held(gated_stage, servers.gate, ALL) as started:
         stopped = started.run_id
         gated_stage.kubectl("-n", NAMESPACE, "delete", "job", started.job, "--wait=false")
         gated_stage.wait(
