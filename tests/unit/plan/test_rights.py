@@ -14,8 +14,8 @@ import yaml
 from reconciler.model.doctor import Level
 from reconciler.model.rights import Right
 from reconciler.plan import rights
-from reconciler.plan.doctor import is_known
 from reconciler.plan.rights import NEEDS, Denied, Role
+from tests.unit.engine.doctor_world import is_known
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
 FILES = {
