@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from reconciler.model.redaction import RedactRule
 from tests.fakes.cluster import FakeCluster
 from tests.unit.capture.redactable import KEY_BLOCK
 from tests.unit.engine.run_world import manifest
@@ -56,6 +57,17 @@ _NOTED = (
     *("ConfigMap", "Service", "ServiceAccount", "PersistentVolumeClaim", "LimitRange"),
     *("networking.k8s.io/v1/Ingress", "rbac.authorization.k8s.io/v1/Role", CUSTOM),
 )
+OWN_RULES = (
+    RedactRule(name="codes", kinds=("broker.example.org",), paths=("spec.users[*]", "spec.code.*")),
+    RedactRule(name="motd", kinds=("configmaps",), paths=("data['motd.txt']", "binaryData.motd")),
+    RedactRule(name="notes", kinds=("*",), paths=("metadata.annotations['example.org/code']",)),
+    RedactRule(
+        name="modes",
+        kinds=("*.apps", "pod"),
+        paths=("spec.template.spec.containers[*].env[PLACE].value", "spec.containers[c].args[*]"),
+    ),
+)
+"""Of the policy: no default rule takes what stands there for a credential."""
 WHOLE_VERSIONS = (
     "kubectl.kubernetes.io/last-applied-configuration",
     "kapp.k14s.io/original",
@@ -96,6 +108,7 @@ class Canaries:
         yield from self._custom()
         yield from self._annotated()
         yield from self._cluster_scoped()
+        yield from self._by_own_rules()
 
     def _secrets(self) -> Iterator[dict[str, Any]]:
         types = ("Opaque", "kubernetes.io/basic-auth", "kubernetes.io/ssh-auth", "example.org/own")
@@ -114,6 +127,7 @@ class Canaries:
         copied = self.make("a Secret's value in its annotation")
         notes = {"note": f"it is {copied}", "example.org/token": self.make("a Secret's annotation")}
         notes |= {name: json.dumps({"x": self.make(f"Secret, {name}")}) for name in WHOLE_VERSIONS}
+        notes["example.org/code"] = self.make("own rule, a Secret's annotation")
         metadata = {"annotations": notes}
         yield manifest("Secret", "noted", metadata=metadata, data={"a": _coded(copied)})
 
@@ -187,6 +201,27 @@ class Canaries:
             cause = f"kubectl set env PASSWORD={self.make(f'cause {kind}')}"
             notes["kubernetes.io/change-cause"] = cause
             yield manifest(kind, f"noted-{number}", metadata={"annotations": notes})
+
+    def _by_own_rules(self) -> Iterator[dict[str, Any]]:
+        users = [
+            {
+                "name": self.make("own rule, an item's name"),
+                "pin": self.make("own rule, its field"),
+            },
+            {"name": "ann", "pins": [self.make(f"own rule, item {number}") for number in range(3)]},
+        ]
+        code = {"front": self.make("own rule, any key")}
+        yield manifest(CUSTOM, "coded", spec={"users": users, "code": code})
+        data = {"motd.txt": f"Open with {self.make('own rule, a text')} and close.\n"}
+        binary = {"motd": _coded(self.make("own rule, binaryData"))}
+        yield manifest("ConfigMap", "motd", data=data, binaryData=binary)
+        for number, kind in enumerate(("Service", "PersistentVolumeClaim")):
+            notes = {"example.org/code": self.make(f"own rule, annotation of {kind}")}
+            yield manifest(kind, f"coded-{number}", metadata={"annotations": notes})
+        env = [_pair("PLACE", self.make("own rule, env"))]
+        yield _workload(_PODS[1], "placed", {"containers": [{"name": "c", "env": env}]})
+        words = ["serve", self.make("own rule, args")]
+        yield _workload(_PODS[0], "told", {"containers": [{"name": "c", "args": words}]})
 
     def _cluster_scoped(self) -> Iterator[dict[str, Any]]:
         parameters = {"secretKey": self.make("StorageClass"), "type": "fast"}

@@ -33,6 +33,7 @@ from reconciler.engine.secretstore import SECRETS_PATH
 from reconciler.model.errors import BackstayError
 from reconciler.model.objects import Resource
 from reconciler.model.policy import ClusterScoped, Manifests, ObjectSelector, SecretsMode, Selector
+from reconciler.model.redaction import Redact
 from reconciler.model.run import Outcome
 from reconciler.model.volumes import RepositoryAccess
 from reconciler.plan.pointnames import PointName
@@ -43,7 +44,7 @@ from tests.fakes.reporter import FakeReporter
 from tests.integration.engine.git_world import GitWorld
 from tests.rig import cheapkeys, tools
 from tests.rig.stage import searching
-from tests.system.engine.canaries import WHOLE_VERSIONS, Canaries
+from tests.system.engine.canaries import OWN_RULES, WHOLE_VERSIONS, Canaries
 from tests.unit.engine.run_world import CLUSTER, RUN_IDS, Crash, manifest
 
 PLACES = ("git", "logs", "command lines", "errors", "outputs", "files", "cluster")
@@ -173,7 +174,7 @@ def begin(folder: Path, mode: SecretsMode) -> Evidence:
     )
     identity = pyrage.x25519.Identity.generate()
     recipients = (str(identity.to_public()),) if mode is SecretsMode.SOPS else ()
-    manifests = Manifests(mode, recipients=recipients)
+    manifests = Manifests(mode, recipients=recipients, redact=Redact(rules=OWN_RULES))
     world.policy = replace(world.policy, manifests=manifests, selector=selector)
     world.cluster.serve(
         Resource(
@@ -288,7 +289,7 @@ def test_i3_no_planted_secret_is_in(evidence: Evidence, place: str) -> None:
 @pytest.mark.parametrize(
     ("place", "words"),
     [
-        ("git", [COLOUR, "hmac-sha256:", "Backstay-Outcome: Failed", "rule: custom-resource"]),
+        ("git", [COLOUR, "hmac-sha256:", "Backstay-Outcome: Failed", "rule: policy/codes"]),
         ("logs", ["run failed", '"event": "capturing"', "hook says", "restored"]),
         ("command lines", ["fast-import", "push", "backup", "RESTIC_PASSWORD"]),
         ("errors", ["a wrong password", "a restore"]),
