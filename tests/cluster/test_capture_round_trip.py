@@ -23,6 +23,7 @@ from tests.rig.cluster.errors import RigError
 from tests.rig.cluster.providers import Cluster
 
 IMAGE = "localhost/backstay-rig/busybox:1"
+NAMESPACED = "round-trip.yaml"
 KINDS = ("round-trip-cluster.yaml", "round-trip-kinds.yaml")
 APPLY = ("apply", "--server-side")
 UNEVEN = "round-trip-uneven.yaml"
@@ -45,7 +46,7 @@ def application(cluster: Cluster) -> Iterator[None]:
     wipe(cluster)
     server = cluster.kubectl("get", "service", "kubernetes", "-o", "jsonpath={.spec.clusterIP}")
     address = ".".join([*server.strip().split(".")[:3], "77"])
-    objects = (roundtrips.FOLDER / "round-trip.yaml").read_text()
+    objects = (roundtrips.FOLDER / NAMESPACED).read_text()
     roundtrips.create(cluster, "round-trip-cluster.yaml")
     cluster.kubectl("create", "namespace", NAMESPACE)
     filled = objects.replace("IMAGE", IMAGE).replace("CLUSTER_IP", address)
@@ -153,6 +154,7 @@ def not_covered(client: KubeClient, tree: Tree, *, namespaced: bool) -> list[str
 def test_what_is_created_from_a_capture_is_captured_alike(
     cluster: Cluster, client: KubeClient
 ) -> None:
+    roundtrips.wait_served(client, NAMESPACED)
     before = capture(client)
     time.sleep(3)
     assert capture(client).texts == before.texts, "nobody changed anything"
@@ -171,6 +173,7 @@ def test_what_is_created_from_a_capture_is_captured_alike(
         wipe(cluster)
         create_again(cluster, before, how)
         settle(cluster)
+        roundtrips.wait_served(client, NAMESPACED)
         after = capture(client)
         different = before.different(after)
         made = {path for path in different if is_dynamic("".join(different[path]).encode())}

@@ -59,7 +59,7 @@ class Runs:
     number: int = 0
 
     def __post_init__(self) -> None:
-        selector = Selector(namespaces=NamespaceSelector(names=(NAMESPACE, "kube-system")))
+        selector = Selector(namespaces=NamespaceSelector(names=(NAMESPACE,)))
         self.world.policy = replace(self.world.policy, selector=selector)
 
     def run(self) -> str:
