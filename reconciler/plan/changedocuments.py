@@ -48,7 +48,9 @@ def _compare(base: Revision, head: Revision, key: Key) -> DocumentChange | None:
         return DocumentChange(kind=kind, name=name, action=DocumentAction.REMOVED, place=place)
     if new.value is None and not new.held:
         return None
-    now = head.written[key]
+    now = head.written.get(key)
+    if now is None:
+        return None  # no file says it: a policy that stays in force in a cluster
     if old is None or was is None:
         note = "it has a problem in the base: what was in force is not known" if old else ""
         return DocumentChange(

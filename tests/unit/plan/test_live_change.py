@@ -123,6 +123,23 @@ def test_what_a_brake_holds_loses_nothing() -> None:
     assert ids(approved).count("policy-removed") == 2
 
 
+def test_what_a_brake_holds_does_not_hide_what_else_changes() -> None:
+    files = {**FILES, "crm.yaml": CRM.replace("17 4", "37 5")}
+    world = LiveWorld().apply(files)
+    head = {
+        **files,
+        "crm.yaml": CRM.replace("17 4", "37 5").replace("keepDaily: 7", "keepDaily: 2"),
+    }
+    head = {name: text for name, text in head.items() if name not in ("shop.yaml", "gold.yaml")}
+    made = world.cluster.plan(world.desired(head))
+    assert made.brakes
+    found = world.findings(head, made=made)
+    assert {one.id for one in found if one.policy == "crm"} == {"retention-shortened"}
+    assert {one.id for one in found} == {
+        "retention-shortened", "deletion-refused", "change-skipped",
+    }  # fmt: skip
+
+
 def test_a_file_that_moves_and_a_config_map_that_is_gone_change_no_policy() -> None:
     world = LiveWorld().apply()
     moved = {**without("shop"), "moved.yaml": SHOP}
