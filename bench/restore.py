@@ -69,7 +69,7 @@ def request() -> RunRequest:
         digest="sha256:" + "0" * 64,
         source="policies/bench.yaml#0",
     )
-    return replace(_request(), policy=policy)
+    return replace(_request((NAMESPACE,)), policy=policy)
 
 
 def back_up(client: KubeClient, remote: Path, kept: Path) -> None:
@@ -196,7 +196,7 @@ def measure(*arguments: str) -> dict[str, float]:
 def compare(kubeconfig: Path, objects: int, pairs: int) -> dict[str, object]:
     """Interleaved pairs; the ratios' median is what counts."""
     client = KubeClient.connect(kubeconfig)
-    fill(kubeconfig, objects)
+    fill(kubeconfig, objects, 1)
     with tempfile.TemporaryDirectory() as folder:
         remote, kept = Path(folder) / "remote", Path(folder) / "secrets"
         subprocess.run(["git", "init", "--quiet", "--bare", str(remote)], check=True)
