@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import Any
 
@@ -14,13 +15,16 @@ from reconciler.model.run import Outcome
 from tests.unit.engine.hook_world import HookWorld, with_errors
 from tests.unit.engine.test_hooks import AROUND, brief, part
 
+_ONE_BY_ONE = threading.Lock()
+
 
 def swap(world: HookWorld, *, heir: bool = True) -> None:
-    """The pod goes away, and another one takes its name."""
-    (db,) = (raw for raw in world.cluster.all("Pod") if raw["metadata"]["name"] == "db-0")
-    world.cluster.remove(db)
-    if heir:
-        world.cluster.put({**db, "metadata": {"name": "db-0", "namespace": "shop"}})
+    """The pod goes away, and another one takes its name; several threads may ask for it at once."""
+    with _ONE_BY_ONE:
+        (db,) = (raw for raw in world.cluster.all("Pod") if raw["metadata"]["name"] == "db-0")
+        world.cluster.remove(db)
+        if heir:
+            world.cluster.put({**db, "metadata": {"name": "db-0", "namespace": "shop"}})
 
 
 def test_a_pod_that_is_replaced_by_its_pre_command_is_told() -> None:
