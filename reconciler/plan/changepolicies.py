@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -250,12 +251,15 @@ def _shown(repository: Repository, cluster: str) -> str:
     return masked(url)
 
 
+_SCHEME = re.compile(r"[a-z0-9+.-]+:(?:https?:(?=//))?(?://)?")
+
+
 def masked(url: str) -> str:
     """A URL without the user and password before its host, and without what a ``?`` begins.
 
     Also in forms that are refused now (``sftp:ann:pw@host:``): what is in force may be older.
     """
     plain = url.partition("?")[0]
-    sign = "//" if "//" in plain else ":"
-    head, sign, rest = plain.partition(sign)
-    return f"{head}{sign}{rest.rpartition('@')[2]}"
+    scheme = _SCHEME.match(plain)
+    head = scheme.group() if scheme else ""
+    return head + plain.removeprefix(head).rpartition("@")[2]

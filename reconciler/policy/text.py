@@ -38,24 +38,31 @@ def name_of(character: str) -> str:
     return f"U+{ord(character):04X} {name}"
 
 
-_WORD = re.compile(r"[^\s\"']+")
+_WORD = re.compile(r"\S+")
+_BEFORE_USER = re.compile(r"[\"'(\[{,]*(?:[A-Za-z0-9+.-]+:){1,2}//")
+# A password with a blank: `://user:` without a port behind it, or sftp's form, up to an @.
+_WITH_BLANKS = re.compile(
+    r"(?:://[^\s/@:]{0,64}:(?!\d{1,5}(?:[/\s\"']|$))|\bsftp:)(?=\S{0,256}\s)[^\n]{0,256}@"
+)
 
 
 def mask(text: str) -> str:
     """The text with what may be a URL's user and password as asterisks, as long as before.
 
     So is what follows a URL's question mark: tokens are handed over there. It rather hides too much
-    than a password that has a slash or an @ in it, and takes time linear in the text's length.
+    than a password that has a slash, an @ or a blank in it, and takes time linear in the text.
     """
+    if "@" in text:
+        text = _WITH_BLANKS.sub(lambda found: "*" * (len(found.group()) - 1) + "@", text)
     return _WORD.sub(lambda found: _without_credentials(found.group()), text)
 
 
 def _without_credentials(word: str) -> str:
     at = word.rfind("@")
-    if at > 0 and (slashes := word.find("//", 0, at)) >= 0:
-        word = _starred(word, slashes + 2, at)
-    elif ":" in word[: max(at, 0)]:
-        word = _starred(word, 0, at)
+    if ":" in word[: max(at, 0)]:
+        before = _BEFORE_USER.match(word, 0, at)
+        quotes = len(word) - len(word.lstrip("\"'"))
+        word = _starred(word, before.end() if before else quotes, at)
     mark = word.find("?")
     return _starred(word, mark + 1, len(word)) if ":" in word[: max(mark, 0)] else word
 

@@ -24,6 +24,12 @@ LEAKING = (
     f"sftp://ann:{CANARY}@host.example.org/{{cluster}}/{{namespace}}",
     f"sftp:ann:{CANARY}@host.example.org:/{{cluster}}/{{namespace}}",
     f"sftp:ann:p/{CANARY}@host.example.org:/{{cluster}}/{{namespace}}",
+    f"s3:https://key:{CANARY}'x@s3.example.org/{{cluster}}/{{namespace}}",
+    f's3:https://key:x"{CANARY}"@s3.example.org/{{cluster}}/{{namespace}}',
+    f"s3:https://key:x {CANARY} y@s3.example.org/{{cluster}}/{{namespace}}",
+    f"sftp:ann:{CANARY}//x@host.example.org:/{{cluster}}/{{namespace}}",
+    f"sftp:ann:a://{CANARY}@host.example.org:/{{cluster}}/{{namespace}}",
+    f"sftp:ann:x {CANARY}@host.example.org:/{{cluster}}/{{namespace}}",
     f"sftp:ann:{CANARY}@pass@host.example.org:/{{cluster}}/{{namespace}}",
 )
 
@@ -46,7 +52,7 @@ def forms(made: ChangePlan, files: dict[str, str]) -> dict[str, str]:
 @pytest.mark.parametrize("url", LEAKING)
 @pytest.mark.parametrize("side", ["base", "head"])
 def test_a_credential_in_a_url_is_refused_and_shown_nowhere(url: str, side: str) -> None:
-    bad = edited(main=(OURS, url))
+    bad = edited(main=(json.dumps(OURS), json.dumps(url)))
     made = plan(bad, FILES) if side == "head" else plan(FILES, bad)
     if side == "head":
         assert made.problems
@@ -67,6 +73,8 @@ def test_a_long_url_hides_it_too() -> None:
         ("url: https://ann:pass@host/x", "url: https://********@host/x"),
         ("url: https://token@host/x", "url: https://*****@host/x"),
         ('"sftp:ann:pass@host:/x"', '"*************@host:/x"'),
+        ("on https://host:8080/x and to ann@host", "on https://host:8080/x and to ann@host"),
+        ("see https://host/x and ann@host", "see https://host/x and ann@host"),
         ("https://host/x?key=1&y=2 more", "https://host/x?********* more"),
         ("mail to ann@host, at 12:30?", "mail to ann@host, at 12:30?"),
         ("image: shop/web@sha256:0123", "image: shop/web@sha256:0123"),
@@ -78,8 +86,8 @@ def test_what_is_hidden_keeps_its_length(given: str, shown: str) -> None:
     assert len(shown) == len(given)
 
 
-@pytest.mark.parametrize("word", ["a", ":", "/", "?", "@", "//", "a:", "//a@"])
+@pytest.mark.parametrize("word", ["a", ":", "/", "?", "@", "//", "a:", "//a@", "://a:", "sftp:a "])
 def test_hiding_is_linear(word: str) -> None:
     """The CPU time that a test of this tier may take is what fails it otherwise."""
-    given = word * 500_000
+    given = word * 200_000
     assert len(text.mask(given)) == len(given)
