@@ -144,6 +144,23 @@ def ended(stage: Stage) -> bool:
     return any(one["type"] in ("Complete", "Failed") for one in conditions)
 
 
+def may_make_jobs(stage: Stage) -> bool:
+    """Whether the API server would let a run."""
+    asked = {
+        "apiVersion": "authorization.k8s.io/v1",
+        "kind": "SubjectAccessReview",
+        "spec": {
+            "user": f"system:serviceaccount:{NAMESPACE}:backstay-run",
+            "groups": ["system:authenticated"],
+            "resourceAttributes": {
+                "namespace": "shop", "verb": "create", "group": "batch", "resource": "jobs",
+            },
+        },
+    }  # fmt: skip
+    answer = stage.kubectl("create", "-f", "-", "-o", "json", stdin=json.dumps(asked))
+    return bool(json.loads(answer)["status"]["allowed"])
+
+
 @contextlib.contextmanager
 def without_right(stage: Stage) -> Iterator[None]:
     """A run may make no Job any more."""
@@ -156,6 +173,8 @@ def without_right(stage: Stage) -> Iterator[None]:
         del one["metadata"]["resourceVersion"]
     stage.kubectl("replace", "-f", "-", stdin=json.dumps(weaker))
     try:
+        # The API server judges by what its own watch has brought it.
+        stage.wait("a run may not any more", lambda: not may_make_jobs(stage), seconds=600)
         yield
     finally:
         stage.kubectl("replace", "-f", "-", stdin=json.dumps(role))
@@ -242,9 +261,9 @@ def test_an_interrupt_ends_it_with_130(stage: Stage, first: Run) -> None:
             args, env=stage.environment(), cwd=stage.folder, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True,
         ) as running:  # fmt: skip
-            stage.wait("restic was started", lambda: _children(running.pid), seconds=60)
+            stage.wait("restic was started", lambda: _children(running.pid), seconds=600)
             running.send_signal(2)
-            _, said = running.communicate(timeout=60)
+            _, said = running.communicate(timeout=600)
     assert running.returncode == 130
     assert "interrupted after" in said
 
