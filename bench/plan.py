@@ -23,11 +23,13 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from bench import usage
 from reconciler.model.cluster import Claim, Namespace
 from reconciler.model.config import ClusterConfig, Config, ManifestStoreConfig, PolicySourceConfig
 from reconciler.model.inventory import Inventory, NamespaceInventory, PointDigest
+from reconciler.model.objects import Resource
 from reconciler.model.plan import Desired, History, Observed, Plan
 from reconciler.model.policy import ParsedFiles
 from reconciler.model.run import Outcome
@@ -267,7 +269,22 @@ def measure_cycle(size: Size) -> dict[str, float]:
     wall, cpu = watch.lap()
     if cycle.error is not None or world.cluster.writes:
         raise RuntimeError(f"{cycle.error}, {len(world.cluster.writes)} writes")
-    return {"wall": wall, "cpu": cpu, "requests": sum(world.cluster.requests.values())}
+    requests = sum(world.cluster.requests.values())
+    return {"wall": wall, "cpu": cpu, "requests": requests, "bytes": _bytes_read(world, reader)}
+
+
+def _bytes_read(world: ControllerWorld, reader: Rereader) -> int:
+    """How much JSON the lists of one more such cycle are."""
+    pages, sizes = world.cluster.pages, list[int]()
+
+    def weighed(resource: Resource, **given: str) -> Iterator[list[dict[str, Any]]]:
+        for page in pages(resource, **given):
+            sizes.append(len(json.dumps(page, separators=(",", ":"))))
+            yield page
+
+    world.cluster.pages = weighed  # type: ignore[method-assign]
+    world.cycle(parse=reader.parse)
+    return sum(sizes)
 
 
 MEASURES = {

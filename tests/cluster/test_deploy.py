@@ -361,7 +361,7 @@ def versions(cluster: Cluster) -> dict[str, str]:
     }
 
 
-def test_i7_a_cycle_without_a_change_reads_seven_times_and_writes_nothing(
+def test_i7_a_cycle_without_a_change_reads_eight_times_and_writes_nothing(
     deployed: Cluster, controller: Controller
 ) -> None:
     controller.source.push(files("mail", "shop"))
