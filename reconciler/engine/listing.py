@@ -143,7 +143,7 @@ def list_all(
 
     Close it when it is left early: the threads end with it.
     """
-    with _quick_turns():
+    with _turns.used():
         ahead = _Ahead(reader, targets, was_away)
         try:
             yield from ahead.read()
@@ -151,14 +151,32 @@ def list_all(
             ahead.stop()
 
 
-@contextmanager
-def _quick_turns() -> Iterator[None]:
-    usual = sys.getswitchinterval()
-    sys.setswitchinterval(min(_SWITCH, usual))
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(usual)
+class _QuickTurns:
+    """The process's switch interval while somebody lists; there is one for all threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._users = 0
+        self._usual = 0.0
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Quick as long as anybody is in here; the last one to leave puts it back."""
+        with self._lock:
+            if self._users == 0:
+                self._usual = sys.getswitchinterval()
+                sys.setswitchinterval(min(_SWITCH, self._usual))
+            self._users += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._users -= 1
+                if self._users == 0:
+                    sys.setswitchinterval(self._usual)
+
+
+_turns = _QuickTurns()
 
 
 class _Ahead:
