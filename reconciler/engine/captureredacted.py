@@ -7,6 +7,7 @@ from typing import Any
 
 from reconciler.capture import canonical, redactpolicy, redactrules
 from reconciler.engine.context import RunRequest
+from reconciler.model.grants import find_grant
 from reconciler.model.objects import Resource
 from reconciler.model.redaction import Redact
 from reconciler.model.run import RedactedValue
@@ -20,8 +21,11 @@ class Redactions:
 
     def __init__(self, request: RunRequest) -> None:
         own = request.compiled.policy.manifests.redact or Redact()
-        self._ungranted = own.keep_granted if own.keep and not _may_keep(request, own) else None
-        self._own = redactpolicy.PolicyRules(own, may_keep=self._ungranted is None)
+        grant = find_grant(request.config.grants, own.keep_file) if own.keep_file else None
+        may_keep = grant is not None and grant.keep_in_clear
+        self._ungranted = own.keep and not may_keep
+        self._keeper = f"folder {grant.folder}" if grant else own.keep_file or "its file"
+        self._own = redactpolicy.PolicyRules(own, may_keep=may_keep)
         # Most policies say nothing, and every object of a cluster comes by.
         self._rules = self._own if own.rules or own.keep else redactrules.DEFAULT
         self._found: dict[str, canonical.Captured] = {}
@@ -48,11 +52,10 @@ class Redactions:
 
     def warnings(self) -> Iterator[str]:
         """What is more than a record lists, and what the policy says in vain."""
-        if self._ungranted is not None:
-            folder = f"folder {self._ungranted}" if self._ungranted else "its folder"
+        if self._ungranted:
             yield (
-                f"{redactpolicy.FIELD}.keep is not granted to {folder}: what the default rules"
-                " find is redacted"
+                f"{redactpolicy.FIELD}.keep is not granted to {self._keeper}: what the default"
+                " rules find is redacted"
             )
         yield from self._own.unmatched()
         values = sum(len(captured.redacted) for captured in self._found.values())
@@ -61,10 +64,3 @@ class Redactions:
                 f"{values} values of {len(self._found)} objects are redacted: the first {_LISTED}"
                 " are listed, the files have all"
             )
-
-
-def _may_keep(request: RunRequest, own: Redact) -> bool:
-    """The compiled policy may be older than a grant that was taken back: today's Config decides."""
-    return any(
-        grant.keep_in_clear and grant.folder == own.keep_granted for grant in request.config.grants
-    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from reconciler.model.jsonform import WHEN_SET
 
 ANNOTATIONS_ONLY = frozenset(
     {
@@ -47,5 +49,6 @@ class Redact:
 
     rules: tuple[RedactRule, ...] = ()
     keep: tuple[KeepRule, ...] = ()
-    keep_granted: str = ""
-    """The folder whose grant allows ``keep``; empty where nobody asked."""
+    keep_file: str = field(default="", metadata=WHEN_SET)
+    """The file that says ``keep``, the policy's or its Profile's: whether it may is for the grant
+    that it has on the day of the run. Empty where no grant was asked."""

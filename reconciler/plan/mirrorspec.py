@@ -38,7 +38,7 @@ def render_spec(policy: BackupPolicy) -> dict[str, Any]:
     manifests = policy.manifests
     plain["manifests"]["recipients"] = {"age": list(manifests.recipients)}
     if manifests.redact is not None:
-        plain["manifests"]["redact"].pop("keepGranted", None)
+        plain["manifests"]["redact"].pop("keepFile", None)
     plain["hooks"] = [_render_hook(hook) for hook in policy.hooks]
     return _full(plain)
 

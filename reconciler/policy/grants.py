@@ -89,9 +89,7 @@ def limit(draft: Draft, policy: BackupPolicy) -> BackupPolicy:
     if draft.grant is None or draft.grant in EVERYTHING or _is_assumed(draft.grant):
         return policy
     if policy.manifests.redact is not None and policy.manifests.redact.keep:
-        redact = replace(
-            policy.manifests.redact, keep_granted=(keeper(draft) or draft.grant).folder
-        )
+        redact = replace(policy.manifests.redact, keep_file=keeper(draft).file)
         policy = replace(policy, manifests=replace(policy.manifests, redact=redact))
     if policy.hooks:
         policy = replace(policy, hooks_within=draft.grant.hooks)
@@ -185,7 +183,7 @@ def _hook(path: Path, glob: str, grant: Grant, own_namespace: str) -> Iterator[F
 
 def _kept(draft: Draft, grant: Grant) -> Iterator[Finding]:
     """What a profile keeps in clear is for the grant of the profile's folder."""
-    owner = keeper(draft) or grant
+    owner = keeper(draft).grant or grant
     if not owner.keep_in_clear:
         yield Finding(
             _KEEP,
@@ -194,10 +192,10 @@ def _kept(draft: Draft, grant: Grant) -> Iterator[Finding]:
         )
 
 
-def keeper(draft: Draft) -> Grant | None:
-    """Whose right it is to keep something in clear: that of the document that says so."""
+def keeper(draft: Draft) -> Draft:
+    """Whose right it is to keep something in clear: the document that says so."""
     inherited = draft.merged is not None and draft.merged.inherited(_KEEP)
-    return draft.profile.grant if inherited and draft.profile else draft.grant
+    return draft.profile if inherited and draft.profile else draft
 
 
 def _often(

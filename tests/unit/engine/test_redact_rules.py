@@ -9,7 +9,7 @@ import pytest
 
 from reconciler.capture import record
 from reconciler.model.errors import Refused
-from reconciler.model.grants import Grant
+from reconciler.model.grants import EVERYTHING, Grant
 from reconciler.model.objects import Resource
 from reconciler.model.policy import Manifests, SecretsMode
 from reconciler.model.redaction import KeepRule, Redact, RedactRule
@@ -27,6 +27,7 @@ ALL = RedactRule(name="all", kinds=("*",), paths=("*", "metadata.annotations"))
 CSS = KeepRule(name="css", kinds=("configmap",), paths=("data['a.css']",), reason="colours")
 MAY_KEEP = replace(CONFIG, grants=(Grant(admin=True, keep_in_clear=True),))
 CLEAR = "password = of-the-th3me"
+REDACTED = "what the default rules find is redacted"
 
 
 def door_world(redact: Redact | None, mode: SecretsMode = SecretsMode.RESTIC) -> RunWorld:
@@ -134,7 +135,7 @@ def test_what_matches_nothing_is_a_warning() -> None:
     typo = RedactRule(name="typo", kinds=("door.example.org",), paths=("spec.pins", "spec.level"))
     world = door_world(Redact(rules=(PINS, typo), keep=(CSS,)))
     world.config = MAY_KEEP
-    says(world, Redact(rules=(PINS, typo), keep=(CSS,), keep_granted="."))
+    says(world, Redact(rules=(PINS, typo), keep=(CSS,), keep_file="policies/shop.yaml"))
     world.run()
     assert world.record().outcome is Outcome.COMPLETED
     typed, kept = world.record().warnings
@@ -143,7 +144,7 @@ def test_what_matches_nothing_is_a_warning() -> None:
 
 
 def test_what_is_kept_stands_in_clear_and_no_longer_than_it_is_granted() -> None:
-    world = door_world(Redact(keep=(CSS,), keep_granted="."))
+    world = door_world(Redact(keep=(CSS,), keep_file="policies/shop.yaml"))
     world.cluster.put(manifest("ConfigMap", "theme", data={"a.css": CLEAR, "password": "m4il"}))
     world.config = MAY_KEEP
     world.run(1)
@@ -163,3 +164,37 @@ def test_what_is_kept_stands_in_clear_and_no_longer_than_it_is_granted() -> None
     world.restored()
     (theme,) = (one for one in world.cluster.all("ConfigMap") if one["metadata"]["name"] == "theme")
     assert theme["data"] == {"a.css": CLEAR, "password": "m4il"}
+
+
+ROOT = Grant(admin=True, keep_in_clear=True)
+TEAM = "teams/a/shop.yaml"
+PROFILE = "admin/kept.yaml"
+
+
+@pytest.mark.parametrize(
+    ("file", "grants", "told"),
+    [
+        (TEAM, (ROOT,), ""),
+        (TEAM, (ROOT, Grant(path="teams/b")), ""),
+        (TEAM, (ROOT, Grant(path="teams/a")), "folder teams/a"),
+        (TEAM, (ROOT, Grant(path="teams"), Grant(path="teams/a/more")), "folder teams"),
+        (TEAM, (Grant(), Grant(path="teams/a", keep_in_clear=True)), ""),
+        (TEAM, (Grant(path="policies", keep_in_clear=True),), "teams/a/shop.yaml"),
+        (TEAM, EVERYTHING, "folder ."),
+        (PROFILE, (ROOT, Grant(path="policies")), ""),
+        (PROFILE, (ROOT, Grant(path="admin")), "folder admin"),
+        ("Teams/a/shop.yaml", (ROOT, Grant(path="teams/a")), "Teams/a/shop.yaml"),
+        ("", (ROOT,), "its file"),
+    ],
+)
+def test_todays_grant_of_the_file_that_says_it_decides(
+    file: str, grants: tuple[Grant, ...], told: str
+) -> None:
+    """The policy was compiled when folder . might keep, and it is in force as it was."""
+    world = door_world(Redact(keep=(CSS,), keep_file=file))
+    world.cluster.put(manifest("ConfigMap", "theme", data={"a.css": CLEAR}))
+    world.config = replace(CONFIG, grants=grants)
+    world.run()
+    assert (CLEAR.encode() in world.tree()["shop/configmap/theme.yaml"]) is not bool(told)
+    warnings = [one for one in world.record().warnings if "manifests.redact" in one]
+    assert warnings == [f"manifests.redact.keep is not granted to {told}: {REDACTED}"] * bool(told)

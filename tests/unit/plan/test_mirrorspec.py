@@ -116,6 +116,8 @@ def test_the_api_server_knows_every_field_that_is_written() -> None:
     selector = replace(EVERYTHING.selector, namespaces=namespaces)
     schema = object_schema(Kind.BACKUP_POLICY)["properties"]["spec"]
     limited = replace(EVERYTHING, selector=selector, hooks_within=("shop-*",))
+    redact = replace(EVERYTHING.manifests.redact or Redact(), keep_file="teams/a/shop.yaml")
+    limited = replace(limited, manifests=replace(EVERYTHING.manifests, redact=redact))
     assert list(unknown(render_spec(limited), schema)) == []
 
 

@@ -161,7 +161,7 @@ def test_the_grant_of_who_says_it_decides() -> None:
     assert parsed.problems == ()
     (policy,) = parsed.policies
     assert policy.manifests.redact is not None
-    assert policy.manifests.redact.keep_granted == "admin"
+    assert policy.manifests.redact.keep_file == "admin/kept.yaml"
     assert policy.manifests.redact.keep == (
         KeepRule(
             name="css",
@@ -175,6 +175,17 @@ def test_the_grant_of_who_says_it_decides() -> None:
     (told,) = parse_files(files | {A: own.encode()}, GRANTED).problems
     assert "keep leaves in clear" in told.message
     assert "the grant of folder teams/a needs" in told.hint
+
+
+def test_the_file_that_says_it_travels_in_the_policy() -> None:
+    """Today's grant of that file decides in each run; the policy's own file may be another."""
+    (policy,) = parse_files(ADMIN | {"admin/shop.yaml": (SHOP + KEEP).encode()}, GRANTED).policies
+    assert policy.manifests.redact is not None
+    assert policy.manifests.redact.keep_file == "admin/shop.yaml"
+    assert BackupPolicy.from_json(policy.to_json()) == policy
+    rules = f"{SHOP}  manifests: {{redact: [{PINS}]}}\n"
+    (plain,) = parse_files(ADMIN | {"admin/shop.yaml": rules.encode()}, GRANTED).policies
+    assert "keepFile" not in plain.to_json()["manifests"]["redact"]
 
 
 def test_a_policys_list_replaces_its_profiles_and_no_other_list() -> None:
