@@ -3,13 +3,14 @@
 The late trees come first, by the start of their runs; if the branch's newest run began after one of
 them, its own tree comes again on top, so that the tip stays the newest state; a run that Failed has
 no tree of its own, only a record. All of it is one push, fast-forward only. What is damaged, of
-another cluster, or lacks files keeps waiting, is told, and is in nobody's way; what is on the
-branch already is only marked.
+another cluster, or lacks files keeps waiting, is told, and is in nobody's way; so is a run that
+began before somebody rewrote the history on purpose: it may bring back what was taken out of it.
+What is on the branch already is only marked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -23,7 +24,7 @@ from reconciler.engine.publishing import publish
 from reconciler.engine.rebasing import put_on_tip
 from reconciler.model.errors import BackstayError, Interrupted, Refused, Stalled, Transient
 from reconciler.model.run import Outcome, RunRecord
-from reconciler.model.store import Write
+from reconciler.model.store import Commit, Write
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +45,19 @@ class Delivery:
     """Run ids, oldest first; those of which the branch had the record already are among them."""
     kept: dict[str, str] = field(default_factory=dict)
     """Run id → why it can't be delivered."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Branch:
+    """What the branch said at a tip: its runs, and the latest commit that ends a rewrite."""
+
+    tip: str | None
+    runs: frozenset[str] = frozenset()
+    rewrite: Commit | None = None
+
+    def began_before(self, one: Waiting) -> bool:
+        """Whether a run began before the history was rewritten on purpose."""
+        return self.rewrite is not None and one.started <= self.rewrite.time
 
 
 class Deliverer:
@@ -68,8 +82,7 @@ class Deliverer:
         self._policy = policy
         self._branch = policy_branch(cluster, policy)
         self._now = now
-        self._known: tuple[str | None, frozenset[str]] | None = None
-        """A tip, and the runs that were on the branch then."""
+        self._known: _Branch | None = None
 
     def deliver(
         self,
@@ -84,11 +97,14 @@ class Deliverer:
         Raises Transient where the remote is away, and what the remote refuses with.
         """
         tip = self._store.tip(self._branch)
-        there = self._recorded(tip)
+        branch = self._look(tip)
         late: list[Late] = []
         kept: dict[str, str] = {}
         for one in waiting:
-            if one.run_id in there:
+            if one.run_id in branch.runs:
+                continue
+            if branch.rewrite is not None and branch.began_before(one):
+                kept[one.run_id] = _outlived(one, branch.rewrite)
                 continue
             try:
                 late.append(self._take(one))
@@ -142,11 +158,17 @@ class Deliverer:
         turn: Turn | None,
     ) -> str:
         def put_on(now: str | None) -> str:
-            there = self._recorded(now)
-            return self._chain([one for one in late if one.waiting.run_id not in there], now)
+            branch = self._look(now)
+            rest = [one for one in late if one.waiting.run_id not in branch.runs]
+            if any(branch.began_before(one.waiting) for one in rest):
+                raise Refused(
+                    f"the history of {self._branch} was rewritten on purpose meanwhile",
+                    hint="the next delivery says which bundles may be of before",
+                )
+            return self._chain(rest, now)
 
         def recorded(now: str | None) -> str | None:
-            there = self._recorded(now)
+            there = self._look(now).runs
             return now if all(one.waiting.run_id in there for one in late) else None
 
         return publish(
@@ -235,16 +257,12 @@ class Deliverer:
                     return commit.sha, made
         return None
 
-    def _recorded(self, tip: str | None) -> frozenset[str]:
-        """Runs that are on the branch."""
-        if self._known is None or self._known[0] != tip:
-            self._known = (tip, frozenset(self._runs()) if tip else frozenset())
-        return self._known[1]
-
-    def _runs(self) -> Iterator[str]:
-        for commit in self._store.log(self._branch):
-            if message.RUN in commit.trailers:
-                yield commit.trailers[message.RUN]
+    def _look(self, tip: str | None) -> _Branch:
+        """What the whole branch says; once for a tip."""
+        if self._known is None or self._known.tip != tip:
+            commits = self._store.log(self._branch) if tip else ()
+            self._known = _read_branch(self._policy, tip, commits)
+        return self._known
 
     def _mark(self, done: Sequence[str]) -> None:
         try:
@@ -254,3 +272,25 @@ class Deliverer:
             self._reporter.warning("delivered bundles not marked", why=error.message)
         else:
             self._reporter.event("bundles delivered", policy=self._policy, runs=list(done))
+
+
+def _read_branch(policy: str, tip: str | None, commits: Iterable[Commit]) -> _Branch:
+    runs: set[str] = set()
+    latest: Commit | None = None
+    for commit in commits:
+        if message.RUN in commit.trailers:
+            runs.add(commit.trailers[message.RUN])
+        rewrite = message.parse_rewrite(commit.trailers)
+        if rewrite is None or rewrite.policy != policy:
+            continue
+        if latest is None or commit.time > latest.time:
+            latest = commit
+    return _Branch(tip, frozenset(runs), latest)
+
+
+def _outlived(one: Waiting, rewrite: Commit) -> str:
+    return (
+        "its run began before the history was rewritten on purpose (commit"
+        f" {rewrite.sha[:10]}), and it may hold what was taken out: `restic forget"
+        f" {one.snapshot[:8]}` in the repository of _cluster, see docs/purge.md"
+    )

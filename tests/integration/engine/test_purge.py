@@ -6,14 +6,24 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from reconciler.adapters.gitcredentials import GitCredentials
+from reconciler.adapters.gitnames import local_url
+from reconciler.adapters.gitrewrite import HistoryRewriter
+from reconciler.adapters.gitstore import GitManifestStore
+from reconciler.capture.purging import Purge
 from reconciler.cli import main
+from reconciler.cli.deliver import Delivering, Tools
+from reconciler.engine.bundling import NotPushed
+from reconciler.engine.purging import Person, purge_branch
 from reconciler.engine.reanchor import accept_rewrite, look_at_rewrite
-from reconciler.model.errors import Refused
+from reconciler.engine.run import execute_run
+from reconciler.model.config import ClusterConfig
+from reconciler.model.errors import Refused, Transient
 from reconciler.model.run import Outcome
 from tests.integration.engine.git_world import GitWorld
 from tests.unit.engine.run_world import BRANCH, CLUSTER, RUN_IDS, SYSTEM, manifest
@@ -54,6 +64,28 @@ def messages(world: GitWorld, name: str) -> list[str]:
     return world.git("log", "-z", "--format=%an %ae %at %cn %ct %B", name).split("\0")
 
 
+def wait_as_bundle(world: GitWorld, number: int, colour: str) -> None:
+    """A run that can't push in the end."""
+    world.cluster.put(manifest("ConfigMap", "settings", data={"colour": colour}))
+    store = Away(
+        local_url(world.server), author_name="B", author_email="b@example.org",
+        credentials=GitCredentials(), workdir=world.folder / f"away{number}", allow_local=True,
+    )  # fmt: skip
+    world.opened.append(store)
+    late = execute_run(world.request(number), world.ports(store=store))
+    assert isinstance(late.error, NotPushed), late.error
+
+
+class Away(GitManifestStore):
+    """A server that is not there any more when the policy's branch is to be pushed."""
+
+    def push(self, tips: Mapping[str, str]) -> None:
+        """As the port says."""
+        if BRANCH in tips:
+            raise Transient("connection refused")
+        super().push(tips)
+
+
 def type_line(world: GitWorld, line: str, variables: dict[str, str]) -> tuple[int, str]:
     """One line of the page: its exit code and what it prints."""
     # Not the bare path: git would take over the folder as it is, with what nothing leads to.
@@ -66,6 +98,14 @@ def type_line(world: GitWorld, line: str, variables: dict[str, str]) -> tuple[in
         )
         accept_rewrite(world.cluster, found, namespace=SYSTEM)
         return 0, found.mark
+    if words[:2] == ["backstay", "deliver"]:
+        tools = Tools(
+            store=world.git_store(), keyring=world.keyring, reporter=world.log, clock=world.clock
+        )
+        identity = world.cluster.identity()
+        policy = next((word for word in words[2:] if not word.startswith("-")), "")
+        delivering = Delivering(tools, ClusterConfig(CLUSTER), identity, "text")
+        return delivering.deliver(policy, only_plan="--plan" in words, yes=True), ""
     if words[0] == "backstay":
         return main.run([variables.get(word.lstrip("$"), word) for word in words[1:]]), ""
     done = subprocess.run(
@@ -83,6 +123,10 @@ def test_the_page_typed(world: GitWorld, capsys: pytest.CaptureFixture[str]) -> 
     stays = world.git("rev-parse", f"{BRANCH}~4").strip()
     variables: dict[str, str] = {"OLD": old}
     typed = iter(COMMANDS)
+    for line in ("deliver --plan", "deliver shop"):
+        assert next(typed) == f"backstay {line}"
+        assert type_line(world, f"backstay {line}", variables) == (0, "")
+    assert "No run of shop waits." in capsys.readouterr().out
     clone, purge = next(typed), next(typed)
     assert type_line(world, clone, variables)[0] == 0
     assert type_line(world, purge, variables) == (0, "")
@@ -155,6 +199,38 @@ def purge_clone(world: GitWorld) -> str:
     assert main.run(["purge", "shop", *words]) == 0
     command = ["git", "-C", "captures.git", "rev-parse", PURGED]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_what_waits_is_delivered_first_and_purged_with_the_rest(
+    world: GitWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wait_as_bundle(world, 3, f"late {LEAK}")
+    for line in COMMANDS[:2]:
+        assert type_line(world, line, {}) == (0, "")
+    assert f"{RUN_IDS[2]}: on its branch" in capsys.readouterr().out
+    purge_clone(world)
+    assert "taken out of 2 versions of 1 files" in capsys.readouterr().out
+
+
+def test_a_bundle_of_before_does_not_bring_it_back(world: GitWorld) -> None:
+    capture(world, 3, "mended")
+    wait_as_bundle(world, 4, f"late {LEAK}")
+    world.cluster.put(manifest("ConfigMap", "settings", data={"colour": "mended"}))
+    clone, old = world.folder / "c.git", tip(world)
+    type_line(world, f"git clone -q --bare {URL} {clone}", {})
+    person = Person(author=b"x <x@example.org>", reason="x")
+    with HistoryRewriter(clone) as rewriter:
+        # By the clock of the runs: the command's own is this machine's.
+        made = purge_branch(
+            rewriter, "shop", BRANCH, old, Purge([LEAK]), person, now=world.clock.now()
+        )
+    assert made is not None
+    assert type_line(world, f"git -C {clone} push -qf origin {made.new}:{BRANCH}", {})[0] == 0
+    type_line(world, f"backstay adopt --rewritten shop --tip {made.new}", {})
+    (told,) = world.run(5).record.warnings
+    assert told.startswith(f"run {RUN_IDS[3]} waits as a bundle and can't be delivered: its run be")
+    assert world.git("rev-parse", f"{BRANCH}~").strip() == made.new
+    assert LEAK not in world.git("log", "-p", BRANCH)
 
 
 def test_a_push_after_a_run_in_between_is_refused(world: GitWorld) -> None:
