@@ -23,7 +23,8 @@ def run_post(
 ) -> Ended:
     """Executes an open hook's post command; the hook stays open.
 
-    Where its Lease is gone it is executed all the same, which is told: twice is better than never.
+    Where its Lease is gone it is executed all the same, which ``warn`` hears: twice is better than
+    never, but whoever ended it before may have done so at any time since its pre command.
     Raises NotOurs where another sees to it, and what keeps it from being executed.
     """
     _check(commands, leases, pod, hook, warn)
@@ -63,7 +64,8 @@ def _check(
     patience = commands.patience(f"ending hook {hook.hook} in {_name(pod)}", AWAY_AFTER)
     if insist(lambda: leases.check(pod, hook), patience):
         return
-    why = f"somebody deleted Lease {leases.namespace}/{pod.lease} while hooks were open"
+    lease = f"Lease {leases.namespace}/{pod.lease}"
+    why = f"somebody deleted {lease} or ended what was open in it"
     where = {"hook": hook.hook, "namespace": pod.namespace, "pod": pod.pod}
     commands.reporter.warning("hook's lease is gone", **where, why=why)
     warn(f"{why}: hook {hook.hook} in pod {_name(pod)} was ended all the same")

@@ -337,7 +337,11 @@ class Hooks:
         # As it begins: what its pre command does from here on, it does not undo.
         unsure = hook.is_unsure(commands.clock.now())
         command = HookCommand(hook.command, hook.timeout)
-        ended = run_post(commands, leases, pod, hook, command, self.warn)
+        ended = run_post(
+            commands, leases, pod, hook, command,
+            # Who ended it may have done so while the copy went on.
+            lambda why: self._say(f"{why}; {_NOT_AT_REST}", place.namespaces),
+        )  # fmt: skip
         unsure = unsure and ended.started
         self._tell_end(place, ended, unsure, post.on_error)
         if place.lost and ended.record.outcome is HookOutcome.SKIPPED:

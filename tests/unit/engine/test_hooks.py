@@ -219,8 +219,9 @@ def drop_lease(world: HookWorld) -> None:
     world.cluster.remove(raw)
 
 
-def test_a_lease_that_vanished_keeps_no_post_command_from_running() -> None:
-    world = HookWorld()
+@pytest.mark.parametrize("on_error", list(OnError))
+def test_a_lease_that_vanished_keeps_no_post_command_from_running(on_error: OnError) -> None:
+    world = HookWorld(hooks=(with_errors(on_error),))
 
     def lock() -> None:
         world.events.append("lock shop/db-0")
@@ -230,6 +231,39 @@ def test_a_lease_that_vanished_keeps_no_post_command_from_running() -> None:
     world.run()
     assert world.events == AROUND
     assert world.leases() == []
+    found = part(world)
+    assert brief(found) == [("pre", "db-0", "Completed"), ("post", "db-0", "Completed")]
+    # Nobody knows when the other one ended it, nor what was quiesced and ended since.
+    assert found.outcome is Outcome.PARTIALLY_FAILED
+    (reason,) = found.reasons
+    assert "somebody deleted Lease" in reason
+    assert "not at rest until the end of the copy" in reason
+    assert world.record().warnings == ()
+
+
+def test_hooks_that_a_job_ended_during_the_copy_are_told() -> None:
+    world = HookWorld()
+
+    def strike() -> None:
+        # No pod of Backstay's has the name of the run's: as if it had been deleted long ago.
+        if world.events == AROUND[:1]:
+            world.finish()
+        world.work()
+
+    world.clock.on_sleep = strike
+    world.working = 3
+    world.run()
+    assert world.events == [AROUND[0], AROUND[2], *AROUND[1:]]
+    assert world.leases() == []
+    found = part(world)
+    assert found.outcome is Outcome.PARTIALLY_FAILED
+    assert "not at rest until the end of the copy" in found.reasons[0]
+
+
+def test_a_hook_without_a_post_command_holds_without_its_lease() -> None:
+    world = HookWorld(hooks=(replace(QUIESCE, post=None),))
+    world.program("lock", effect=lambda: drop_lease(world))
+    world.run()
     assert part(world).outcome is Outcome.COMPLETED
     (warning,) = world.record().warnings
     assert "somebody deleted Lease" in warning
