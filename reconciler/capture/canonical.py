@@ -23,11 +23,13 @@ from reconciler.capture import (
     paths,
     quiet,
     redact,
+    redactplaces,
     redactrules,
 )
 from reconciler.model.objects import Resource
 
 TOO_DEEP = "nested too deeply to be written"
+TOO_MANY = "too many values to redact, or too far down"
 SECRETS_OMITTED = "the policy omits Secrets"
 read_manifest = loading.read_manifest
 
@@ -84,6 +86,8 @@ def capture_object(
         return Captured(path, emitter.emit(made.document), whole, made.findings)
     except (RecursionError, orjson.JSONEncodeError):
         return LeftOut(TOO_DEEP, fault=True)
+    except redactplaces.TooMany:
+        return LeftOut(TOO_MANY, fault=True)
 
 
 def capture_like(
@@ -117,6 +121,8 @@ def capture_like(
         return Captured(path, emitter.emit(found))
     except (RecursionError, orjson.JSONEncodeError):
         return LeftOut(TOO_DEEP, fault=True)
+    except redactplaces.TooMany:
+        return LeftOut(TOO_MANY, fault=True)
 
 
 def _capture_secret(

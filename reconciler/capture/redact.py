@@ -21,13 +21,13 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from reconciler.capture import fingerprints, redactrules
+from reconciler.capture import fingerprints, redactplaces, redactrules
 from reconciler.model import fieldpaths
 
 OMITTED = fingerprints.PREFIX + "omitted"
@@ -35,10 +35,11 @@ OMITTED = fingerprints.PREFIX + "omitted"
 FORMED = "formed-like-one"
 """The rule for a live string that would pass for a fingerprint."""
 _ABSENT = object()
+_NOTHING: Mapping[str | int, Any] = {}
 _MARK = fingerprints.PREFIX.encode()
 _FORMED = re.compile(rf"{fingerprints.PREFIX}(?:[0-9a-f]{{64}}|omitted)")
 
-Keys = tuple[str | int, ...]
+Keys = redactplaces.Keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +61,16 @@ class Redacted:
 def redact(found: dict[str, Any], hits: Mapping[Keys, str], key: bytes | None) -> Redacted:
     """The cleaned object as Git may have it; ``hits`` as `redactrules.Rules.find` gives them.
 
-    Without a key, values are marked as omitted.
+    Without a key, values are marked as omitted. Raises TooMany.
     """
     if not hits:
         return Redacted(found)
     place = _place(found, None)
+    paths = _Paths(found, hits)
     texts: dict[Keys, str] = {}
     findings = []
     for keys, rule in hits.items():
-        path = show_path(found, keys, hits)
+        path = paths.show(keys)
         texts[keys] = _fingerprint(key, place, path, _get(found, keys))
         findings.append(Redaction(path, rule))
     findings.sort(key=lambda one: (one.path, one.rule))
@@ -76,8 +78,16 @@ def redact(found: dict[str, Any], hits: Mapping[Keys, str], key: bytes | None) -
 
 
 def with_formed(found: Mapping[str, Any], hits: redactrules.Hits) -> redactrules.Hits:
-    """``hits`` and every string of a live object that would pass for a fingerprint."""
-    return {**{keys: FORMED for keys, _ in _formed(found, ())}, **hits}
+    """``hits`` and every string of a live object that would pass for a fingerprint.
+
+    Raises TooMany.
+    """
+    both: redactplaces.Places[str] = redactplaces.Places()
+    for keys, _ in _formed(found, ()):
+        both[keys] = FORMED
+    for keys, rule in hits.items():
+        both[keys] = rule
+    return both
 
 
 def holds_fingerprints(text: bytes) -> bool:
@@ -96,10 +106,11 @@ def redact_like(
 
     ``captured`` is its namespace and name as it was captured, where they are others now. What was
     omitted counts as equal, and so does everything without a key: nobody can tell. ``hits`` are
-    redacted as well, but where Git has the very same value in clear.
+    redacted as well, but where Git has the very same value in clear. Raises TooMany.
     """
     place = _place(found, captured)
     said = dict(_formed(stored, ()))
+    paths = _Paths(found, said)
     texts: dict[Keys, str] = {}
     for keys in (*said, *(keys for keys in hits or () if keys not in said)):
         value = _get(found, keys)
@@ -109,7 +120,7 @@ def redact_like(
         if keys not in said and _get(stored, keys) == value:
             continue
         if key is not None and (text != OMITTED or keys not in said):
-            text = _fingerprint(key, place, show_path(found, keys, said), value)
+            text = _fingerprint(key, place, paths.show(keys), value)
         texts[keys] = text
     return _with(found, texts)
 
@@ -169,26 +180,56 @@ def prove(stored: Mapping[str, Any], whole: Mapping[str, Any], key: bytes) -> Va
     return Values(known)
 
 
-def show_path(document: Mapping[str, Any], keys: Keys, hidden: Collection[Keys] = ()) -> str:
+def show_path(
+    document: Mapping[str, Any], keys: Keys, hidden: Mapping[str | int, Any] = _NOTHING
+) -> str:
     """The way to a value, as a person writes it: records and logs have it.
 
-    An item whose name is redacted, or is going to be (``hidden``), goes by its number.
+    An item whose name is redacted, or is going to be (``hidden``, as `_hidden_names` gives them),
+    goes by its number.
     """
-    shown = ""
+    shown: list[str] = []
     at: Any = document
-    for number, part in enumerate(keys):
+    for part in keys:
         at = at[part]
+        hidden = hidden.get(part, _NOTHING)
         if isinstance(part, int):
             name = at.get("name") if isinstance(at, dict) else None
             known = isinstance(name, str) and name and not _FORMED.fullmatch(name)
-            if (*keys[: number + 1], "name") in hidden:
-                known = False
-            shown += f"[{name}]" if known else f"[{part}]"
+            shown.append(f"[{name}]" if known and "name" not in hidden else f"[{part}]")
         elif fieldpaths.PLAIN_KEY.fullmatch(part):
-            shown += f".{part}" if shown else part
+            shown.append(f".{part}" if shown else part)
         else:
-            shown += f"['{part}']"
-    return shown
+            shown.append(f"['{part}']")
+    return "".join(shown)
+
+
+def _hidden_names(places: Iterable[Keys]) -> dict[str | int, Any]:
+    """The places that are names of items, as a tree: to follow it costs one question per step."""
+    tree: dict[str | int, Any] = {}
+    for keys in places:
+        if len(keys) > 1 and keys[-1] == "name" and isinstance(keys[-2], int):
+            at = tree
+            for part in keys:
+                at = at.setdefault(part, {})
+    return tree
+
+
+class _Paths:
+    """Paths of one object, as long as they are not too much text."""
+
+    def __init__(self, document: Mapping[str, Any], hidden: Iterable[Keys]) -> None:
+        self._document = document
+        self._hidden = _hidden_names(hidden)
+        self._text = 0
+
+    def show(self, keys: Keys) -> str:
+        """As `show_path`; raises TooMany."""
+        path = show_path(self._document, keys, self._hidden)
+        self._text += len(path)
+        if self._text > redactplaces.MOST_TEXT:
+            raise redactplaces.TooMany
+        return path
 
 
 def _place(document: Mapping[str, Any], captured: tuple[str, str] | None) -> tuple[str, str, str]:

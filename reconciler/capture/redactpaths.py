@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from reconciler.capture import redactplaces
 from reconciler.model import fieldpaths
 from reconciler.model.fieldpaths import Into, Step
 
-Keys = tuple[str | int, ...]
+Keys = redactplaces.Keys
 _MOST_STATES = 5000
 _ANNOTATIONS = ("metadata", "annotations")
 _OURS = "backstay.dev/"
@@ -95,8 +96,11 @@ class Machine:
         return found
 
     def find(self, found: Mapping[str, Any], *, annotations_only: bool) -> dict[Keys, int]:
-        """Scalars at the ends of paths, and below them → the path that ends first on the way."""
-        hits: dict[Keys, int] = {}
+        """Scalars at the ends of paths, and below them → the path that ends first on the way.
+
+        Raises TooMany.
+        """
+        hits: redactplaces.Places[int] = redactplaces.Places()
         root = self._start()
         if not annotations_only:
             for key, part in found.items():

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reconciler.capture import redactwords
+from reconciler.capture import redactplaces, redactwords
 from reconciler.model.objects import Resource
 
-Keys = tuple[str | int, ...]
+Keys = redactplaces.Keys
 Hits = dict[Keys, str]
 Find = Callable[[Mapping[str, Any], Hits], None]
 
@@ -115,8 +115,11 @@ class Rules:
     """The defaults, and what a policy adds to them."""
 
     def find(self, found: Mapping[str, Any], resource: Resource) -> Hits:
-        """Where a cleaned object holds credentials → the rule. Empty for nearly every object."""
-        hits: Hits = {}
+        """Where a cleaned object holds credentials → the rule. Empty for nearly every object.
+
+        Raises TooMany.
+        """
+        hits: Hits = redactplaces.Places()
         annotations = found["metadata"].get("annotations")
         if annotations:
             _annotations(annotations, hits)
@@ -231,7 +234,8 @@ def _template_annotations(found: Mapping[str, Any], where: Keys, hits: Hits) -> 
     if annotations:
         own: Hits = {}
         _annotations(annotations, own)
-        hits.update({(*metadata, *keys[2:]): rule for keys, rule in own.items()})
+        for keys, rule in own.items():
+            hits[(*metadata, *keys[2:])] = rule
 
 
 def _container(container: Mapping[str, Any], where: Keys, hits: Hits) -> None:
