@@ -3,7 +3,8 @@
 Whoever may push to a branch, or write into a restic repository, decides what is read here, and a
 tree of a few kilobytes can stand for more files than a disk has room for. So what no run of ours
 writes is refused with a bound: a file of more than 64 MiB, a list of files of more than 64 MiB
-(some 500,000), a field of a commit of more than 1 MiB. Memory stays below a small multiple of that.
+(some 500,000), a field of a commit of more than 1 MiB. Files together have no bound: what a run
+wrote can be read again, however many they are, and takes as much memory as they have.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ FIELDS = 5
 _CHUNK = 1 << 16
 _REGULAR = (b"100644", b"100755")
 _LARGEST_FILE = 64 << 20
-_MOST_READ = 512 << 20
-"""Bytes in one answer, of however many files."""
+_AT_ONCE = 2 * _LARGEST_FILE
+"""Bytes that one process answers with: room for the largest file and what comes with it."""
 _LONGEST_LIST = 64 << 20
 LONGEST_FIELD = 1 << 20
 _FEW_PATHS = 64
@@ -67,25 +68,38 @@ def _list(repository: GitFolder, commit: str, where: tuple[str, ...]) -> dict[st
     return files
 
 
-def read_blobs(repository: GitFolder, shas: Sequence[str]) -> dict[str, bytes | None]:
-    """blob id → bytes, None if it is not here. One process; raises Incomplete on half an answer."""
-    if not shas:
-        return {}
-    request = "".join(f"{sha}\n" for sha in shas).encode()
-    what = "read files"
-    most = min(_MOST_READ, len(shas) * (_LARGEST_FILE + 100))
-    done = repository.run(
-        "cat-file", "--batch", what=what, stdin=request, accept=(0, 128), max_stdout=most
-    )
-    if done.code != 0 and not done.truncated:
-        raise _failure(repository, what, done)
-    return split_answer(repository, shas, done.stdout, truncated=done.truncated)
+def read_blobs(
+    repository: GitFolder, shas: Sequence[str], *, at_once: int = _AT_ONCE
+) -> dict[str, bytes | None]:
+    """blob id → bytes, None if it is not here. One process for each 128 MiB or less.
+
+    Raises Incomplete on half an answer. ``at_once``: bytes that one process answers with; twice the
+    largest file is enough for any.
+    """
+    blobs: dict[str, bytes | None] = {}
+    left = list(dict.fromkeys(shas))
+    while left:
+        done = repository.run(
+            "cat-file", "--batch", what="read files", accept=(0, 128), max_stdout=at_once,
+            stdin="".join(f"{sha}\n" for sha in left).encode(),
+        )  # fmt: skip
+        if done.code != 0 and not done.truncated:
+            raise _failure(repository, "read files", done)
+        found = split_answer(repository, left, done.stdout, truncated=done.truncated)
+        if not found:
+            raise Incomplete(f"git cat-file broke off at {left[0]} in {repository.folder}")
+        left = left[len(found) :]
+        blobs |= found
+    return blobs
 
 
 def split_answer(
     repository: GitFolder, shas: Sequence[str], data: bytes, *, truncated: bool
 ) -> dict[str, bytes | None]:
-    """An answer of git-cat-file(1), ``--batch``, by blob; ``truncated``: it was cut off by us."""
+    """An answer of git-cat-file(1), ``--batch``, by blob, in the order of ``shas``.
+
+    ``truncated``: it was cut off by us, and only the first ones may be in it.
+    """
     blobs: dict[str, bytes | None] = {}
     position = 0
     for sha in shas:
@@ -102,14 +116,10 @@ def split_answer(
         size = int(words[2])
         if size > _LARGEST_FILE:
             raise _too_large(repository, sha, size)
+        if truncated and end + 1 + size > len(data):
+            break
         blobs[sha] = data[end + 1 : end + 1 + size]
         position = end + 2 + size
-    if truncated:
-        raise Refused(
-            f"{len(shas)} files of {repository.shown} have more than {_MOST_READ >> 20} MiB"
-            " together, and that many are not read at once",
-            hint="ask for fewer: choose namespaces or kinds; see docs/manifest-store.md, Bounds",
-        )
     return blobs
 
 

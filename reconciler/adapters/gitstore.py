@@ -107,7 +107,10 @@ class GitManifestStore:
         return gitobjects.list_tree(self._git, check_sha(commit), prefix)
 
     def read(self, commit: str, paths: Sequence[str]) -> Mapping[str, bytes]:
-        """The files' bytes. Two processes, or four and one connection when files must come over."""
+        """The files' bytes. Two processes, or four and one connection when files must come over.
+
+        One more for each 128 MiB.
+        """
         wanted = set(paths)
         shas = {path: sha for path, sha in self.tree(commit).items() if path in wanted}
         unique = list(dict.fromkeys(shas.values()))

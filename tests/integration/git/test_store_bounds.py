@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.adapters import gitwalk
+from reconciler.adapters import gitobjects, gitwalk
+from reconciler.adapters.gitcommit import write_object
 from reconciler.adapters.gitcredentials import GitCredentials
 from reconciler.adapters.gitlocal import LocalManifests
 from reconciler.adapters.gitnames import local_url
 from reconciler.adapters.gitprocess import GitFolder
 from reconciler.adapters.gitstore import GitManifestStore
-from reconciler.model.errors import Refused
+from reconciler.model.errors import Incomplete, Refused
 
 PERSON = "x <x@example.org> 1763700000 +0000"
 MIB = 1 << 20
@@ -103,6 +104,23 @@ def test_a_file_that_is_too_large(
     assert hostile.large in told.value.message
     assert f"--find-object={hostile.large}" in told.value.hint
     assert store.read(large, ["a.yaml"]) == {"a.yaml": b"kind: ConfigMap\n"}, "nothing is spoiled"
+
+
+def test_an_answer_that_is_cut_off_anywhere_goes_on_with_the_next_process(tmp_path: Path) -> None:
+    """Nothing stops a run from writing many files, so no sum of them may stop a restore.
+
+    A head has 48 to 50 bytes: cut in a head, in a file, behind one, and behind one missing.
+    """
+    subprocess.run(["git", "init", "--quiet", "--bare", tmp_path], check=True)
+    repository = GitFolder(tmp_path, None, deadline=60)
+    contents = [b"", b"x" * 9, b"x\n" * 20, b"y" * 10]
+    made = [write_object(repository, "blob", data) for data in contents]
+    wanted = {made[0]: contents[0], "0" * 40: None, **dict(zip(made, contents, strict=True))}
+    for at_once in (*range(90, 112), 200, 10_000):
+        assert gitobjects.read_blobs(repository, [*wanted, made[0]], at_once=at_once) == wanted
+    with pytest.raises(Incomplete, match=f"broke off at {made[2]}"):
+        gitobjects.read_blobs(repository, list(wanted), at_once=80)
+    repository.close()
 
 
 def test_a_message_without_an_end(store: LocalManifests | GitManifestStore) -> None:
