@@ -18,7 +18,15 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from reconciler import ports
-from reconciler.capture import canonical, choice, paths, quiet, redactrules, sealedsecrets
+from reconciler.capture import (
+    canonical,
+    choice,
+    paths,
+    quiet,
+    redactpolicy,
+    redactrecorded,
+    sealedsecrets,
+)
 from reconciler.engine.listing import Spread, Target, discovered, list_all
 from reconciler.engine.observe import observe_namespaces
 from reconciler.engine.reading import (
@@ -40,6 +48,8 @@ NO_KEY = "Secrets are not compared: the key of their fingerprints is not at hand
 _BY_POLICY = "selector."
 """How reasons begin that a policy gave for leaving something out."""
 _AT_ONCE = 200
+_MOST_REDACTED = 1000
+"""A record that lists as many redacted values may lack some."""
 
 
 @dataclass(slots=True)
@@ -90,6 +100,7 @@ class _Look:
         self._differ: dict[str, tuple[Resource, Mapping[str, Any]]] = {}
         self._unselected = _unselected(named.record)
         self._excluded = _excluded(named.record)
+        self._doubtful = _may_redact_more(named.record)
         scoped = named.record.cluster_scoped
         self._takes_all = scoped is not None and scoped.selection == ClusterScoped.ALL
         self._found = Drift()
@@ -176,15 +187,17 @@ class _Look:
         texts = self._store.blobs([self._tree[path] for path in self._differ])
         for (path, (kind, raw)), (_, text) in zip(self._differ.items(), texts, strict=True):
             recorded = sealedsecrets.view_text(text)
-            # What is redacted there is redacted here, whatever rules say now.
+            # What is redacted there is redacted here, wherever it stands, whatever rules say now.
             live = canonical.capture_like(
                 raw,
                 kind,
                 recorded,
                 fingerprint_key=self._key_of(kind),
-                rules=redactrules.DEFAULT,
+                rules=redactrecorded.RecordedRules(recorded, doubtful=self._doubtful),
             )
-            if isinstance(live, canonical.Captured) and live.text != recorded:
+            if isinstance(live, canonical.LeftOut):
+                self._found.notes.append(f"{path}: {live.reason}")
+            elif live.text != recorded:
                 self._found.changes.append(compare_texts(path, recorded, live.text))
         self._differ.clear()
 
@@ -209,6 +222,20 @@ def _excluded(record: RunRecord) -> frozenset[str]:
     """The policy's globs, as far as any kind was left out by them."""
     said = (one.reason.partition(choice.EXCLUDED) for one in record.left_out_kinds)
     return frozenset(glob for before, found, glob in said if found and not before)
+
+
+def _may_redact_more(record: RunRecord) -> bool:
+    """Whether the policy may have rules of its own, which redact what was not there yet.
+
+    Each path of such a rule is in the record, by what it redacted or as one that matches nothing;
+    unless something could not be listed, or there was too much.
+    """
+    return (
+        bool(record.gaps)
+        or len(record.redacted) >= _MOST_REDACTED
+        or any(one.rule.startswith(redactpolicy.PREFIX) for one in record.redacted)
+        or any(one.startswith(redactpolicy.FIELD) for one in record.warnings)
+    )
 
 
 def _covers(gap: Gap, place: paths.Location) -> bool:
