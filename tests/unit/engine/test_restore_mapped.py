@@ -10,13 +10,15 @@ from typing import Any
 import pytest
 
 from reconciler.engine.restore import Restore
-from reconciler.model.errors import Refused, UsageError
+from reconciler.model.errors import PartialFailure, Refused, UsageError
 from reconciler.model.policy import (
+    Manifests,
     NamespaceSelector,
     Selector,
     compiled_digest,
     compiled_text,
 )
+from reconciler.model.redaction import Redact, RedactRule
 from reconciler.model.restore import RestoreAction, RestorePlan
 from reconciler.model.volumes import MoveResult, MoveTask
 from reconciler.plan.cronjob import Place, WantedPolicy, make_config_map, make_cron_job
@@ -277,3 +279,27 @@ def test_the_plan_says_who_will_protect_the_copy() -> None:
         if found["metadata"]["namespace"] == SYSTEM:
             world.cluster.edit(found, lambda raw: raw["data"].update({"policy.json": "{"}))
     assert mapping(world).plan().notes == ()
+
+
+def test_a_copy_never_names_the_original_where_the_reference_is_redacted() -> None:
+    """What is redacted can't be followed in a plan; its value comes back in the middle of one."""
+    world = RunWorld()
+    binding = manifest(f"{RBAC}/RoleBinding", "web", subjects=[ACCOUNT])
+    nodes = manifest(f"{RBAC}/ClusterRoleBinding", "nodes", "", subjects=[ACCOUNT])
+    world.cluster.put(binding)
+    world.cluster.put(nodes)
+    world.cluster.put(INGRESS)
+    rule = RedactRule(name="all", kinds=("*",), paths=("*",))
+    world.policy = replace(world.policy, manifests=Manifests(redact=Redact(rules=(rule,))))
+    world.run()
+    for gone in (nodes, INGRESS):
+        world.cluster.remove(gone)
+    restore = mapping(world)
+    with pytest.raises(PartialFailure) as failed:
+        restore.execute(restore.plan())
+    told = str(failed.value)
+    assert "shop2/rolebinding.rbac.authorization.k8s.io/web.yaml: subjects[0].namespace" in told
+    assert [raw["metadata"]["namespace"] for raw in world.cluster.all("RoleBinding")] == ["shop"]
+    assert world.cluster.all("ClusterRoleBinding") == []
+    assert world.cluster.all("Ingress") == []
+    assert copy_of(world, "ConfigMap")["data"] == {"colour": "green"}
