@@ -15,6 +15,7 @@ from reconciler import ports
 from reconciler.capture.record import render_time
 from reconciler.cli import options, wiring
 from reconciler.engine.clusterbranch import open_cluster_branch
+from reconciler.engine.context import policy_branch
 from reconciler.engine.delivering import Deliverer, Delivery
 from reconciler.engine.patience import Patience
 from reconciler.engine.waiting import PolicyBundles, Unasked, find_bundles
@@ -24,6 +25,7 @@ from reconciler.model.errors import (
     BackstayError,
     Interrupted,
     PushRejected,
+    Stalled,
     Transient,
     UsageError,
 )
@@ -116,8 +118,11 @@ class Delivering:
     def _deliver_all(self, found: Sequence[PolicyBundles]) -> list[PolicyResult]:
         """One branch that can't be moved is in no other's way: a rule may be of that one alone."""
         done: list[PolicyResult] = []
-        away = ""
+        away, doubt = "", False
         for one in found:
+            if doubt and not away:
+                # What one branch failed with may be of that one alone: so the next one is asked.
+                away = self._away(one.policy)
             if away:
                 done.append(_undelivered(one, f"not tried, the manifest store is away: {away}"))
                 continue
@@ -127,13 +132,23 @@ class Delivering:
                 raise
             except BackstayError as error:
                 why = f"{error.message}; {error.hint}" if error.hint else error.message
-                if isinstance(error, Transient) and not isinstance(error, PushRejected):
-                    away = error.message
+                doubt = isinstance(error, Transient) and not isinstance(error, PushRejected)
                 self._tools.reporter.warning("bundles not delivered", policy=one.policy, why=why)
                 done.append(_undelivered(one, why))
             else:
+                doubt = False
                 done.append(PolicyResult(one, made.delivered, made.kept))
         return done
+
+    def _away(self, policy: str) -> str:
+        """Why a branch can't be fetched now, if that may pass; else empty."""
+        try:
+            self._tools.store.tip(policy_branch(self._cluster.name, policy))
+        except Transient as error:
+            return error.message
+        except Stalled:
+            return ""  # the delivery tells what is wrong
+        return ""
 
     def _deliver(self, one: PolicyBundles) -> Delivery:
         tools = self._tools

@@ -176,7 +176,30 @@ def test_who_finds_the_remote_away_does_not_wait_for_each_policy(
     blog, shop = json.loads(capsys.readouterr().out)["policies"]
     assert blog["error"] == "connection refused"
     assert shop["error"] == "not tried, the manifest store is away: connection refused"
-    assert _Unasked.asked == 1
+    assert _Unasked.asked == 2, "once for each: no push, and no patience with it"
+
+
+class _Passing(FakeManifestStore):
+    """A server that breaks off at the branch of ``blog``, for a reason that may pass."""
+
+    def tip(self, branch: str) -> str | None:
+        """As the port says."""
+        if branch.endswith("/blog"):
+            raise Transient("internal server error")
+        return super().tip(branch)
+
+
+def test_what_may_pass_of_one_branch_is_in_no_other_policys_way(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One branch's failure does not say that the server is away: the next one is asked for."""
+    world = _waiting_world()
+    _second_policy(world)
+    assert _deliver(world, "json", store=_Passing(world.remote)) == 3
+    blog, shop = json.loads(capsys.readouterr().out)["policies"]
+    assert (blog["error"], blog["delivered"]) == ("internal server error", [])
+    assert (shop["error"], shop["delivered"]) == ("", [RUN_IDS[1]])
+    assert RUN_IDS[1] in world.remote.commits[world.remote.heads[BRANCH]].message
 
 
 class _NotThis(FakeManifestStore):
