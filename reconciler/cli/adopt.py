@@ -19,15 +19,19 @@ from reconciler.model.errors import UsageError
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--rewritten", default="", metavar="POLICY",
-    help="Only say that the history of POLICY's branch was rewritten on purpose.",
+    help="Only say that the history of POLICY's branch was rewritten on purpose; needs --tip.",
+)  # fmt: skip
+@click.option(
+    "--tip", "new", type=options.CommitId(), default=None, metavar="COMMIT",
+    help="With --rewritten: the commit that ends the new history, all digits of it.",
 )  # fmt: skip
 @options.config_option
 @options.kubeconfig_option
 @options.context_option
 @options.output_option
 def command(
-    yes: bool, rewritten: str, config_file: Path, kubeconfig: Path | None, context: str | None,
-    output: str,
+    yes: bool, rewritten: str, new: str | None, config_file: Path, kubeconfig: Path | None,
+    context: str | None, output: str,
 ) -> None:  # fmt: skip
     """Say that this cluster writes the branches of the cluster that Config names.
 
@@ -36,11 +40,17 @@ def command(
     first, then adopt.
 
     With --rewritten: after `backstay purge` and your push, the cluster still remembers the branch's
-    old tip, and the next run would raise an alarm. This makes it remember the tip of now, if the
-    branch says itself that it takes the place of the one that is remembered.
+    old tip, and the next run would raise an alarm. This makes it remember the commit that you name,
+    if the branch has it and it takes the place of the one that is remembered. `backstay purge`
+    prints the whole line.
     """
-    if rewritten:
-        _accept(rewritten, yes, config_file, kubeconfig, context, output)
+    if bool(rewritten) != bool(new):
+        raise UsageError(
+            "--rewritten and --tip go together",
+            hint="backstay purge has printed the whole line, with the commit that you pushed",
+        )
+    if new:
+        _accept(rewritten, new, yes, config_file, kubeconfig, context, output)
         return
     config = wiring.load_config(config_file)
     client = wiring.cluster(kubeconfig, context)
@@ -72,14 +82,14 @@ def _ask(question: str) -> None:
 
 
 def _accept(
-    policy: str, yes: bool, config_file: Path, kubeconfig: Path | None, context: str | None,
-    output: str,
+    policy: str, new: str, yes: bool, config_file: Path, kubeconfig: Path | None,
+    context: str | None, output: str,
 ) -> None:  # fmt: skip
     config = wiring.load_config(config_file)
     client = wiring.cluster(kubeconfig, context)
     with wiring.manifest_store(config, wiring.resolver(client)) as store:
         found = look_at_rewrite(
-            store, client, config.cluster.name, policy, namespace=wiring.own_namespace()
+            store, client, config.cluster.name, policy, new=new, namespace=wiring.own_namespace()
         )
         if found.mark and not yes:
             click.echo(_told(found), err=True)
@@ -90,15 +100,16 @@ def _accept(
         document |= {"before": found.memory.tip, "rewrittenBy": found.mark}
         click.echo(json.dumps(document))
     elif found.mark:
-        click.echo(f"{found.branch}: {found.tip} is remembered from now on.")
+        click.echo(f"{found.branch}: {found.mark} is remembered from now on.")
     else:
         click.echo(f"{found.branch}: nothing to accept, it has what is remembered of it.")
 
 
 def _told(found: Rewritten) -> str:
+    above = f"; {found.above} commits came since, it is at {found.tip}" if found.above else ""
     return (
-        f"{found.branch}: remembered is {found.memory.tip}; the branch is at {found.tip}, and its"
-        f" commit {found.mark} says that the history up to there was rewritten on purpose."
+        f"{found.branch}: remembered is {found.memory.tip}; the branch has {found.mark}, which says"
+        f" that the history up to there was rewritten on purpose{above}."
     )
 
 

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import click
 
 from reconciler.model.naming import CONFIG_FILE
+
+
+class CommitId(click.ParamType[str]):
+    """A commit's whole id: whoever may push can make a commit whose id begins as one likes."""
+
+    name = "commit"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The id, as it was given."""
+        if not re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", value):
+            self.fail(f"{value} is no whole commit id: give all 40 (or 64) digits", param, ctx)
+        return value
+
 
 config_option = click.option(
     "--config", "config_file", type=click.Path(path_type=Path), default=Path(CONFIG_FILE),

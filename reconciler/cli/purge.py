@@ -83,6 +83,11 @@ def _push(one: Purged, clone: Path) -> str:
     return shlex.join([*words, "origin", f"{one.new}:{name}"])
 
 
+def _adopt(one: Purged) -> str:
+    """For a shell: the cluster believes this very commit, and no other that says the same."""
+    return shlex.join(["backstay", "adopt", "--rewritten", one.policy, "--tip", one.new])
+
+
 def _show(made: Sequence[Purged], clean: Sequence[str], clone: Path) -> None:
     for policy in clean:
         click.echo(f"{policy}: nothing of it is in its history")
@@ -96,8 +101,10 @@ def _show(made: Sequence[Purged], clean: Sequence[str], clone: Path) -> None:
         click.echo("\nNothing was pushed. To replace the branches:\n")
     for one in made:
         click.echo(f"  {_push(one, clone)}")
+    if made:
+        click.echo("\nThen, for the cluster and for who runs backstay verify; note the commits:\n")
     for one in made:
-        click.echo(f"  backstay adopt --rewritten {one.policy}")
+        click.echo(f"  {_adopt(one)}")
 
 
 def _document(made: Sequence[Purged], looked_at: Sequence[str], clone: Path) -> dict[str, object]:
@@ -116,6 +123,7 @@ def _document(made: Sequence[Purged], looked_at: Sequence[str], clone: Path) -> 
                 "files": list(one.paths),
                 "versions": one.versions,
                 "push": _push(one, clone),
+                "adopt": _adopt(one),
             }
             for one in made
         ],

@@ -38,9 +38,9 @@ _EXIT_CODES = {Verdict.PROVEN: 0, Verdict.PROBLEM: 1, Verdict.UNPROVEN: PartialF
     help="The history must contain this commit, a tip of an earlier report. May be repeated.",
 )  # fmt: skip
 @click.option(
-    "--rewritten", "known", multiple=True, metavar="COMMIT",
-    help="You know that the history below this commit was rewritten on purpose: it says so. May be"
-    " repeated.",
+    "--rewritten", "known", type=options.CommitId(), multiple=True, metavar="COMMIT",
+    help="You know that the history below this commit (all digits) was rewritten on purpose: it"
+    " says so. May be repeated.",
 )  # fmt: skip
 @history.clone_option
 @history.cluster_option
@@ -61,8 +61,7 @@ def command(
     Exit codes: 0 all that was asked for is proven, 1 a problem, 3 no problem was found, and not all
     could be answered.
     """
-    _check_commits("--contains", contains)
-    _check_commits("--rewritten", known)
+    _check_commits(contains)
     snapshots = Snapshots()
     with history.open_history(clone, cluster, config_file) as found:
         branches, commits, replaced = [], {}, dict[str, str]()
@@ -101,10 +100,10 @@ def command(
     return _EXIT_CODES[verification.verdict]
 
 
-def _check_commits(option: str, commits: Sequence[str]) -> None:
+def _check_commits(commits: Sequence[str]) -> None:
     for sha in commits:
-        if not re.fullmatch("[0-9a-f]{7,40}", sha):
-            raise UsageError(f"{option} {sha} is no commit", hint="give 7 digits or more of one")
+        if not re.fullmatch("[0-9a-f]{7,64}", sha):
+            raise UsageError(f"--contains {sha} is no commit", hint="give 7 digits or more of one")
 
 
 def _need_branch(found: history.History, policy: str) -> None:

@@ -1,8 +1,10 @@
-"""A person says that a branch's history was rewritten on purpose: its tip of now is remembered.
+"""A person says that a branch's history was rewritten on purpose: its new end is remembered.
 
-Only where the branch says so itself, and of the very tip that is remembered: whoever pushed a
-history without that, or one made from an older tip (a run in between would be lost), is not
-believed.
+They say which commit ends it: that it names the tip that it takes the place of proves nothing,
+since that tip is no secret, and whoever may push can write such a commit. Only where that very
+commit is on the branch, and takes the place of the very tip that is remembered, is it believed: one
+that was made from an older tip has lost a run in between. What lies above it is not taken over: to
+the next run it is what came since.
 """
 
 from __future__ import annotations
@@ -19,12 +21,14 @@ from reconciler.model.errors import Refused, Transient
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rewritten:
-    """A branch, and the commit that ends its rewritten history; empty: nothing was rewritten."""
+    """A branch, and the commit that ends its rewritten history; empty: nothing is to be done."""
 
     branch: str
     tip: str
     memory: Memory
     mark: str
+    above: int = 0
+    """Commits that came on top of it."""
 
 
 def look_at_rewrite(
@@ -33,40 +37,56 @@ def look_at_rewrite(
     cluster: str,
     policy: str,
     *,
+    new: str,
     namespace: str,
 ) -> Rewritten:
-    """What there is to accept; changes nothing.
+    """What there is to accept of the rewritten history that ends with ``new``; changes nothing.
 
-    Raises Refused where the branch is gone, or does not say that it takes the remembered tip's
-    place.
+    Raises Refused where the branch does not have that commit (a full id), or the commit does not
+    say that it takes the remembered tip's place.
     """
     branch = policy_branch(cluster, policy)
     memory = recall_tip(reader, namespace, naming.tip_lease_name(policy), branch)
     tip = store.tip(branch)
     if tip is None:
         raise Refused(f"there is no branch {branch}", hint="push the new history first")
-    mark = ""
-    for commit in store.log(branch):
-        if not memory.tip or commit.sha == memory.tip:
-            return Rewritten(branch=branch, tip=tip, memory=memory, mark="")
-        rewrite = message.parse_rewrite(commit.trailers)
-        if rewrite is not None and (rewrite.policy, rewrite.old) == (policy, memory.tip):
-            mark = commit.sha
-    if not mark:
+    rewrite, remembered, above = _find(store, branch, new, memory.tip)
+    if remembered or not memory.tip:
+        return Rewritten(branch=branch, tip=tip, memory=memory, mark="")
+    if rewrite is None or (rewrite.policy, rewrite.old) != (policy, memory.tip):
         raise Refused(
-            f"branch {branch} is at {tip}, and no commit of it says that it takes the place of"
-            f" {memory.tip}, the tip that is remembered",
+            f"branch {branch} is at {tip}, and its commit {new} does not say that it takes the"
+            f" place of {memory.tip}, the tip that is remembered",
             hint="purge a clone that has that tip; if it is lost, and you know why: docs/purge.md",
         )
-    return Rewritten(branch=branch, tip=tip, memory=memory, mark=mark)
+    return Rewritten(branch=branch, tip=tip, memory=memory, mark=new, above=above)
+
+
+def _find(
+    store: ports.ManifestStore, branch: str, new: str, remembered: str
+) -> tuple[message.Rewrite | None, bool, int]:
+    """What commit ``new`` says, whether the branch has ``remembered``, how many came since."""
+    found: tuple[message.Rewrite | None, int] | None = None
+    holds = False
+    for place, commit in enumerate(store.log(branch)):
+        holds = holds or commit.sha == remembered
+        if commit.sha == new:
+            found = message.parse_rewrite(commit.trailers), place
+    if found is None:
+        raise Refused(
+            f"branch {branch} has no commit {new}",
+            hint="push the new history first, with the line that backstay purge printed; if you"
+            " did, somebody has put another one in its place since",
+        )
+    return found[0], holds, found[1]
 
 
 def accept_rewrite(writer: ports.ClusterWriter, found: Rewritten, *, namespace: str) -> None:
-    """Remembers the tip; no effect where there is nothing to accept.
+    """Remembers the commit; no effect where there is nothing to accept.
 
     Raises Transient where a run wrote what it has seen meanwhile.
     """
-    if found.mark and not keep_tip(writer, namespace, found.memory, found.branch, found.tip):
+    if found.mark and not keep_tip(writer, namespace, found.memory, found.branch, found.mark):
         raise Transient(
             f"the Lease {namespace}/{found.memory.lease} was written by somebody else meanwhile",
             hint="look again: run the same command once more",

@@ -67,8 +67,8 @@ class _Run:
 class BranchWalk:
     """One branch. ``snapshots`` gathers what its records name.
 
-    ``known``: commits, or beginnings of their ids, which say that the history below was rewritten,
-    and of which somebody knows that it was on purpose.
+    ``known``: commits which say that the history below was rewritten, and of which somebody knows
+    that it was on purpose.
     """
 
     def __init__(
@@ -125,8 +125,11 @@ class BranchWalk:
 
     @property
     def replaced(self) -> Mapping[str, str]:
-        """Tips that a rewrite took the place of → the commit that says so."""
-        return {rewrite.old: sha for sha, rewrite in self._rewrites}
+        """Tips that a rewrite took the place of → the commit that says so, which somebody knows.
+
+        Whoever may push can write such a commit, so those that nobody knows of replace nothing.
+        """
+        return {rewrite.old: sha for sha, rewrite in self._rewrites if sha in self._known}
 
     def _rewritten(self) -> Iterator[Check]:
         told = [(sha, rewrite.old, rewrite.after) for sha, rewrite in self._rewrites]

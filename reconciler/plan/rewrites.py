@@ -26,7 +26,7 @@ def rewritten_commits(rewrites: Sequence[Rewritten], commits: Sequence[str]) -> 
 def check_rewrites(
     rewrites: Sequence[Rewritten], commits: Sequence[str], known: Sequence[str]
 ) -> Iterator[Check]:
-    """One answer for each; ``known``: beginnings of the ids of those that somebody knows of."""
+    """One answer for each; ``known``: the ids, whole, of those that somebody knows of."""
     places = {sha: place for place, sha in enumerate(commits)}
     for one in rewrites:
         mark, old, _ = one
@@ -36,8 +36,8 @@ def check_rewrites(
             f"commit {mark} says that {count} commits below it were rewritten on purpose (the tip"
             f" was {old}); {since} came since"
         )
-        if any(mark.startswith(sha) for sha in known):
+        if mark in known:
             yield Check(name="rewritten", verdict=Verdict.PROVEN, message=f"as you know: {told}")
         else:
-            hint = f"if you know of it: --rewritten {mark[:10]}"
+            hint = f"if you know of it: --rewritten {mark}"
             yield Check(name="rewritten", verdict=Verdict.UNPROVEN, message=f"{told}; {hint}")

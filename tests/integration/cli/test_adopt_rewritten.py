@@ -64,8 +64,9 @@ def test_the_branchs_tip_is_written_into_the_lease(
                 f'manifestStore: {{url: "{git.url("manifests")}", file: {keys}}}',
             )
         )
-        words = ["adopt", "--rewritten", "shop", "--config", str(config), "--kubeconfig",
-                 str(kubeconfig(tmp_path / "kube", api.url)), "-o", "json"]  # fmt: skip
+        words = ["adopt", "--rewritten", "shop", "--tip", tip, "--config", str(config),
+                 "--kubeconfig", str(kubeconfig(tmp_path / "kube", api.url)),
+                 "-o", "json"]  # fmt: skip
         assert main.run(words) == 2, "nobody can answer"
         assert "add --yes" in capsys.readouterr().err
         assert [one.method for one in api.requests if one.path == LEASE] == ["GET"]
@@ -79,3 +80,19 @@ def test_the_branchs_tip_is_written_into_the_lease(
     written = patch.body["metadata"]
     assert written["annotations"] == {"backstay.dev/tip": f"{BRANCH}@sha1:{tip}"}
     assert written["resourceVersion"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--rewritten", "shop"], "go together"),
+        (["--tip", OLD], "go together"),
+        (["--rewritten", "shop", "--tip", OLD[:39]], "give all 40 (or 64) digits"),
+        (["--rewritten", "shop", "--tip", ""], "give all 40 (or 64) digits"),
+    ],
+)
+def test_the_commit_is_named_in_full(
+    words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(["adopt", *words]) == 2
+    assert told in capsys.readouterr().err

@@ -26,3 +26,8 @@ def test_it_is_not_proven_until_somebody_knows_of_it() -> None:
     )
     assert second.message.endswith("1 came since; if you know of it: --rewritten m6")
     assert list(check_rewrites([], COMMITS, [])) == []
+
+
+def test_the_beginning_of_an_id_vouches_for_nothing() -> None:
+    (found,) = check_rewrites([FIRST], COMMITS, ["m"])
+    assert found.verdict is Verdict.UNPROVEN
