@@ -10,7 +10,8 @@ All Leases are written before anything is quiesced, in an order that all runs sh
 stands still while its run waits for another pod, and two runs don't wait for each other.
 A post command whose pre command may still be at work has run here once; its Lease is then given
 away, and the controller's Job executes it again when that is over (`engine.finishing`). So it is
-with one that could not be executed here: no application waits for the rest of this run.
+with one that could not be executed here, or failed: no application waits for the rest of this run,
+and what went wrong is told by that Job where this run comes to no record.
 """
 
 from __future__ import annotations
@@ -27,18 +28,19 @@ from reconciler.engine.hookcommands import AWAY, Commands, Ended, told
 from reconciler.engine.hookending import close_hook, end_hook, run_post
 from reconciler.engine.hookgiving import Giving
 from reconciler.engine.hookleases import HookLeases, NotOurs
+from reconciler.engine.hookplaces import Place, error_means, name_of, once_more, place_of, skipped
 from reconciler.engine.patience import insist
 from reconciler.engine.unexpected import explain_unexpected
 from reconciler.model.errors import BackstayError, Interrupted, NotSupported
 from reconciler.model.hooks import HookCommand, HookOutcome, HookRecord, OnError, Phase
-from reconciler.plan.hooklease import HookLease, OpenHook, QuietPod
+from reconciler.plan.hooklease import HookLease
 from reconciler.plan.hooks import Effect, HookTarget, NotHooked
 
 _BUSY = timedelta(minutes=10)
 """How long a pod is waited for that another policy's run quiesces."""
 _SLACK = timedelta(seconds=5)
 """By how much clocks of two pods may differ."""
-_FINE = (HookOutcome.COMPLETED, HookOutcome.SKIPPED)
+_BAD = (HookOutcome.FAILED, HookOutcome.TIMED_OUT)
 _NOT_AT_REST = "its data was not at rest until the end of the copy"
 
 
@@ -60,25 +62,6 @@ class Hooked:
 
 
 NOTHING = Hooked()
-
-
-@dataclass(slots=True, kw_only=True)
-class _Place:
-    """One hook in one pod, on its way from its Lease to its post command."""
-
-    target: HookTarget
-    pod: QuietPod
-    hook: OpenHook
-    namespaces: tuple[str, ...]
-    """Whose data it is for."""
-    opened: bool = False
-    """Its Lease says that it is open."""
-    begun: bool = False
-    """Its pre command may have been started, or its turn came and it has none."""
-    container: str = ""
-    """The id of the container in which its pre command completed."""
-    lost: bool = False
-    """Nobody knows in which pod of this name its pre command was executed."""
 
 
 class Hooks:
@@ -128,7 +111,7 @@ class Hooks:
         Yields why nothing may be copied in it; empty where it may. Raises Interrupted.
         ``namespaces`` are those whose data it is for; a target's own where none are given.
         """
-        places = [_place(target, tuple(namespaces)) for target in targets]
+        places = [place_of(target, tuple(namespaces)) for target in targets]
         try:
             try:
                 for one in not_hooked:
@@ -147,7 +130,7 @@ class Hooks:
             for pod in dict.fromkeys(place.pod for place in places):
                 self._giving.give(pod)
 
-    def _begin(self, places: list[_Place]) -> None:
+    def _begin(self, places: list[Place]) -> None:
         for place in sorted(places, key=lambda one: one.pod.uid):
             place.opened = self._open(place)
         for place in [one for one in places if one.opened]:
@@ -159,12 +142,12 @@ class Hooks:
                 self._follow(place, places, ended)
                 self._judge(ended.record, pre.on_error, place.namespaces)
 
-    def _start(self, place: _Place, pre: HookCommand) -> Ended | None:
+    def _start(self, place: Place, pre: HookCommand) -> Ended | None:
         """The pre command; None where it could not be, and the copy goes on all the same."""
         now = self._commands.clock.now()
         left = int((self._deadline - now).total_seconds())
         if left <= 0:
-            record = _skipped(place.target, Phase.PRE, "the run's time is over")
+            record = skipped(place.target, Phase.PRE, "the run's time is over")
             self._judge(record, pre.on_error, place.namespaces)
             return None
         pre = replace(pre, timeout=min(pre.timeout, left))
@@ -180,22 +163,22 @@ class Hooks:
         """Until when it may be at work, if it is started soon."""
         return self._commands.clock.now() + AWAY + timedelta(seconds=pre.timeout) + _SLACK
 
-    def _renew(self, place: _Place, pre: HookCommand) -> bool:
+    def _renew(self, place: Place, pre: HookCommand) -> bool:
         """Another moment, where writing the first one took long; False where that fails."""
         place.hook = place.hook.with_until(self._moment(pre))
-        what = f"writing the Lease of pod {_name(place.pod)}"
+        what = f"writing the Lease of pod {name_of(place.pod)}"
         patience = self._commands.patience(what, AWAY, self._stopped)
         try:
             insist(lambda: self._leases.note(place.pod, place.hook), patience)
         except Interrupted:
             raise
         except BackstayError as error:
-            record = _skipped(place.target, Phase.PRE, error.message)
+            record = skipped(place.target, Phase.PRE, error.message)
             self._judge(record, pre.on_error, place.namespaces)
             return False
         return True
 
-    def _follow(self, place: _Place, places: list[_Place], ended: Ended) -> None:
+    def _follow(self, place: Place, places: list[Place], ended: Ended) -> None:
         """What the end of a pre command means for its post command."""
         place.begun, place.lost = ended.started, ended.lost
         if not ended.started:
@@ -212,20 +195,20 @@ class Hooks:
         if ended.heir:
             self._inherit(place, places, ended.heir)
 
-    def _note(self, place: _Place, moment: datetime | None) -> None:
+    def _note(self, place: Place, moment: datetime | None) -> None:
         """Where it can't be written, a run that is killed now has its post executed at two times.
 
         The older moment is the safe one where the end was seen; else it comes too soon.
         """
         place.hook = place.hook.with_until(moment)
         commands = self._commands
-        patience = commands.patience(f"writing the Lease of pod {_name(place.pod)}", AWAY)
+        patience = commands.patience(f"writing the Lease of pod {name_of(place.pod)}", AWAY)
         try:
             insist(lambda: self._leases.note(place.pod, place.hook), patience)
         except BackstayError as error:
             commands.reporter.warning("hook's lease not written", why=error.message)
 
-    def _inherit(self, place: _Place, places: list[_Place], uid: str) -> None:
+    def _inherit(self, place: Place, places: list[Place], uid: str) -> None:
         """The post command runs in the pod that has the name now as well, and before."""
         heir = replace(place, pod=replace(place.pod, uid=uid))
         places.insert(places.index(place) + 1, heir)
@@ -235,7 +218,7 @@ class Hooks:
             # It is asked for again when its post command's turn comes.
             self._commands.reporter.warning("hook's lease not written", why=error.message)
 
-    def _never_began(self, place: _Place) -> None:
+    def _never_began(self, place: Place) -> None:
         """There is nothing to be ended in a pod where nothing was started."""
         try:
             close_hook(self._commands, self._leases, place.pod, place.hook)
@@ -245,7 +228,7 @@ class Hooks:
                 pod=place.pod.pod, why=error.message,
             )  # fmt: skip
 
-    def _open(self, place: _Place) -> bool:
+    def _open(self, place: Place) -> bool:
         """Writes the Lease; False where that failed and the copy goes on all the same."""
         try:
             self._write(place)
@@ -257,12 +240,12 @@ class Hooks:
                 self._leases.withdraw(place.pod, place.hook)
             phase = Phase.PRE if place.target.hook.pre else Phase.POST
             why = f"{error.message}; {error.hint}" if error.hint else error.message
-            record = _skipped(place.target, phase, why)
-            self._judge(record, _on_error(place.target), place.namespaces)
+            record = skipped(place.target, phase, why)
+            self._judge(record, error_means(place.target), place.namespaces)
             return False
         return True
 
-    def _write(self, place: _Place) -> None:
+    def _write(self, place: Place) -> None:
         commands, pod = self._commands, place.pod
         now = commands.clock.now()
         until = min(now + _BUSY, max(now, self._deadline))
@@ -277,7 +260,7 @@ class Hooks:
             lambda: self._leases.open(
                 pod, place.hook, until=until, stopped=self._stopped, tell=tell
             ),
-            commands.patience(f"writing the Lease of pod {_name(pod)}", _BUSY, self._stopped),
+            commands.patience(f"writing the Lease of pod {name_of(pod)}", _BUSY, self._stopped),
         )
 
     def _pass_over(self, one: NotHooked) -> None:
@@ -315,7 +298,7 @@ class Hooks:
         self._say(told(record), namespaces or (record.namespace,))
         raise HookFailed(told(record))
 
-    def _end(self, place: _Place) -> None:
+    def _end(self, place: Place) -> None:
         """The post command, and the Lease's end. Raises nothing that can be told."""
         try:
             self._run_post(place)
@@ -328,7 +311,7 @@ class Hooks:
             bug = explain_unexpected(error, self._commands.reporter, ended="a hook")
             self._left_open(place, bug)
 
-    def _run_post(self, place: _Place) -> None:
+    def _run_post(self, place: Place) -> None:
         commands, leases, pod, hook = self._commands, self._leases, place.pod, place.hook
         post = place.target.hook.post
         if post is None:
@@ -346,12 +329,13 @@ class Hooks:
         self._tell_end(place, ended, unsure, post.on_error)
         if place.lost and ended.record.outcome is HookOutcome.SKIPPED:
             self._end_heir(place)
-        if unsure:
+        if unsure or ended.record.outcome in _BAD:
+            # A command that failed is told by who executes it last, whatever becomes of this run.
             self._giving.add(place.pod, place.hook)
         else:
             close_hook(commands, leases, pod, hook)
 
-    def _end_heir(self, place: _Place) -> None:
+    def _end_heir(self, place: Place) -> None:
         """Its pre command may have been executed in the pod that has the name now."""
         pod = self._commands.heir_of(place.pod)
         if pod is None:
@@ -361,18 +345,19 @@ class Hooks:
         self._end(heir)
         self._giving.give(heir.pod)
 
-    def _tell_end(self, place: _Place, ended: Ended, unsure: bool, on_error: OnError) -> None:
+    def _tell_end(self, place: Place, ended: Ended, unsure: bool, on_error: OnError) -> None:
         record = ended.record
         if record.outcome is HookOutcome.SKIPPED and self._quieted(record):
             # Whatever the policy says of errors: what was copied is not what it asked for.
             record = replace(record, why=f"{record.why}; {_NOT_AT_REST}")
             self._say(told(record), place.namespaces)
         if ended.container and place.container and ended.container != place.container:
-            why = f"container {record.container} of pod {_name(place.pod)} was restarted"
+            why = f"container {record.container} of pod {name_of(place.pod)} was restarted"
             self._say(f"{why} after hook {record.name} (pre): {_NOT_AT_REST}", place.namespaces)
         self._keep(record)
-        whys = [] if record.outcome in _FINE else [told(record)]
-        whys += [_once_more(record, place.hook)] if unsure else []
+        again = "" if unsure else "; the controller executes it once more"
+        whys = [f"{told(record)}{again}"] if record.outcome in _BAD else []
+        whys += [once_more(record, place.hook)] if unsure else []
         for why in whys:
             if on_error is OnError.FAIL:
                 self._say(why, place.namespaces)
@@ -386,12 +371,12 @@ class Hooks:
             found = self._records[post.namespace]
             return place in [(one.name, one.pod, one.phase, one.outcome) for one in found]
 
-    def _left_open(self, place: _Place, error: BackstayError) -> None:
+    def _left_open(self, place: Place, error: BackstayError) -> None:
         self._giving.add(place.pod, place.hook)
         why = f"not executed yet: {error.message}; the controller tries again"
         self._not_ended(place, why)
 
-    def _not_ended(self, place: _Place, why: str) -> None:
+    def _not_ended(self, place: Place, why: str) -> None:
         record = HookRecord(
             name=place.hook.hook,
             namespace=place.pod.namespace,
@@ -429,46 +414,3 @@ def need_exec(execute: ports.PodExec | None) -> ports.PodExec:
     if execute is None:
         raise NotSupported("hooks are executed by a run inside the cluster only")
     return execute
-
-
-def _place(target: HookTarget, namespaces: tuple[str, ...]) -> _Place:
-    post = target.hook.post
-    return _Place(
-        target=target,
-        pod=QuietPod(namespace=target.namespace, pod=target.pod, uid=target.uid),
-        hook=OpenHook(
-            hook=target.hook.name,
-            container=target.container,
-            command=post.command if post else (),
-            timeout=post.timeout if post else 0,
-        ),
-        namespaces=namespaces or (target.namespace,),
-    )
-
-
-def _name(pod: QuietPod) -> str:
-    return f"{pod.namespace}/{pod.pod}"
-
-
-def _once_more(record: HookRecord, hook: OpenHook) -> str:
-    return (
-        f"hook {record.name} (post) in pod {record.namespace}/{record.pod} runs once more at"
-        f" {hook.until}: nobody saw the end of its pre command"
-    )
-
-
-def _skipped(target: HookTarget, phase: Phase, why: str) -> HookRecord:
-    return HookRecord(
-        name=target.hook.name,
-        namespace=target.namespace,
-        pod=target.pod,
-        container=target.container,
-        phase=phase,
-        outcome=HookOutcome.SKIPPED,
-        why=why,
-    )
-
-
-def _on_error(target: HookTarget) -> OnError:
-    command = target.hook.pre or target.hook.post
-    return command.on_error if command else OnError.FAIL

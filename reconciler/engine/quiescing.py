@@ -18,7 +18,7 @@ from reconciler.engine import observe
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.hookcommands import Commands
 from reconciler.engine.hookleases import HookLeases
-from reconciler.engine.hooks import Hooked, Hooks, need_exec
+from reconciler.engine.hooks import NOTHING, Hooked, Hooks, need_exec
 from reconciler.engine.patience import Patience, insist
 from reconciler.engine.runlease import holder_of
 from reconciler.engine.slots import Pool, Slots
@@ -46,6 +46,13 @@ class QuietMoves:
 
     moves: Moves
     hooked: Hooked
+
+
+@dataclass(slots=True)
+class Told:
+    """What came of a run's hooks, also where its movers came to no result."""
+
+    hooked: Hooked = NOTHING
 
 
 def make_commands(run: RunPorts) -> Commands:
@@ -76,10 +83,12 @@ def move_quietly(
     *,
     own: Iterable[Leftover],
     stopped: Stopped,
+    told: Told | None = None,
 ) -> QuietMoves:
     """As `engine.volumes.move_volumes`, with the policy's hooks around each namespace's part.
 
-    ``own`` are movers that this run began in a pod before this one.
+    ``own`` are movers that this run began in a pod before this one; ``told`` has what came of the
+    hooks also where this raises.
     """
     ended = threading.Event()  # one thread's error ends the others, with their post commands
     hooks = Hooks(
@@ -97,7 +106,12 @@ def move_quietly(
         ended=ended,
         pool=Pool(request.compiled.policy.volumes.concurrency),
     )
-    return QuietMoves(quiet.move(tasks), hooks.result())
+    told = told or Told()
+    try:
+        moves = quiet.move(tasks)
+    finally:
+        told.hooked = hooks.result()
+    return QuietMoves(moves, told.hooked)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -84,10 +84,12 @@ def make_failed_record(
     plan: RunPlan,
     error: BackstayError,
     warnings: Iterable[str] = (),
+    hooked: Hooked = NOTHING,
 ) -> RunRecord:
     """A run that stored nothing: each namespace is Failed for the same reason.
 
-    Where not even the namespaces are known, the reason is among the warnings.
+    Where not even the namespaces are known, the reason is among the warnings. What came of hooks is
+    told all the same: an application may be quiesced still.
     """
     now = run.clock.now().replace(microsecond=0)
     reasons = (error.hint,) if plan.selection.names else (error.message, error.hint)
@@ -97,7 +99,8 @@ def make_failed_record(
             outcome=Outcome.FAILED,
             captured=now,
             objects=Counts(),
-            reasons=(error.message,),
+            hooks=hooked.records.get(name, ()),
+            reasons=(error.message, *hooked.reasons.get(name, ())),
         )
         for name in plan.selection.names
     )
@@ -111,7 +114,7 @@ def make_failed_record(
         outcome=Outcome.FAILED,
         namespaces=namespaces,
         failure=FailureRecord(reason=error.reason, exit_code=error.exit_code),
-        warnings=(*filter(None, reasons), *warnings),
+        warnings=(*filter(None, reasons), *hooked.warnings, *warnings),
         retention=request.compiled.policy.retention.words(),
         writer=request.writer,
     )

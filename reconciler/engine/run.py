@@ -126,6 +126,7 @@ class _Run:
         """The run on the tip of the branch when this one began, unless it has Failed."""
         self._finished: tuple[str, ...] = ()
         """What is to be said of hooks that were open when this run began."""
+        self._told = quiescing.Told()
         self._vault: repositories.OpenRepository | None = None
         self._earlier = latebundles.EarlierRuns(None)
 
@@ -294,7 +295,9 @@ class _Run:
 
         if request.compiled.policy.hooks and tasks:
             own = self._traces.own
-            return quiescing.move_quietly(request, run, tasks, own=own, stopped=stopped)
+            return quiescing.move_quietly(
+                request, run, tasks, own=own, stopped=stopped, told=self._told
+            )
         moves = volumes.move_volumes(
             tasks,
             mover=run.mover,
@@ -389,7 +392,8 @@ class _Run:
         if not self._marked:
             self._remember(identity, ())
         lost = self._tell_unrecorded(None)
-        made = make_failed_record(request, run, identity, self._plan, error, lost)
+        hooked = self._told.hooked
+        made = make_failed_record(request, run, identity, self._plan, error, lost, hooked)
 
         def put_on(tip: str | None) -> str:
             return run.store.commit(
@@ -430,14 +434,9 @@ class _Run:
             raise
         except BackstayError as failed:
             waits = latebundles.keep_own(
-                request,
-                run,
-                self._vault,
-                committed.record,
-                committed.commit,
-                committed.parent,
+                request, run, self._vault, committed.record, committed.commit, committed.parent,
                 failed,
-            )
+            )  # fmt: skip
             if waits is None:
                 raise tell_unpublished(committed.record, failed, run.reporter) from failed
             self._clean_up(_tasks_of(request, self._plan))

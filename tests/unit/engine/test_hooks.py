@@ -158,23 +158,6 @@ def test_what_certainly_did_not_begin_is_tried_again_and_needs_no_end() -> None:
     assert "the kubelet is away" in part(world).reasons[0]
 
 
-@pytest.mark.parametrize("on_error", list(OnError))
-def test_a_post_command_that_fails_is_over(on_error: OnError) -> None:
-    world = HookWorld(hooks=(with_errors(on_error),))
-    world.program("unlock", exit_code=1)
-    world.run()
-    assert world.events == AROUND
-    assert world.leases() == []
-    found = part(world)
-    assert found.volumes[0].outcome is Outcome.COMPLETED
-    if on_error is OnError.CONTINUE:
-        assert found.outcome is Outcome.COMPLETED
-        assert "exit code 1" in world.record().warnings[0]
-    else:
-        assert found.outcome is Outcome.PARTIALLY_FAILED
-        assert found.reasons == ("hook quiesce (post) in pod shop/db-0 failed: exit code 1",)
-
-
 def test_a_post_command_is_tried_again_while_it_can_not_be_started() -> None:
     world = HookWorld()
     left = [3]
