@@ -43,10 +43,13 @@ class _Kind:
 class PolicyRules(redactrules.Rules):
     """For one run: it also remembers which rules found something.
 
-    Without ``may_keep`` nothing is kept in clear, whatever the policy says.
+    Without ``may_keep`` nothing is kept in clear, whatever the policy says; ``only_namespaced``
+    nothing of what has no namespace, which a policy takes along though it is another's.
     """
 
-    def __init__(self, given: Redact, *, may_keep: bool = True) -> None:
+    def __init__(
+        self, given: Redact, *, may_keep: bool = True, only_namespaced: bool = False
+    ) -> None:
         self._own = _entries(given.rules)
         self._keep = _entries(given.keep) if may_keep else ()
         self._rules: tuple[RedactRule, ...] = given.rules
@@ -54,6 +57,9 @@ class PolicyRules(redactrules.Rules):
         self._kinds: dict[Resource, _Kind] = {}
         self._saved: set[int] = set()
         """Entries of ``keep`` that kept something."""
+        self._only_namespaced = only_namespaced
+        self._beyond: set[int] = set()
+        """Entries of ``keep`` that would have kept something that has no namespace."""
 
     def find(self, found: Mapping[str, Any], resource: Resource) -> redactrules.Hits:
         """As `Rules.find`, with the policy's own rules under their names."""
@@ -62,7 +68,7 @@ class PolicyRules(redactrules.Rules):
         if kind is None:
             kind = self._kinds[resource] = self._of_kind(resource)
         if hits and kind.keep is not None:
-            hits = self._without_kept(found, hits, kind.keep)
+            hits = self._without_kept(found, hits, kind.keep, resource)
         if kind.own is not None:
             only = resource.folder in ANNOTATIONS_ONLY
             for keys, number in kind.own.find(found, annotations_only=only).items():
@@ -70,15 +76,25 @@ class PolicyRules(redactrules.Rules):
         return hits
 
     def unmatched(self) -> Iterator[str]:
-        """What found nothing so far, for people: each path, the first twenty."""
+        """What did not do what it says so far, for people: each path, the first twenty."""
         hit = {number for kind in self._kinds.values() if kind.own for number in kind.own.hit}
         told = [
             *_unmatched("rules", self._rules, self._own, hit),
-            *_unmatched("keep", self._kept, self._keep, self._saved),
+            *self._not_kept(),
+            *_unmatched("keep", self._kept, self._keep, self._saved | self._beyond),
         ]
         yield from told[:_TOLD]
         if (more := len(told) - _TOLD) > 0:
-            yield f"{FIELD}: {more} more paths match nothing"
+            yield f"{FIELD}: {more} more paths match or keep nothing"
+
+    def _not_kept(self) -> Iterator[str]:
+        for number in sorted(self._beyond):
+            one = self._keep[number]
+            yield (
+                f"{FIELD}.keep: {self._kept[one.rule].name}: {fieldpaths.render(one.path)} keeps"
+                " nothing of what has no namespace: the grant of its file would have to give"
+                ' namespaces ["*"]'
+            )
 
     def _of_kind(self, resource: Resource) -> _Kind:
         own = _matching(self._rules, self._own, resource)
@@ -89,8 +105,13 @@ class PolicyRules(redactrules.Rules):
         )
 
     def _without_kept(
-        self, found: Mapping[str, Any], hits: redactrules.Hits, machine: redactpaths.Machine
+        self,
+        found: Mapping[str, Any],
+        hits: redactrules.Hits,
+        machine: redactpaths.Machine,
+        resource: Resource,
     ) -> redactrules.Hits:
+        may_keep = resource.namespaced or not self._only_namespaced
         asked: dict[int, bool] = {}
         left: redactrules.Hits = {}
         name = str(found["metadata"].get("name", ""))
@@ -100,8 +121,8 @@ class PolicyRules(redactrules.Rules):
                 for number in machine.ends_at(found, keys)
                 if self._is_named(self._keep[number].rule, name, asked)
             ]
-            self._saved.update(saving)
-            if not saving:
+            (self._saved if may_keep else self._beyond).update(saving)
+            if not (saving and may_keep):
                 left[keys] = rule
         return left
 

@@ -25,7 +25,9 @@ class Redactions:
         may_keep = grant is not None and grant.keep_in_clear
         self._ungranted = own.keep and not may_keep
         self._keeper = f"folder {grant.folder}" if grant else own.keep_file or "its file"
-        self._own = redactpolicy.PolicyRules(own, may_keep=may_keep)
+        self._own = redactpolicy.PolicyRules(
+            own, may_keep=may_keep, only_namespaced=grant is None or grant.limit is not None
+        )
         # Most policies say nothing, and every object of a cluster comes by.
         self._rules = self._own if own.rules or own.keep else redactrules.DEFAULT
         self._found: dict[str, canonical.Captured] = {}

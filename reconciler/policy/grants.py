@@ -32,6 +32,7 @@ from reconciler.policy.frequency import shortest_interval
 from reconciler.policy.language import BackupPolicyDocument
 from reconciler.policy.nodes import Path
 from reconciler.policy.problems import Finding
+from reconciler.policy.redactlanguage import CLUSTER_SCOPED, KeepRulePart, single_of
 from reconciler.policy.restorelanguage import RestoreDocument
 
 _ADMINISTRATORS = frozenset({Kind.REPOSITORY, Kind.PROFILE})
@@ -147,7 +148,7 @@ def _policy(
             ' namespaces ["*"]',
         )
     if part.spec.manifests.redact.keep:
-        yield from _kept(draft, grant)
+        yield from _kept(draft, part.spec.manifests.redact.keep, grant)
     if part.spec.hooks:
         for number, glob in enumerate(given or ["*"]):
             yield from _hook((*path, number) if given else path, glob, grant, config.own_namespace)
@@ -181,7 +182,7 @@ def _hook(path: Path, glob: str, grant: Grant, own_namespace: str) -> Iterator[F
         )
 
 
-def _kept(draft: Draft, grant: Grant) -> Iterator[Finding]:
+def _kept(draft: Draft, rules: Iterable[KeepRulePart], grant: Grant) -> Iterator[Finding]:
     """What a profile keeps in clear is for the grant of the profile's folder."""
     owner = keeper(draft).grant or grant
     if not owner.keep_in_clear:
@@ -190,6 +191,22 @@ def _kept(draft: Draft, grant: Grant) -> Iterator[Finding]:
             "keep leaves in clear what a default rule redacts, and that is not granted",
             f"{owner} needs keepInClear: true in Config; better move the value into a Secret",
         )
+    elif owner.limit is not None:
+        yield from _kept_of_others(rules, owner)
+
+
+def _kept_of_others(rules: Iterable[KeepRulePart], owner: Grant) -> Iterator[Finding]:
+    """What has no namespace is kept by nobody whose namespaces are limited: a run asks again, for
+    what is meant by a glob."""
+    for number, rule in enumerate(rules):
+        for place, kind in enumerate(rule.kinds):
+            if single_of(kind) in CLUSTER_SCOPED:
+                yield Finding(
+                    (*_KEEP, number, "kinds", place),
+                    f"keep may leave nothing in clear of {kind}, which has no namespace",
+                    f"{owner} gives namespaces {_list(owner.namespaces)} only; it needs namespaces"
+                    ' ["*"]',
+                )
 
 
 def keeper(draft: Draft) -> Draft:

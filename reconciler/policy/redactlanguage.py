@@ -50,6 +50,25 @@ _BUILT_IN = frozenset(
         *("node.k8s.io", "coordination.k8s.io", "discovery.k8s.io"),
     }
 )
+CLUSTER_SCOPED = frozenset(
+    {
+        *("namespace", "persistentvolume", "apiservice.apiregistration.k8s.io"),
+        *("customresourcedefinition.apiextensions.k8s.io", "storageclass.storage.k8s.io"),
+        "volumeattributesclass.storage.k8s.io",
+        "volumesnapshotclass.snapshot.storage.k8s.io",
+        "volumesnapshotcontent.snapshot.storage.k8s.io",
+        "clusterrole.rbac.authorization.k8s.io",
+        "clusterrolebinding.rbac.authorization.k8s.io",
+        "priorityclass.scheduling.k8s.io",
+        "ingressclass.networking.k8s.io",
+        "gatewayclass.gateway.networking.k8s.io",
+        "runtimeclass.node.k8s.io",
+        "deviceclass.resource.k8s.io",
+        "mutatingwebhookconfiguration.admissionregistration.k8s.io",
+        "validatingwebhookconfiguration.admissionregistration.k8s.io",
+    }
+)
+"""Kinds without a namespace that a policy takes along though its grant limits its namespaces."""
 
 
 def check_path(value: str) -> str:
@@ -103,7 +122,7 @@ def _check_single(paths: list[str], info: ValidationInfo) -> list[str]:
 
 def _why_never(kind: str, path: fieldpaths.Path) -> tuple[str, str] | None:
     """Why no object of a kind has the place: what is wrong, and a hint; None where it may."""
-    single = _single(kind)
+    single = single_of(kind)
     if single in ANNOTATIONS_ONLY and path[:2] != _ANNOTATIONS:
         if single == "secret":
             return f"and values of a {single} are never in Git", "manifests.secrets is for these"
@@ -130,7 +149,7 @@ def _why_not_so(path: fieldpaths.Path) -> tuple[str, str] | None:
     return None
 
 
-def _single(kind: str) -> str:
+def single_of(kind: str) -> str:
     """``deployment.apps`` of ``deployments.apps``; globs stay as they are."""
     name, dot, group = kind.partition(".")
     for ending, single in (("ies", "y"), ("classes", "class"), ("s", "")):
@@ -197,4 +216,5 @@ class RedactPart(Part):
     keep: Annotated[list[KeepRulePart], Field(max_length=100), AfterValidator(_check_rules)] = (
         Field(default_factory=list)
     )
-    """What stays in clear; the folder's grant must have `keepInClear: true`."""
+    """What stays in clear; the folder's grant must have `keepInClear: true`, and give namespaces
+    `*` for what has no namespace."""

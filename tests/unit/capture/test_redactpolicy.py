@@ -26,10 +26,14 @@ def keeps(*paths: str, kinds: tuple[str, ...] = ("*",), names: tuple[str, ...] =
     return KeepRule(name="known", kinds=kinds, paths=paths, names=names, reason="no credential")
 
 
-def rules(*given: RedactRule | KeepRule, may_keep: bool = True) -> redactpolicy.PolicyRules:
+def rules(
+    *given: RedactRule | KeepRule, may_keep: bool = True, only_namespaced: bool = False
+) -> redactpolicy.PolicyRules:
     own = tuple(one for one in given if isinstance(one, RedactRule))
     keep = tuple(one for one in given if isinstance(one, KeepRule))
-    return redactpolicy.PolicyRules(Redact(rules=own, keep=keep), may_keep=may_keep)
+    return redactpolicy.PolicyRules(
+        Redact(rules=own, keep=keep), may_keep=may_keep, only_namespaced=only_namespaced
+    )
 
 
 def capture(
@@ -191,6 +195,52 @@ def test_keep_takes_nothing_that_is_below_its_path() -> None:
         assert fields(capture(raw, rules(keeps(path)))) == {"spec.auth.password": "custom-resource"}
 
 
+NOT_OF_A_NAMESPACE: dict[str, dict[str, Any]] = {
+    "storageclass.storage.k8s.io": {"parameters": {"secret": "s3cret-1"}},
+    "persistentvolume": {
+        "spec": {
+            "csi": {"volumeAttributes": {"password": "s3cret-1"}},
+            "flexVolume": {"options": {"password": "s3cret-1"}},
+        }
+    },
+    "mutatingwebhookconfiguration.admissionregistration.k8s.io": {
+        "webhooks": [{"name": "a", "clientConfig": {"url": "https://a:s3cret-1@example.org"}}]
+    },
+    "namespace": {"metadata": {"annotations": {"password": "s3cret-1"}}},
+    "door.example.org": {"spec": {"password": "s3cret-1"}},
+}
+ALL_PLACES = (
+    *("parameters.*", "spec.csi.volumeAttributes.*", "spec.flexVolume.options.*", "spec.password"),
+    *("webhooks[*].clientConfig.url", "metadata.annotations.*"),
+)
+
+
+@pytest.mark.parametrize("kind", NOT_OF_A_NAMESPACE)
+def test_what_has_no_namespace_is_kept_where_all_are_granted_only(kind: str) -> None:
+    """A policy takes along what its namespaces refer to, and that is another's."""
+    raw = live("front", namespace="", **NOT_OF_A_NAMESPACE[kind])
+    what = resource(kind, namespaced=False)
+    kept = keeps(*ALL_PLACES)
+    by = rules(kept, only_namespaced=True)
+    assert fields(capture(raw, by, what)) == fields(capture(raw, rules(), what)) != {}
+    assert b"s3cret-1" not in capture(raw, by, what).text
+    assert fields(capture(raw, rules(kept), what)) == {}
+    assert fields(capture(raw, rules(kept, only_namespaced=True), resource(kind))) == {}
+
+
+def test_what_is_not_kept_for_want_of_a_namespace_is_told() -> None:
+    by = rules(keeps("spec.password", "spec.pin", "spec.token"), only_namespaced=True)
+    raw = live("front", namespace="", spec={"password": "s3cret-1"})
+    capture(raw, by, resource("door.example.org", namespaced=False))
+    capture(live("front", spec={"token": "t0ken-of-the-door"}), by)
+    beyond = "manifests.redact.keep: known: spec.password keeps nothing of what has no namespace:"
+    nothing = "keeps nothing: no default rule finds a credential there"
+    assert list(by.unmatched()) == [
+        f'{beyond} the grant of its file would have to give namespaces ["*"]',
+        f"manifests.redact.keep: known: spec.pin {nothing}",
+    ]
+
+
 def test_a_rule_of_the_policys_own_wins_over_keep() -> None:
     raw = live("front", data={"password": "m4il"})
     found = capture(raw, rules(rule("data.password"), keeps("data.password")), MAP)
@@ -215,7 +265,7 @@ def test_of_many_that_match_nothing_the_first_are_told() -> None:
     told = list(by.unmatched())
     assert len(told) == 21
     assert not [line for line in told if "spec.a7 " in line]
-    assert told[-1] == "manifests.redact: 80 more paths match nothing"
+    assert told[-1] == "manifests.redact: 80 more paths match or keep nothing"
 
 
 def test_a_hostile_policy_looks_at_no_value_twice() -> None:

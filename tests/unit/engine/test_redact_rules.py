@@ -167,6 +167,33 @@ def test_what_is_kept_stands_in_clear_and_no_longer_than_it_is_granted() -> None
 
 
 ROOT = Grant(admin=True, keep_in_clear=True)
+PARAMETER = KeepRule(name="par", kinds=("*",), paths=("parameters.*", "data.*"), reason="known")
+
+
+@pytest.mark.parametrize(
+    ("file", "kept"), [("policies/shop.yaml", False), ("admin/kept.yaml", True)]
+)
+def test_what_is_kept_of_what_has_no_namespace_is_for_grants_of_all_namespaces(
+    file: str, kept: bool
+) -> None:
+    """The claim of the shop refers to the platform's class; the platform's Profile may keep."""
+    world = door_world(Redact(keep=(PARAMETER,), keep_file=file))
+    world.cluster.put(
+        manifest("storage.k8s.io/v1/StorageClass", "local", "", parameters={"secret": "cla5s-1"})
+    )
+    world.cluster.put(manifest("ConfigMap", "theme", data={"a.css": CLEAR}))
+    team = Grant(path="policies", namespaces=("shop", "shop-*"), keep_in_clear=True)
+    world.config = replace(CONFIG, grants=(team, replace(ROOT, path="admin")))
+    world.run()
+    tree = world.tree()
+    assert CLEAR.encode() in tree["shop/configmap/theme.yaml"]
+    shown = tree["_cluster/storageclass.storage.k8s.io/local.yaml"]
+    assert (b"cla5s-1" in shown) is kept
+    told = [one for one in world.record().warnings if "what has no namespace" in one]
+    assert len(told) == (not kept)
+    assert world.record().outcome is Outcome.COMPLETED
+
+
 TEAM = "teams/a/shop.yaml"
 PROFILE = "admin/kept.yaml"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from reconciler.capture import redactpolicy
+from reconciler.capture import redactpolicy, references
 from reconciler.model.policy import BackupPolicy
 from reconciler.model.redaction import KeepRule, Redact, RedactRule
 from reconciler.policy import parse_files
@@ -175,6 +175,46 @@ def test_the_grant_of_who_says_it_decides() -> None:
     (told,) = parse_files(files | {A: own.encode()}, GRANTED).problems
     assert "keep leaves in clear" in told.message
     assert "the grant of folder teams/a needs" in told.hint
+
+
+LIMITED = config(
+    CONFIG
+    + """\
+sharedKeyInTenants: true
+grants:
+  - {path: admin, admin: true, namespaces: ["*"]}
+  - {path: teams/a, namespaces: [shop], keepInClear: true}
+"""
+)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        *sorted(references.CANDIDATES),
+        *("namespaces", "storageclasses.storage.k8s.io", "apiservices.apiregistration.k8s.io"),
+    ],
+)
+def test_what_has_no_namespace_is_for_grants_of_all_namespaces(kind: str) -> None:
+    """Spelt out it is refused; what a glob means more is passed over in each run."""
+    keep = f"{{name: k, kinds: [configmap, {kind}], paths: [PATH], reason: known}}"
+    keep = keep.replace("PATH", "\"metadata.annotations['example.org/x']\"")
+    text = f"{SHOP}  manifests: {{redact: {{keep: [{KEPT.replace('css', 'c')}, {keep}]}}}}\n"
+    (told,) = parse_files(ADMIN | {A: text.encode()}, LIMITED).problems
+    assert told.path == "spec.manifests.redact.keep[1].kinds[1]"
+    assert told.message == f"keep may leave nothing in clear of {kind}, which has no namespace"
+    assert told.hint == (
+        'the grant of folder teams/a gives namespaces shop only; it needs namespaces ["*"]'
+    )
+    everywhere = {"admin/shop.yaml": text.encode()}
+    assert parse_files(ADMIN | everywhere, GRANTED).problems == ()
+
+
+@pytest.mark.parametrize("kind", ['"*"', '"*.storage.k8s.io"', "configmap", "door.example.org"])
+def test_globs_and_unknown_kinds_may_be_kept_where_namespaces_are_limited(kind: str) -> None:
+    keep = f"{{name: k, kinds: [{kind}], paths: [data.x], reason: known}}"
+    text = f"{SHOP}  manifests: {{redact: {{keep: [{keep}]}}}}\n"
+    assert parse_files(ADMIN | {A: text.encode()}, LIMITED).problems == ()
 
 
 def test_the_file_that_says_it_travels_in_the_policy() -> None:
