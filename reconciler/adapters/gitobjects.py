@@ -54,7 +54,7 @@ def _list(repository: GitFolder, commit: str, where: tuple[str, ...]) -> dict[st
         raise Refused(
             f"cannot {what} of {repository.shown}: its list of files takes more than"
             f" {_LONGEST_LIST >> 20} MiB, and no run writes so many",
-            hint="somebody else pushed it: `backstay verify` names commits that no run made; see"
+            hint=f"somebody else pushed it: see `git show --no-patch {commit}` in a clone, and"
             " docs/manifest-store.md, Bounds",
         )
     if done.code != 0:
@@ -155,21 +155,22 @@ def walk_log(repository: GitFolder, tip: str, limit: int) -> Iterator[Commit]:
         pending, fields = b"", list[bytes]()
         while chunk := child.stdout.read(_CHUNK):
             *values, pending = (pending + chunk).split(b"\0")
-            check_field(repository, pending)
             fields += values
             while len(fields) >= FIELDS:
                 yield parse_commit(*fields[:FIELDS])
                 del fields[:FIELDS]
+            check_field(repository, pending, fields)
         done = child.wait()
     if done.code != 0 or pending or fields:
         raise giterrors.explain(f"read the log of {tip}", str(repository.folder), done.stderr)
 
 
-def check_field(repository: GitFolder, pending: bytes) -> None:
-    """Raises Refused where one field of a commit has no end."""
+def check_field(repository: GitFolder, pending: bytes, fields: Sequence[bytes]) -> None:
+    """Raises Refused where one field of a commit has no end; the first of ``fields`` is its id."""
     if len(pending) > LONGEST_FIELD:
+        commit = fields[0].decode() if fields else "?"
         raise Refused(
-            f"a commit of {repository.shown} has a message or a path of more than"
+            f"commit {commit} of {repository.shown} has a message or a path of more than"
             f" {LONGEST_FIELD >> 20} MiB; no run makes one",
             hint="somebody else pushed it; see docs/manifest-store.md, Bounds",
         )
@@ -179,7 +180,7 @@ def commit_bytes(repository: GitFolder, sha: str, what: str) -> bytes:
     """A whole commit as git keeps it. One process."""
     done = repository.run("cat-file", "commit", sha, what=what, max_stdout=LONGEST_FIELD)
     if done.truncated:
-        check_field(repository, done.stdout + b" ")
+        check_field(repository, done.stdout + b" ", [sha.encode()])
     return done.stdout
 
 

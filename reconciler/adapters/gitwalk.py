@@ -52,18 +52,18 @@ def walk_changes(
     ) as child:  # fmt: skip
         while chunk := child.stdout.read(_CHUNK):
             *values, pending = (pending + chunk).split(b"\0")
-            gitobjects.check_field(repository, pending)
             for value in values:
                 if _begins(fields, value):
                     yield _parse(fields)
                     fields = []
                 fields.append(value)
+            gitobjects.check_field(repository, pending, fields)
             if len(fields) > _MOST_FIELDS:
-                raise _too_many(repository)
+                raise _too_many(repository, fields[0].decode())
         done = child.wait()
     if done.code != 0 or pending:
         if b"out of memory" in done.stderr or b"Cannot allocate memory" in done.stderr:
-            raise _too_many(repository)
+            raise _out_of_memory(repository, fields, memory)
         if repository.remote is None and b"promisor remote" in done.stderr:
             raise gitobjects.lacks_objects(repository, "read what commits changed")
         raise giterrors.explain(f"read the log of {tip}", str(repository.folder), done.stderr)
@@ -71,11 +71,21 @@ def walk_changes(
         yield _parse(fields)
 
 
-def _too_many(repository: GitFolder) -> Refused:
+def _too_many(repository: GitFolder, commit: str) -> Refused:
     return Refused(
-        f"a commit of {repository.shown} changes more than {_MOST_FIELDS // 2} files, or more than"
-        " there is memory for; no run makes one",
+        f"commit {commit} of {repository.shown} changes more than {_MOST_FIELDS // 2} files; no run"
+        " makes one",
         hint="somebody else pushed it; see docs/manifest-store.md, Bounds",
+    )
+
+
+def _out_of_memory(repository: GitFolder, fields: Sequence[bytes], memory: int) -> Refused:
+    # A commit is told when its trees were compared: so it is the one after the last that was told.
+    after = f" after commit {fields[0].decode()}" if fields else " at its first commit"
+    return Refused(
+        f"git ran out of memory{after} of {repository.shown}: it may map {memory >> 20} MiB",
+        hint="either that commit changes more files than a run does and somebody else pushed it, or"
+        " the packs are larger than that; see docs/manifest-store.md, Bounds",
     )
 
 
