@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from reconciler.capture import message
+from reconciler.capture import message, paths
 from reconciler.capture.purging import Purge
+from reconciler.capture.purgingrecords import check_record
 from reconciler.model.errors import Refused, one_line
 
 _EVERYTHING = ("commit", "tree", "blob")
@@ -74,12 +75,18 @@ def purge_branch(
     history: Rewriter, policy: str, branch: str, tip: str, purge: Purge, person: Person,
     *, now: datetime,
 ) -> Purged | None:  # fmt: skip
-    """The branch's new history, kept beside the old one; None where the old one has no value."""
+    """The branch's new history, kept beside the old one; None where the old one has no value.
+
+    Raises Refused where the value is in what is not rewritten, or in what a record must say.
+    """
     files: dict[str, str] = {}
     places: set[str] = set()
     for path, sha, data in history.objects(tip, ("blob",)):
-        made = purge.take_out(data, f"{path} ({sha[:10]}) of branch {branch}")
+        where = f"{path} ({sha[:10]}) of branch {branch}"
+        made = purge.take_out(data, where)
         if made is not None:
+            if path == paths.RECORD_PATH:
+                check_record(data, made, where)
             files[sha] = history.keep_file(made)
             places.add(path)
     if not files:

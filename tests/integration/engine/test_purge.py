@@ -298,6 +298,18 @@ def test_what_can_not_be_purged_is_refused_and_nothing_is_made(
         assert type_line(world, f"git -C c.git rev-parse -q --verify {PURGED}", {})[0] == 1
 
 
+def test_a_value_that_a_record_must_say_is_refused_and_nothing_is_made(
+    world: GitWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "url: s3:https://s3.example.org/" in world.git("show", f"{BRANCH}:_run.yaml")
+    (world.folder / "leaked.txt").write_text("s3.example.org")
+    type_line(world, f"git clone -q --bare {URL} c.git", {})
+    assert main.run(["purge", "--clone", "c.git", "--value", "leaked.txt", "--reason", "x"]) == 1
+    told = capsys.readouterr().err
+    assert "the value stands in the record of a run, and without it _run.yaml (" in told
+    assert type_line(world, f"git -C c.git rev-parse -q --verify {PURGED}", {})[0] == 1
+
+
 def test_a_clone_that_is_cut_off_is_refused(
     world: GitWorld, capsys: pytest.CaptureFixture[str]
 ) -> None:
