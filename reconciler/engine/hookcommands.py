@@ -28,6 +28,8 @@ STOP_WAIT = timedelta(seconds=60)
 _GONE = "the pod went away while it was executed"
 _REPLACED = f"{_GONE}, and the command may have run in the one that has its name now"
 
+_RESTARTED = "its container was restarted while it was executed, or right after"
+
 
 class PostLeftOpen(Transient):
     """A post command could not be executed now; its Lease stays, for who comes later."""
@@ -115,7 +117,7 @@ class Commands:
 
     def _with_whereabouts(self, ended: Ended, start: Start) -> Ended:
         """It was found by its name: nobody knows in which of two pods it was executed."""
-        pod = start.pod
+        pod, before = start.pod, start.container
         patience = self.patience(f"looking at pod {pod.namespace}/{pod.pod}", AWAY)
         try:
             uid = insist(start.look, patience)
@@ -123,15 +125,14 @@ class Commands:
             # Whoever finds that pod gone, when its post command's turn comes, asks again.
             self.reporter.warning("pod not looked at", pod=pod.pod, why=error.message)
             return replace(ended, lost=True)
-        if uid == pod.uid:
-            return replace(ended, container=start.container)
-        record = ended.record
-        away = _REPLACED if uid else _GONE
-        why = f"{record.why}; {away}" if record.why else away
-        outcome = record.outcome
-        if outcome is HookOutcome.COMPLETED:
-            outcome = HookOutcome.FAILED
-        return replace(ended, record=replace(record, outcome=outcome, why=why), heir=uid)
+        if uid != pod.uid:
+            return replace(
+                ended, record=_spoilt(ended.record, _REPLACED if uid else _GONE), heir=uid
+            )
+        ended = replace(ended, container=start.container)
+        if before and start.container and before != start.container:
+            return replace(ended, record=_spoilt(ended.record, _RESTARTED))
+        return ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +196,13 @@ class _Words:
             bytes=self.output.count, why=why,
         )  # fmt: skip
         return Ended(record=made, started=started, seen=seen)
+
+
+def _spoilt(record: HookRecord, why: str) -> HookRecord:
+    """What was executed may have left nothing behind, whatever its exit code says."""
+    failed = record.outcome is HookOutcome.COMPLETED
+    outcome = HookOutcome.FAILED if failed else record.outcome
+    return replace(record, outcome=outcome, why=f"{record.why}; {why}" if record.why else why)
 
 
 def told(record: HookRecord) -> str:

@@ -151,20 +151,47 @@ def test_a_pod_that_goes_away_during_the_copy_is_told(heir: bool, on_error: OnEr
     assert "not at rest until the end of the copy" in found.reasons[0]
 
 
-def test_a_container_that_restarts_during_the_copy_is_told() -> None:
-    world = HookWorld()
-    (db,) = (raw for raw in world.cluster.all("Pod") if raw["metadata"]["name"] == "db-0")
-
-    def restart(container: str) -> None:
+def restart(world: HookWorld, container: str) -> None:
+    """The pod's container runs with another id."""
+    with _ONE_BY_ONE:
+        (db,) = (raw for raw in world.cluster.all("Pod") if raw["metadata"]["name"] == "db-0")
         status = {"name": "db", "state": {"running": {}}, "containerID": container}
         world.cluster.put({**db, "status": {"phase": "Running", "containerStatuses": [status]}})
 
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+def test_a_container_that_restarts_right_after_its_pre_command_is_told(known: bool) -> None:
+    world = HookWorld()
+    if known:
+        restart(world, "containerd://1")
+
+    def lock() -> None:
+        world.events.append("lock shop/db-0")
+        restart(world, "containerd://2")
+
+    world.program("lock", effect=lock)
+    world.run()
+    found = part(world)
+    if known:
+        # Its post command runs all the same: nobody knows what the first one has left behind.
+        assert world.events == [AROUND[0], AROUND[2]]
+        assert found.outcome is Outcome.PARTIALLY_FAILED
+        assert "its container was restarted while it was executed" in found.reasons[0]
+        assert brief(found) == [("pre", "db-0", "Failed"), ("post", "db-0", "Completed")]
+    else:
+        assert world.events == AROUND
+    assert world.leases() == []
+
+
+def test_a_container_that_restarts_during_the_copy_is_told() -> None:
+    world = HookWorld()
+
     def strike() -> None:
         if world.events == AROUND[:1]:
-            restart("containerd://2")
+            restart(world, "containerd://2")
         world.work()
 
-    restart("containerd://1")
+    restart(world, "containerd://1")
     world.clock.on_sleep = strike
     world.working = 3
     world.run()
