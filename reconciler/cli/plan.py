@@ -108,7 +108,7 @@ def command(
         setting = home.setting(reporter=wiring.reporter())
         led = planlive.make_plan(setting, must_see=bool(unwanted & planlive.NEED_TO_SEE))
     planlive.show(led, output)
-    failed = planchange.is_unwanted(led.findings, unwanted)
+    failed = planlive.is_unwanted(led, unwanted)
     return exit_code(led.plan, failed=failed, detailed=detailed_exitcode)
 
 

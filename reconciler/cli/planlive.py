@@ -7,31 +7,33 @@ where something is to be said of them.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import click
 
-from reconciler.cli import wiring
-from reconciler.cli.planchange import NEED_INVENTORY
+from reconciler.cli import planchange, wiring
 from reconciler.engine import controller
 from reconciler.engine.controller import Cycle, Setting
 from reconciler.engine.coverage import observe_covered
 from reconciler.engine.pointdigest import Budget, read_points
 from reconciler.model.change import Key, Written
 from reconciler.model.errors import BackstayError, Bug, Interrupted, Refused
-from reconciler.model.finding import Finding
+from reconciler.model.finding import Finding, Severity
 from reconciler.model.inventory import Inventory
 from reconciler.model.plan import Plan
 from reconciler.plan.changelive import UNSEEN, live_findings
 from reconciler.plan.inventoryfiles import PolicyPoints
-from reconciler.plan.livechange import live_change
+from reconciler.plan.livechange import LiveChange, live_change
+from reconciler.plan.retentionfindings import EXTENDED, SHORTENED, surely_keeps
 from reconciler.policy.revisions import read_revision
 from reconciler.report import live
 
-NEED_TO_SEE = NEED_INVENTORY | UNSEEN
+NEED_TO_SEE = planchange.NEED_INVENTORY | UNSEEN
 """Ids of which nothing is known where namespaces and claims can't be listed."""
+NEED_POINTS = frozenset({SHORTENED, str(Severity.ERROR)})
+"""What may be found or not where a policy's recovery points are not all known."""
 _READ_FOR = timedelta(seconds=60)
 _MOST = 200
 """Recovery points that are read of one policy."""
@@ -45,6 +47,8 @@ class Led:
 
     plan: Plan
     findings: tuple[Finding, ...]
+    unseen: tuple[str, ...] = ()
+    """Policies that keep by another retention, which may expire points that were not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +118,42 @@ def lead(cycle: Cycle, seen: Seen, setting: Setting, points: ReadPoints = stored
             plan = replace(plan, notes=(*plan.notes, note))
     cluster, now = setting.config.cluster.name, setting.clock.now()
     changes = change.findings(inventory, cluster=cluster, now=now)
-    return Led(plan, live_findings(plan, changes, change.head))
+    unseen = _unseen(change, changes, inventory)
+    return Led(plan, live_findings(plan, changes, change.head), unseen)
+
+
+def is_unwanted(led: Led, unwanted: frozenset[str]) -> bool:
+    """Whether there is a finding that ``--fail-on`` names.
+
+    Raises Refused where none is, and one may be among recovery points that were not read.
+    """
+    if planchange.is_unwanted(led.findings, unwanted):
+        return True
+    asked = sorted(NEED_POINTS & unwanted)
+    if asked and led.unseen and not led.plan.problems:
+        raise Refused(
+            f"--fail-on {asked[0]} needs all recovery points of policy {led.unseen[0]}, and they"
+            " are not known",
+            hint=f"a note of the plan says why; more than {_MOST} of a policy are not read, so"
+            " look into backstay log, and leave the gate out for this change",
+        )
+    return False
+
+
+def _unseen(
+    change: LiveChange, changes: Iterable[Finding], inventory: Inventory | None
+) -> tuple[str, ...]:
+    if inventory is not None and inventory.points_known and not inventory.older_points:
+        return ()
+    before = {one.name: one.retention for one in change.base.parsed.policies}
+    after = {one.name: one.retention for one in change.head.parsed.policies}
+    changed = {one.policy for one in changes if one.id in (SHORTENED, EXTENDED)}
+    return tuple(
+        name
+        for name in sorted(changed)
+        # One that took over another's points has no retention of its own before.
+        if name not in before or not surely_keeps(before[name], after[name])
+    )
 
 
 def _written(cycle: Cycle, setting: Setting) -> dict[Key, Written]:

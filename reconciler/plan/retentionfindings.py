@@ -94,6 +94,16 @@ def word_changes(before: Retention, after: Retention) -> tuple[WordChange, ...]:
     return tuple(WordChange(word, old.get(word), new.get(word)) for word in names)
 
 
+def surely_keeps(before: Retention, after: Retention) -> bool:
+    """Whether nothing can expire that was kept, whatever recovery points there are.
+
+    Not said of spans: years have no one length. Nor of a retention that had no word.
+    """
+    return bool(before.words()) and not any(
+        change.smaller or isinstance(change.before, str) for change in word_changes(before, after)
+    )
+
+
 def _finding(
     policy: BackupPolicy,
     before: Retention,

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
 
-from reconciler.cli.planlive import Led, ReadPoints, lead, make_plan, with_coverage
+from reconciler.cli.planlive import (
+    Led,
+    ReadPoints,
+    is_unwanted,
+    lead,
+    make_plan,
+    with_coverage,
+)
 from reconciler.engine import controller
 from reconciler.engine.controller import Setting
-from reconciler.model.errors import Incomplete, Refused, Stalled
+from reconciler.model.errors import Incomplete, Problem, Refused, Stalled
 from reconciler.model.finding import Place
 from reconciler.model.inventory import PointDigest
 from reconciler.model.run import Outcome
@@ -113,6 +121,67 @@ def test_points_that_can_not_be_read_are_a_note(world: ControllerWorld) -> None:
     assert led.plan.notes[-1] == (
         "which recovery points there are is not known: the manifest store is away"
     )
+
+
+RETENTION = b"keepDaily: 7"
+CUT = (PolicyPoints(policy="shop", older=4),)
+
+
+@pytest.mark.parametrize(
+    ("words", "points", "unseen"),
+    [
+        (b"keepDaily: 6", None, True),
+        (b"keepDaily: 6", CUT, True),
+        (b"keepDaily: 6", (), False),
+        (b"keepDaily: 8", None, False),
+        (b"keepDaily: 8", CUT, False),
+        (b"keepWithin: 1y", CUT, True),
+    ],
+)
+def test_a_gate_that_needs_points_is_not_open_where_they_are_not_known(
+    world: ControllerWorld,
+    words: bytes,
+    points: tuple[PolicyPoints, ...] | None,
+    unseen: bool,
+) -> None:
+    def read(_setting: Setting, _policies: Collection[str]) -> tuple[PolicyPoints, ...]:
+        if points is None:
+            raise Stalled("the manifest store is away")
+        return points
+
+    world.source.push(files(shop=policy_yaml("shop").replace(RETENTION, words)))
+    led = planned(world, read)
+    assert led.unseen == (("shop",) if unseen else ())
+    assert not is_unwanted(led, frozenset({"policy-removed"}))
+    with pytest.raises(Refused, match="fail-on error needs") if unseen else nullcontext():
+        assert not is_unwanted(led, frozenset({"error", "coverage-lost"}))
+    broken = replace(
+        led,
+        plan=replace(led.plan, problems=(Problem(file="a.yaml", line=1, column=1, message="no"),)),
+    )
+    assert not is_unwanted(broken, frozenset({"error"})), "it ends with 4 all the same"
+
+
+def test_a_gate_that_has_its_finding_fails_with_the_plan(world: ControllerWorld) -> None:
+    world.source.push(files(shop=SHORTER))
+    assert is_unwanted(planned(world, lambda *_: CUT), frozenset({"retention-shortened"}))
+    world.source.push(files(shop=policy_yaml("shop").replace(RETENTION, b"keepWithin: 1y")))
+    led = planned(world, lambda *_: CUT)
+    assert led.findings
+    assert is_unwanted(led, frozenset({str(led.findings[0].severity)}))
+
+
+def test_a_span_that_is_written_otherwise_is_not_taken_for_as_long(world: ControllerWorld) -> None:
+    world.source.push(files(shop=policy_yaml("shop").replace(RETENTION, b"keepWithin: 365d")))
+    assert world.cycle().exit_code == 0
+    world.source.push(files(shop=policy_yaml("shop").replace(RETENTION, b"keepWithin: 1y")))
+    assert planned(world, lambda *_: CUT).unseen == ("shop",)
+    assert planned(world, lambda *_: ()).unseen == ()
+
+
+def test_points_of_a_policy_that_goes_are_no_gate(world: ControllerWorld) -> None:
+    world.source.push(files("crm"))
+    assert planned(world, lambda *_: CUT).unseen == ()
 
 
 def test_where_namespaces_may_not_be_listed_the_plan_says_so(world: ControllerWorld) -> None:
