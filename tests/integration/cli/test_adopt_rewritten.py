@@ -68,7 +68,9 @@ def test_the_branchs_tip_is_written_into_the_lease(
                  "--kubeconfig", str(kubeconfig(tmp_path / "kube", api.url)),
                  "-o", "json"]  # fmt: skip
         assert main.run(words) == 2, "nobody can answer"
-        assert "add --yes" in capsys.readouterr().err
+        asked = capsys.readouterr().err
+        assert f"remembered is {OLD}; the branch has {tip}, which says that the history" in asked
+        assert "add --yes" in asked
         assert [one.method for one in api.requests if one.path == LEASE] == ["GET"]
         assert main.run([*words, "--yes"]) == 0
         (patch,) = [one for one in api.requests if one.method == "PATCH"]
