@@ -18,6 +18,8 @@ ANNOTATIONS_ONLY = frozenset(
 and Backstay itself reads the rest of the others when it restores."""
 MOST_PATHS = 500
 """Of a policy, in all of its rules."""
+MOST_WILDCARDS = 3
+"""Of a path: the more, the more parts of an object fit many paths at once, and each costs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

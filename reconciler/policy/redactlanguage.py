@@ -14,13 +14,14 @@ from pydantic import AfterValidator, Field, ValidationInfo, WithJsonSchema
 
 from reconciler.model import fieldpaths
 from reconciler.model.fieldpaths import Into, Step
-from reconciler.model.redaction import ANNOTATIONS_ONLY, MOST_PATHS
+from reconciler.model.redaction import ANNOTATIONS_ONLY, MOST_PATHS, MOST_WILDCARDS
 from reconciler.policy import fields
 from reconciler.policy.fields import Wrong
 from reconciler.policy.parts import Part, ShortForm
 
 _ANNOTATIONS = (Step(Into.MAP, "metadata"), Step(Into.MAP, "annotations"))
 _QUOTE = "a key with dots or slashes is written in quotes, such as data['app.ini']"
+_FEWER = "call keys and items by their names; a rule redacts all below a shorter path"
 _OURS = "backstay.dev/"
 _LISTS = frozenset(
     {
@@ -77,6 +78,8 @@ def check_path(value: str) -> str:
         path = fieldpaths.parse(value)
     except fieldpaths.Malformed as error:
         raise Wrong(str(error), error.hint) from None
+    if sum(step.name is None for step in path) > MOST_WILDCARDS:
+        raise Wrong(f"has more than {MOST_WILDCARDS} wildcards", _FEWER)
     first = path[0].name
     if first in ("apiVersion", "kind"):
         raise Wrong("is needed to say what an object is")

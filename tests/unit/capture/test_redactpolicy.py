@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from reconciler.capture import canonical, fingerprints, redact, redactpaths, redactpolicy
-from reconciler.model import fieldpaths
+from reconciler.capture import canonical, fingerprints, redact, redactpolicy
 from reconciler.model.redaction import KeepRule, Redact, RedactRule
 from tests.unit.capture.objects import live, resource
 
@@ -266,32 +265,3 @@ def test_of_many_that_match_nothing_the_first_are_told() -> None:
     assert len(told) == 21
     assert not [line for line in told if "spec.a7 " in line]
     assert told[-1] == "manifests.redact: 80 more paths match or keep nothing"
-
-
-def test_a_hostile_policy_looks_at_no_value_twice() -> None:
-    """500 paths, each with wildcards in other places, all of which match all of an object."""
-    deep: Any = "x"
-    for _ in range(10):
-        deep = {"a": deep, "b": "y"}
-    chosen = [
-        ".".join("*" if number >> step & 1 else "a" for step in range(9)) for number in range(500)
-    ]
-    paths = {number: fieldpaths.parse(path) for number, path in enumerate(chosen)}
-    machine = redactpaths.Machine(paths)
-    found: dict[str, Any] = {"metadata": {}, "a": deep, "spec": deep}
-    hits = machine.find(found, annotations_only=False)
-    assert len(hits) == 8
-    made = len(machine._states)
-    assert made < 200
-    machine.find(found, annotations_only=False)
-    assert len(machine._states) == made
-
-
-def test_states_are_forgotten_before_they_are_too_many() -> None:
-    paths = {number: fieldpaths.parse(f"*.k{number}") for number in range(6000)}
-    machine = redactpaths.Machine(paths)
-    for number in range(6000):
-        found: dict[str, Any] = {"metadata": {}, "spec": {f"k{number}": "x"}}
-        assert machine.find(found, annotations_only=False) == {("spec", f"k{number}"): number}
-    assert len(machine._states) <= redactpaths._MOST_STATES + 10
-    assert machine.hit == frozenset(range(6000))

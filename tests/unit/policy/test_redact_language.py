@@ -80,6 +80,7 @@ def test_a_policy_that_says_nothing_is_compiled_as_ever() -> None:
         ("*", "\"metadata.annotations['backstay.dev/x']\"", "Backstay's own", ""),
         ("*", "status.token", "can match nothing", "not captured"),
         ("*", "kind", "what an object is", ""),
+        ("x.example.org", "'spec.*.a[*].b[*].*'", "more than 3 wildcards", "shorter path"),
         ("x.example.org", "spec..x", "from character 5 on", "one step"),
         ("x.example.org", "'$.spec'", "from character 1 on", "begins with a field"),
     ],
@@ -104,6 +105,7 @@ def test_what_can_never_apply_is_refused(kind: str, path: str, told: str, hint: 
         ("secret", "metadata.annotations['example.org/x']"),
         ("*", "metadata.annotations"),
         ("*.example.org", "spec.containers.env"),
+        ("*.example.org", "spec.*.containers[*].env[*].value"),
         ("*", "*"),
     ],
 )
