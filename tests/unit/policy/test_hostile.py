@@ -1,6 +1,6 @@
 """Any bytes give problems, in bounded work and text, and never an exception (I9).
 
-What full-sized files cost is bounded from outside, in tests/integration/policy.
+What full-sized files cost is bounded from outside, in tests/system/policy.
 """
 
 from __future__ import annotations
