@@ -41,7 +41,7 @@ _BUSY = timedelta(minutes=10)
 _SLACK = timedelta(seconds=5)
 """By how much clocks of two pods may differ."""
 _BAD = (HookOutcome.FAILED, HookOutcome.TIMED_OUT)
-_NOT_AT_REST = "its data was not at rest until the end of the copy"
+NOT_AT_REST = "its data was not at rest until the end of the copy"
 
 
 class HookFailed(BackstayError):
@@ -285,7 +285,7 @@ class Hooks:
             self._judge(record, command.on_error)
             return
         self._keep(record)
-        self._say(told(record), (record.namespace,))
+        self.say(told(record), (record.namespace,))
 
     def _judge(self, record: HookRecord, on_error: OnError, namespaces: Sequence[str] = ()) -> None:
         """Keeps a record of what ran before the copy; raises HookFailed where that forbids it."""
@@ -295,7 +295,7 @@ class Hooks:
         if on_error is OnError.CONTINUE:
             self.warn(f"{told(record)}; its data was copied all the same")
             return
-        self._say(told(record), namespaces or (record.namespace,))
+        self.say(told(record), namespaces or (record.namespace,))
         raise HookFailed(told(record))
 
     def _end(self, place: Place) -> None:
@@ -323,7 +323,7 @@ class Hooks:
         ended = run_post(
             commands, leases, pod, hook, command,
             # Who ended it may have done so while the copy went on.
-            lambda why: self._say(f"{why}; {_NOT_AT_REST}", place.namespaces),
+            lambda why: self.say(f"{why}; {NOT_AT_REST}", place.namespaces),
         )  # fmt: skip
         unsure = unsure and ended.started
         self._tell_end(place, ended, unsure, post.on_error)
@@ -349,18 +349,18 @@ class Hooks:
         record = ended.record
         if record.outcome is HookOutcome.SKIPPED and self._quieted(record):
             # Whatever the policy says of errors: what was copied is not what it asked for.
-            record = replace(record, why=f"{record.why}; {_NOT_AT_REST}")
-            self._say(told(record), place.namespaces)
+            record = replace(record, why=f"{record.why}; {NOT_AT_REST}")
+            self.say(told(record), place.namespaces)
         if ended.container and place.container and ended.container != place.container:
             why = f"container {record.container} of pod {name_of(place.pod)} was restarted"
-            self._say(f"{why} after hook {record.name} (pre): {_NOT_AT_REST}", place.namespaces)
+            self.say(f"{why} after hook {record.name} (pre): {NOT_AT_REST}", place.namespaces)
         self._keep(record)
         again = "" if unsure else "; the controller executes it once more"
         whys = [f"{told(record)}{again}"] if record.outcome in _BAD else []
         whys += [once_more(record, place.hook)] if unsure else []
         for why in whys:
             if on_error is OnError.FAIL:
-                self._say(why, place.namespaces)
+                self.say(why, place.namespaces)
             else:
                 self.warn(why)
 
@@ -392,7 +392,7 @@ class Hooks:
         if place.target.hook.post is None:
             return
         self._keep(record)
-        self._say(told(record), place.namespaces)
+        self.say(told(record), place.namespaces)
 
     def warn(self, warning: str) -> None:
         """Puts a warning beside those of the hooks themselves."""
@@ -403,7 +403,8 @@ class Hooks:
         with self._lock:
             self._records[record.namespace].append(record)
 
-    def _say(self, why: str, namespaces: Sequence[str]) -> None:
+    def say(self, why: str, namespaces: Sequence[str]) -> None:
+        """A reason why these namespaces are not Completed."""
         with self._lock:
             for name in namespaces:
                 self._reasons[name].append(why)

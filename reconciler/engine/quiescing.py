@@ -18,7 +18,7 @@ from reconciler.engine import observe
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.hookcommands import Commands
 from reconciler.engine.hookleases import HookLeases
-from reconciler.engine.hooks import NOTHING, Hooked, Hooks, need_exec
+from reconciler.engine.hooks import NOT_AT_REST, NOTHING, Hooked, Hooks, need_exec
 from reconciler.engine.patience import Patience, insist
 from reconciler.engine.runlease import holder_of
 from reconciler.engine.slots import Pool, Slots
@@ -26,6 +26,7 @@ from reconciler.engine.volumes import Key, Moves, key_of, move_volumes
 from reconciler.model import kinds
 from reconciler.model.errors import BackstayError, Interrupted
 from reconciler.model.volumes import Leftover, MoveResult, MoveState, MoveTask
+from reconciler.plan.hookappeared import appeared
 from reconciler.plan.hooks import (
     NO_HOOKS,
     Effect,
@@ -184,7 +185,10 @@ class _Quiet:
         if not tasks:
             return {}
         begun = {(left.namespace, left.claim) for left in self.own}
-        return self._copy(tasks, begun, Slots(pool=self.pool))
+        results = self._copy(tasks, begun, Slots(pool=self.pool))
+        for name in sorted({task.namespace for task in tasks}):
+            self._look_again(name, self.first.namespaces[name], patiently=True)
+        return results
 
     def _namespace(self, name: str, tasks: list[MoveTask]) -> Mapping[Key, MoveResult]:
         """One namespace from its first pre command to its last post command."""
@@ -213,7 +217,30 @@ class _Quiet:
         with self.hooks.around(found.targets, not_hooked) as why:
             if why:
                 return {key_of(task): _not_copied(why) for task in tasks}
-            return self._copy(tasks, (), slots)
+            results = self._copy(tasks, (), slots)
+            # Once only: the application stands still. A pod that its end starts is no matter.
+            seen = self._look_again(name, found, patiently=False)
+        if not seen:
+            self._look_again(name, found, patiently=True)
+        return results
+
+    def _look_again(self, name: str, planned: NamespaceHooks, *, patiently: bool) -> bool:
+        """Tells of pods that nobody quiesced; False where they could not be listed now."""
+        try:
+            pods = self._pods_of(name) if patiently else self._read_pods(name)
+        except Interrupted:
+            raise
+        except BackstayError as error:
+            if not patiently:
+                return False
+            why = f"whether pods of {name} began during the copy is not known: {error.message}"
+            self.hooks.say(why, (name,))
+            return True
+        now = self._plan({**self.pods, name: pods}).namespaces[name]
+        for why in appeared(planned, now):
+            self.run.reporter.warning("hook not run", namespace=name, why=why)
+            self.hooks.say(f"{why}; {NOT_AT_REST}", (name,))
+        return True
 
     def _copy(
         self, tasks: list[MoveTask], begun: Iterable[Key], slots: Slots
@@ -241,10 +268,10 @@ class _Quiet:
                 self._insist("removing a mover", functools.partial(self.run.mover.remove, left))
 
     def _pods_of(self, name: str) -> list[dict[str, Any]]:
-        return self._insist(
-            f"listing the pods of {name}",
-            lambda: observe.read_all(self.run.reader, kinds.PODS, dict, namespace=name),
-        )
+        return self._insist(f"listing the pods of {name}", lambda: self._read_pods(name))
+
+    def _read_pods(self, name: str) -> list[dict[str, Any]]:
+        return observe.read_all(self.run.reader, kinds.PODS, dict, namespace=name)
 
     def _plan(self, pods: Pods) -> HookPlan:
         return plan_hooks(
