@@ -13,14 +13,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from reconciler import ports
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.hookcommands import AWAY_AFTER, Commands, told
-from reconciler.engine.hookending import end_hook, run_post
+from reconciler.engine.hookending import close_hook, end_hook, run_post
 from reconciler.engine.hookleases import HookLeases, NotOurs
 from reconciler.engine.patience import Patience, insist
 from reconciler.engine.quiescing import make_commands, make_leases
@@ -38,6 +38,7 @@ _PATIENCE = timedelta(minutes=15)
 _ENDING = timedelta(minutes=2)
 """How long a holder is waited for: it may be ending its hooks itself."""
 _POLL = 2.0
+_SLACK = timedelta(seconds=5)
 
 
 class PostFailed(BackstayError):
@@ -63,6 +64,17 @@ class Finished:
         """Commands that were executed and went wrong."""
         bad = (HookOutcome.FAILED, HookOutcome.TIMED_OUT)
         return tuple(told(record) for record in self.records if record.outcome in bad)
+
+
+@dataclass(slots=True)
+class _Ending:
+    """What came of one pod so far."""
+
+    pod: QuietPod
+    records: list[HookRecord] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    late: dict[OpenHook, datetime] = field(default_factory=dict)
+    """Post commands whose end nobody saw, and until when they may be at work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,16 +131,16 @@ class Finisher:
         reporter = self.commands.reporter
         where = {"namespace": mine.pod.namespace, "pod": mine.pod.pod, "run": mine.run_id}
         reporter.warning(what, **where, lease=mine.name)
-        records: list[HookRecord] = []
-        left: list[str] = []
+        ending = _Ending(mine.pod)
         elsewhere = ""
         try:
-            for hook in self._end_what_is_sure(mine.pod, records, left):
-                self._end(mine.pod, hook, records, left)
+            for hook in self._end_what_is_sure(ending):
+                self._end(ending, hook)
+            self._close_late(ending)
         except NotOurs as error:
             elsewhere = error.message
             reporter.warning("hooks left to another", **where, lease=mine.name, why=elsewhere)
-        return Finished(records=tuple(records), left=tuple(left), elsewhere=elsewhere)
+        return Finished(records=tuple(ending.records), left=tuple(ending.left), elsewhere=elsewhere)
 
     def _take(self, lease: HookLease, seconds: int) -> HookLease | None:
         mine = self.leases.take(lease, seconds=seconds)
@@ -138,33 +150,33 @@ class Finisher:
             mine = now if now is not None and now.holder == self.leases.holder else None
         return mine
 
-    def _end_what_is_sure(
-        self, pod: QuietPod, records: list[HookRecord], left: list[str]
-    ) -> list[OpenHook]:
+    def _end_what_is_sure(self, ending: _Ending) -> list[OpenHook]:
         """The others, as soon as nothing can overtake their post commands; those ran once."""
         unsure: list[OpenHook] = []
         moments: list[datetime] = []
-        for hook in reversed(pod.open):
+        for hook in reversed(ending.pod.open):
             moment = hook.moment
             if (
                 moment is not None
                 and hook.command
                 and hook.is_unsure(self.commands.clock.now())
-                and self._run_early(pod, hook)
+                and self._run_early(ending, hook)
             ):
                 unsure.append(hook)
                 moments.append(moment)
             else:
-                self._end(pod, hook, records, left)
+                self._end(ending, hook)
         if moments:
-            self._wait(pod, max(moments))
+            self._wait(ending.pod, max(moments))
         return unsure
 
-    def _run_early(self, pod: QuietPod, hook: OpenHook) -> bool:
+    def _run_early(self, ending: _Ending, hook: OpenHook) -> bool:
         """False where there is no pod any more in which it would have to run again."""
-        command = HookCommand(hook.command, hook.timeout)
+        pod, command = ending.pod, HookCommand(hook.command, hook.timeout)
         try:
             ran = run_post(self.commands, self.leases, pod, hook, command, lambda _: None)
+            if not ran.seen:
+                self._outlast(ending, hook)
         except (NotOurs, Interrupted):
             raise
         except BackstayError as error:
@@ -174,6 +186,23 @@ class Finisher:
             )  # fmt: skip
             return True
         return ran.record.outcome is not HookOutcome.SKIPPED
+
+    def _outlast(self, ending: _Ending, hook: OpenHook) -> None:
+        """A post command that may be at work still keeps its Lease, and others off the pod."""
+        late = self.commands.clock.now() + timedelta(seconds=hook.timeout) + _SLACK
+        ending.late[hook] = late = max(late, hook.moment or late)
+        patience = self.commands.patience(f"writing the Lease of hook {hook.hook}", AWAY_AFTER)
+        insist(lambda: self.leases.note(ending.pod, hook.with_until(late)), patience)
+
+    def _close_late(self, ending: _Ending) -> None:
+        """What goes on for longer than twice its time is waited for no more."""
+        if ending.late:
+            self._wait(ending.pod, max(ending.late.values()))
+        for hook in ending.late:
+            self._try(ending, hook, functools.partial(self._close, ending.pod, hook))
+
+    def _close(self, pod: QuietPod, hook: OpenHook) -> None:
+        close_hook(self.commands, self.leases, pod, hook)
 
     def _wait(self, pod: QuietPod, moment: datetime) -> None:
         clock = self.commands.clock
@@ -186,22 +215,34 @@ class Finisher:
                 raise Interrupted("stopped before hooks of a dead run could be ended for good")
             clock.sleep(min(left, _POLL))
 
-    def _end(
-        self, pod: QuietPod, hook: OpenHook, records: list[HookRecord], left: list[str]
-    ) -> None:
-        command = HookCommand(hook.command, hook.timeout) if hook.command else None
+    def _end(self, ending: _Ending, hook: OpenHook) -> None:
+        self._try(ending, hook, functools.partial(self._end_now, ending, hook))
+
+    def _end_now(self, ending: _Ending, hook: OpenHook) -> None:
+        pod = ending.pod
+        if not hook.command:
+            end_hook(self.commands, self.leases, pod, hook, None)
+            return
+        command = HookCommand(hook.command, hook.timeout)
+        ended = run_post(self.commands, self.leases, pod, hook, command, lambda _: None)
+        ending.records.append(ended.record)
+        if not ended.seen:
+            self._outlast(ending, hook)
+        elif hook not in ending.late:
+            self._close(pod, hook)
+
+    def _try(self, ending: _Ending, hook: OpenHook, end: Callable[[], None]) -> None:
         try:
-            record = end_hook(self.commands, self.leases, pod, hook, command)
+            end()
         except (NotOurs, Interrupted):
             raise
         except BackstayError as error:
+            pod = ending.pod
             self.commands.reporter.warning(
                 "hook left open", hook=hook.hook, namespace=pod.namespace, pod=pod.pod,
                 why=error.message,
             )  # fmt: skip
-            left.append(f"hook {hook.hook}: {error.message}")
-            return
-        records += [record] if record is not None else []
+            ending.left.append(f"hook {hook.hook}: {error.message}")
 
 
 def finish_left(request: RunRequest, run: RunPorts, stopped: Stopped) -> tuple[str, ...]:

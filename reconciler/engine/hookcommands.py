@@ -36,6 +36,11 @@ class PostLeftOpen(Transient):
 
     reason = "PostLeftOpen"
 
+    def __init__(self, message: str, *, begun: bool) -> None:
+        super().__init__(message)
+        self.begun = begun
+        """A try may have started it, and it may be at work still."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ended:
@@ -96,7 +101,12 @@ class Commands:
         except BackstayError as error:
             ended = words.of_error(error, may_have_begun=start.maybe)
         if after:
-            return replace(ended, container=start.container)
+            # One whose answer got lost may be at work beside the one whose end was seen.
+            return replace(
+                ended,
+                container=start.container,
+                seen=ended.seen and not (start.maybe and ended.started),
+            )
         return self._with_whereabouts(ended, start) if ended.started else ended
 
     def heir_of(self, pod: QuietPod) -> QuietPod | None:
@@ -170,7 +180,7 @@ class _Words:
             return self._ended(HookOutcome.TIMED_OUT, error.message, seen=False)
         why = f"{error.message}; {error.hint}" if error.hint else error.message
         if after and not isinstance(error, NotExecutable):
-            raise PostLeftOpen(why) from error
+            raise PostLeftOpen(why, begun=may_have_begun) from error
         return self._ended(HookOutcome.FAILED, why, started=may_have_begun, seen=not may_have_begun)
 
     def _ended(

@@ -116,11 +116,11 @@ class HookLeases:
             self.clock.sleep(_POLL)
 
     def note(self, pod: QuietPod, hook: OpenHook) -> None:
-        """Writes what is known of an open hook now: until when its pre command may be at work.
+        """Writes what is known of an open hook now: until when a command of it may be at work.
 
-        Raises NotOurs where the Lease is gone, or another holds the pod.
+        Raises NotOurs where the Lease is gone, or another holds the pod and did not give it away.
         """
-        if not self._change(pod.lease, lambda now: now.with_open(hook)):
+        if not self._change(pod.lease, lambda now: now.with_open(hook), given=hook):
             raise NotOurs(f"Lease {self.namespace}/{pod.lease} is gone, or another's by now")
 
     def check(self, pod: QuietPod, hook: OpenHook) -> bool:

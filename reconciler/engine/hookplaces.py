@@ -49,11 +49,11 @@ def name_of(pod: QuietPod) -> str:
     return f"{pod.namespace}/{pod.pod}"
 
 
-def once_more(record: HookRecord, hook: OpenHook) -> str:
-    """A post command that was executed too early, as a sentence."""
+def once_more(record: HookRecord, hook: OpenHook, of: str = "its pre command") -> str:
+    """A post command that was executed too early, as a sentence; ``of`` what may be at work."""
     return (
         f"hook {record.name} (post) in pod {record.namespace}/{record.pod} runs once more at"
-        f" {hook.until}: nobody saw the end of its pre command"
+        f" {hook.until}: nobody saw the end of {of}"
     )
 
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from reconciler import ports
-from reconciler.engine.hookcommands import AWAY, Commands, Ended, told
+from reconciler.engine.hookcommands import AWAY, Commands, Ended, PostLeftOpen, told
 from reconciler.engine.hookending import close_hook, end_hook, run_post
 from reconciler.engine.hookgiving import Giving
 from reconciler.engine.hookleases import HookLeases, NotOurs
@@ -326,14 +326,21 @@ class Hooks:
             lambda why: self.say(f"{why}; {NOT_AT_REST}", place.namespaces),
         )  # fmt: skip
         unsure = unsure and ended.started
+        if not ended.seen:
+            self._note(place, self._late(place))
         self._tell_end(place, ended, unsure, post.on_error)
         if place.lost and ended.record.outcome is HookOutcome.SKIPPED:
             self._end_heir(place)
-        if unsure or ended.record.outcome in _BAD:
+        if unsure or not ended.seen or ended.record.outcome in _BAD:
             # A command that failed is told by who executes it last, whatever becomes of this run.
             self._giving.add(place.pod, place.hook)
         else:
             close_hook(commands, leases, pod, hook)
+
+    def _late(self, place: Place) -> datetime:
+        """Until when a post command may be at work that nobody saw the end of."""
+        late = self._commands.clock.now() + timedelta(seconds=place.hook.timeout) + _SLACK
+        return max(late, place.hook.moment or late)
 
     def _end_heir(self, place: Place) -> None:
         """Its pre command may have been executed in the pod that has the name now."""
@@ -358,6 +365,8 @@ class Hooks:
         again = "" if unsure else "; the controller executes it once more"
         whys = [f"{told(record)}{again}"] if record.outcome in _BAD else []
         whys += [once_more(record, place.hook)] if unsure else []
+        if not ended.seen and not whys:
+            self.warn(once_more(record, place.hook, of="one try of it"))
         for why in whys:
             if on_error is OnError.FAIL:
                 self.say(why, place.namespaces)
@@ -372,6 +381,8 @@ class Hooks:
             return place in [(one.name, one.pod, one.phase, one.outcome) for one in found]
 
     def _left_open(self, place: Place, error: BackstayError) -> None:
+        if isinstance(error, PostLeftOpen) and error.begun:
+            self._note(place, self._late(place))
         self._giving.add(place.pod, place.hook)
         why = f"not executed yet: {error.message}; the controller tries again"
         self._not_ended(place, why)

@@ -49,11 +49,12 @@ def finish_name(lease: HookLease, number: int = 1) -> str:
 def finish_seconds(pod: QuietPod, now: datetime) -> int:
     """How long ending all hooks of a pod may take, with an API server that is away for a while.
 
-    A command whose pre command may still be at work runs twice: now, and when that is over.
+    A command whose pre command may still be at work runs twice: now, and when that is over. One
+    whose end nobody saw is waited for as long again.
     """
     moments = [hook.moment for hook in pod.open if hook.moment is not None]
     wait = max([0.0, *((moment - now).total_seconds() for moment in moments)])
-    return int(wait) + sum(2 * (hook.timeout + _AWAY) for hook in pod.open)
+    return int(wait) + sum(3 * hook.timeout + 2 * _AWAY for hook in pod.open)
 
 
 def make_finish_job(

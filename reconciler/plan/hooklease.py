@@ -7,7 +7,8 @@ process at a terminal, which has no pod, says until when it holds it at most.
 
 A pre command whose end nobody has seen may be at work for as long as it was given. So an open hook
 says until when (``until``): a post command that ran before that moment may have been overtaken, and
-runs once more when it has come. Only then is the hook closed.
+runs once more when it has come. Only then is the hook closed. So it is with a post command whose
+end nobody has seen: it could undo what another run quiesces.
 
 A hook that its run can't end, while another of its hooks is open in the same pod, is ``given`` away
 alone: the Lease stays the run's, and keeps others off the pod.
@@ -100,7 +101,11 @@ class QuietPod:
         """With one more, or with what is known of it now; once only, however often it is said."""
         if hook not in self.open:
             return replace(self, open=(*self.open, hook))
-        return replace(self, open=tuple(hook if one == hook else one for one in self.open))
+        told = [
+            replace(hook, given=hook.given or one.given) if one == hook else one
+            for one in self.open
+        ]
+        return replace(self, open=tuple(told))
 
     def with_given(self, hooks: Iterable[OpenHook], to: str) -> QuietPod:
         """With a word at some of its open hooks who is to end them; empty: the Lease's holder."""

@@ -307,6 +307,7 @@ def test_the_job_fails_while_something_stays_open() -> None:
 @pytest.mark.parametrize("changed", [{"exit_code": 1}, {"endless": True}])
 def test_a_command_that_fails_is_over_and_fails_the_job(changed: dict[str, Any]) -> None:
     world = HookWorld()
+    world.clock.on_sleep = lambda: None  # the Jobs here are no movers
     world.program("unlock", **changed)
     world.hold_pod(HOLDER, policy="shop")
     start(world)
