@@ -39,6 +39,7 @@ _ENDING = timedelta(minutes=2)
 """How long a holder is waited for: it may be ending its hooks itself."""
 _POLL = 2.0
 _SLACK = timedelta(seconds=5)
+_BAD = (HookOutcome.FAILED, HookOutcome.TIMED_OUT)
 
 
 class PostFailed(BackstayError):
@@ -62,8 +63,7 @@ class Finished:
     @property
     def failed(self) -> tuple[str, ...]:
         """Commands that were executed and went wrong."""
-        bad = (HookOutcome.FAILED, HookOutcome.TIMED_OUT)
-        return tuple(told(record) for record in self.records if record.outcome in bad)
+        return tuple(told(record) for record in self.records if record.outcome in _BAD)
 
 
 @dataclass(slots=True)
@@ -75,6 +75,11 @@ class _Ending:
     left: list[str] = field(default_factory=list)
     late: dict[OpenHook, datetime] = field(default_factory=dict)
     """Post commands whose end nobody saw, and until when they may be at work."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether any was executed and went wrong."""
+        return any(record.outcome in _BAD for record in self.records)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +142,11 @@ class Finisher:
             for hook in self._end_what_is_sure(ending):
                 self._end(ending, hook)
             self._close_late(ending)
+        except Interrupted as error:
+            if not ending.failed:
+                raise
+            # What is closed nobody executes again: this is the only one who can tell of it.
+            ending.left.append(error.message)
         except NotOurs as error:
             elsewhere = error.message
             reporter.warning("hooks left to another", **where, lease=mine.name, why=elsewhere)

@@ -122,7 +122,8 @@ class HookWorld(JobWorld):
 
     def finish(
         self, pod: str = "finish-a", *, holder: str = "", policy: str = "", alone: bool = False,
-        is_gone: Callable[[str], bool] = lambda _: False, **changed: Any,
+        is_gone: Callable[[str], bool] = lambda _: False,
+        stopped: Callable[[], bool] = lambda: False, **changed: Any,
     ) -> None:  # fmt: skip
         """What the controller's Job does, or a terminal, for each Lease that is there."""
         ports = self.ports(**changed)
@@ -141,7 +142,11 @@ class HookWorld(JobWorld):
                 self.cluster.put(raw)
             for lease in self.leases():
                 finisher = Finisher(
-                    leases=leases, commands=commands, reader=ports.reader, is_gone=is_gone
+                    leases=leases,
+                    commands=commands,
+                    reader=ports.reader,
+                    is_gone=is_gone,
+                    stopped=stopped,
                 )
                 finish_lease(lease.name, finisher, policy=policy or lease.policy, alone=alone)
         finally:

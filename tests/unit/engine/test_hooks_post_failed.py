@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,7 +13,8 @@ from reconciler.engine.run import execute_run
 from reconciler.model.errors import Interrupted, Refused
 from reconciler.model.hooks import OnError
 from reconciler.model.run import Outcome
-from tests.unit.engine.hook_world import HookWorld, with_errors
+from tests.fakes.podexec import Program
+from tests.unit.engine.hook_world import THEIRS, HookWorld, with_errors
 from tests.unit.engine.run_world import RUN_IDS
 from tests.unit.engine.test_hooks import AROUND, brief, part
 
@@ -98,3 +101,16 @@ def test_a_run_without_a_record_leaves_it_to_the_controllers_job() -> None:
     assert given_away(world)
     with pytest.raises(PostFailed, match="exit code 1"):
         world.finish()
+
+
+def test_a_job_that_is_stopped_tells_of_what_it_has_closed() -> None:
+    world = HookWorld()
+    until = world.clock.now() + timedelta(hours=1)
+    early = replace(THEIRS, hook="early", command=("end",)).with_until(until)
+    world.hold_pod("shop-1/run-1-a", early, THEIRS, policy="shop")
+    world.program("unlock", exit_code=1)
+    world.execute.containers["shop", "db-0", "db"]["end"] = Program()
+    with pytest.raises(PostFailed, match=r"hook theirs .*exit code 1; still open: stopped"):
+        world.finish(stopped=lambda: len(world.execute.done) == 2)
+    (lease,) = world.leases()
+    assert [hook.hook for hook in lease.pod.open] == ["early"]
