@@ -56,22 +56,30 @@ class _Recorded:
     """Places of one text."""
 
     def __init__(self, document: Mapping[str, Any]) -> None:
-        self._redacted: set[Keys] = set()
+        self._redacted: dict[str | int | None, Any] = {}
+        """Places of fingerprints as a tree, items as `_ITEM`; None is where one ends."""
         self._clear: set[tuple[Keys, Names]] = set()
         self._values: dict[Names, Any] = {}
         for keys, names, value in _leaves(document, (), ()):
             if isinstance(value, str) and value.startswith(fingerprints.PREFIX):
-                self._redacted.add(_shape(keys))
+                at = self._redacted
+                for part in _shape(keys):
+                    at = at.setdefault(part, {})
+                at[None] = True
             else:
                 self._clear.add((keys, names))
                 self._values[names] = value
 
     def redacts(self, keys: Keys) -> bool:
         """Whether a fingerprint is at this place or above it, in any item of its lists."""
-        if not self._redacted:
-            return False
-        shape = _shape(keys)
-        return any(shape[:length] in self._redacted for length in range(1, len(shape) + 1))
+        at = self._redacted
+        for part in _shape(keys):
+            if part not in at:
+                return False
+            at = at[part]
+            if None in at:
+                return True
+        return False
 
     def shows(self, keys: Keys, names: Names, value: object) -> bool:
         """Whether a rule that redacts this would have redacted what the text has in clear."""
