@@ -105,7 +105,7 @@ def lead(cycle: Cycle, seen: Seen, setting: Setting, points: ReadPoints = stored
     change = live_change(plan, cycle.desired, cycle.observed, {})
     if change.changed or live_findings(plan):
         # Reading files with their lines takes as long again as reading them.
-        change = live_change(plan, cycle.desired, cycle.observed, _written(cycle, setting))
+        change = replace(change, head=replace(change.head, written=_written(cycle, setting)))
     wanted = change.points_wanted()
     if inventory is not None and wanted:
         try:
