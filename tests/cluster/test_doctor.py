@@ -30,12 +30,20 @@ DEAD = "shop-20261121-010203-0dead"
 Finding = dict[str, str]
 
 
-def examine(stage: Stage, *args: str, code: int) -> dict[str, Finding]:
-    """The command on a laptop with the cluster's own Config: id → the worst that it said."""
+def ask(stage: Stage, *args: str) -> tuple[dict[str, Finding], subprocess.CompletedProcess[str]]:
+    """The command on a laptop with the cluster's own Config: id → the worst that it said.
+
+    Empty where it said nothing.
+    """
     config = str(stage.folder / "deploy" / "stage" / "backstay.yaml")
     done = stage.backstay("doctor", "--config", config, *PATIENT, *args, check=False)
-    assert done.stdout, done.stderr
-    found = by_id(json.loads(done.stdout)["findings"])
+    return by_id(json.loads(done.stdout)["findings"] if done.stdout else []), done
+
+
+def examine(stage: Stage, *args: str, code: int) -> dict[str, Finding]:
+    """The same where it ends with that code."""
+    found, done = ask(stage, *args)
+    assert found, done.stderr
     assert done.returncode == code, f"{wrong(found)}\n{done.stderr}"
     return found
 
@@ -84,13 +92,12 @@ def settle(stage: Stage) -> None:
     """
 
     def is_well() -> bool:
-        found = stage.backstay("doctor", "--config", config, *PATIENT, check=False)
-        bad = wrong(by_id(json.loads(found.stdout)["findings"])) if found.stdout else [found.stderr]
+        found, done = ask(stage)
+        bad = wrong(found) if found else [done.stderr]
         if bad:
             warnings.warn(f"the doctor found {bad}", stacklevel=1)
         return not bad
 
-    config = str(stage.folder / "deploy" / "stage" / "backstay.yaml")
     stage.wait("nothing is wrong", is_well, seconds=600)
 
 
