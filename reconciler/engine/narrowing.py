@@ -13,7 +13,6 @@ from reconciler.capture.references import References
 from reconciler.engine.restoresource import PointContent
 from reconciler.model.errors import UsageError
 from reconciler.model.objects import ObjectRef, Resource
-from reconciler.plan.mappingnames import captured_namespaces
 from reconciler.plan.restore import CRD, Stored
 
 
@@ -26,7 +25,7 @@ def narrow_point(
     """
     if not wanted:
         return content
-    captured = captured_namespaces(content.stored)
+    captured = content.namespaces
     unknown = sorted(set(wanted) - captured)
     if unknown:
         raise UsageError(

@@ -39,7 +39,7 @@ from reconciler.model.errors import Incomplete, NotSupported, PartialFailure, Re
 from reconciler.model.restore import Phase, RestoreAction, RestorePlan, RestoreStep
 from reconciler.model.volumes import MoveTask
 from reconciler.plan import restore as planning
-from reconciler.plan.mappingnames import captured_namespaces, check_mapping
+from reconciler.plan.mappingnames import check_mapping
 from reconciler.plan.podids import ids_by_claim
 from reconciler.plan.restoreversions import served_as_captured, with_obstacles
 
@@ -107,7 +107,7 @@ class Restore:
         newest = partial(find_newest_with, self._world.store, content)
         check_mapping(
             request.map_namespaces,
-            captured_namespaces(content.stored),
+            content.namespaces,
             guarded=request.namespace,
             only=request.only_namespaces,
             newest=newest,

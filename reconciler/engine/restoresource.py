@@ -45,11 +45,13 @@ _WAITED_FOR = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointContent:
-    """One recovery point with all its manifests."""
+    """One recovery point with its manifests: all, or those that were asked for."""
 
     point: RecoveryPoint
     record: RunRecord
     stored: tuple[Stored, ...]
+    namespaces: frozenset[str]
+    """All that the point has anything of, also those whose manifests were not read."""
     texts: Mapping[str, bytes] = field(repr=False)
     """As Git has them; of Secrets that it has encrypted, with fingerprints in place of values."""
     sealed: Mapping[str, bytes] = field(repr=False, default_factory=dict)
@@ -74,11 +76,12 @@ def read_point(
     vouch: Callable[[str], None],
     only: Collection[str] = (),
 ) -> PointContent:
-    """Chooses the recovery point and reads it whole.
+    """Chooses the recovery point and reads it.
 
     With ``only`` some namespaces are asked for: a partial point in which these are Completed lacks
-    nothing of them. ``vouch`` raises Refused for a commit that nobody signed who should have; what
-    it is not content with is not read, and leads to no former name.
+    nothing of them, and of the others no manifest is read. ``vouch`` raises Refused for a commit
+    that nobody signed who should have; what it is not content with is not read, and leads to no
+    former name.
     """
     formers = _Formers(store, vouch)
     parts = read_parts(store, branch, formers.believe)
@@ -101,8 +104,10 @@ def read_point(
     vouch(point.commit)
     record = read_record_of(store, point.commit, run_id=point.run_id, outcome=point.outcome)
     _check_place(parts, point, record)
-    names = [path for path in store.tree(point.commit) if paths.parse_path(path) is not None]
-    texts, sealed = sealedsecrets.split_sealed(store.read(point.commit, names))
+    places = {path: paths.parse_path(path) for path in store.tree(point.commit)}
+    manifests = {path: place for path, place in places.items() if place is not None}
+    wanted = [path for path, place in manifests.items() if _is_asked_for(place, only)]
+    texts, sealed = sealedsecrets.split_sealed(store.read(point.commit, wanted))
     stored = tuple(_stored(path, texts[path]) for path in sorted(texts))
     notes = (
         tell_late(points, point, at, copied),
@@ -116,11 +121,24 @@ def read_point(
         point=point,
         record=record,
         stored=stored,
+        namespaces=frozenset(filter(None, map(_namespace_of, manifests.values()))),
         texts=texts,
         sealed=sealed,
         notes=tuple(filter(None, notes)),
         points=points,
     )
+
+
+def _is_asked_for(place: paths.Location, only: Collection[str]) -> bool:
+    """What is cluster-scoped is needed to know what of it these namespaces need."""
+    return not only or not place.namespace or place.namespace in only
+
+
+def _namespace_of(place: paths.Location) -> str:
+    """The namespace that an object is in, or is; empty for another cluster-scoped one."""
+    if place.namespace or place.folder != "namespace":
+        return place.namespace
+    return place.name or ""
 
 
 def _whole(store: StoreReader, only: Collection[str]) -> Callable[[RecoveryPoint], bool]:

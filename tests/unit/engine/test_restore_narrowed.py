@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import pytest
 
 from reconciler.engine.restore import Restore
@@ -9,6 +11,7 @@ from reconciler.model.errors import Refused, UsageError
 from reconciler.model.restore import RestoreAction
 from reconciler.model.volumes import MoveResult, MoveState, MoveTask
 from tests.fakes.faults import FaultyReader
+from tests.fakes.gitstore import FakeManifestStore
 from tests.unit.engine.run_world import RUN_IDS, RunWorld, manifest, put_shop
 
 RBAC = "rbac.authorization.k8s.io/v1"
@@ -63,6 +66,38 @@ def test_only_what_is_asked_for_comes_back() -> None:
     assert list(world.data) == [("shop-two", "files")]
     assert narrowed(world, "shop-two").plan().empty
     assert not narrowed(world, "shop").plan().empty
+
+
+class CountedStore(FakeManifestStore):
+    """Keeps what was read of each manifest."""
+
+    def __init__(self, world: RunWorld) -> None:
+        super().__init__(world.remote)
+        self.held: dict[str, int] = {}
+
+    def read(self, commit: str, paths: Sequence[str]) -> Mapping[str, bytes]:
+        found = super().read(commit, paths)
+        self.held |= {path: len(data) for path, data in found.items() if path != "_run.yaml"}
+        return found
+
+
+def test_no_manifest_of_another_namespace_is_read() -> None:
+    world = world_of_two()
+    tree = {path: len(data) for path, data in world.tree().items() if path != "_run.yaml"}
+    mine = {path: size for path, size in tree.items() if path.startswith(("_cluster/", "shop-two"))}
+    store = CountedStore(world)
+    restore = world.restore(only_namespaces=("shop-two",), store=store)
+    restore.execute(restore.plan())
+    assert store.held == mine, "executed as well: which objects, and how many bytes"
+    assert 0 < len(mine) < len(tree)
+    whole = CountedStore(world)
+    world.restore(store=whole).plan()
+    assert whole.held == tree
+    copied = CountedStore(world)
+    world.restore(
+        only_namespaces=("shop-two",), map_namespaces={"shop-two": "x"}, store=copied
+    ).plan()
+    assert copied.held == mine
 
 
 def test_without_names_all_of_it_comes_back() -> None:
