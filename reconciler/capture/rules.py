@@ -3,7 +3,7 @@
 Each function gets ``found``, the new mapping that goes to Git (its ``metadata`` and
 ``metadata.annotations`` are copies already), and ``raw``, the object as the server sent it, which
 must stay as it is: a function copies what it changes. `TABLE` says for every field what is done
-and why; docs/format.md shows it, and a test holds the two together.
+and why; docs/format.md shows it, and each line has a golden file.
 """
 
 from __future__ import annotations

@@ -13,13 +13,6 @@ ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/captured.md").read_text()
 
 
-def test_the_table_of_referenced_kinds_is_the_codes() -> None:
-    rows = ["| kind | comes if |", "|---|---|"]
-    rows += [f"| `{folder}` | {when} |" for folder, when in references.TABLE]
-    table = "\n".join(rows)
-    assert f"<!-- referenced kinds -->\n{table}\n<!-- end -->" in PAGE
-
-
 def test_the_table_has_each_kind_that_can_be_referred_to_once() -> None:
     folders = [folder for folder, _ in references.TABLE]
     assert sorted(folders) == sorted(references.CANDIDATES)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.capture import fingerprints, kept, message, quiet, rules
+from reconciler.capture import fingerprints, kept, message
 from tests.cluster.unequal import UNEQUAL
 from tests.unit.capture.test_fingerprints import FINGERPRINT, KEY, VECTORS
 
@@ -27,28 +27,9 @@ def test_the_examples_are_the_golden_files(name: str) -> None:
     assert f"\n{(GOLDEN / name).read_text()}```\n" in PAGE
 
 
-def test_the_table_of_cleaned_fields_is_the_codes() -> None:
-    lines = ["| kind | field | what is done | why |", "|---|---|---|---|"]
-    lines += [
-        f"| {line.kind} | {line.field} | {line.action} | {line.why} |" for line in rules.TABLE
-    ]
-    table = "\n".join(lines)
-    assert f"<!-- cleaned fields -->\n{table}\n<!-- end -->" in PAGE
-
-
 def test_what_does_not_come_back_the_same_is_what_a_test_shows() -> None:
-    rows = [f"| {one.what} | {one.why} |" for one in UNEQUAL.values()]
-    table = "\n".join(["| what | why, and what to do |", "|---|---|", *rows])
-    assert f"<!-- unequal -->\n{table}\n<!-- end -->" in PAGE
     shown = (ROOT / "tests/cluster/test_capture_round_trip.py").read_text()
     assert [key for key in UNEQUAL if f'UNEQUAL["{key}"]' not in shown] == []
-
-
-def test_every_kind_that_is_left_out_is_named() -> None:
-    for folder, why in quiet.KINDS.items():
-        assert f"| `{folder}` | {why} |" in PAGE
-    for group, why in quiet.LIVE_GROUPS.items():
-        assert f"| everything in `{group}` | {why} |" in PAGE
 
 
 def test_the_vectors_are_those_of_the_tests() -> None:

@@ -7,19 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from reconciler.capture import redactrules, redactwords
+from reconciler.capture import redactwords
 
 PAGE = (Path(__file__).parents[3] / "docs/redaction.md").read_text()
-
-
-def test_the_table_of_rules_is_the_codes() -> None:
-    rows = ["| rule | kinds | places | what is taken for a credential |", "|---|---|---|---|"]
-    rows += [
-        f"| `{line.rule}` | {line.kinds} | {line.places} | {line.takes} |"
-        for line in redactrules.TABLE
-    ]
-    table = "\n".join(rows)
-    assert f"<!-- rules -->\n{table}\n<!-- end -->" in PAGE
 
 
 @pytest.mark.parametrize("name", ["DB_PASSWORD", "dbPassword", ".htpasswd", "id_rsa", "store.p12"])
