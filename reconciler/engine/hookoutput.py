@@ -3,11 +3,13 @@
 It is never kept anywhere else. Nobody can know every secret that a program prints: the first lines
 are shown, with what follows words such as ``password`` and what stands in URLs before ``@`` blotted
 out, and keys and tokens that are known by their form, all by `reconciler.capture.redactwords`. A
-command that prints secrets in other ways should be silenced in its image.
+line in which that still finds a credential afterwards is not shown at all. A command that prints
+secrets in other ways should be silenced in its image.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from reconciler import ports
@@ -23,7 +25,12 @@ _VALUE = r"(?:bearer\s{1,8}|basic\s{1,8})?(?:\"[^\"]*\"|'[^']*'|\"[^\"\n]*|'[^'\
 # Repetitions are bounded and nothing unbounded stands in front of a word: a pod chooses the text,
 # and the time of each pattern must grow with its length only.
 _SECRET = re.compile(rf"(?i)({_WORDS}[\"']?\s{{0,8}}(?:[=:]|\bis\b)\s{{0,8}}){_VALUE}")
-_OPTION = re.compile(rf"(?i)((?<![\w-])--[\w-]{{0,40}}?{_WORDS}\s{{1,8}}|(?<!\S)-p(?=\S)){_VALUE}")
+_OPTION = re.compile(
+    rf"(?i)((?<![\w-])--[\w-]{{0,40}}?{_WORDS}\s{{1,8}}|(?<!\S)-p[ \t]{{0,8}}(?=\S)"
+    rf"|\bredis-cli\b[^\n]{{0,80}}?\s-a[ \t]{{1,8}}){_VALUE}"
+)
+_BESIDE = re.compile(r"(?i)(\bpass(?:word|wd)[ \t]{1,8})(?![=:*]|is\b)\S+")
+"""As in a .netrc, where its words stand below each other."""
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s{1,8}[A-Za-z0-9+/=._~-]{8,}")
 _JWT = re.compile(r"\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]*)?")
 
@@ -61,8 +68,22 @@ def redact(output: str) -> str:
     )
     output = _SECRET.sub(r"\1***", output)
     output = _OPTION.sub(r"\1***", output)
+    output = _BESIDE.sub(r"\1***", output)
     output = _BEARER.sub(r"\1 ***", output)
-    return text.mask(_JWT.sub("***", output))
+    return _without_lines(text.mask(_JWT.sub("***", output)))
+
+
+def _without_lines(output: str) -> str:
+    """What is a credential by its surroundings, which may be the line before: both are dropped."""
+    lines = output.split("\n")
+    for number, line in enumerate(lines):
+        if redactwords.holds_credential(line):
+            lines[number] = "***"
+    shown = [number for number, line in enumerate(lines) if line.strip()]
+    for one, other in itertools.pairwise(shown):
+        if redactwords.holds_credential(f"{lines[one]}\n{lines[other]}"):
+            lines[one] = lines[other] = "***"
+    return "\n".join(lines)
 
 
 def _without_last_word(output: str) -> str:

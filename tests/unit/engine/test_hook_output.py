@@ -36,6 +36,17 @@ SECRET = "S3cret-Marker-4711"
         f"client_key: {SECRET}",
         f"-----BEGIN PGP PRIVATE KEY BLOCK-----\n{SECRET}\n-----END PGP PRIVATE KEY BLOCK-----",
         f"PuTTY-User-Key-File-3: ssh-rsa\n{SECRET}",
+        f"requirepass {SECRET}",
+        f"ALTER USER app IDENTIFIED BY '{SECRET}'",
+        f"CREATE ROLE app LOGIN PASSWORD '{SECRET}'",
+        f"<password>{SECRET}</password>",
+        f"machine example.org login me password {SECRET}",
+        f"machine example.org\n  login me\n  password {SECRET}",
+        f'{{"name":"DB_PASSWORD","value":"{SECRET}"}}',
+        f"- name: DB_PASSWORD\n  value: {SECRET}",
+        f"me:$2y$05${SECRET}",
+        f"+ redis-cli -h cache -a {SECRET} SAVE",
+        f"+ mysqldump -u root -p {SECRET}",
     ],
 )
 def test_what_looks_secret_is_blotted_out(line: str) -> None:
@@ -60,6 +71,11 @@ def test_a_known_token_is_blotted_out_to_its_end(token: str, line: str) -> None:
     assert token[-8:] not in shown
 
 
+def test_only_the_line_with_a_secret_is_dropped() -> None:
+    shown = redact(f"locked\nrequirepass {SECRET}\nname: DB_PASSWORD\nvalue: {SECRET}\nsaved")
+    assert shown == "locked\n***\n***\n***\nsaved"
+
+
 @pytest.mark.parametrize("line", ["backup label: 17", "locked 3 tables in 0.2 s", "passed: 12"])
 def test_what_does_not_is_shown(line: str) -> None:
     assert redact(line) == line
@@ -71,6 +87,8 @@ def test_what_does_not_is_shown(line: str) -> None:
         "password", "a", "a:", "password-", "-", "--", " --a", "eyJ-", "password=\"", "password  ",
         "-----BEGIN ", "-----BEGIN PRIVATE KEY-----", "bearer ", "is ", "//", "password='x\n", "\n",
         "password" * 60 + "\n", "a" * 480 + "\n", "a:" * 240 + "\n", "eyJ-" * 120 + "\n",
+        "redis-cli ", "redis-cli -a", " -p ", "requirepass a\n", "password 'a'\n", "<password>a</",
+        "machine a password b ", "name: password\n", "name: password value: ", "passwd:\n a\n",
         "AKIA", "ghp_", " eyJaaaaaaaaaa.", "AGE-SECRET-KEY-1", "?sig=", "PuTTY-User-Key-File-3",
     ],
 )  # fmt: skip
