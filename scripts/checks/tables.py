@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -88,11 +87,11 @@ def filled(page: str, text: str) -> str:
     """The page's text with its tables as the code has them; ValueError where one has no place."""
     for table in TABLES:
         if table.page == page:
-            place = re.compile(f"(<!-- {table.marker} -->\n).*?(\n<!-- end -->)", re.DOTALL)
-            if not place.search(text):
+            head, begin, rest = text.partition(f"<!-- {table.marker} -->\n")
+            _, end, tail = rest.partition("\n<!-- end -->")
+            if not end:
                 raise ValueError(f"docs/{page} has no <!-- {table.marker} -->")
-            made = table.render()
-            text = place.sub(lambda at, made=made: f"{at[1]}{made}{at[2]}", text, count=1)
+            text = f"{head}{begin}{table.render()}{end}{tail}"
     return text
 
 
