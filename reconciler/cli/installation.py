@@ -14,6 +14,7 @@ from reconciler.adapters.kube import KubeClient
 from reconciler.cli import wiring
 from reconciler.cli.policysource import PolicySource, Unopened, read_keys
 from reconciler.engine.controller import Setting
+from reconciler.engine.mirror import Absence
 from reconciler.engine.refusals import Refusals
 from reconciler.model.config import Config
 from reconciler.model.errors import BackstayError, Interrupted
@@ -31,6 +32,7 @@ class Installation:
         self._made_of: tuple[Config, tuple[Mapping[str, bytes], ...]] | None = None
         self._policies = policy.Rereader()
         self._refusals = Refusals()
+        self._absence = Absence()
 
     def __enter__(self) -> Self:
         return self
@@ -60,6 +62,7 @@ class Installation:
             stopped=stopped,
             parse=self._policies.parse,
             refusals=self._refusals,
+            absence=self._absence,
             program=wiring.program(),
         )
 

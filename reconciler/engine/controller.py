@@ -53,6 +53,8 @@ class Setting:
     """Namespaces and claims of a watch, which save a cycle from listing them."""
     refusals: Refusals = field(default_factory=Refusals)
     """What of the policies' objects is not taken; kept between cycles, so that none writes."""
+    absence: mirror.Absence = field(default_factory=mirror.Absence)
+    """Kept between cycles, too."""
     program: str = ""
     """Program and version: another one may render the same Config otherwise."""
 
@@ -263,6 +265,7 @@ def _mirror(setting: Setting, cycle: Cycle) -> Cycle:
             may_write=lambda: _stand_back(setting, _remembered(setting)),
             known=setting.known,
             refusals=setting.refusals,
+            absence=setting.absence,
         )
         return replace(cycle, mirrored=own.mirror(cycle.look, _outcome(setting, cycle)))
     except Interrupted as error:

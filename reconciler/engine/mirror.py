@@ -25,9 +25,9 @@ from reconciler.model.cluster import Claim, Namespace
 from reconciler.model.config import Config
 from reconciler.model.errors import BackstayError, Interrupted, NotServed, Refused, Waiting
 from reconciler.model.plan import Action
-from reconciler.plan import mirrorcover
 from reconciler.plan.entries import Entry
 from reconciler.plan.mirror import MirrorChange, MirrorPlan, plan_mirrors, plan_status
+from reconciler.plan.mirrorcover import Counter, Marks, marks_of
 from reconciler.plan.mirrorevents import MirrorEvent, make_event
 from reconciler.plan.mirrorfacts import Outcome, Signs, find_in_force, may_delete, requested_at
 from reconciler.plan.mirrorruns import ended_runs
@@ -75,6 +75,16 @@ def look(reader: ports.ClusterReader, namespace: str) -> Look:
     return Look(mirrors=tuple(found))
 
 
+@dataclass(slots=True)
+class Absence:
+    """Of this process, kept between its cycles: what came before its first good one is told by it.
+
+    What comes later, `reconciler.engine.noticing` tells at once.
+    """
+
+    over: bool = False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mirror:
     """The world that mirrors live in."""
@@ -89,13 +99,14 @@ class Mirror:
     """Raises StoodBack where another controller keeps them by another Config; asked before it."""
     known: Known = lambda: None
     refusals: Refusals = field(default_factory=Refusals)
+    absence: Absence = field(default_factory=Absence)
 
     def mirror(self, seen: Look, outcome: Outcome) -> Mirrored:
         """Writes what differs. Raises Interrupted only."""
         if seen.mirrors is None:
             return Mirrored(why=seen.why, hint=seen.hint)
         try:
-            return self._mirror(seen.mirrors, outcome)
+            told = self._mirror(seen.mirrors, outcome)
         except Interrupted:
             raise
         except StoodBack as error:
@@ -105,9 +116,11 @@ class Mirror:
             return Mirrored()
         except BackstayError as error:
             return Mirrored(why=error.message, hint=error.hint)
+        self.absence.over = self.absence.over or outcome.trouble is None
+        return told
 
     def _mirror(self, seen: tuple[Raw, ...], outcome: Outcome) -> Mirrored:
-        protected, why = self._protected()
+        protected, why = self._protected({} if self.absence.over else marks_of(seen))
         signs = Signs(
             runs=ended_runs(outcome.observed.jobs, make_run_id),
             requested=requested_at(seen),
@@ -219,7 +232,7 @@ class Mirror:
     def _log(self, message: str, change: MirrorChange) -> None:
         self.applier.reporter.event(message, policy=change.policy, why=change.reason)
 
-    def _protected(self) -> tuple[Callable[[Entry], Protected | None], str]:
+    def _protected(self, marks: Marks) -> tuple[Callable[[Entry], Protected | None], str]:
         """A function that counts, and why it can't where it can't."""
         found = self.known()
         try:
@@ -229,8 +242,16 @@ class Mirror:
             )
         except Refused as error:
             return (lambda _: None), error.message
-        counter = mirrorcover.Counter(namespaces, claims, self.config, own_namespace=self.namespace)
-        return (lambda entry: counter.count(entry.wanted) if entry.wanted else None), ""
+        counter = Counter(namespaces, claims, self.config, own_namespace=self.namespace)
+
+        def count(entry: Entry) -> Protected | None:
+            if entry.wanted is None:
+                return None
+            digest, newest = marks.get(entry.name, ("", None))
+            same = digest == entry.wanted.digest
+            return counter.count(entry.wanted, since=newest if same else None)
+
+        return count, ""
 
 
 def _is_same(stored: Raw | None, before: Raw | None) -> bool:

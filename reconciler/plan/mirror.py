@@ -19,7 +19,7 @@ from reconciler.model.plan import Action
 from reconciler.plan.compare import FIELD_MANAGER, all_differences, differences, foreign_owner
 from reconciler.plan.cronjob import COMPONENT_POLICY, WantedPolicy
 from reconciler.plan.entries import is_ours, policy_of
-from reconciler.plan.mirrorevents import MirrorEvent, hand_edit, status_events
+from reconciler.plan.mirrorevents import MirrorEvent, hand_edit, return_events, status_events
 from reconciler.plan.mirrorruns import read_time
 from reconciler.plan.mirrorspec import render_spec
 from reconciler.plan.mirrorstatus import InForce, make_status, same_status
@@ -203,8 +203,10 @@ def plan_status(found: InForce, live: Raw, now: datetime) -> StatusWrite | None:
         if foreign_owner(live, ("status", *one.path))
     ]
     told = (hand_edit(_fields(foreign), _who(live, foreign)),) if foreign else ()
+    came = return_events(found.name, found.protected, old, status)
     return StatusWrite(
-        patch={"status": merge_patch(old, status)}, events=(*told, *status_events(old, status))
+        patch={"status": merge_patch(old, status)},
+        events=(*told, *status_events(old, status), *came),
     )
 
 

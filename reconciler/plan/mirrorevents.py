@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from reconciler.model import naming
-from reconciler.plan.mirrorstatus import Reason, conditions_of
+from reconciler.plan.mirrorstatus import Protected, Reason, conditions_of
 
 Raw = Mapping[str, Any]
 CONTROLLER = f"{naming.GROUP}/controller"
@@ -123,6 +123,27 @@ def _run(old: Raw, new: Raw) -> Iterator[MirrorEvent]:
         yield MirrorEvent(
             reason, f"{after.get('name')}: backstay show run {after.get('name')}", warning=True
         )
+
+
+def return_events(name: str, found: Protected | None, old: Raw, new: Raw) -> Iterator[MirrorEvent]:
+    """What came while no controller looked, in one Event; ``old`` may be another's newer word."""
+    if found is None or not found.came:
+        return
+    if (old.get("protected") or {}).get("newest") == found.newest:
+        return
+    told = ", ".join(found.came) + (f" and {found.more} more" if found.more else "")
+    coming = new.get("nextRun")
+    ends = (
+        f"protected by {name} from its next run at {coming}"
+        if coming
+        else (f"unprotected: policy {name} would protect them and is suspended")
+    )
+    yield MirrorEvent(
+        EventReason.PROTECTED if coming else EventReason.CANNOT_PROTECT,
+        f"new at the controller's return: {told}: {ends}",
+        warning=not coming,
+        once=True,
+    )
 
 
 def make_event(told: MirrorEvent, live: Raw, *, instance: str, now: datetime) -> dict[str, Any]:

@@ -117,5 +117,5 @@ def read_time(text: object) -> datetime | None:
     """A time as the API server writes it; None for anything else."""
     try:
         return datetime.fromisoformat(str(text)).astimezone(UTC)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

@@ -57,6 +57,12 @@ class Protected:
 
     namespaces: int
     claims: int
+    newest: str = ""
+    """When the youngest of them was created, ``2026-11-21T04:17:03Z``; empty where none says."""
+    came: tuple[str, ...] = ()
+    """The first of those that came since a status was last written, ``claim shop/data``."""
+    more: int = 0
+    """How many came beside these."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +120,8 @@ def make_status(
             "namespaces": found.protected.namespaces,
             "claims": found.protected.claims,
         }
+        if found.protected.newest:
+            status["protected"]["newest"] = found.protected.newest
     return {key: value for key, value in status.items() if value not in (None, "")}
 
 

@@ -68,6 +68,8 @@ class ProtectedPart(Part):
     """Selected namespaces."""
     claims: Count
     """Claims in them whose data is copied."""
+    newest: Time | None = None
+    """When the youngest of them was created: what came later is told when a controller returns."""
 
 
 class ScheduleStatusPart(Part):

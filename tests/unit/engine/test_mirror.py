@@ -14,6 +14,8 @@ from tests.fakes.faults import FaultyReader
 from tests.unit.engine.controller_world import BROKEN, CONFIG, NAMESPACE, files, policy_yaml
 from tests.unit.engine.mirror_world import MirrorWorld, claim, with_rpo
 
+NEWEST = {"newest": "2026-11-21T04:17:03Z"}
+
 
 @pytest.fixture
 def world() -> MirrorWorld:
@@ -34,7 +36,7 @@ def test_a_policy_is_shown_within_the_cycle_that_brought_it(world: MirrorWorld) 
     assert status["revision"] == revision
     assert status["schedule"] == {"cron": "17 2 * * *", "timeZone": "Etc/UTC"}
     assert status["nextRun"] == "2026-11-22T02:17:00Z"
-    assert status["protected"] == {"namespaces": 1, "claims": 1}
+    assert status["protected"] == {"namespaces": 1, "claims": 1, **NEWEST}
     assert status["rpo"] == {"state": "Unknown", "promisedSeconds": 93600}
     assert world.conditions() == {"Ready": ("True", "Applied")}
     assert "17 2 * * * (Etc/UTC)" in world.message("Ready")
@@ -409,7 +411,7 @@ def test_what_a_watch_knows_is_not_listed_again(world: MirrorWorld) -> None:
     world.cluster.put(claim("more"))
     world.cycle(known=lambda: known)
     assert world.cluster.requests["pages"] - asked == 5
-    assert world.status()["protected"] == {"namespaces": 1, "claims": 1}
+    assert world.status()["protected"] == {"namespaces": 1, "claims": 1, **NEWEST}
 
 
 def test_a_grant_limits_what_is_counted(world: MirrorWorld) -> None:
@@ -418,7 +420,7 @@ def test_a_grant_limits_what_is_counted(world: MirrorWorld) -> None:
     world.source.push(files(shop=text))
     grants = (Grant(path="policies", admin=True, namespaces=("shop",)),)
     world.cycle(config=replace(CONFIG, grants=grants))
-    assert world.status()["protected"] == {"namespaces": 1, "claims": 1}
+    assert world.status()["protected"] == {"namespaces": 1, "claims": 1, **NEWEST}
     assert world.mirror()["spec"]["selector"]["namespaces"] == {"names": ["*"]}
     world.cycle(config=replace(CONFIG, grants=grants))
     assert world.mirror()["metadata"]["generation"] == 1
@@ -430,4 +432,4 @@ def test_a_new_claim_is_counted_by_the_next_cycle(world: MirrorWorld) -> None:
     world.cluster.put(claim("more"))
     world.cluster.put(claim("other", "default"))
     world.cycle()
-    assert world.status()["protected"] == {"namespaces": 1, "claims": 2}
+    assert world.status()["protected"] == {"namespaces": 1, "claims": 2, **NEWEST}
