@@ -7,15 +7,13 @@ one that lies in the repository may be a fork's.
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
-import click
-
 from reconciler.adapters.gitrevisions import GitRevisions
-from reconciler.cli import inventoryinput, policyfiles, wiring
+from reconciler.cli import inventoryinput, planforms, policyfiles, wiring
 from reconciler.model.change import ChangePlan, Revision
 from reconciler.model.config import (
     ClusterConfig,
@@ -180,15 +178,13 @@ def find_inventory(
 
 def show(plan: ChangePlan, output: str) -> None:
     """Prints it."""
-    if output == "json":
-        click.echo(json.dumps(report.to_json(plan), indent=2))
-        return
-    render = {
-        "text": report.render_text,
-        "markdown": changecomment.render_comment,
-        "github": changecomment.render_github,
-    }[output]
-    click.echo(render(plan), nl=False)
+    planforms.show(
+        output,
+        partial(report.to_json, plan),
+        text=partial(report.render_text, plan),
+        markdown=partial(changecomment.render_comment, plan),
+        github=partial(changecomment.render_github, plan),
+    )
 
 
 def parse_fail_on(given: Iterable[str]) -> frozenset[str]:

@@ -6,14 +6,12 @@ where something is to be said of them.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 
-import click
-
-from reconciler.cli import planchange, wiring
+from reconciler.cli import planchange, planforms, wiring
 from reconciler.engine import controller
 from reconciler.engine.controller import Cycle, Setting
 from reconciler.engine.coverage import observe_covered
@@ -23,7 +21,8 @@ from reconciler.model.errors import BackstayError, Bug, Interrupted, Refused
 from reconciler.model.finding import Finding, Severity
 from reconciler.model.inventory import Inventory
 from reconciler.model.plan import Plan
-from reconciler.plan.changelive import UNSEEN, live_findings
+from reconciler.plan.approval import render_trailer
+from reconciler.plan.changelive import UNSEEN, live_findings, once_approved
 from reconciler.plan.inventoryfiles import PolicyPoints
 from reconciler.plan.livechange import LiveChange, live_change
 from reconciler.plan.retentionfindings import EXTENDED, SHORTENED, surely_keeps
@@ -102,10 +101,10 @@ def lead(cycle: Cycle, seen: Seen, setting: Setting, points: ReadPoints = stored
     if cycle.desired is None or cycle.observed is None:
         raise Bug("the steps of a plan saw nothing")
     plan, inventory = seen.plan, seen.inventory
-    change = live_change(plan, cycle.desired, cycle.observed, {})
+    change = live_change(plan, cycle.desired, cycle.observed)
     if change.changed or live_findings(plan):
         # Reading files with their lines takes as long again as reading them.
-        change = replace(change, head=replace(change.head, written=_written(cycle, setting)))
+        change = change.with_lines(_written(cycle, setting))
     wanted = change.points_wanted()
     if inventory is not None and wanted:
         try:
@@ -119,7 +118,21 @@ def lead(cycle: Cycle, seen: Seen, setting: Setting, points: ReadPoints = stored
     cluster, now = setting.config.cluster.name, setting.clock.now()
     changes = change.findings(inventory, cluster=cluster, now=now)
     unseen = _unseen(change, changes, inventory)
+    if plan.approval:
+        then = _approved(plan, cycle, setting).findings(inventory, cluster=cluster, now=now)
+        changes = (*changes, *once_approved(plan, changes, then))
     return Led(plan, live_findings(plan, changes, change.head), unseen)
+
+
+def _approved(plan: Plan, cycle: Cycle, setting: Setting) -> LiveChange:
+    """What would change if the revision's commit had the word that ``plan`` asks for."""
+    if cycle.files is None or cycle.desired is None or cycle.observed is None:
+        raise Bug("the steps of a plan read nothing")
+    files = replace(cycle.files, message=render_trailer(plan.approval))
+    made = controller.plan(setting, replace(cycle, files=files)).plan
+    if made is None:
+        raise Bug("the step that plans made no plan")
+    return live_change(made, cycle.desired, cycle.observed)
 
 
 def is_unwanted(led: Led, unwanted: frozenset[str]) -> bool:
@@ -174,12 +187,11 @@ def _with_points(inventory: Inventory, found: tuple[PolicyPoints, ...]) -> Inven
 
 def show(led: Led, output: str) -> None:
     """Prints it."""
-    if output == "json":
-        click.echo(json.dumps(live.to_json(led.plan, led.findings), indent=2))
-        return
-    render = {
-        "text": live.render_text,
-        "markdown": live.render_comment,
-        "github": live.render_github,
-    }[output]
-    click.echo(render(led.plan, led.findings), nl=False)
+    made = (led.plan, led.findings)
+    planforms.show(
+        output,
+        partial(live.to_json, *made),
+        text=partial(live.render_text, *made),
+        markdown=partial(live.render_comment, *made),
+        github=partial(live.render_github, *made),
+    )

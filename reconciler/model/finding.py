@@ -106,6 +106,8 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "restore-not-executed": "A Restore that this version does not execute",
         "restore-no-point": "A Restore names a recovery point that there is not",
         "deletion-refused": "In a cluster: something would be deleted, and a brake holds it",
+        "approval-loses": "In a cluster: namespaces or claims lose protection, or one of their"
+        " policies, once somebody approves what a brake holds",
         "change-skipped": "In a cluster: something stands in the way of a change",
         "hook-not-run": "In a cluster: a hook would not run where it should",
         "selects-nothing": "In a cluster: a policy selects no namespace, its run would fail",

@@ -6,13 +6,17 @@ here besides is told as long as it is so: what a brake holds, and where a run wo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from reconciler.model.change import Revision
 from reconciler.model.finding import FINDINGS, Finding, Place, Severity
 from reconciler.model.plan import Action, Coverage, Plan
 from reconciler.model.policy import BackupPolicy
+from reconciler.plan.approval import render_trailer
+from reconciler.plan.changecoverage import LOST
 from reconciler.plan.changegrants import NOT_GRANTED, not_granted
+from reconciler.plan.changehands import HANDED
 from reconciler.plan.changepolicies import IMPOSSIBLE, REMOVED, RENAMED, SKIP_IT
 from reconciler.plan.changeredaction import KEPT, kept
 from reconciler.plan.changewhy import POLICY, method_path
@@ -21,13 +25,14 @@ REFUSED = "deletion-refused"
 SKIPPED = "change-skipped"
 NOTHING = "selects-nothing"
 MISSED = "hook-not-run"
-LIVE_ONLY = frozenset({REFUSED, SKIPPED, NOTHING, MISSED})
+APPROVED = "approval-loses"
+LIVE_ONLY = frozenset({REFUSED, SKIPPED, NOTHING, MISSED, APPROVED})
 """Ids that only a plan against a cluster has."""
 LIVE = frozenset(one for one in FINDINGS if not one.startswith(("exemption-", "restore-")))
 """All ids that it has: nothing in the cluster tells which Exemptions and Restores there were."""
 STATE = frozenset({IMPOSSIBLE, NOT_GRANTED, KEPT})
 """Told of every policy as long as they are so, also where nothing changes."""
-UNSEEN = frozenset({NOTHING, MISSED, *STATE})
+UNSEEN = frozenset({NOTHING, MISSED, APPROVED, *STATE})
 """Of these nothing is known where namespaces and claims can't be listed."""
 _LOUDNESS = list(Severity)
 
@@ -50,6 +55,24 @@ def live_findings(
     return tuple(
         sorted(found, key=lambda one: (_LOUDNESS.index(one.severity), one.id, one.message))
     )
+
+
+def once_approved(plan: Plan, now: Iterable[Finding], then: Iterable[Finding]) -> Iterator[Finding]:
+    """What protection goes with the deletions that ``plan`` holds, once somebody approves them.
+
+    ``then``: the findings of the plan that is made with that word; ``now``: those without it.
+    """
+    told = {(one.id, one.message) for one in now}
+    for one in then:
+        if one.id in (LOST, HANDED) and (one.id, one.message) not in told:
+            yield replace(
+                one,
+                id=APPROVED,
+                severity=max(one.severity, Severity.WARNING, key=_LOUDNESS.index),
+                message=f"once the deletions are approved: {one.message}",
+                hint=f"`{render_trailer(plan.approval)}` approves it",
+                facts={**one.facts, "finding": one.id},
+            )
 
 
 def _of_changes(plan: Plan, head: Revision) -> Iterator[Finding]:

@@ -57,6 +57,10 @@ class LiveChange:
             wanted |= former | ({name} if old else set())
         return frozenset(wanted)
 
+    def with_lines(self, written: Mapping[Key, Written]) -> LiveChange:
+        """``written``: lines of the files that the head was read from."""
+        return replace(self, head=replace(self.head, written=written))
+
     def findings(
         self, inventory: Inventory | None, *, cluster: str, now: datetime
     ) -> tuple[Finding, ...]:
@@ -97,13 +101,8 @@ class _Sides:
     changed: set[str] = field(default_factory=set)
 
 
-def live_change(
-    plan: Plan,
-    desired: Desired,
-    observed: Observed,
-    written: Mapping[Key, Written],
-) -> LiveChange:
-    """``written`` has the lines of the files that ``desired`` was read from; it may be empty."""
+def live_change(plan: Plan, desired: Desired, observed: Observed) -> LiveChange:
+    """Without lines of the head; see `LiveChange.with_lines`."""
     jobs = {policy_of(raw): raw for raw in ours_by_name(observed.cron_jobs).values()}
     good = {one.name: one for one in desired.parsed.documents if _is_policy(one)}
     sides = _Sides(before=dict(_in_force(jobs, observed)))
@@ -133,7 +132,6 @@ def live_change(
         head=Revision(
             shown=plan.revision,
             parsed=_parsed(*sides.after.values(), *left, *others, of=now),
-            written=written,
             grants=desired.grants,
         ),
         changed=frozenset(sides.changed),

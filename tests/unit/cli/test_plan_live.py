@@ -123,6 +123,23 @@ def test_points_that_can_not_be_read_are_a_note(world: ControllerWorld) -> None:
     )
 
 
+def test_a_deletion_that_is_held_says_what_its_approval_would_lose(world: ControllerWorld) -> None:
+    world.source.push(files())
+    led = planned(world)
+    approval = led.plan.approval
+    assert approval
+    found = {one.id: one for one in led.findings}
+    assert set(found) == {"deletion-refused", "change-skipped", "approval-loses"}
+    told = found["approval-loses"]
+    assert told.message.startswith("once the deletions are approved: namespace shop loses")
+    assert (told.namespace, told.place) == ("shop", Place("policies/shop.yaml"))
+    assert is_unwanted(led, frozenset({"approval-loses"}))
+    assert not is_unwanted(led, frozenset({"coverage-lost", "error"}))
+    # That word, and no other, does it.
+    world.source.push(files(), message=f"Go\n\nBackstay-Approve: {approval}\n")
+    assert ids(planned(world, lambda *_: ())) == ["coverage-lost", "policy-removed"]
+
+
 RETENTION = b"keepDaily: 7"
 CUT = (PolicyPoints(policy="shop", older=4),)
 

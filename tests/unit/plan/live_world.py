@@ -12,7 +12,7 @@ from reconciler.model.inventory import Inventory
 from reconciler.model.plan import Desired, Plan
 from reconciler.model.policy import Document, Value
 from reconciler.plan.change import plan_change
-from reconciler.plan.changelive import live_findings
+from reconciler.plan.changelive import live_findings, once_approved
 from reconciler.plan.livechange import LiveChange, live_change
 from tests.unit.plan.change_world import FILES, NOW, config, inventory, revision
 from tests.unit.plan.schedules_world import SmallCluster, history
@@ -73,7 +73,8 @@ class LiveWorld:
         """What the plan changes of what is in force."""
         written = self.read(files).written
         made = made or self.plan(files)
-        return live_change(made, self.desired(files), self.cluster.observed(), written)
+        change = live_change(made, self.desired(files), self.cluster.observed())
+        return change.with_lines(written)
 
     def findings(
         self,
@@ -87,4 +88,13 @@ class LiveWorld:
         made = made or self.plan(files)
         change = self.change(files, made)
         seen = None if blind else known or inventory()
-        return live_findings(made, change.findings(seen, cluster="prod-eu", now=NOW), change.head)
+        changes = change.findings(seen, cluster="prod-eu", now=NOW)
+        if made.approval:
+            word = f"Backstay-Approve: {made.approval}"
+            wanted = self.desired(files)
+            approved = self.cluster.plan(
+                wanted, history(made.revision, message=word, has_message=True)
+            )
+            then = self.change(files, approved).findings(seen, cluster="prod-eu", now=NOW)
+            changes = (*changes, *once_approved(made, changes, then))
+        return live_findings(made, changes, change.head)

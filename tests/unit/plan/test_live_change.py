@@ -117,10 +117,45 @@ def test_what_a_brake_holds_loses_nothing() -> None:
     gone = {"main.yaml": MAIN}
     made = world.cluster.plan(world.desired(gone))
     assert made.brakes
-    assert set(ids(world.findings(gone, made=made))) == {"deletion-refused", "change-skipped"}
+    found = world.findings(gone, made=made)
+    assert set(ids(found)) == {"deletion-refused", "change-skipped", "approval-loses"}
     approved = world.findings(gone)
     assert ids(approved).count("coverage-lost") == 2
     assert ids(approved).count("policy-removed") == 2
+
+
+def test_what_would_be_lost_once_approved_is_told_by_name_and_is_no_loss_yet() -> None:
+    world = LiveWorld().apply()
+    gone = {"main.yaml": MAIN}
+    made = world.cluster.plan(world.desired(gone))
+    held = [one for one in world.findings(gone, made=made) if one.id == "approval-loses"]
+    lost = [one for one in world.findings(gone) if one.id == "coverage-lost"]
+    assert len(held) == len(lost) == 2
+    for then, now in zip(lost, held, strict=True):
+        assert now.message == f"once the deletions are approved: {then.message}"
+        assert (now.details, now.place, now.policy) == (then.details, then.place, then.policy)
+        assert (now.severity, now.facts["finding"]) == (Severity.WARNING, "coverage-lost")
+        assert now.hint == f"`Backstay-Approve: {made.approval}` approves it"
+    assert "shop-blue" in held[1].message + str(held[1].details)
+
+
+def test_what_another_policy_protects_too_is_lost_by_no_approval() -> None:
+    files = {**FILES, "all.yaml": SHOP.replace("name: shop", "name: all").replace("17 4", "37 5")}
+    world = LiveWorld().apply(files)
+    gone = {name: text for name, text in files.items() if name not in ("shop.yaml", "gold.yaml")}
+    made = world.cluster.plan(world.desired(gone))
+    assert made.approval
+    held = [one for one in world.findings(gone, made=made) if one.id == "approval-loses"]
+    assert {one.policy for one in held if one.facts["finding"] == "coverage-lost"} == {"labelled"}
+
+
+def test_what_nobody_can_approve_is_not_told_as_if_it_could_be() -> None:
+    world = LiveWorld().apply()
+    gone = {"main.yaml": MAIN, "broken.yaml": "kind: BackupPolicy\n"}
+    made = world.cluster.plan(world.desired(gone))
+    assert made.brakes
+    assert not made.approval
+    assert "approval-loses" not in ids(world.findings(gone, made=made))
 
 
 def test_what_a_brake_holds_does_not_hide_what_else_changes() -> None:
@@ -136,7 +171,7 @@ def test_what_a_brake_holds_does_not_hide_what_else_changes() -> None:
     found = world.findings(head, made=made)
     assert {one.id for one in found if one.policy == "crm"} == {"retention-shortened"}
     assert {one.id for one in found} == {
-        "retention-shortened", "deletion-refused", "change-skipped",
+        "retention-shortened", "deletion-refused", "change-skipped", "approval-loses",
     }  # fmt: skip
 
 
