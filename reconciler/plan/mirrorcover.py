@@ -4,12 +4,13 @@ A status also keeps when the youngest of that was created. So a controller that 
 what came meanwhile, from one moment per policy: no list of names has to be kept anywhere.
 
 By the decisions of a run, but without asking for pods: a claim that only a pod stands in the way of
-(ReadWriteOncePod) counts.
+(ReadWriteOncePod) counts, and so does one that waits for its first pod.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -48,7 +49,7 @@ class Counter:
         self._index = NamespaceIndex(self._namespaces.values())
         self._claims: dict[str, list[Claim]] = {}
         for claim in claims:
-            self._claims.setdefault(claim.namespace, []).append(claim)
+            self._claims.setdefault(claim.namespace, []).append(_once_bound(claim))
         self._config = config
         self._own = own_namespace
 
@@ -93,6 +94,12 @@ class Counter:
             for claim in self._claims.get(name, ()):
                 if claim.created is not None and (name, claim.name) in copied:
                     yield f"claim {name}/{claim.name}", claim.created
+
+
+def _once_bound(claim: Claim) -> Claim:
+    """One that waits for its first pod as it will be, as `reconciler.plan.protection` judges it."""
+    waits = claim.phase == "Pending" and not claim.restoring
+    return replace(claim, phase="Bound") if waits else claim
 
 
 def marks_of(mirrors: Iterable[Mapping[str, Any]]) -> Marks:

@@ -9,6 +9,7 @@ import pytest
 from reconciler.engine.observe import observe_claims, observe_namespaces
 from reconciler.model import kinds
 from reconciler.model.grants import Grant
+from reconciler.model.naming import RESTORING
 from reconciler.plan.mirrorfacts import REQUESTED_AT
 from tests.fakes.faults import FaultyReader
 from tests.unit.engine.controller_world import BROKEN, CONFIG, NAMESPACE, files, policy_yaml
@@ -424,6 +425,19 @@ def test_a_grant_limits_what_is_counted(world: MirrorWorld) -> None:
     assert world.mirror()["spec"]["selector"]["namespaces"] == {"names": ["*"]}
     world.cycle(config=replace(CONFIG, grants=grants))
     assert world.mirror()["metadata"]["generation"] == 1
+
+
+@pytest.mark.parametrize(("restoring", "counted"), [({}, 2), ({RESTORING: "shop-1"}, 1)])
+def test_a_claim_that_waits_for_its_first_pod_counts_as_in_coverage(
+    world: MirrorWorld, restoring: dict[str, str], counted: int
+) -> None:
+    waits = claim("more")
+    waits["status"]["phase"] = "Pending"
+    waits["metadata"]["annotations"] = restoring
+    world.cluster.put(waits)
+    world.source.push(files("shop"))
+    world.cycle()
+    assert world.status()["protected"]["claims"] == counted
 
 
 def test_a_new_claim_is_counted_by_the_next_cycle(world: MirrorWorld) -> None:
