@@ -53,14 +53,7 @@ class JobMover:
 
     def ensure(self, task: MoveTask) -> MoveResult:
         """Begins the copy or looks at it. Raises Refused where something else has its name."""
-        job = self._job(task)
-        if job is None:
-            job = self._writer.apply(moverjob.make_job(task, self._settings, suspend=True))
-        elif not moverjob.belongs_to(task, job):
-            raise Refused(
-                f"Job {task.namespace}/{moverjob.mover_name(task)} is not the mover of this claim",
-                hint="somebody made a Job of this name: delete it",
-            )
+        job = self.hold(task)
         if "deletionTimestamp" in job["metadata"]:
             return _RUNNING  # it is being removed; the next look begins anew
         if why := moverstatus.ended_because(job):
@@ -70,13 +63,36 @@ class JobMover:
             return _RUNNING
         return self._look(task, job)
 
+    def hold(self, task: MoveTask) -> dict[str, Any]:
+        """The task's Job as it is; a new one is suspended, until `ensure` lets it go.
+
+        Raises Refused where something else has its name.
+        """
+        job = self._job(task)
+        if job is None:
+            return self._writer.apply(moverjob.make_job(task, self._settings, suspend=True))
+        if not moverjob.belongs_to(task, job):
+            raise Refused(
+                f"Job {moverjob.place_of(task)}/{moverjob.mover_name(task)} is not the mover of"
+                f" claim {task.namespace}/{task.claim}",
+                hint="somebody made a Job of this name: delete it",
+            )
+        return job
+
+    def stop(self, task: MoveTask, why: str) -> MoveResult:
+        """FAILED, for good: a Job that never went says why, and stays suspended."""
+        why = moverstatus.cut(why)
+        self._writer.apply(moverjob.make_job(task, self._settings, suspend=True, ended=why))
+        return moverstatus.never_started(task, why)
+
     def cleanup(self, task: MoveTask) -> None:
         """Removes Job, pods and Secret, if they are this task's own."""
         name = moverjob.mover_name(task)
         job = self._job(task)
         if job is not None and moverjob.belongs_to(task, job):
             self._forget(job)
-            self._writer.delete(_ref("batch", "Job", task.namespace, name), uid=_uid(job))
+            place = moverjob.place_of(task)
+            self._writer.delete(_ref("batch", "Job", place, name), uid=_uid(job))
         self._remove_keys(task, name)
 
     def leftovers(self, policy: str) -> tuple[Leftover, ...]:
@@ -92,21 +108,23 @@ class JobMover:
 
     def remove(self, left: Leftover) -> bool:
         """As the port says: the Job, its pods and its Secret."""
-        job = _ref("batch", "Job", left.namespace, left.name)
+        job = _ref("batch", "Job", moverjob.place_of(left), left.name)
         removed = self._writer.delete(job, uid=left.uid)
         if removed:  # else they may be the keys of a later Job of that name
             self._remove_keys(left, left.name)
         return removed
 
     def _job(self, task: MoveTask) -> dict[str, Any] | None:
-        return self._reader.get(kinds.JOBS, moverjob.mover_name(task), namespace=task.namespace)
+        place = moverjob.place_of(task)
+        return self._reader.get(kinds.JOBS, moverjob.mover_name(task), namespace=place)
 
     def _remove_keys(self, task: MoveTask | Leftover, name: str) -> None:
         """The cluster would collect the Secret with the Job, later: keys go now."""
-        secret = self._reader.get(kinds.SECRETS, name, namespace=task.namespace)
+        place = moverjob.place_of(task)
+        secret = self._reader.get(kinds.SECRETS, name, namespace=place)
         credentials = moverjob.COMPONENT_CREDENTIALS
         if secret is not None and moverjob.belongs_to(task, secret, credentials):
-            self._writer.delete(_ref("", "Secret", task.namespace, name), uid=_uid(secret))
+            self._writer.delete(_ref("", "Secret", place, name), uid=_uid(secret))
 
     def _release(self, task: MoveTask, job: Raw) -> None:
         """Gives a suspended Job its keys and lets it go."""
@@ -117,7 +135,7 @@ class JobMover:
             if moverjob.image_of(job) == task.image:
                 raise
             # Left by a run of another version: a Job's pods can't be changed, and it has none yet.
-            where = _ref("batch", "Job", task.namespace, moverjob.mover_name(task))
+            where = _ref("batch", "Job", moverjob.place_of(task), moverjob.mover_name(task))
             self._writer.delete(where, uid=_uid(job))
 
     def _look(self, task: MoveTask, job: Raw) -> MoveResult:
@@ -170,13 +188,15 @@ class JobMover:
 
     def _has_claim(self, task: MoveTask) -> bool:
         """Asks the API server: the scheduler's own view may lag behind a claim just made."""
-        name = f"metadata.name={task.claim}"
-        pages = self._reader.pages(kinds.CLAIMS, namespace=task.namespace, field_selector=name)
+        name = f"metadata.name={moverjob.mounted(task)}"
+        place = moverjob.place_of(task)
+        pages = self._reader.pages(kinds.CLAIMS, namespace=place, field_selector=name)
         return bool(_flat(pages))
 
     def _pods(self, task: MoveTask) -> list[dict[str, Any]]:
         selector = f"{_JOB_LABEL}={moverjob.mover_name(task)}"
-        pages = self._reader.pages(kinds.PODS, namespace=task.namespace, label_selector=selector)
+        place = moverjob.place_of(task)
+        pages = self._reader.pages(kinds.PODS, namespace=place, label_selector=selector)
         return [pod for page in pages for pod in page]
 
     def _events(self, task: MoveTask, job: Raw) -> list[Raw]:
@@ -185,7 +205,9 @@ class JobMover:
         try:
             pages = list(
                 self._reader.pages(
-                    kinds.EVENTS, namespace=task.namespace, field_selector="type=Warning"
+                    kinds.EVENTS,
+                    namespace=moverjob.place_of(task),
+                    field_selector="type=Warning",
                 )
             )
         except BackstayError:
@@ -211,8 +233,9 @@ def _by_place(left: Leftover) -> tuple[str, str]:
 
 def _leftover(raw: Raw) -> Leftover | None:
     metadata = raw["metadata"]
-    namespace, name = metadata["namespace"], metadata["name"]
     annotations = metadata.get("annotations") or {}
+    home, name = metadata["namespace"], metadata["name"]
+    namespace = annotations.get(naming.NAMESPACE, home)
     run_id, claim = annotations.get(naming.RUN, ""), annotations.get(naming.CLAIM, "")
     kind = moverjob.kind_of(name, run_id=run_id, namespace=namespace, claim=claim)
     if kind is None:
@@ -226,4 +249,5 @@ def _leftover(raw: Raw) -> Leftover | None:
         name=name,
         uid=_uid(raw),
         ended=moverstatus.end_of(raw) is not None,
+        copy=moverjob.copy_of(raw, home=home),
     )

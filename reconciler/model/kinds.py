@@ -24,6 +24,10 @@ STORAGE_CLASSES = _kind("storage.k8s.io", "StorageClass", "storageclasses", name
 SNAPSHOT_CLASSES = _kind(
     "snapshot.storage.k8s.io", "VolumeSnapshotClass", "volumesnapshotclasses", namespaced=False
 )
+SNAPSHOTS = _kind("snapshot.storage.k8s.io", "VolumeSnapshot", "volumesnapshots")
+SNAPSHOT_CONTENTS = _kind(
+    "snapshot.storage.k8s.io", "VolumeSnapshotContent", "volumesnapshotcontents", namespaced=False
+)
 ADMISSION_POLICIES = _kind(
     "admissionregistration.k8s.io",
     "ValidatingAdmissionPolicy",

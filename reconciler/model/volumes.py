@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
+from reconciler.model import jsonform
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositoryAccess:
@@ -72,9 +74,35 @@ class MoveState(Enum):
     FAILED = "Failed"
 
 
+class CopyKind(Enum):
+    """How a copy of a volume is made; the policy's words for it."""
+
+    SNAPSHOT = "Snapshot"
+    CLONE = "Clone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeCopy:
+    """What a mover reads in the claim's place: a copy of it, made for this one task."""
+
+    method: CopyKind
+    home: str
+    """Backstay's own namespace: there a snapshot's copy is mounted; a clone is where its claim
+    is."""
+    snapshot_class: str = ""
+    storage_class: str = ""
+    size: int = 0
+    """Bytes that the claim has; a copy is never smaller."""
+    timeout: int = 1800
+    """Seconds until a snapshot that is not ready has failed."""
+    taken: str = ""
+    """UTC, ``2026-11-21T04:17:03Z``: the moment that its data is of, once that is known."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MoveTask:
-    """One volume to be copied by one Job in the volume's own namespace."""
+    """One volume to be copied by one Job: in the volume's own namespace, unless ``copy`` says
+    otherwise."""
 
     kind: MoveKind
     run_id: str
@@ -98,13 +126,16 @@ class MoveTask:
     """Seconds until the Job is ended."""
     start_timeout: int = 600
     """Seconds without a pod at work until the Job is ended."""
+    copy: VolumeCopy | None = None
+    """None: the claim itself is read (`Direct`), or restored into."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leftover:
     """A mover that is there without its task; ``ended`` says whether it is still at work.
 
-    ``name`` and ``uid`` are those of what carries it, so that no other is removed in its place.
+    ``name`` and ``uid`` are those of what carries it, so that no other is removed in its place: its
+    Job, or where that is gone the snapshot.
     """
 
     kind: MoveKind
@@ -115,6 +146,8 @@ class Leftover:
     name: str
     uid: str
     ended: bool
+    copy: VolumeCopy | None = None
+    """``name`` is then also that of the copy's objects."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,3 +171,6 @@ class MoveResult:
     error_count: int = 0
     exit_code: int = 0
     message: str = ""
+    taken: str = field(default="", metadata=jsonform.WHEN_SET)
+    """As ``started``: the moment that the data is of, where that is not when the copy began. While
+    it is RUNNING: from then on the application is not needed at rest."""

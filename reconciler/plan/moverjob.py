@@ -19,7 +19,7 @@ from typing import Any
 
 from reconciler.model import moverprotocol, naming
 from reconciler.model.config import Config, Resources
-from reconciler.model.volumes import Leftover, MoveKind, MoveTask
+from reconciler.model.volumes import CopyKind, Leftover, MoveKind, MoveTask, VolumeCopy
 
 COMPONENT_MOVER = "mover"
 COMPONENT_CREDENTIALS = "credentials"
@@ -76,6 +76,45 @@ def mover_name(task: MoveTask) -> str:
     return naming.mover_name(task.run_id, task.namespace, task.claim, task.kind.value)
 
 
+def name_of(one: MoveTask | Leftover) -> str:
+    """The same of what may be a leftover."""
+    return one.name if isinstance(one, Leftover) else mover_name(one)
+
+
+def place_of(one: MoveTask | Leftover) -> str:
+    """The namespace of the Job: the claim's, or Backstay's own for the copy of a snapshot."""
+    copy = one.copy
+    return copy.home if copy and copy.method is CopyKind.SNAPSHOT else one.namespace
+
+
+def mounted(task: MoveTask) -> str:
+    """The claim that the Job mounts."""
+    return mover_name(task) if task.copy else task.claim
+
+
+def copy_annotations(task: MoveTask) -> dict[str, str]:
+    """What tells whose copy it is that an object belongs to; nothing where there is none."""
+    if task.copy is None:
+        return {}
+    return {
+        naming.NAMESPACE: task.namespace,
+        naming.METHOD: task.copy.method.value,
+        naming.HOME: task.copy.home,
+    }
+
+
+def copy_of(raw: Mapping[str, Any], *, home: str) -> VolumeCopy | None:
+    """What such annotations say of a Job in ``home``, or of the snapshot that its copy is of."""
+    told = (raw["metadata"].get("annotations") or {}).get(naming.METHOD, "")
+    known = {kind.value: kind for kind in CopyKind}
+    return VolumeCopy(method=known[told], home=home) if told in known else None
+
+
+def taken_of(job: Mapping[str, Any]) -> str:
+    """The moment that a copy's data is of, if its Job says one."""
+    return str((job["metadata"].get("annotations") or {}).get(naming.TAKEN, ""))
+
+
 def make_job(
     task: MoveTask, settings: MoverSettings, *, suspend: bool, ended: str = ""
 ) -> dict[str, Any]:
@@ -84,12 +123,14 @@ def make_job(
     annotations = {**metadata["annotations"], START_TIMEOUT: f"{task.start_timeout}s"}
     if ended:
         annotations[ENDED_BECAUSE] = ended
+    if task.copy and task.copy.taken:
+        annotations[naming.TAKEN] = task.copy.taken
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {
             "name": mover_name(task),
-            "namespace": task.namespace,
+            "namespace": place_of(task),
             "labels": metadata["labels"],
             "annotations": annotations,
         },
@@ -125,7 +166,7 @@ def make_secret(task: MoveTask, job_uid: str) -> dict[str, Any]:
         "kind": "Secret",
         "metadata": {
             "name": name,
-            "namespace": task.namespace,
+            "namespace": place_of(task),
             "ownerReferences": [owner],
             **_metadata(task, COMPONENT_CREDENTIALS),
         },
@@ -155,6 +196,7 @@ def belongs_to(
         labels.get(naming.COMPONENT) == component
         and annotations.get(naming.RUN) == task.run_id
         and annotations.get(naming.CLAIM) == task.claim
+        and annotations.get(naming.NAMESPACE, place_of(task)) == task.namespace
     )
 
 
@@ -171,6 +213,7 @@ def _metadata(task: MoveTask, component: str) -> dict[str, dict[str, str]]:
             naming.POLICY: task.policy,
             naming.RUN: task.run_id,
             naming.CLAIM: task.claim,
+            **copy_annotations(task),
         },
     }
 
@@ -195,7 +238,7 @@ def _pod(task: MoveTask, settings: MoverSettings) -> dict[str, Any]:
         "securityContext": _pod_security(task),
         "containers": [_container(task, settings)],
         "volumes": [
-            {"name": "data", "persistentVolumeClaim": {"claimName": task.claim}},
+            {"name": "data", "persistentVolumeClaim": {"claimName": mounted(task)}},
             {"name": "tmp", "emptyDir": {}},
         ],
     }

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from reconciler.model.volumes import MoveKind, MoveResult, MoveState, MoveTask, RepositoryAccess
+from reconciler.model.volumes import (
+    MoveKind,
+    MoveResult,
+    MoveState,
+    MoveTask,
+    RepositoryAccess,
+    VolumeCopy,
+)
 from reconciler.ports import VolumeMover
 
 GOOD = MoveResult(
@@ -43,6 +50,8 @@ class MoverWorld:
     """How many copies of this task there are or were."""
     traces: Callable[[], list[str]]
     """What movers have left in the namespace now."""
+    copy: VolumeCopy | None = None
+    """What its backups read."""
 
     def task(self, claim: str, run_id: str = "shop-20261121-041703-7c1e9") -> MoveTask:
         """A backup of one claim."""
@@ -63,6 +72,7 @@ class MoverWorld:
             host=f"prod/{self.namespace}",
             image=self.image,
             timeout=600,
+            copy=self.copy,
         )
 
 
@@ -79,8 +89,10 @@ class MoverContract:
     def test_the_result_is_the_movers_word_and_stays(self, mover_world: MoverWorld) -> None:
         for claim, expected in RESULTS.items():
             task = mover_world.task(claim)
-            assert mover_world.settle(task) == expected, claim
-            assert mover_world.mover.ensure(task) == expected, claim
+            settled = mover_world.settle(task)
+            assert replace(settled, taken="") == expected, claim
+            assert bool(settled.taken) == bool(task.copy), claim
+            assert mover_world.mover.ensure(task) == settled, claim
             assert mover_world.count(task) == 1
 
     def test_cleanup_leaves_nothing(self, mover_world: MoverWorld) -> None:
@@ -107,7 +119,7 @@ class MoverContract:
         mover_world.settle(one)
         assert mover_world.mover.ensure(two).state is MoveState.RUNNING
         mover_world.mover.cleanup(one)
-        assert mover_world.settle(two) == GOOD
+        assert replace(mover_world.settle(two), taken="") == GOOD
 
     def test_leftovers_are_all_that_is_there_of_a_policy(self, mover_world: MoverWorld) -> None:
         mover = mover_world.mover
@@ -115,6 +127,7 @@ class MoverContract:
         restore = replace(
             mover_world.task("slow", "shop-20261120-041703-7c1e9"),
             kind=MoveKind.RESTORE,
+            copy=None,
             snapshot="4bba301e" * 8,
         )
         other = replace(mover_world.task("slow", "shop-2-20261121-041703-7c1e9"), policy="shop-2")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.adapters.copies import CopyMover
 from reconciler.adapters.movers import JobMover
 from reconciler.model import moverprotocol
-from reconciler.model.volumes import MoveResult, MoveState, MoveTask
+from reconciler.model.volumes import CopyKind, MoveResult, MoveState, MoveTask, VolumeCopy
 from tests.contract.mover_suite import RESULTS, JobContract, MoverContract, MoverWorld
 from tests.fakes import kubelet
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.mover import FakeMover
+from tests.fakes.snapshots import SNAPSHOT_CLASS, STORAGE_CLASS, FakeSnapshots
 
 NAMESPACE = "shop"
 
@@ -65,6 +67,50 @@ class TestJobsOnFakeCluster(MoverContract, JobContract):
             settle=settle,
             count=lambda _: len(cluster.all("Pod")) // max(len(cluster.all("Job")), 1),
             traces=traces,
+        )
+
+
+class TestCopiesOnFakeCluster(MoverContract, JobContract):
+    """Copies of volumes, each with its Job."""
+
+    @pytest.fixture(params=list(CopyKind), ids=lambda kind: kind.value)
+    def mover_world(self, request: pytest.FixtureRequest) -> MoverWorld:
+        """Return movers of copies on a fake cluster with CSI volumes."""
+        cluster = FakeCluster()
+        storage = FakeSnapshots(cluster)
+        for name in (NAMESPACE, "backstay-system"):
+            metadata = {"name": name}
+            cluster.put({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        mover = CopyMover(cluster, cluster)
+
+        def settle(task: MoveTask) -> MoveResult:
+            while (result := mover.ensure(task)).state is MoveState.RUNNING:
+                storage.work()
+                for job in kubelet.jobs(cluster):
+                    _end(cluster, job)
+            return result
+
+        def traces() -> list[str]:
+            for _ in range(6):
+                storage.work()
+            kinds = ("Job", "Secret", "Pod")
+            return [*storage.left(), *(raw["kind"] for kind in kinds for raw in cluster.all(kind))]
+
+        copy = VolumeCopy(
+            method=request.param,
+            home="backstay-system",
+            snapshot_class=SNAPSHOT_CLASS,
+            storage_class=STORAGE_CLASS,
+            size=1 << 30,
+        )
+        return MoverWorld(
+            mover=mover,
+            namespace=NAMESPACE,
+            image="backstay:test",
+            settle=settle,
+            count=lambda _: len(cluster.all("Pod")) // max(len(cluster.all("Job")), 1),
+            traces=traces,
+            copy=copy,
         )
 
 
