@@ -111,13 +111,17 @@ class LocalManifests:
         if tip is not None:
             yield from gitobjects.walk_log(self._git, tip, limit)
 
-    def changes(
-        self, branch: str, paths: Sequence[str] = (), *, reverse: bool = False
-    ) -> Iterator[TouchedFiles]:
+    def changes(self, branch: str, paths: Sequence[str] = ()) -> Iterator[TouchedFiles]:
         """As `gitwalk.walk_changes` says, as far as the clone goes."""
         tip = self.tip(branch)
         if tip is not None:
-            yield from gitwalk.walk_changes(self._git, tip, paths, reverse=reverse)
+            yield from gitwalk.walk_changes(self._git, tip, paths)
+
+    def commits(self, branch: str) -> Iterator[TouchedFiles]:
+        """As `gitwalk.walk_commits` says, as far as the clone goes."""
+        tip = self.tip(branch)
+        if tip is not None:
+            yield from gitwalk.walk_commits(self._git, tip)
 
     def blobs(self, ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         """As `gitwalk.iter_blobs` says; raises Refused if the clone was made without them."""

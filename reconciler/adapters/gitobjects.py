@@ -3,18 +3,21 @@
 Whoever may push to a branch, or write into a restic repository, decides what is read here, and a
 tree of a few kilobytes can stand for more files than a disk has room for. So what no run of ours
 writes is refused with a bound: a file of more than 64 MiB, a list of files of more than 64 MiB
-(some 500,000), a field of a commit of more than 1 MiB. Files together have no bound: what a run
-wrote can be read again, however many they are, and takes as much memory as they have.
+(some 500,000). What a commit says in more than 1 MiB is passed over: no run made it. Files together
+have no bound: what a run wrote can be read again, however many they are, and takes as much memory
+as they have.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from itertools import islice
+from typing import IO
 
 from reconciler.adapters import giterrors, process
 from reconciler.adapters.gitprocess import GitFolder
-from reconciler.model.errors import Incomplete, Refused
+from reconciler.model.errors import Incomplete, OverBound, Refused
 from reconciler.model.store import Commit
 
 FORMAT = "%H%x00%P%x00%ct%x00%s%x00%(trailers:only,unfold)"
@@ -26,6 +29,8 @@ _AT_ONCE = 2 * _LARGEST_FILE
 """Bytes that one process answers with: room for the largest file and what comes with it."""
 _LONGEST_LIST = 64 << 20
 LONGEST_FIELD = 1 << 20
+TOO_LONG = f"(more than {LONGEST_FIELD >> 20} MiB; no run makes such a message)"
+"""The subject of a commit whose message is not read."""
 _FEW_PATHS = 64
 """As many as a command line takes without a thought."""
 
@@ -51,7 +56,7 @@ def _list(repository: GitFolder, commit: str, where: tuple[str, ...]) -> dict[st
         # An old commit whose trees were left out: one connection brings them all.
         done = repository.talk(*arguments, leave_out="tree:0")
     if done.truncated:
-        raise Refused(
+        raise OverBound(
             f"cannot {what} of {repository.shown}: its list of files takes more than"
             f" {_LONGEST_LIST >> 20} MiB, and no run writes so many",
             hint=f"somebody else pushed it: see `git show --no-patch {commit}` in a clone, and"
@@ -123,8 +128,8 @@ def split_answer(
     return blobs
 
 
-def _too_large(repository: GitFolder, sha: str, size: int) -> Refused:
-    return Refused(
+def _too_large(repository: GitFolder, sha: str, size: int) -> OverBound:
+    return OverBound(
         f"the file {sha} of {repository.shown} has {size} bytes; no run writes more than"
         f" {_LARGEST_FILE >> 20} MiB into one",
         hint=f"somebody else pushed it: `git log --all --find-object={sha}` names its commit and"
@@ -146,41 +151,52 @@ def blob_sizes(repository: GitFolder, ids: Sequence[str]) -> dict[str, int | Non
     }
 
 
+class Fields:
+    """Fields of a stream that end with NUL; None in place of one of more than 1 MiB."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.broken = False
+        """Whether the stream ended within a field."""
+
+    def __iter__(self) -> Iterator[bytes | None]:
+        pending, skips = b"", False
+        while chunk := self._stream.read(_CHUNK):
+            *values, pending = (pending + chunk).split(b"\0")
+            for value in values:
+                yield None if skips or len(value) > LONGEST_FIELD else value
+                skips = False
+            if len(pending) > LONGEST_FIELD:
+                pending, skips = b"", True
+        self.broken = skips or pending != b""
+
+
 def walk_log(repository: GitFolder, tip: str, limit: int) -> Iterator[Commit]:
     """Commits from ``tip`` on, newest first, as far as they are here; 0 is all. One process."""
     count = (f"--max-count={limit}",) if limit else ()
     with repository.start(
         "log", "-z", f"--format=tformat:{FORMAT}", "--topo-order", *count, tip, "--"
     ) as child:
-        pending, fields = b"", list[bytes]()
-        while chunk := child.stdout.read(_CHUNK):
-            *values, pending = (pending + chunk).split(b"\0")
-            fields += values
-            while len(fields) >= FIELDS:
-                yield parse_commit(*fields[:FIELDS])
-                del fields[:FIELDS]
-            check_field(repository, pending, fields)
+        stream = Fields(child.stdout)
+        fields = iter(stream)
+        row = list(islice(fields, FIELDS))
+        while len(row) == FIELDS:
+            yield parse_commit(row)
+            row = list(islice(fields, FIELDS))
         done = child.wait()
-    if done.code != 0 or pending or fields:
+    if done.code != 0 or row or stream.broken:
         raise giterrors.explain(f"read the log of {tip}", str(repository.folder), done.stderr)
-
-
-def check_field(repository: GitFolder, pending: bytes, fields: Sequence[bytes]) -> None:
-    """Raises Refused where one field of a commit has no end; the first of ``fields`` is its id."""
-    if len(pending) > LONGEST_FIELD:
-        commit = fields[0].decode() if fields else "?"
-        raise Refused(
-            f"commit {commit} of {repository.shown} has a message or a path of more than"
-            f" {LONGEST_FIELD >> 20} MiB; no run makes one",
-            hint="somebody else pushed it; see docs/manifest-store.md, Bounds",
-        )
 
 
 def commit_bytes(repository: GitFolder, sha: str, what: str) -> bytes:
     """A whole commit as git keeps it. One process."""
     done = repository.run("cat-file", "commit", sha, what=what, max_stdout=LONGEST_FIELD)
     if done.truncated:
-        check_field(repository, done.stdout + b" ", [sha.encode()])
+        raise OverBound(
+            f"commit {sha} of {repository.shown} has more than {LONGEST_FIELD >> 20} MiB; no run"
+            " makes one",
+            hint="somebody else made it; see docs/manifest-store.md, Bounds",
+        )
     return done.stdout
 
 
@@ -199,18 +215,19 @@ def lacks_objects(repository: GitFolder, what: str) -> Refused:
     )
 
 
-def parse_commit(
-    sha: bytes, parents: bytes, seconds: bytes, subject: bytes, trailers: bytes
-) -> Commit:
+def parse_commit(fields: Sequence[bytes | None]) -> Commit:
+    """The `FIELDS` of a commit; without trailers where what it says is too long."""
+    sha, parents, seconds, subject, trailers = fields
     found = {}
-    for line in trailers.decode("utf-8", "replace").splitlines():
+    for line in (trailers or b"").decode("utf-8", "replace").splitlines():
         key, mark, value = line.partition(":")
         if mark:
             found[key.strip()] = value.strip()
+    told = None if trailers is None or subject is None else subject.decode("utf-8", "replace")
     return Commit(
-        sha=sha.decode(),
-        parents=tuple(parents.decode().split()),
-        time=datetime.fromtimestamp(int(seconds), UTC),
-        subject=subject.decode("utf-8", "replace"),
-        trailers=found,
+        sha=(sha or b"").decode(),
+        parents=tuple((parents or b"").decode().split()),
+        time=datetime.fromtimestamp(int(seconds or b"0"), UTC),
+        subject=TOO_LONG if told is None else told,
+        trailers={} if told is None else found,
     )

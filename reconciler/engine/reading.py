@@ -42,10 +42,15 @@ ENCRYPTED_ANEW = "the same, encrypted anew"
 class HistoryReader(StoreReader, Protocol):
     """A store whose history can be walked with what each commit changed."""
 
-    def changes(
-        self, branch: str, paths: Sequence[str] = (), *, reverse: bool = False
-    ) -> Iterator[TouchedFiles]:
-        """Commits that touched these files or folders (none: all commits), newest first."""
+    def changes(self, branch: str, paths: Sequence[str] = ()) -> Iterator[TouchedFiles]:
+        """Commits that touched these files or folders (none: all commits), newest first.
+
+        Raises OverBound at one that changes more than a run does.
+        """
+        ...
+
+    def commits(self, branch: str) -> Iterator[TouchedFiles]:
+        """All commits, oldest first; one that changes more than a run does says so in `unread`."""
         ...
 
     def blobs(self, ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:

@@ -16,7 +16,7 @@ from reconciler.capture import message, paths, record
 from reconciler.engine.context import policy_branch
 from reconciler.engine.reading import HistoryReader
 from reconciler.engine.restoresource import open_repository
-from reconciler.model.errors import BackstayError, RepositoryMissing, Stalled
+from reconciler.model.errors import BackstayError, OverBound, RepositoryMissing, Stalled
 from reconciler.model.policy import CLUSTER_NAMESPACE
 from reconciler.model.run import Outcome, RepositoryRef, RunRecord
 from reconciler.model.store import Commit, TouchedFiles
@@ -90,7 +90,11 @@ class BranchWalk:
         self._chain = Chain(shallow)
         self._strangers: list[str] = []
         self._wrong: list[str] = []
+        self._oversized: list[str] = []
+        """What no run writes, and nobody can read in bounded memory."""
         self._tree: Counter[str] = Counter()
+        self._lost = False
+        """Whether the tree is not known, since what a commit changed was not read."""
         self._records: dict[str, str] = {}
         self._shapes: dict[str, int] = {}
         self._rebased = 0
@@ -104,10 +108,9 @@ class BranchWalk:
     def walk(self) -> Branch:
         """Reads all of it."""
         branch = policy_branch(self._cluster, self._policy)
-        runs = self._runs(self._store.changes(branch, reverse=True))
+        runs = self._runs(self._store.commits(branch))
         while batch := list(islice(runs, _AT_ONCE)):
-            texts = self._store.blobs([run.record_id for run in batch])
-            for run, (_, text) in zip(batch, texts, strict=True):
+            for run, text in self._texts(batch):
                 self._judge(run, text)
         root, tip = self._chain.root, self._chain.tip
         return Branch(
@@ -120,6 +123,7 @@ class BranchWalk:
             last=tip.time if tip else None,
             checks=(
                 self._chain.check(), self._authors(), self._agreement(), *self._rewritten(),
+                *self._bounds(),
             ),
         )  # fmt: skip
 
@@ -144,6 +148,15 @@ class BranchWalk:
             count=self._chain.commits,
         )
 
+    def _bounds(self) -> Iterator[Check]:
+        if self._oversized:
+            yield Check(
+                name="bounds",
+                verdict=Verdict.PROBLEM,
+                message=f"{len(self._oversized)} are larger than what a run writes, and not read",
+                problems=tuple(self._oversized[:_MOST_TOLD]),
+            )
+
     def _agreement(self) -> Check:
         again = f"; {self._rebased} were put on another commit" if self._rebased else ""
         told = [(sha, rewrite.old, rewrite.after) for sha, rewrite in self._rewrites]
@@ -164,22 +177,71 @@ class BranchWalk:
             count=self._read,
         )
 
+    def _texts(self, batch: Sequence[_Run]) -> Iterator[tuple[_Run, bytes]]:
+        """The records, but for those that are too large: these are told, and the next one read."""
+        while batch:
+            done = 0
+            try:
+                for _, text in self._store.blobs([run.record_id for run in batch]):
+                    done += 1
+                    yield batch[done - 1], text
+            except OverBound:
+                pass
+            batch = batch[done:]
+            if batch:
+                yield from self._text_alone(batch[0])
+                batch = batch[1:]
+
+    def _text_alone(self, run: _Run) -> Iterator[tuple[_Run, bytes]]:
+        try:
+            ((_, text),) = self._store.blobs([run.record_id])
+        except OverBound as error:
+            self._oversized.append(f"{run.sha}: its record: {error.message}")
+        else:
+            yield run, text
+
     def _runs(self, commits: Iterator[TouchedFiles]) -> Iterator[_Run]:
+        try:
+            yield from self._runs_read(commits)
+        except OverBound as error:
+            self._oversized.append(error.message)
+
+    def _runs_read(self, commits: Iterator[TouchedFiles]) -> Iterator[_Run]:
         for touched in commits:
             before = self._chain.tip
             self._chain.add(touched.commit)
             self.commits.append(touched.commit.sha)
             rewrite = message.parse_rewrite(touched.commit.trailers)
-            if rewrite is not None and rewrite.policy == self._policy and not touched.files:
+            told = rewrite is not None and rewrite.policy == self._policy
+            if rewrite is not None and told and not touched.files and not touched.unread:
                 self._rewrites.append((touched.commit.sha, rewrite))
                 continue
-            found = self._look(touched, before, self._count(touched))
+            changes = self._follow(touched)
+            unknown = touched.unread or self._lost
+            found = None if unknown else self._look(touched, before, changes)
             self._foreign = found is None
             if found is not None:
                 yield found
 
+    def _follow(self, touched: TouchedFiles) -> tuple[int, int, int] | None:
+        """Follows the tree; None where what a commit changes is not known, only what it holds."""
+        sha = touched.commit.sha
+        if touched.unread:
+            self._oversized.append(f"{sha}: it {touched.unread}")
+        elif not self._lost:
+            return self._count(touched)
+        try:
+            places = map(paths.parse_path, self._store.tree(sha))
+            self._tree = Counter(place.namespace for place in places if place is not None)
+        except OverBound as error:
+            self._oversized += [] if touched.unread else [f"{sha}: {error.message}"]
+            self._lost = True
+        else:
+            self._lost = False
+        return None
+
     def _count(self, touched: TouchedFiles) -> tuple[int, int, int]:
-        """Follows the tree; returns objects created, changed and deleted."""
+        """Objects created, changed and deleted."""
         created = changed = deleted = 0
         for file in touched.files:
             place = paths.parse_path(file.path)
@@ -192,7 +254,7 @@ class BranchWalk:
         return created, changed, deleted
 
     def _look(
-        self, touched: TouchedFiles, before: Commit | None, changes: tuple[int, int, int]
+        self, touched: TouchedFiles, before: Commit | None, changes: tuple[int, int, int] | None
     ) -> _Run | None:
         """The run that made a commit; None where it names none, or has no record."""
         sha = touched.commit.sha

@@ -6,16 +6,16 @@ recipients that the record names. That a ciphertext opens only a restore proves.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from reconciler.capture import canonical, fingerprints, paths, sealedsecrets
 from reconciler.engine.context import policy_branch
 from reconciler.engine.history import read_record
 from reconciler.engine.reading import HistoryReader
-from reconciler.model.errors import Stalled
+from reconciler.model.errors import OverBound, Stalled
 from reconciler.model.policy import SecretsMode
 from reconciler.model.run import RunRecord
-from reconciler.plan.verify import Check, check_of
+from reconciler.plan.verify import Check, Verdict, check_of
 
 _MOST_TOLD = 1000
 
@@ -31,6 +31,24 @@ def check_sealed(store: HistoryReader, cluster: str, policy: str) -> Iterator[Ch
         return  # told where the records are compared
     if record.secrets is None or record.secrets.mode != SecretsMode.SOPS:
         return
+    try:
+        files, wrong = _look(store, tip, record)
+    except OverBound as error:
+        yield Check(name="Secrets", verdict=Verdict.PROBLEM, message=error.message)
+        return
+    yield check_of(
+        "Secrets",
+        wrong[:_MOST_TOLD],
+        good=f"each of {len(files)} in the newest tree is encrypted as its record says",
+        bad=f"{len(wrong)} faults in files of Secrets that should be encrypted",
+        count=max(len(files), 1),
+    )
+
+
+def _look(
+    store: HistoryReader, tip: str, record: RunRecord
+) -> tuple[Sequence[tuple[str, str]], list[str]]:
+    """The files of Secrets in a tree, and what is wrong with them."""
     places = ((path, sha, paths.parse_path(path)) for path, sha in store.tree(tip).items())
     files = [(path, sha) for path, sha, place in places if place and place.folder == "secret"]
     texts = store.blobs([sha for _, sha in files])
@@ -39,13 +57,7 @@ def check_sealed(store: HistoryReader, cluster: str, policy: str) -> Iterator[Ch
         for (path, _), (_, text) in zip(files, texts, strict=True)
         for fault in _faults(path, text, record)
     ]
-    yield check_of(
-        "Secrets",
-        wrong[:_MOST_TOLD],
-        good=f"each of {len(files)} in the newest tree is encrypted as its record says",
-        bad=f"{len(wrong)} faults in files of Secrets that should be encrypted",
-        count=max(len(files), 1),
-    )
+    return files, wrong
 
 
 def _faults(path: str, text: bytes, record: RunRecord) -> list[str]:

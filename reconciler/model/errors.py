@@ -12,6 +12,7 @@
     │   ├── RepositoryLost         a repository that a record names is gone or another     10
     │   ├── WrongPassword          the repository does not open with this password         12
     │   ├── Refused                the other side says no: rights, host key, credentials    1
+    │   │   └── OverBound          Git holds what no run writes: too large to be read       1
     │   └── NotSupported           understood, and not executed by this version             4
     ├── Waiting                    try again after `retry_after` seconds                    1
     │   └── RepositoryLocked       somebody else holds the restic lock                     11
@@ -164,6 +165,12 @@ class Refused(Stalled):
     """The other side said no: missing rights, unknown host key, bad credentials."""
 
     reason = "Refused"
+
+
+class OverBound(Refused):
+    """A branch holds what is larger than anything that a run writes, and it is not read."""
+
+    reason = "OverBound"
 
 
 class Waiting(BackstayError):

@@ -89,7 +89,11 @@ class FileTouch:
 
 @dataclass(frozen=True, slots=True)
 class TouchedFiles:
-    """A commit, and what of the files that were asked for it changed."""
+    """A commit, and what of the files that were asked for it changed.
+
+    ``unread`` says why what it changed was not read, if so; ``files`` is empty then.
+    """
 
     commit: Commit
     files: tuple[FileTouch, ...]
+    unread: str = ""

@@ -114,16 +114,21 @@ def test_what_each_commit_changed(readers: Readers) -> None:
     ]
 
 
+def test_all_commits_from_the_oldest_on(readers: Readers) -> None:
+    make, _ = readers
+    reader = make()
+    assert list(reader.commits(BRANCH)) == list(reader.changes(BRANCH))[::-1]
+    assert list(reader.commits("clusters/prod/nobody")) == []
+
+
 def test_only_commits_that_touched_a_file_or_a_folder(readers: Readers) -> None:
     make, made = readers
     reader = make()
 
-    def touched(*paths: str, reverse: bool = False) -> list[int]:
-        found = reader.changes(BRANCH, paths, reverse=reverse)
-        return [made.index(one.commit.sha) for one in found]
+    def touched(*paths: str) -> list[int]:
+        return [made.index(one.commit.sha) for one in reader.changes(BRANCH, paths)]
 
     assert touched("shop/configmap/a.yaml") == [4, 3, 1, 0]
-    assert touched("shop/configmap/a.yaml", reverse=True) == [0, 1, 3, 4]
     assert touched("shop") == [4, 3, 1, 0]
     assert touched("shop-2", "_run.yaml") == [3, 0]
     assert touched("shop/configmap/*") == []

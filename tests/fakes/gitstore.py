@@ -14,7 +14,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from reconciler.adapters.gitnames import check_path, check_ref, check_sha
-from reconciler.model.errors import BackstayError, Bug, PushRejected, Refused, Transient
+from reconciler.model.errors import (
+    BackstayError,
+    Bug,
+    OverBound,
+    PushRejected,
+    Refused,
+    Transient,
+)
 from reconciler.model.store import Commit, Delete, FileChange, FileTouch, TouchedFiles
 
 LOST = b"\0lost\0"
@@ -42,6 +49,9 @@ class FakeRemote:
     before_push: list[tuple[str, str | None]] = field(default_factory=list)
     """Branch moves that happen between a store's look and its next push; None deletes."""
     calls: list[str] = field(default_factory=list)
+    oversized: dict[str, str] = field(default_factory=dict)
+    """Commits that change too much, files that are too large, and lists of files that are too
+    long (by ``list <commit>``), with why."""
     read_only: bool = False
     """Whether its key may not push."""
 
@@ -80,6 +90,8 @@ class FakeManifestStore:
     def tree(self, commit: str, prefix: str = "") -> Mapping[str, str]:
         """As the port says."""
         start = prefix.rstrip("/") + "/" if prefix else ""
+        if why := self.remote.oversized.get(f"list {commit}"):
+            raise OverBound(f"cannot list commit {commit}: {why}")
         files = self._find(commit).files
         return {path: blob_id(files[path]) for path in sorted(files) if path.startswith(start)}
 
@@ -96,22 +108,32 @@ class FakeManifestStore:
                 return
             yield _describe(commit)
 
-    def changes(
-        self, branch: str, paths: Sequence[str] = (), *, reverse: bool = False
-    ) -> Iterator[TouchedFiles]:
+    def changes(self, branch: str, paths: Sequence[str] = ()) -> Iterator[TouchedFiles]:
         """As HistoryReader says."""
-        commits = list(self.remote.history(self.tip(branch)))
-        for commit in reversed(commits) if reverse else commits:
+        for commit in self.remote.history(self.tip(branch)):
+            if commit.sha in self.remote.oversized:
+                raise OverBound(f"commit {commit.sha} {self.remote.oversized[commit.sha]}")
             old = self._find(commit.parent).files if commit.parent else {}
             touched = _touched(old, commit.files, paths)
             if touched or not paths:
                 yield TouchedFiles(_describe(commit), touched)
 
+    def commits(self, branch: str) -> Iterator[TouchedFiles]:
+        """As HistoryReader says."""
+        for commit in reversed(list(self.remote.history(self.tip(branch)))):
+            old = self._find(commit.parent).files if commit.parent else {}
+            why = self.remote.oversized.get(commit.sha, "")
+            touched = () if why else _touched(old, commit.files, ())
+            yield TouchedFiles(_describe(commit), touched, unread=why)
+
     def blobs(self, ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         """As HistoryReader says."""
         commits = (*self.remote.commits.values(), *self._own.values())
         held = {blob_id(data): data for commit in commits for data in commit.files.values()}
-        yield from ((sha, held[sha]) for sha in ids)
+        for sha in ids:
+            if sha in self.remote.oversized:
+                raise OverBound(f"the file {sha} {self.remote.oversized[sha]}")
+            yield sha, held[sha]
 
     def begin(self, branch: str, parent: str | None) -> FakeOpenCommit:
         """As the port says."""

@@ -15,10 +15,12 @@ from reconciler.adapters.gitlocal import LocalManifests
 from reconciler.adapters.gitnames import local_url
 from reconciler.adapters.gitprocess import GitFolder
 from reconciler.adapters.gitstore import GitManifestStore
-from reconciler.model.errors import Incomplete, Refused
+from reconciler.model.errors import Incomplete, OverBound, Refused
 
 PERSON = "x <x@example.org> 1763700000 +0000"
 MIB = 1 << 20
+WIDE = 708
+"""So many folders of so many files are half a million."""
 LEVELS = 5
 """Of 100 entries each: ten billion files in some twenty kilobytes."""
 
@@ -34,11 +36,21 @@ class Hostile:
         tree = self.tree("100644 blob", {f"{number}.yaml": small for number in range(100)})
         for _ in range(LEVELS - 1):
             tree = self.tree("040000 tree", dict.fromkeys(map(str, range(100)), tree))
+        self.tips: dict[str, str] = {}
         self.put("bomb", tree, b"bomb")
-        base = self.put("base", self.tree("100644 blob", {"a.yaml": small}), b"base")
-        self.put("grown", tree, b"bomb", parent=base)
+        plain = self.tree("100644 blob", {"a.yaml": small})
+        more = self.tree("100644 blob", {"a.yaml": small, "b.yaml": small})
+        self.mended: list[str] = []
+        for made, text in ((plain, b"base"), (tree, b"bomb"), (plain, b"mend"), (more, b"go on")):
+            above = self.mended[-1] if self.mended else ""
+            self.mended.append(self.put("mended", made, text, parent=above))
+        folder_of_many = self.tree("100644 blob", dict.fromkeys(map(str, range(WIDE)), small))
+        many = self.tree("040000 tree", dict.fromkeys(map(str, range(WIDE)), folder_of_many))
+        self.put("wide", many, b"wide")
+        self.put("path", self.tree("100644 blob", {"p" * (2 * MIB): small}), b"path")
         self.put("large", self.tree("100644 blob", {"a.yaml": small, "b.yaml": self.large}), b"x")
-        self.put("long", self.tree("100644 blob", {"a.yaml": small}), b"m" * (3 * MIB))
+        run = self.put("long", plain, b"one\n\nBackstay-Run: a\n")
+        self.put("long", plain, b"m" * (3 * MIB) + b"\n\nBackstay-Run: b\n", parent=run)
 
     def make(self, kind: str, data: bytes) -> str:
         """An object; its id."""
@@ -61,6 +73,7 @@ class Hostile:
         subprocess.run(
             ["git", "-C", self.folder, "update-ref", f"refs/heads/{branch}", commit], check=True
         )
+        self.tips[branch] = commit
         return commit
 
 
@@ -127,29 +140,42 @@ def test_an_answer_that_is_cut_off_anywhere_goes_on_with_the_next_process(tmp_pa
     repository.close()
 
 
-def test_a_message_without_an_end(store: LocalManifests | GitManifestStore) -> None:
+def test_a_message_without_an_end_is_passed_over(store: LocalManifests | GitManifestStore) -> None:
     long = tip(store, "long")
-    bound = f"^commit {long} of .* has a message or a path of more than 1 MiB"
-    with pytest.raises(Refused, match=bound):
-        list(store.log("long"))
+    before, found = list(store.log("long"))[::-1]
+    assert (found.sha, found.parents, found.trailers) == (long, (before.sha,), {})
+    assert found.subject == "(more than 1 MiB; no run makes such a message)"
+    assert before.trailers == {"Backstay-Run": "a"}
     if isinstance(store, LocalManifests):
-        with pytest.raises(Refused, match=bound):
-            list(store.changes("long"))
+        assert [one.commit for one in store.commits("long")] == [before, found]
+        assert [one.commit for one in store.changes("long")] == [found, before]
     else:
-        with pytest.raises(Refused, match=bound):
+        with pytest.raises(OverBound, match=f"^commit {long} of .* has more than 1 MiB; no run"):
             store.reparent(long, None)
 
 
-@pytest.mark.parametrize(
-    ("branch", "where"), [("bomb", "at its first commit"), ("grown", "after commit {}")]
-)
-def test_a_commit_that_changes_more_files_than_git_has_memory_for(
-    hostile: Hostile, branch: str, where: str
-) -> None:
+def test_a_commit_that_changes_more_files_than_git_has_memory_for(hostile: Hostile) -> None:
+    """The walk goes on behind it, and where it took away what was too large as well."""
     repository = GitFolder(hostile.folder, None, deadline=600)
-    told = where.format(repository.resolve("refs/heads/base"))
-    bomb = repository.resolve(f"refs/heads/{branch}")
-    assert bomb is not None
-    with pytest.raises(Refused, match=f"^git ran out of memory {told} of .* may map 256 MiB"):
-        list(gitwalk.walk_changes(repository, bomb, (), reverse=True, memory=256 * MIB))
+    found = list(gitwalk.walk_commits(repository, hostile.tips["mended"], memory=256 * MIB))
+    assert [one.commit.sha for one in found] == hostile.mended
+    why = "changes more than git can compare: it may map 256 MiB"
+    assert [one.unread for one in found] == ["", why, why, ""]
+    assert [[file.path for file in one.files] for one in found] == [["a.yaml"], [], [], ["b.yaml"]]
+    (alone,) = gitwalk.walk_commits(repository, hostile.tips["bomb"], memory=256 * MIB)
+    assert alone.unread == why
+    repository.close()
+
+
+def test_a_commit_that_changes_more_files_than_a_run_does(hostile: Hostile) -> None:
+    repository = GitFolder(hostile.folder, None, deadline=600)
+    wide, why = hostile.tips["wide"], "changes more than 500000 files"
+    (found,) = gitwalk.walk_commits(repository, wide)
+    assert (found.commit.sha, found.unread, found.files) == (wide, why, ())
+    endless, why = hostile.tips["path"], "changes a file whose path is without an end"
+    (found,) = gitwalk.walk_commits(repository, endless)
+    assert (found.commit.sha, found.unread, found.files) == (endless, why, ())
+    with pytest.raises(OverBound, match=f"^commit {endless} of .* {why}$") as told:
+        list(gitwalk.walk_changes(repository, endless, ()))
+    assert "no run makes one" in told.value.hint
     repository.close()

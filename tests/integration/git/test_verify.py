@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,6 +125,43 @@ def test_signatures(
     found = verify(world, capsys, "--allowed-signers", str(allowed), code=1)
     (check,) = [c for c in found["policies"][0]["checks"] if c["name"] == "signatures"]
     assert check["problems"] == [f"{third}: it is signed with a key that is not allowed"]
+
+
+def test_what_no_run_writes_is_told_and_the_rest_is_looked_at(
+    world: HistoryWorld, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A message of 2 MiB, and a record of 65 MiB: the report is whole."""
+
+    def git(*arguments: str, text: bytes) -> str:
+        command = ["git", "-C", str(world.clone), *arguments]
+        done = subprocess.run(command, input=text, capture_output=True, check=True)
+        return done.stdout.decode().strip()
+
+    tip = world.commits[-1]
+    plain = world.git("cat-file", "commit", tip, where=world.clone)
+    head, _, text = plain.partition("\n\n")
+    tree, _, people = re.sub(r"\nparent \w+", "", head).partition("\n")
+    long = git(
+        "hash-object", "-t", "commit", "-w", "--stdin",
+        text=f"{tree}\nparent {tip}\n{people}\n\n{'x' * (2 << 20)}".encode(),
+    )  # fmt: skip
+    blob = git("hash-object", "-w", "--stdin", text=bytes(65 << 20))
+    large = git("mktree", text=f"100644 blob {blob}\t_run.yaml\n".encode())
+    body = f"tree {large}\nparent {long}\n{people}\n\n{text}"
+    huge = git("hash-object", "-t", "commit", "-w", "--stdin", text=body.encode())
+    world.git("update-ref", REF, huge, where=world.clone)
+    found = verify(world, capsys, "shop", "--contains", tip, code=1)
+    checks = {check["name"]: check for check in found["policies"][0]["checks"]}
+    assert checks["commits"]["problems"] == [
+        f"{long}: (more than 1 MiB; no run makes such a message)"
+    ]
+    (told,) = checks["bounds"]["problems"]
+    assert told.startswith(f"{huge}: its record: the file {blob} of ")
+    assert "68157440 bytes; no run writes more than 64 MiB into one" in told
+    assert (checks["history"]["verdict"], found["policies"][0]["commits"]) == ("proven", 8)
+    assert verdicts(found)["files"] == "proven"
+    assert main.run(["log", "shop", "--clone", str(world.clone)]) == 0
+    assert capsys.readouterr().out.count("\n") == len(RUNS) + 1
 
 
 def test_a_broken_object_and_a_shallow_clone(

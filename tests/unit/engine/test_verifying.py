@@ -17,7 +17,7 @@ from reconciler.model.store import Delete, FileChange, Write
 from reconciler.plan.verify import Branch, Check, Verdict, Verification
 from reconciler.report.verify import text_lines, to_json
 from tests.fakes.faults import FaultyReader
-from tests.fakes.gitstore import FakeManifestStore
+from tests.fakes.gitstore import FakeManifestStore, FakeRemote
 from tests.unit.engine.run_world import BRANCH, CLUSTER, RunWorld, manifest
 from tests.unit.engine.test_run import list_of
 
@@ -233,6 +233,82 @@ def test_a_newer_tree_again_on_top_of_a_late_one_is_right() -> None:
     commit(store, honest(late))
     commit(store, honest(newer))
     assert problems(verify(store)) == {}
+
+
+Oversize = Callable[[FakeRemote, str, str], None]
+
+
+def too_many_files(remote: FakeRemote, sha: str, _: str) -> None:
+    remote.oversized[sha] = "changes more than 500000 files"
+
+
+def bomb(remote: FakeRemote, sha: str, _: str) -> None:
+    remote.oversized |= {sha: "changes more", f"list {sha}": "its list of files is too long"}
+
+
+def large_record(remote: FakeRemote, _: str, blob: str) -> None:
+    remote.oversized[blob] = "has 68157440 bytes"
+
+
+@pytest.mark.parametrize(
+    ("grow", "told"),
+    [
+        (too_many_files, "it changes more than 500000 files"),
+        (bomb, "it changes more"),
+        (large_record, "its record: the file {blob} has 68157440 bytes"),
+    ],
+)
+def test_what_is_too_large_is_a_finding_and_the_rest_is_looked_at(
+    grow: Oversize, told: str
+) -> None:
+    """Two sound runs, the large commit, a sound one, and one that lies: all are told."""
+    world = RunWorld()
+    first = world.run().record
+    store = FakeManifestStore(world.remote)
+    made = [replace(first, name=f"shop-20261121-0{hour}1703-0000a") for hour in range(3, 7)]
+    commit(store, honest(made[0]))
+    large = commit(store, honest(replace(made[1], writer="large")))
+    blob = store.tree(large)["_run.yaml"]
+    grow(world.remote, large, blob)
+    commit(store, honest(made[2]))
+    branch = verify(store)
+    (bounds,) = [check for check in branch.checks if check.verdict is Verdict.PROBLEM]
+    assert bounds.name == "bounds"
+    assert bounds.problems == (f"{large}: {told.format(blob=blob)}",)
+    (records,) = [check for check in branch.checks if check.name == "records"]
+    assert records.message.startswith("3 agree with their commits and trees")
+    assert branch.commits == 4
+    liar = commit(store, more_files(made[3]))
+    found = problems(verify(store))
+    assert found["records"] == ("its tree has 6 objects of namespace shop, and its record 5",)
+    assert liar in str(verify(store).checks)
+
+
+def test_a_tree_that_stays_too_long_is_told_until_it_is_gone() -> None:
+    world = RunWorld()
+    first = world.run().record
+    store = FakeManifestStore(world.remote)
+    made = [replace(first, name=f"shop-20261121-0{hour}1703-0000a") for hour in range(3, 6)]
+    shas = [commit(store, honest(one)) for one in made]
+    bomb(world.remote, shas[0], "")
+    world.remote.oversized[f"list {shas[1]}"] = "its list of files is too long"
+    branch = verify(store)
+    assert [len(check.problems) for check in branch.checks if check.name == "bounds"] == [2]
+    assert (branch.commits, branch.runs) == (4, 2)
+    assert list(problems(branch)) == ["bounds"]
+
+
+def test_a_rewrite_that_changes_too_much_is_none() -> None:
+    world = RunWorld()
+    world.run()
+    store = FakeManifestStore(world.remote)
+    text = f"x\n\n{message.POLICY}: shop\n{message.REWRITTEN}: {store.tip(BRANCH)}\n"
+    when = world.record().finished
+    sha = store.commit(BRANCH, store.tip(BRANCH), [], text, when=when)
+    store.push({BRANCH: sha})
+    assert [check.name for check in verify(store).checks][3:] == ["rewritten"]
+    too_many_files(world.remote, sha, "")
+    assert [check.name for check in verify(store).checks][3:] == ["bounds"]
 
 
 def snapshot_checks(world: RunWorld) -> list[Check]:
