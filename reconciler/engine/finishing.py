@@ -7,12 +7,16 @@ and of two only one gets it.
 
 Where a pre command may still be at work, its post command runs now, so that the application is not
 kept waiting, and once more when that time is over: only the second one can't be overtaken.
+
+A post command that went wrong is written into the Lease before anything else is done, and stays
+there: a Job tells of it by its exit code, and its next pod does where that one is killed; a run
+does in its record, and takes the Lease away when that is pushed.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -55,6 +59,8 @@ class Finished:
 
     records: tuple[HookRecord, ...] = ()
     """Of its post commands, in the reverse of their order."""
+    told: tuple[str, ...] = ()
+    """What went wrong before, and was not executed now."""
     left: tuple[str, ...] = ()
     """Why some are still open."""
     elsewhere: str = ""
@@ -63,7 +69,8 @@ class Finished:
     @property
     def failed(self) -> tuple[str, ...]:
         """Commands that were executed and went wrong."""
-        return tuple(told(record) for record in self.records if record.outcome in _BAD)
+        bad = (told(record) for record in self.records if record.outcome in _BAD)
+        return (*self.told, *bad)
 
 
 @dataclass(slots=True)
@@ -75,11 +82,8 @@ class _Ending:
     left: list[str] = field(default_factory=list)
     late: dict[OpenHook, datetime] = field(default_factory=dict)
     """Post commands whose end nobody saw, and until when they may be at work."""
-
-    @property
-    def failed(self) -> bool:
-        """Whether any was executed and went wrong."""
-        return any(record.outcome in _BAD for record in self.records)
+    bad: dict[OpenHook, str] = field(default_factory=dict)
+    """Those that were executed and went wrong, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,21 +140,25 @@ class Finisher:
         reporter = self.commands.reporter
         where = {"namespace": mine.pod.namespace, "pod": mine.pod.pod, "run": mine.run_id}
         reporter.warning(what, **where, lease=mine.name)
-        ending = _Ending(mine.pod)
+        known = tuple(hook.failed for hook in mine.failed)
+        due = tuple(hook for hook in mine.pod.open if not hook.failed)
+        ending = _Ending(replace(mine.pod, open=due))
         elsewhere = ""
         try:
             for hook in self._end_what_is_sure(ending):
                 self._end(ending, hook)
             self._close_late(ending)
         except Interrupted as error:
-            if not ending.failed:
+            if not (known or ending.bad):
                 raise
-            # What is closed nobody executes again: this is the only one who can tell of it.
+            # It is told now, and not when the others have ended: that may take an hour.
             ending.left.append(error.message)
         except NotOurs as error:
             elsewhere = error.message
             reporter.warning("hooks left to another", **where, lease=mine.name, why=elsewhere)
-        return Finished(records=tuple(ending.records), left=tuple(ending.left), elsewhere=elsewhere)
+        return Finished(
+            records=tuple(ending.records), told=known, left=tuple(ending.left), elsewhere=elsewhere
+        )
 
     def _take(self, lease: HookLease, seconds: int) -> HookLease | None:
         mine = self.leases.take(lease, seconds=seconds)
@@ -209,10 +217,16 @@ class Finisher:
         if ending.late:
             self._wait(ending.pod, max(ending.late.values()))
         for hook in ending.late:
-            self._try(ending, hook, functools.partial(self._close, ending.pod, hook))
+            self._try(ending, hook, functools.partial(self._close, ending, hook))
 
-    def _close(self, pod: QuietPod, hook: OpenHook) -> None:
-        close_hook(self.commands, self.leases, pod, hook)
+    def _close(self, ending: _Ending, hook: OpenHook) -> None:
+        """For good; what went wrong stays, to be told."""
+        pod, why = ending.pod, ending.bad.get(hook, "")
+        if not why:
+            close_hook(self.commands, self.leases, pod, hook)
+            return
+        patience = self.commands.patience(f"writing the Lease of hook {hook.hook}", AWAY_AFTER)
+        insist(lambda: self.leases.fail(pod, hook, why), patience)
 
     def _wait(self, pod: QuietPod, moment: datetime) -> None:
         clock = self.commands.clock
@@ -236,10 +250,12 @@ class Finisher:
         command = HookCommand(hook.command, hook.timeout)
         ended = run_post(self.commands, self.leases, pod, hook, command, lambda _: None)
         ending.records.append(ended.record)
+        if ended.record.outcome in _BAD:
+            ending.bad[hook] = told(ended.record)
         if not ended.seen:
             self._outlast(ending, hook)
         elif hook not in ending.late:
-            self._close(pod, hook)
+            self._close(ending, hook)
 
     def _try(self, ending: _Ending, hook: OpenHook, end: Callable[[], None]) -> None:
         try:
@@ -314,6 +330,21 @@ def _finish_one(lease: HookLease, finisher: Finisher, patience: Patience, run_id
     return _warn(lease, run_id, finished)
 
 
+def forget_told(warnings: Sequence[str], request: RunRequest, run: RunPorts) -> None:
+    """Takes away what `finish_left` has found failed; ``warnings``, of it, are recorded by now.
+
+    A failure here is none of the run: what is left is told again.
+    """
+    if not warnings:
+        return
+    leases = make_leases(request, run)
+    try:
+        for lease in leases.list(lambda _: None):
+            leases.forget(lease)
+    except BackstayError as error:
+        run.reporter.warning("hook's lease left", why=error.message)
+
+
 def _hand_back(lease: HookLease, finisher: Finisher, patience: Patience) -> None:
     """While it is ours nobody else may end it, and this run may go on for hours."""
     try:
@@ -341,7 +372,8 @@ def finish_lease(name: str, finisher: Finisher, *, policy: str, alone: bool = Fa
 
     Where its holder lives, it is left to that; ``alone`` says that nobody would look again, which
     raises Waiting. Raises UsageError where it is another policy's, Transient where something had to
-    be left open, PostFailed where a command failed: its end is known, so it is not executed again.
+    be left open, PostFailed where a command failed, now or in a pod before this one: its end is
+    known, so it is not executed again.
     """
     clock, reporter = finisher.commands.clock, finisher.commands.reporter
     begun = clock.now()
@@ -360,9 +392,11 @@ def finish_lease(name: str, finisher: Finisher, *, policy: str, alone: bool = Fa
                 hint=f"backstay run {lease.policy} --finish {name}",
             )
         if insist(functools.partial(finisher.is_dead, lease), patience):
-            _judge(finisher.finish(lease))
+            _judge(finisher.finish(lease), finisher, name)
         elif insist(functools.partial(finisher.may_end_given, lease), patience):
-            _judge(finisher.finish_given(lease))
+            _judge(finisher.finish_given(lease), finisher, name)
+        elif lease.failed:
+            _judge(Finished(told=tuple(hook.failed for hook in lease.failed)), finisher, name)
         elif clock.now() >= begun + _ENDING:
             if not alone:
                 reporter.event("another sees to it", lease=name, holder=lease.holder)
@@ -378,9 +412,24 @@ def finish_lease(name: str, finisher: Finisher, *, policy: str, alone: bool = Fa
             raise Interrupted("stopped while hooks of a dead run are open")
 
 
-def _judge(done: Finished) -> None:
+def _forget(name: str, finisher: Finisher) -> None:
+    patience = finisher.commands.patience(f"removing Lease {name}", AWAY_AFTER)
+
+    def forget() -> None:
+        if (lease := finisher.leases.find(name)) is not None:
+            finisher.leases.forget(lease)
+
+    try:
+        insist(forget, patience)
+    except BackstayError as error:
+        finisher.commands.reporter.warning("hook's lease left", lease=name, why=error.message)
+
+
+def _judge(done: Finished, finisher: Finisher, name: str) -> None:
     """Raises what is not as it should be."""
     if done.failed:
+        if is_process(finisher.leases.holder):
+            _forget(name, finisher)  # a Job's failure is kept, and this one is read now
         raise PostFailed(
             "; ".join([*done.failed, *(f"still open: {why}" for why in done.left)]),
             hint="look into the pod: it may still be quiesced; nothing ends that by itself",

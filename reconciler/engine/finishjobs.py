@@ -36,7 +36,11 @@ _TOLD_FOR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishJobs:
-    """Starts a Job per Lease whose holder is dead; tells of those in which a command failed."""
+    """Starts a Job per Lease whose holder is dead; tells of those in which a command failed.
+
+    Leases are never removed here, for which a controller has no right: a Job that fails tells what
+    went wrong, and the policy's next run records that and removes them.
+    """
 
     config: Config
     place: Place
@@ -97,6 +101,12 @@ class FinishJobs:
         if not created:
             return
         name, pod = finish_name(lease, turn.number), f"{lease.pod.namespace}/{lease.pod.pod}"
+        if lease.is_over:
+            self.reporter.warning(
+                "a post command failed, and no Job has told of it: starting one that does",
+                run=lease.run_id, namespace=lease.pod.namespace, pod=lease.pod.pod, job=name,
+            )  # fmt: skip
+            return
         self.reporter.warning(
             "a dead run has left hooks open: starting a Job that ends them", run=lease.run_id,
             namespace=lease.pod.namespace, pod=lease.pod.pod, job=name, before=turn.before,

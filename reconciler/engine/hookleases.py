@@ -24,6 +24,7 @@ from reconciler.plan.hooklease import (
     make_lease,
     read_lease,
     render_pod,
+    set_aside,
     take_over,
 )
 
@@ -88,13 +89,16 @@ class HookLeases:
 
         Waits while another holds the pod, tells of it once, and raises PodBusy from ``until`` on.
         So it does where a dead run's Lease is ours by now: what is open in it must be ended, and
-        is nobody's again, so that the controller sees to it.
+        is nobody's again, so that the controller sees to it. One that is over makes room.
         """
         told = False
         while True:
             lease = self._create(pod.with_open(hook))
             if lease is None:
                 return
+            if lease.is_over:
+                self._set_aside(lease)
+                continue
             if self._is_own(lease):
                 if _says(lease.pod, hook):
                     return
@@ -131,23 +135,28 @@ class HookLeases:
         lease = self.find(pod.lease)
         if lease is None:
             return False
-        if lease.holder != self.holder and hook not in lease.given:
+        if lease.holder != self.holder and not lease.is_given(hook):
             raise NotOurs(f"the hooks in pod {pod.namespace}/{pod.pod} are ended by {lease.holder}")
         return hook in lease.pod.open
 
     def give_away(self, pod: QuietPod, left: Sequence[OpenHook]) -> None:
         """What is ``left`` there is nobody's, so that the controller sees to it now.
 
-        With the Lease, where nothing else is open in it; else by a word in it.
+        With the Lease, where nothing else is open in it; else by a word in it. In the same write
+        as the moments until when commands of it may be at work.
         """
         for _ in range(_RACES):
             lease = self.find(pod.lease)
             if lease is None or lease.holder != self.holder:
                 return
-            if any(one not in left for one in lease.pod.open):
-                done = self._write(lease, lease.pod.with_given(left, ANYBODY))
+            new = [one for one in left if one in lease.pod.open and not lease.is_given(one)]
+            now = lease.pod
+            for hook in new:
+                now = now.with_open(hook)
+            if all(one in left for one in now.open):
+                done = self._give_up(lease, self.run_id, now)
             else:
-                done = self._give_up(lease, self.run_id)
+                done = not new or self._write(lease, now.with_given(new, ANYBODY))
             if done:
                 return
         raise Transient(f"Lease {self.namespace}/{pod.lease} is changed again and again by another")
@@ -158,7 +167,7 @@ class HookLeases:
             lease = self.find(name)
             if lease is None or lease.holder != self.holder or self._is_own(lease):
                 return
-            if self._give_up(lease, lease.run_id):
+            if self._give_up(lease, lease.run_id, lease.pod):
                 return
         raise Transient(f"Lease {self.namespace}/{name} is changed again and again by another")
 
@@ -172,6 +181,19 @@ class HookLeases:
         """Says that it is open no more; the last one takes the Lease away."""
         self._change(pod.lease, lambda now: now.without(hook), given=hook)
 
+    def fail(self, pod: QuietPod, hook: OpenHook, why: str) -> None:
+        """Says how its post command went wrong: it is not executed again, and stays to be told."""
+        self._change(pod.lease, lambda now: now.with_open(replace(hook, failed=why)), given=hook)
+
+    def forget(self, lease: HookLease) -> None:
+        """What failed was told: takes a Lease away that is over, and that we took from another.
+
+        Of what is over in one that we made, others know: we gave it away.
+        """
+        if lease.is_over and lease.holder == self.holder and not self._is_own(lease):
+            # By its uid: nothing is opened in it any more.
+            self.writer.delete(replace(lease.ref, namespace=self.namespace), uid=lease.uid)
+
     def take(self, lease: HookLease, *, seconds: int = 0) -> HookLease | None:
         """The Lease of a holder that is dead, now ours; None where it has changed meanwhile.
 
@@ -180,8 +202,8 @@ class HookLeases:
         if lease.holder == self.holder:
             return lease
         changes = take_over(self.holder, seconds=seconds, now=self.clock.now())
-        if lease.given:
-            pod = lease.pod.with_given(lease.given, "")
+        if any(hook.given for hook in lease.pod.open):
+            pod = lease.pod.with_given(lease.pod.open, "")
             changes |= {"metadata": {"annotations": {HOOKS: render_pod(pod)}}}
         ref = replace(lease.ref, namespace=self.namespace)
         raw = self.writer.patch(ref, changes, version=lease.version)
@@ -201,10 +223,15 @@ class HookLeases:
         changes = {"metadata": {"annotations": {HOOKS: render_pod(pod)}}}
         return self.writer.patch(ref, changes, version=lease.version) is not None
 
-    def _give_up(self, lease: HookLease, run_id: str) -> bool:
+    def _give_up(self, lease: HookLease, run_id: str, pod: QuietPod) -> bool:
         ref = replace(lease.ref, namespace=self.namespace)
-        changes = give_up(run_id, self.clock.now())
+        changes = give_up(run_id, pod, self.clock.now())
         return self.writer.patch(ref, changes, version=lease.version) is not None
+
+    def _set_aside(self, lease: HookLease) -> None:
+        """Keeps what is to be told of it, and frees its pod."""
+        self.writer.create(set_aside(lease, namespace=self.namespace, now=self.clock.now()))
+        self.writer.delete(replace(lease.ref, namespace=self.namespace), uid=lease.uid)
 
     def _create(self, pod: QuietPod) -> HookLease | None:
         """None where it was created now; the one that has the name."""
@@ -227,7 +254,9 @@ class HookLeases:
         """False where it is not ours any more, nor is ``given`` given away in it."""
         for _ in range(_RACES):
             lease = self.find(name)
-            if lease is None or (lease.holder != self.holder and given not in lease.given):
+            if lease is None:
+                return False
+            if lease.holder != self.holder and not (given and lease.is_given(given)):
                 return False
             pod = change(lease.pod)
             if not pod.open:

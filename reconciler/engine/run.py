@@ -445,6 +445,7 @@ class _Run:
         self._tips.remember_seen(cluster_branch(request.cluster))
         self._clean_up(_tasks_of(request, self._plan))
         if published.ours:
+            finishing.forget_told(self._finished, request, run)
             return RunResult(committed.record, published.commit, error)
         return RunResult(read_record(run.store, published.commit), published.commit)
 

@@ -26,7 +26,7 @@ def find_open(
     dead: Collection[str] = (),
     policy: str = "",
 ) -> Iterator[Finding]:
-    """One for each pod, and one for each Job in which a post command failed.
+    """One for each pod, and for each pod and each Job in which a post command failed.
 
     ``jobs`` and ``pods`` are those of Backstay's ``namespace``, ``dead`` holders that are known to
     be, ``policy`` empty for all.
@@ -43,6 +43,10 @@ def find_open(
             )
             continue
         if policy not in ("", lease.policy):
+            continue
+        if lease.failed:
+            yield _failed(lease, where, namespace)
+        if lease.is_over:
             continue
         if lease.holder not in dead and is_held(lease, pods, now):
             yield _held(lease, where)
@@ -64,7 +68,22 @@ def find_open(
 
 
 def _names(lease: HookLease) -> str:
-    return ", ".join(dict.fromkeys(hook.hook for hook in lease.pod.open))
+    return ", ".join(dict.fromkeys(hook.hook for hook in lease.pod.open if not hook.failed))
+
+
+def _failed(lease: HookLease, where: str, namespace: str) -> Finding:
+    return Finding(
+        id=CHECK,
+        level=Level.PROBLEM,
+        where=where,
+        message=f"pod {lease.pod.namespace}/{lease.pod.pod} may still be quiesced by run"
+        f" {lease.run_id}: {'; '.join(hook.failed for hook in lease.failed)}",
+        hint="nothing executes that again: look into that pod; the next run of policy"
+        f" {lease.policy} records it and removes this, or so do you:"
+        f" kubectl -n {namespace} delete lease {lease.name}"
+        if lease.is_over
+        else "nothing executes that again: look into that pod",
+    )
 
 
 def _held(lease: HookLease, where: str) -> Finding:

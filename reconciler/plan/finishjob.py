@@ -80,8 +80,7 @@ def make_finish_job(
         "spec": {
             "backoffLimit": _TRIES,
             "activeDeadlineSeconds": _SLACK + finish_seconds(lease.pod, now),
-            # A command whose end is known is not executed again: another try would find nothing
-            # open, and the Job would be Complete.
+            # A command whose end is known is not executed again, so another try is for nothing.
             "podFailurePolicy": {
                 "rules": [
                     {

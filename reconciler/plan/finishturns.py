@@ -118,10 +118,25 @@ def why_failed(job: Raw) -> str:
 def find_dead(
     leases: Iterable[HookLease], jobs: Sequence[Raw], pods: Sequence[Raw], now: datetime
 ) -> list[tuple[HookLease, Turn]]:
-    """Those to be ended by others than their holder, with the Job to be started for each now."""
-    dead = [lease for lease in leases if lease.given or not is_held(lease, pods, now)]
+    """Those to be ended by others than their holder, with the Job to be started for each now.
+
+    One that is over gets a Job as well, unless one has told of it: its exit code is how it tells.
+    """
+    dead = [
+        lease
+        for lease in leases
+        if (lease.given or not is_held(lease, pods, now)) and not is_told(lease, jobs)
+    ]
     turns = [(lease, find_turn(lease, jobs, pods, now)) for lease in dead]
     return [(lease, turn) for lease, turn in turns if turn.is_due(now)]
+
+
+def is_told(lease: HookLease, jobs: Iterable[Raw]) -> bool:
+    """Whether nothing is left to be done but to read the Job that has told what failed."""
+    if not lease.is_over:
+        return False
+    failed = [f"{one.job}-" for one in find_failed(jobs)]
+    return all(any(pod.startswith(job) for job in failed) for pod in lease.tellers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,10 @@ end nobody has seen: it could undo what another run quiesces.
 
 A hook that its run can't end, while another of its hooks is open in the same pod, is ``given`` away
 alone: the Lease stays the run's, and keeps others off the pod.
+
+A post command that went wrong is not executed again, and must be told: it stays there with its
+words (``failed``) until somebody has told them who can't be killed before that. A Lease in which
+all have failed keeps nobody off the pod, and changes no more but for who tells of it.
 """
 
 from __future__ import annotations
@@ -61,6 +65,9 @@ class OpenHook:
     """Its run could not end it, and goes on with others in this pod: who is to end it (`ANYBODY`),
     or who is at it, as a Lease's holder."""
 
+    failed: str = field(default="", compare=False, metadata=jsonform.WHEN_SET)
+    """Its post command was executed and went wrong, in these words; nobody executes it again."""
+
     def __post_init__(self) -> None:
         """Raises ValueError where ``until`` is no time."""
         _ = self.moment
@@ -101,10 +108,7 @@ class QuietPod:
         """With one more, or with what is known of it now; once only, however often it is said."""
         if hook not in self.open:
             return replace(self, open=(*self.open, hook))
-        told = [
-            replace(hook, given=hook.given or one.given) if one == hook else one
-            for one in self.open
-        ]
+        told = [_known(hook, one) if one == hook else one for one in self.open]
         return replace(self, open=tuple(told))
 
     def with_given(self, hooks: Iterable[OpenHook], to: str) -> QuietPod:
@@ -118,6 +122,11 @@ class QuietPod:
     def without(self, hook: OpenHook) -> QuietPod:
         """With one less."""
         return replace(self, open=tuple(one for one in self.open if one != hook))
+
+
+def _known(hook: OpenHook, before: OpenHook) -> OpenHook:
+    """A hook as it is said to be now, with what it does not say itself."""
+    return replace(hook, given=hook.given or before.given, failed=hook.failed or before.failed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,7 +150,27 @@ class HookLease:
     @property
     def given(self) -> tuple[OpenHook, ...]:
         """What others are to end though its holder may be at work."""
-        return tuple(hook for hook in self.pod.open if hook.given)
+        return tuple(hook for hook in self.pod.open if hook.given and not hook.failed)
+
+    @property
+    def failed(self) -> tuple[OpenHook, ...]:
+        """What is to be told, and not executed."""
+        return tuple(hook for hook in self.pod.open if hook.failed)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to be executed, ever: it is there to be told, and no more."""
+        return bool(self.pod.open) and len(self.failed) == len(self.pod.open)
+
+    @property
+    def tellers(self) -> frozenset[str]:
+        """The pods that have seen what failed, in Backstay's namespace; ``""`` where none has."""
+        own = "" if is_process(self.holder) else self.holder
+        return frozenset((hook.given or own).rpartition("/")[2] for hook in self.failed)
+
+    def is_given(self, hook: OpenHook) -> bool:
+        """Whether somebody else than its holder may write of this one."""
+        return any(one == hook and one.given for one in self.pod.open)
 
     @property
     def given_pods(self) -> frozenset[str]:
@@ -175,13 +204,14 @@ def make_lease(
     run_id: str,
     job: str,
     now: datetime,
+    name: str = "",
 ) -> dict[str, Any]:
-    """The whole object; ``namespace`` is Backstay's own."""
+    """The whole object; ``namespace`` is Backstay's own, ``name`` another than its pod's."""
     return {
         "apiVersion": f"{_GROUP}/v1",
         "kind": "Lease",
         "metadata": {
-            "name": pod.lease,
+            "name": name or pod.lease,
             "namespace": namespace,
             "labels": naming.labels(COMPONENT_HOOK, policy=policy, run_id=run_id),
             "annotations": {
@@ -194,6 +224,23 @@ def make_lease(
             "acquireTime": now.astimezone(UTC).strftime(_MICRO),
         },
     }  # fmt: skip
+
+
+def set_aside(lease: HookLease, *, namespace: str, now: datetime) -> dict[str, Any]:
+    """The same under another name, so that its pod's is free; only of one that `is_over`."""
+    made = make_lease(
+        lease.pod,
+        namespace=namespace,
+        holder=lease.holder,
+        policy=lease.policy,
+        run_id=lease.run_id,
+        job=lease.job,
+        now=now,
+        # Made once of each, however often that is tried.
+        name=f"{lease.name}-{hashlib.sha256(lease.uid.encode()).hexdigest()[:8]}",
+    )
+    made["metadata"]["annotations"][OPENER] = lease.opener
+    return made
 
 
 def render_pod(pod: QuietPod) -> str:
@@ -223,9 +270,10 @@ def take_over(holder: str, *, seconds: int = 0, now: datetime) -> dict[str, Any]
     }
 
 
-def give_up(run_id: str, now: datetime) -> dict[str, Any]:
+def give_up(run_id: str, pod: QuietPod, now: datetime) -> dict[str, Any]:
     """What changes in a Lease that is nobody's: no pod and no Job is at it; whose it was stays."""
-    return {"metadata": {"annotations": {JOB: ""}}} | take_over(f"{run_id}/", now=now)
+    annotations = {JOB: "", HOOKS: render_pod(pod)}
+    return {"metadata": {"annotations": annotations}} | take_over(f"{run_id}/", now=now)
 
 
 def read_lease(raw: Mapping[str, Any]) -> HookLease:

@@ -123,9 +123,9 @@ class HookWorld(JobWorld):
     def finish(
         self, pod: str = "finish-a", *, holder: str = "", policy: str = "", alone: bool = False,
         is_gone: Callable[[str], bool] = lambda _: False,
-        stopped: Callable[[], bool] = lambda: False, **changed: Any,
+        stopped: Callable[[], bool] = lambda: False, only: str = "", **changed: Any,
     ) -> None:  # fmt: skip
-        """What the controller's Job does, or a terminal, for each Lease that is there."""
+        """What the controller's Job does, or a terminal, for each Lease that is there, or one."""
         ports = self.ports(**changed)
         assert ports.execute is not None
         leases = HookLeases(
@@ -140,7 +140,7 @@ class HookWorld(JobWorld):
         try:
             for raw in own:
                 self.cluster.put(raw)
-            for lease in self.leases():
+            for lease in [one for one in self.leases() if only in ("", one.name)]:
                 finisher = Finisher(
                     leases=leases,
                     commands=commands,

@@ -314,9 +314,9 @@ def test_a_command_that_fails_is_over_and_fails_the_job(changed: dict[str, Any])
     (rule,) = jobs(world)[0]["spec"]["podFailurePolicy"]["rules"]
     with pytest.raises(PostFailed, match=r"hook theirs \(post\) in pod shop/db-0") as caught:
         world.finish()
-    # No second try: it would find nothing open, and the Job would be Complete.
+    # No second try: a command whose end is known is not executed again.
     assert (rule["action"], rule["onExitCodes"]["values"]) == ("FailJob", [caught.value.exit_code])
-    assert world.leases() == []
+    assert [lease.is_over for lease in world.leases()] == [True]
     assert len(world.log.of("hook ended")) == 1
 
 

@@ -206,9 +206,16 @@ def test_a_command_that_failed_is_told_with_what_is_still_open() -> None:
     world.execute.before = strike
     with pytest.raises(PostFailed, match=r"hook second .* failed.*still open: hook theirs"):
         world.finish()
-    assert [one.pod.open for one in world.leases()] == [(THEIRS,)]
-    with pytest.raises(Transient, match="not allowed"):
+    (lease,) = world.leases()
+    assert [(one.hook, bool(one.failed)) for one in lease.pod.open] == [
+        ("theirs", False), ("second", True)
+    ]  # fmt: skip
+    with pytest.raises(PostFailed, match=r"hook second .* failed.*still open: hook theirs"):
         world.finish("finish-b")
+    world.execute.before = lambda _: None
+    with pytest.raises(PostFailed, match=r"hook second .* failed: exit code 1$"):
+        world.finish("finish-c")
+    assert world.events == ["thaw", UNLOCK]
 
 
 class LostAnswer:

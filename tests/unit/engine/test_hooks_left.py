@@ -15,6 +15,7 @@ from reconciler.engine.run import execute_run
 from reconciler.model.errors import Refused, Transient
 from reconciler.model.hooks import HookCommand
 from reconciler.plan.hooklease import ANYBODY
+from tests.fakes.podexec import Program
 from tests.unit.engine.hook_world import QUIESCE, THEIRS, HookWorld
 from tests.unit.engine.run_world import RUN_IDS, SYSTEM, manifest, put_shop
 
@@ -145,6 +146,53 @@ def test_what_was_given_away_is_one_others_and_taken_with_the_lease_is_the_taker
     taken = leases.take(world.leases()[0])
     assert taken is not None
     assert taken.given == ()
+
+
+def test_what_somebody_is_at_is_not_given_away_again() -> None:
+    world = HookWorld()
+    at_it = replace(THEIRS, given="finish/finish-a").with_until(world.clock.now())
+    other = replace(THEIRS, hook="other")
+    world.hold_pod("shop-1/run-1-a", replace(THEIRS, hook="outer"), at_it, other, policy="shop")
+    (lease,) = world.leases()
+    leases = replace(make_leases(world.request(), world.ports()), holder=lease.holder)
+    late = world.clock.now() + timedelta(seconds=50)
+    for _ in range(2):
+        leases.give_away(lease.pod, (THEIRS, other.with_until(late)))
+        (lease,) = world.leases()
+        given = [(one.hook, one.given, one.moment) for one in lease.pod.open]
+        assert given == [
+            ("outer", "", None),
+            ("theirs", "finish/finish-a", at_it.moment),
+            ("other", ANYBODY, late),
+        ]
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_moment_that_could_not_be_written_goes_with_what_is_given_away(alone: bool) -> None:
+    outer = replace(QUIESCE, name="outer", once=True, pre=None, post=HookCommand(("end",)))
+    world = HookWorld(hooks=(outer, QUIESCE) if alone else (QUIESCE,))
+    world.execute.containers["shop", "db-0", "db"]["end"] = Program()
+    world.program("unlock", takes=35)
+    writer = world.ports().writer
+    struck: list[str] = []
+
+    class Away:
+        """From the post command on a Lease can only be given away."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(writer, name)
+
+        def patch(self, ref: Any, changes: Any, **given: Any) -> Any:
+            given_away = '"given"' in str(changes) or "holderIdentity" in str(changes)
+            if ("unlock",) in [one[3] for one in world.execute.done] and not given_away:
+                struck.append(ref.name)
+                raise Transient("it is away")
+            return writer.patch(ref, changes, **given)
+
+    world.run(writer=Away())
+    assert struck
+    hooks = [one for lease in world.leases() for one in lease.pod.open if one.hook == "quiesce"]
+    assert [(one.moment is not None, bool(one.given)) for one in hooks] == [(True, alone)]
 
 
 def test_it_is_tried_for_a_moment_and_until_the_runs_end_later() -> None:

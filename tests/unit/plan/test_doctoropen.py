@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
+
+import pytest
 
 from reconciler.model.doctor import Finding, Level
 from reconciler.plan.cronjob import Place
@@ -67,6 +70,39 @@ def test_a_run_at_work_is_waited_for() -> None:
     assert (found.id, found.level) == (CHECK, Level.INFO)
     assert "has hooks open in pod shop/db-0: quiesce, freeze" in found.message
     assert found.hint == "wait for pod run-a: it ends them itself"
+
+
+def with_failed(*names: str) -> dict[str, Any]:
+    """The Lease, with what went wrong of some of its hooks."""
+    raw = lease()
+    pod = read_lease(raw).pod
+    for hook in pod.open:
+        if hook.hook in names:
+            pod = pod.with_open(
+                replace(hook, failed=f"hook {hook.hook} (post) failed: exit code 1")
+            )
+    raw["metadata"]["annotations"][HOOKS] = render_pod(pod)
+    return raw
+
+
+@pytest.mark.parametrize("pods", [[], [AT_WORK]])
+def test_what_is_only_there_to_be_told_is_told_once(pods: Any) -> None:
+    raw = with_failed("quiesce", "freeze")
+    (found,) = find(raw, pods=pods)
+    assert (found.id, found.level) == (CHECK, Level.PROBLEM)
+    assert found.message == (
+        f"pod shop/db-0 may still be quiesced by run {RUN}: hook quiesce (post) failed: exit code"
+        " 1; hook freeze (post) failed: exit code 1"
+    )
+    assert found.hint.endswith(f"kubectl -n backstay-system delete lease {raw['metadata']['name']}")
+
+
+def test_what_failed_is_told_beside_what_is_open() -> None:
+    failed, held = find(with_failed("freeze"), pods=[AT_WORK])
+    assert (failed.level, held.level) == (Level.PROBLEM, Level.INFO)
+    assert "freeze (post) failed" in failed.message
+    assert "delete" not in failed.hint
+    assert held.message.endswith("db-0: quiesce")
 
 
 def test_what_a_run_at_work_could_not_end_is_told() -> None:
