@@ -44,6 +44,11 @@ class Tally:
         self._left_out[part, resource.folder, reason] += 1
         return True
 
+    def others(self, part: str, resource: Resource, count: int, reason: str) -> None:
+        """So many more objects are not captured, of which none was looked at."""
+        if count:
+            self._left_out[part, resource.folder, reason] += count
+
     def counts(self, part: str) -> Counts:
         """Numbers only."""
 

@@ -20,11 +20,11 @@ from reconciler import ports
 from reconciler.capture import canonical, choice, paths, quiet, references
 from reconciler.engine import guards
 from reconciler.engine.capturekinds import Kinds
+from reconciler.engine.capturenamespaces import EVERYTHING, Namespaces
 from reconciler.engine.captureredacted import Redactions
 from reconciler.engine.capturetally import Tally
 from reconciler.engine.context import RunPorts, RunRequest
-from reconciler.engine.listing import Spread, Target, discovered, list_all
-from reconciler.engine.observe import observe_namespaces
+from reconciler.engine.listing import Spread, Wanted, discovered, list_all
 from reconciler.engine.patience import Patience, insist
 from reconciler.engine.promisedkinds import groups_of
 from reconciler.engine.runplan import RunPlan
@@ -46,8 +46,6 @@ from reconciler.model.run import (
 from reconciler.plan.observe import claim_of
 from reconciler.plan.selection import decide_volume
 
-EVERYTHING = "*"
-"""As a gap's group: all that a namespace holds."""
 _DISCOVERIES = 3
 """How often kinds that came meanwhile are listed as well."""
 _LEFT = "it left the selection without a change of the policy: its files are gone from the tree"
@@ -169,14 +167,17 @@ class _Capture:
             self._selected, without=self._choice.anchors_left_out()
         )
         self._before = guards.Before(request, run, self._objects)
-        self._existing: frozenset[str] = frozenset()
+        self._namespaces = Namespaces(plan, self._tree)
         self._held = guards.Held()
         self._candidates: dict[ObjectRef, tuple[Resource, dict[str, Any]]] = {}
 
     def capture(self) -> CapturedTree:
         self._list_all_kinds()
         referenced = self._take_what_is_needed()
-        self._look_at_namespaces_again()
+        patience = self._patience("looking at the namespaces again")
+        insist(lambda: self._namespaces.look_again(self._run.reader), patience)
+        for gap in self._namespaces.gaps():
+            self._add_gap(gap)
         # The last of the lists: `--at` must not give what came after the time it names.
         at = self._run.clock.now().replace(microsecond=0)
         left = self._delete_gone(at)
@@ -250,10 +251,11 @@ class _Capture:
         )
         again: list[Resource] = []
         for _ in range(_DISCOVERIES):
-            targets: list[Target | Spread] = [
+            targets: list[Wanted] = [
                 Spread(kind, names, total) for kind in found if kind.namespaced
             ]
-            targets += [(kind, "") for kind in (*found, *again) if not kind.namespaced]
+            scoped = (kind for kind in (*found, *again) if not kind.namespaced)
+            targets += map(self._namespaces.target, scoped)
             for resource, raw in self._listed(targets):
                 self._take_listed(resource, raw)
             found = self._kinds.wait(self._discover, self._run.clock.sleep)
@@ -269,22 +271,6 @@ class _Capture:
         reader, patience = self._run.reader, self._patience("discovering kinds")
         told = insist(lambda: discovered(reader), patience)
         return self._kinds.learn(told.resources, told.failed, told.groups)
-
-    def _look_at_namespaces_again(self) -> None:
-        """A namespace deleted meanwhile gives empty lists, not errors: that proves nothing (I2)."""
-        patience = self._patience("looking at the namespaces again")
-        found_now = insist(lambda: observe_namespaces(self._run.reader), patience)
-        now = {found.name: found for found in found_now}
-        self._existing = frozenset(now)
-        for chosen in self._plan.selection.namespaces:
-            found = now.get(chosen.name)
-            if found is None:
-                reason = "the namespace was deleted while it was captured"
-            elif found.terminating or found.uid != chosen.namespace.uid:
-                reason = "the namespace is being deleted or was replaced while it was captured"
-            else:
-                continue
-            self._add_gap(Gap(group=EVERYTHING, namespace=chosen.name, reason=reason))
 
     def _take_listed(self, resource: Resource, raw: dict[str, Any]) -> None:
         metadata = raw["metadata"]
@@ -336,14 +322,20 @@ class _Capture:
                 self._leave_out(resource, raw, "", reason)
             else:
                 self._take(resource, raw, "")
+        self._count_other_namespaces()
         for ref, why in wanted.items():
             if paths.path_of("", ref.group, ref.kind, ref.name) in self._seen:
                 taken.append(Reference(object=ref, why=why))
         return taken
 
-    def _listed(
-        self, targets: Iterable[Target | Spread]
-    ) -> Iterator[tuple[Resource, dict[str, Any]]]:
+    def _count_other_namespaces(self) -> None:
+        listed = sum(
+            kind.folder == kinds.NAMESPACES.folder for kind, _ in self._candidates.values()
+        )
+        others = self._namespaces.not_listed(listed)
+        self._tally.others("", kinds.NAMESPACES, others, choice.OTHER_NAMESPACE)
+
+    def _listed(self, targets: Iterable[Wanted]) -> Iterator[tuple[Resource, dict[str, Any]]]:
         """Every object once; what could not be listed becomes a gap."""
         with closing(list_all(self._run.reader, targets, self._was_away)) as found:
             for item in found:
@@ -445,7 +437,7 @@ class _Capture:
             yield guards.Going(path, location, reason)
 
     def _is_removed(self, namespace: str) -> bool:
-        return self._before.removed(namespace, self._existing)
+        return self._before.removed(namespace, self._namespaces.existing)
 
     def _left(self, at: datetime, name: str, count: int, intended: bool) -> LeftNamespace:
         self._run.reporter.warning("namespace left the selection", namespace=name, files=count)

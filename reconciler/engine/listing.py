@@ -82,6 +82,22 @@ class Spread:
         return tuple((self.resource, name) for name in self.namespaces)
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A few objects of a cluster-scoped kind, asked for by name: it takes no other right than a
+    list of all, and one that is not there is an empty list."""
+
+    resource: Resource
+    names: tuple[str, ...]
+
+
+def by_name(name: str) -> str:
+    """The field selector of one object."""
+    return f"metadata.name={name}"
+
+
+Wanted = Target | Spread | Named
+
 WasAway = Callable[[Callable[[], bool]], bool]
 """Asked after a list has failed; gets what says that nobody wants it any more. False: the API
 server is there, and it is this list that fails. True: it was away, and is back."""
@@ -109,14 +125,18 @@ class _Outages:
 
 
 def _list_one(
-    reader: ports.ClusterReader, target: Target, stopped: threading.Event, outages: _Outages
+    reader: ports.ClusterReader,
+    target: Target,
+    stopped: threading.Event,
+    outages: _Outages,
+    fields: str = "",
 ) -> Iterator[Page | Gap]:
     resource, namespace = target
     attempt = 0
     while True:
         seen = outages.seen
         try:
-            for items in reader.pages(resource, namespace=namespace):
+            for items in reader.pages(resource, namespace=namespace, field_selector=fields):
                 yield Page(resource, namespace, items)
                 if stopped.is_set():
                     return
@@ -136,7 +156,7 @@ def _list_one(
 
 def list_all(
     reader: ports.ClusterReader,
-    targets: Iterable[Target | Spread],
+    targets: Iterable[Wanted],
     was_away: WasAway = _always_there,
 ) -> Generator[Page | Gap, None, None]:
     """Pages and gaps of all targets, read ahead; the pages of one target in their order.
@@ -183,13 +203,13 @@ class _Ahead:
     """The threads and what they have read."""
 
     def __init__(
-        self, reader: ports.ClusterReader, targets: Iterable[Target | Spread], was_away: WasAway
+        self, reader: ports.ClusterReader, targets: Iterable[Wanted], was_away: WasAway
     ) -> None:
         self._reader = reader
         self._stopped = threading.Event()
         self._outages = _Outages(was_away, self._stopped.is_set)
         self._waiting: queue.Queue[Page | Gap | _End] = queue.Queue(maxsize=_AHEAD)
-        self._todo = queue.SimpleQueue[Target | Spread | None]()
+        self._todo = queue.SimpleQueue[Wanted | None]()
         for target in (*targets, *[None] * _CONNECTIONS):
             self._todo.put(target)
         self._threads = [
@@ -228,7 +248,14 @@ class _Ahead:
             error = caught
         self._put(_End(error))
 
-    def _list(self, wanted: Target | Spread) -> Iterator[Page | Gap]:
+    def _list(self, wanted: Wanted) -> Iterator[Page | Gap]:
+        if isinstance(wanted, Named):
+            everywhere = wanted.resource, ""
+            for name in wanted.names:
+                yield from _list_one(
+                    self._reader, everywhere, self._stopped, self._outages, by_name(name)
+                )
+            return
         targets = wanted.targets(self._reader) if isinstance(wanted, Spread) else (wanted,)
         for target in targets:
             yield from _list_one(self._reader, target, self._stopped, self._outages)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from reconciler import ports
-from reconciler.engine import claimlists, observe
+from reconciler.engine import claimlists
 from reconciler.engine.context import RunPorts, RunRequest
+from reconciler.engine.somenamespaces import observe_selectable
 from reconciler.model.errors import Stalled
 from reconciler.model.grants import EVERYTHING, covers, find_grant, limit_selector
 from reconciler.model.policy import CopyMethod
@@ -64,30 +65,29 @@ def make_run_plan(request: RunRequest, run: RunPorts) -> RunPlan:
     Raises NothingSelected, NotGranted.
     """
     policy = request.compiled.policy
-    namespaces = observe.observe_namespaces(run.reader)
     # The compiled policy may be older than a grant that was narrowed: today's Config decides, too.
     selector = limit_selector(
         policy.selector.namespaces, request.config.grants, request.policy.source
     )
+    namespaces, total = observe_selectable(run.reader, selector)
     chosen = selection.select_namespaces(selector, namespaces, own_namespace=request.namespace)
     if not chosen.namespaces:
         passed = "".join(f"; {found.name}: {found.why}" for found in chosen.passed_over[:_FEW])
         raise NothingSelected(
-            f"policy {policy.name} selects no namespace of {len(namespaces)}{passed};"
-            " nothing was committed",
+            f"policy {policy.name} selects no namespace of {total}{passed}; nothing was committed",
             hint="the last recovery point stays as it is; correct the selector, or bring the"
             " namespace back with: backstay restore " + policy.name,
         )
     _check_repository(request)
-    claims = claimlists.observe_claims_in(run.reader, chosen.names, len(namespaces))
+    claims = claimlists.observe_claims_in(run.reader, chosen.names, total)
     with_claims = tuple(name for name in chosen.names if claims[name])
-    users = claimlists.observe_users_in(run.reader, with_claims, len(namespaces))
+    users = claimlists.observe_users_in(run.reader, with_claims, total)
     decisions = {}
     for name in chosen.names:
         decided = selection.decide_volumes(policy.volumes, claims[name], users.get(name, {}))
         decisions[name] = tuple(_with_grant(request, found) for found in decided)
     limited_by = "" if selector.within is None else selector.grant or request.policy.source
-    return RunPlan(chosen, decisions, len(namespaces), limited_by)
+    return RunPlan(chosen, decisions, total, limited_by)
 
 
 def _check_repository(request: RunRequest) -> None:

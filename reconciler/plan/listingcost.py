@@ -8,6 +8,9 @@ request for each, and those namespaces' share of the objects, which are taken as
 How many objects a kind has is asked of the API server with one small request, where the answer can
 change the decision: not for one namespace, and not where half of all namespaces are selected. A
 kind without objects is done with that request. Without an answer many namespaces are listed whole.
+
+By the same rule a few cluster-scoped objects whose names are known are asked for by name, each with
+a request, where there are many more of their kind.
 """
 
 from __future__ import annotations
@@ -36,6 +39,11 @@ def is_whole_kind_cheaper(selected: int, total: int, objects: int | None = None)
     whole = REQUEST * max(1, math.ceil(objects / PAGE)) + objects
     each = REQUEST * selected + objects * selected / total
     return whole < each
+
+
+def is_by_name_cheaper(names: int, total: int) -> bool:
+    """For so many known names of a cluster-scoped kind that has ``total`` objects."""
+    return REQUEST * names + names < REQUEST * max(1, math.ceil(total / PAGE)) + total
 
 
 def _is_half(selected: int, total: int) -> bool:

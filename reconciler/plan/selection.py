@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from reconciler.model import naming
 from reconciler.model.cluster import Claim, ClaimUser, Namespace
 from reconciler.model.policy import CopyMethod, NamespaceSelector, VolumeRule, Volumes
+from reconciler.plan import copymethods
+from reconciler.plan.copymethods import Choice, Storage
+from reconciler.plan.namespaceindex import WILD
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,8 @@ class VolumeDecision:
     why: str
     impossible: bool = False
     user: ClaimUser | None = None
+    snapshot_class: str = ""
+    """Of a `Snapshot`: by which VolumeSnapshotClass."""
 
 
 def _is_guarded(name: str, own_namespace: str) -> bool:
@@ -135,6 +140,12 @@ def select_namespaces(
     return Selection(tuple(selected), tuple(passed))
 
 
+def plain_names(selector: NamespaceSelector) -> tuple[str, ...]:
+    """The only names that it can select, or none where that is not known: ``names`` has a glob."""
+    known = not any(WILD & set(name) for name in selector.names)
+    return tuple(selector.names) if known else ()
+
+
 def may_select(selector: NamespaceSelector, name: str, *, own_namespace: str) -> bool:
     """Whether a namespace of this name would be selected, whatever its labels are."""
     return (
@@ -163,10 +174,12 @@ def _wanted_method(volumes: Volumes, claim: Claim) -> tuple[CopyMethod, str]:
     return volumes.copy_method, f"copyMethod {volumes.copy_method}"
 
 
-def _obstacle(claim: Claim, user: ClaimUser | None) -> str:
-    """Why a Direct mover can't read this claim, or an empty string."""
+def _obstacle(method: CopyMethod, claim: Claim, user: ClaimUser | None) -> str:
+    """Why a mover can't read this claim, or a copy of it; or an empty string."""
     if claim.restoring:
         return f"a restore of {naming.restoring_of(claim.restoring)[0]} has not filled it yet"
+    if method in (CopyMethod.SNAPSHOT, CopyMethod.CLONE):
+        return copymethods.obstacle(claim)
     if claim.phase == "Lost":
         return "its volume is lost (phase Lost)"
     if claim.volume_mode == "Block":
@@ -176,8 +189,13 @@ def _obstacle(claim: Claim, user: ClaimUser | None) -> str:
     return ""
 
 
-def decide_volume(volumes: Volumes, claim: Claim, user: ClaimUser | None) -> VolumeDecision:
-    """The method for one claim: the first rule that matches, else the policy's copyMethod."""
+def decide_volume(
+    volumes: Volumes, claim: Claim, user: ClaimUser | None, storage: Storage | None = None
+) -> VolumeDecision:
+    """The method for one claim: the first rule that matches, else the policy's copyMethod.
+
+    What only the cluster's classes can tell is left open without ``storage``.
+    """
     method, why = _wanted_method(volumes, claim)
     if method is CopyMethod.SKIP:
         return VolumeDecision(claim=claim, method=method, why=why)
@@ -186,17 +204,29 @@ def decide_volume(volumes: Volumes, claim: Claim, user: ClaimUser | None) -> Vol
         return VolumeDecision(
             claim=claim, method=CopyMethod.SKIP, why="it is not bound, so it holds no data"
         )
-    obstacle = _obstacle(claim, user)
+    choice = copymethods.choose(method, claim, storage) if storage else Choice(method)
+    told = "; ".join(filter(None, (why, choice.why)))
+    obstacle = _obstacle(choice.method, claim, user) or choice.obstacle
     if obstacle:
-        return VolumeDecision(claim=claim, method=method, why=f"{why}; {obstacle}", impossible=True)
-    return VolumeDecision(claim=claim, method=method, why=why, user=user)
+        why = f"{told}; {obstacle}"
+        return VolumeDecision(claim=claim, method=choice.method, why=why, impossible=True)
+    return VolumeDecision(
+        claim=claim,
+        method=choice.method,
+        why=told,
+        user=user,
+        snapshot_class=choice.snapshot_class,
+    )
 
 
 def decide_volumes(
-    volumes: Volumes, claims: Sequence[Claim], users: Mapping[str, ClaimUser]
+    volumes: Volumes,
+    claims: Sequence[Claim],
+    users: Mapping[str, ClaimUser],
+    storage: Storage | None = None,
 ) -> tuple[VolumeDecision, ...]:
     """One decision per claim of one namespace, by name; ``users`` by claim name."""
     return tuple(
-        decide_volume(volumes, claim, users.get(claim.name))
+        decide_volume(volumes, claim, users.get(claim.name), storage)
         for claim in sorted(claims, key=lambda found: found.name)
     )

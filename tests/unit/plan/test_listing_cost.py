@@ -7,6 +7,7 @@ import pytest
 from reconciler.plan.listingcost import (
     PAGE,
     REQUEST,
+    is_by_name_cheaper,
     is_count_worth_asking,
     is_whole_kind_cheaper,
 )
@@ -54,3 +55,16 @@ def test_it_is_the_rule_as_it_is_written(selected: int, objects: int) -> None:
     whole = REQUEST * pages + objects
     each = REQUEST * selected + objects * selected / total
     assert is_whole_kind_cheaper(selected, total, objects) is (whole < each)
+
+
+@pytest.mark.parametrize("total", [0, 1, 2, 60, 500, 501, 5_000])
+@pytest.mark.parametrize("names", [1, 3, 100])
+def test_a_few_are_asked_for_by_name_where_there_are_many(names: int, total: int) -> None:
+    whole = REQUEST * max(1, -(-total // PAGE)) + total
+    assert is_by_name_cheaper(names, total) is (REQUEST * names + names < whole)
+
+
+def test_three_of_many_namespaces_are_asked_for_by_name() -> None:
+    assert is_by_name_cheaper(3, 5_000)
+    assert not is_by_name_cheaper(3, 60)
+    assert not is_by_name_cheaper(400, 5_000)
