@@ -28,6 +28,7 @@ BLOCKS = [
 ]
 STEPS: list[dict[str, Any]] = BLOCKS[0]["jobs"]["plan"]["steps"]
 SCRIPT: str = BLOCKS[1]["backup plan"]["script"][0]
+BRANCH: str = BLOCKS[2]["backup plan of a branch"]["script"][0]
 
 DOCKER = """#!/bin/sh
 while [ "$1" != plan ]; do shift; done
@@ -101,6 +102,7 @@ def variables(tmp_path: Path, found: list[dict[str, Any]], **more: str) -> dict[
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
     (tmp_path / "found.json").write_text(json.dumps(found))
+    (tmp_path / "calls.txt").touch()
     return {
         "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(tmp_path),
@@ -193,7 +195,11 @@ def test_gitlab(server: Path, tmp_path: Path, author: str, call: str) -> None:
 
 
 def on_gitlab(
-    server: Path, tmp_path: Path, notes: list[dict[str, Any]], pages: list[list[int]]
+    server: Path,
+    tmp_path: Path,
+    notes: list[dict[str, Any]],
+    pages: list[list[int]],
+    **more: str,
 ) -> dict[str, str]:
     """The scheduled job's variables; ``pages`` are the numbers of the open requests."""
     for number, page in enumerate(pages, 1):
@@ -209,6 +215,8 @@ def on_gitlab(
         CI_PROJECT_ID="3",
         CI_REPOSITORY_URL=f"file://{server}",
         CI_DEFAULT_BRANCH="main",
+        CI_PIPELINE_SOURCE="schedule",
+        **more,
     )
 
 
@@ -231,10 +239,89 @@ def test_gitlab_replaces_the_comment_of_what_can_not_be_planned(
     assert "loses protection" in (tmp_path / "calls.txt.7.md").read_text()
 
 
+def of_request(server: Path, **more: str) -> dict[str, str]:
+    """What GitLab tells a pipeline of request 7."""
+    return {
+        "CI_PIPELINE_SOURCE": "merge_request_event",
+        "CI_MERGE_REQUEST_IID": "7",
+        "CI_COMMIT_SHA": git(server, "rev-parse", "change"),
+        **more,
+    }
+
+
+def test_gitlab_plans_a_request_in_its_own_pipeline_and_is_its_gate(
+    server: Path, tmp_path: Path
+) -> None:
+    env = on_gitlab(server, tmp_path, [], []) | of_request(server)
+    folder = work(tmp_path)
+    done = bash(SCRIPT, folder, env)
+    assert done.returncode == 1
+    assert "coverage-lost" in done.stdout
+    assert "--request POST" in calls(tmp_path)
+    assert "loses protection" in (tmp_path / "calls.txt.7.md").read_text()
+    assert not list(folder.rglob("shop.yaml")), "nothing is checked out"
+    # What changes nothing is let through, with a comment that says so.
+    git(server, "update-ref", "refs/merge-requests/7/head", "main")
+    here = of_request(server, CI_COMMIT_SHA=git(server, "rev-parse", "main"))
+    done = bash(SCRIPT, folder, env | here)
+    assert done.returncode == 0, done.stderr
+    assert "loses protection" not in (tmp_path / "calls.txt.7.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("told", "what"),
+    [
+        ({"CI_COMMIT_SHA": "1" * 40}, "the merge request has moved on"),
+        ({"CI_MERGE_REQUEST_IID": "5"}, "not planned, or without a comment: 5"),
+        ({"INVENTORY": "/nowhere"}, "not planned, or without a comment: 7"),
+    ],
+)
+def test_gitlab_lets_nothing_through_that_it_did_not_plan(
+    server: Path, tmp_path: Path, told: dict[str, str], what: str
+) -> None:
+    env = on_gitlab(server, tmp_path, [], []) | of_request(server) | told
+    done = bash(SCRIPT, work(tmp_path), env)
+    assert done.returncode == 1
+    assert what in done.stderr
+    assert "--request POST" in calls(tmp_path)
+
+
+def test_gitlab_knows_the_tip_of_a_merged_results_pipeline(server: Path, tmp_path: Path) -> None:
+    tip = git(server, "rev-parse", "change")
+    merged = {"CI_MERGE_REQUEST_SOURCE_BRANCH_SHA": tip, "CI_COMMIT_SHA": "1" * 40}
+    env = on_gitlab(server, tmp_path, [], []) | of_request(server, **merged)
+    done = bash(SCRIPT, work(tmp_path), env)
+    assert "moved on" not in done.stderr
+    assert "coverage-lost" in done.stdout
+
+
+def test_gitlab_without_a_second_project(server: Path, tmp_path: Path) -> None:
+    env = variables(tmp_path, []) | {
+        "CI_MERGE_REQUEST_DIFF_BASE_SHA": git(server, "merge-base", "main", "change"),
+        "CI_COMMIT_SHA": git(server, "rev-parse", "change"),
+    }
+    done = bash(BRANCH, server, env)
+    assert done.returncode == 1, done.stderr
+    assert "selector-changed" in done.stdout
+
+
+def test_gitlabs_definition_lies_where_no_branch_can_change_it() -> None:
+    assert "backup-plan.yml@platform/backup-ci" in PAGE
+    job = BLOCKS[1]["backup plan"]
+    assert job["variables"]["GIT_STRATEGY"] == "none"
+    rules = [rule["if"] for rule in job["rules"]]
+    assert [re.findall(r'SOURCE == "(\w+)"', rule) for rule in rules] == [
+        ["merge_request_event"], ["schedule"],
+    ]  # fmt: skip
+    assert all("== $CI_DEFAULT_BRANCH" in rule for rule in rules)
+    assert "changes" not in str(job["rules"])
+
+
 def test_gitlab_looks_at_every_page(server: Path, tmp_path: Path) -> None:
     env = on_gitlab(server, tmp_path, [], [[7, 7], [7]])
     # Pages of two; and only how far it reads is of interest here.
-    quick = SCRIPT.replace("-lt 100", "-lt 2").replace('! plan "$number"', "false")
+    quick = SCRIPT.replace("-lt 100", "-lt 2").replace('get "$1" && plan', "true")
+    quick = quick.replace("> comment.md || code", "|| code")
     folder = work(tmp_path)
     (folder / "comment.md").write_text("<!-- backstay-plan prod-eu -->\n")
     done = bash(quick, folder, env)
