@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -27,15 +28,16 @@ from tests.cluster.gated import (
     s3_proxy,
     ssh_proxy,
 )
-from tests.rig.cluster import providers, session
+from tests.rig.cluster import csi as csi_storage
+from tests.rig.cluster import csibuild, csifaults, providers, session
 from tests.rig.groups import GATED
 from tests.rig.stage import Stage, peace, shop
 from tests.rig.stage.runs import Run
 from tests.rig.stage.stage import NAMESPACE
 
 __all__ = [
-    "api_proxy", "cluster", "detours", "first", "gate", "gated_cluster", "gated_stage", "marker",
-    "s3_proxy", "ssh_proxy", "stage",
+    "api_proxy", "cluster", "csi", "detours", "first", "gate", "gated_cluster", "gated_stage",
+    "marker", "s3_proxy", "ssh_proxy", "stage",
 ]  # fmt: skip
 LONG = (
     "test_demo",
@@ -73,10 +75,21 @@ def _fixtures(item: pytest.Item) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[providers.Cluster]:
+def cluster(request: pytest.FixtureRequest) -> Iterator[providers.Cluster]:
     """Return the cluster: `.kubeconfig`, `.host_address`, `.load_image(…)`, `.kubectl(…)`."""
-    with session.opened() as cluster:
+    wanted = any("csi" in _fixtures(item) for item in request.session.items)
+    with session.opened() as cluster, csibuild.beside() if wanted else nullcontext():
         yield cluster
+
+
+@pytest.fixture(scope="module")
+def csi(cluster: providers.Cluster) -> Iterator[csifaults.CsiFaults]:
+    """Give the cluster storage with snapshots and clones, of the class `csi`, for this module.
+
+    What was made with it is to be gone when the module ends. Return what makes it misbehave.
+    """
+    with csi_storage.added(cluster) as faults:
+        yield faults
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
 """The cluster's programs that no Debian package brings, built from pinned Go modules.
 
 A build lies in the cache under a key of everything that makes it: the modules' go.mod and go.sum,
-versions and flags. Programs are built aside and renamed, so a program that is there is complete.
+their own source, versions and flags. Programs are built aside and renamed, so a program that is
+there is complete.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from tests.rig.cluster import locks, paths, shell
 from tests.rig.cluster.errors import RigError
+from tests.rig.cluster.processes import TIE
 from tests.rig.cluster.progress import say, step
 
 GO_NEEDED = (1, 26)
@@ -63,12 +65,13 @@ PROGRAMS = (
 )
 
 
-def key(flags: Sequence[str] = FLAGS) -> str:
+def key(programs: Sequence[Program] = PROGRAMS, flags: Sequence[str] = FLAGS) -> str:
     """Names the builds: 16 hex digits over all that goes into them."""
-    digest = hashlib.sha256(repr((PROGRAMS, tuple(flags))).encode())
-    for module in sorted({program.module for program in PROGRAMS}):
-        for name in ("go.mod", "go.sum"):
-            digest.update((paths.GO_MODULES / module / name).read_bytes())
+    digest = hashlib.sha256(repr((tuple(programs), tuple(flags))).encode())
+    for module in sorted({program.module for program in programs}):
+        folder = paths.GO_MODULES / module
+        for path in (folder / "go.mod", folder / "go.sum", *sorted(folder.glob("*.go"))):
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
@@ -79,13 +82,18 @@ def ensure() -> Path:
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     with locks.held(paths.cache() / "programs" / ".lock"):
-        wanted = [program for program in PROGRAMS if not (folder / program.name).exists()]
-        go = go_program()
-        say(f"{len(wanted)} programs to build with {go}; about 6 minutes on two cores, once")
-        for program in wanted:
-            with step(f"building {program.name}"):
-                _build(go, program, folder)
+        build_missing(PROGRAMS, folder)
     return folder
+
+
+def build_missing(programs: Sequence[Program], folder: Path) -> None:
+    """Build those that are not there; the caller keeps others from doing the same."""
+    wanted = [program for program in programs if not (folder / program.name).exists()]
+    go = go_program()
+    say(f"{len(wanted)} programs to build with {go}; some minutes on two cores, once")
+    for program in wanted:
+        with step(f"building {program.name}"):
+            _build(go, program, folder)
 
 
 def _build(go: Path, program: Program, folder: Path) -> None:
@@ -93,7 +101,7 @@ def _build(go: Path, program: Program, folder: Path) -> None:
     parallel = str(min(os.cpu_count() or 1, 4))
     flags = [*FLAGS, "-p", parallel, "-ldflags", f"-s -w {program.version}"]
     shell.run(
-        [str(go), "build", *flags, "-o", str(aside), program.package],
+        [*TIE, str(go), "build", *flags, "-o", str(aside), program.package],
         env={"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": ""},
         cwd=paths.GO_MODULES / program.module,
         timeout=BUILD_SECONDS,

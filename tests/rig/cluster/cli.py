@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from tests.rig.cluster import instance, lifecycle, providers
+from tests.rig.cluster import csi, instance, lifecycle, providers
 from tests.rig.cluster.errors import RigError
 
 DEFAULT = "dev"
@@ -47,6 +47,11 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="how many nodes (default 1)",
     )
+    up.add_argument(
+        "--csi",
+        action="store_true",
+        help="with storage that has snapshots and clones (a class named csi)",
+    )
     _command(commands, "down", _down, "take it down and leave nothing behind")
     status = _command(commands, "status", _status, "say what runs")
     status.add_argument("--json", action="store_true", help="every known cluster, for programs")
@@ -74,6 +79,8 @@ def _up(options: argparse.Namespace) -> int:
         print(given.kubeconfig)
         return 0
     found = lifecycle.up(options.name, nodes=options.nodes)
+    if options.csi:
+        csi.start(found, providers.Cluster(providers.Built(found)).kubectl)
     print(
         f"use it:  export KUBECONFIG=$(scripts/cluster kubeconfig --name {found.name})",
         file=sys.stderr,

@@ -1,8 +1,9 @@
 """Process 1 of a machine: prepares its private mounts, then keeps services running.
 
-Runs alone (`python -I init.py STATE BINARIES`), already inside fresh mount, pid, network, uts and
-ipc namespaces; so it imports nothing of the rig. Everything a machine mounts or starts ends with
-this process: the kernel kills the pid namespace with it, and the mounts go with the last process.
+Runs alone (`python -I init.py STATE BINARIES SHARED NAME`), already inside fresh mount, pid,
+network, uts and ipc namespaces; so it imports nothing of the rig. Everything a machine mounts or
+starts ends with this process: the kernel kills the pid namespace with it, and the mounts go with
+the last process.
 
 Services are files `services/NAME.json` = {"argv": […], "env": {…}}; SIGHUP reads them again. A
 service that exits is started again after a pause, as a service manager would.
@@ -25,6 +26,7 @@ from typing import Any
 
 MS_BIND, MS_REC, MS_SHARED = 4096, 16384, 1 << 20
 RIG = Path("/run/rig")
+SHOWN = (RIG, Path("/run/rig-bin"), Path("/run/rig-shared"))  # state, binaries, shared
 RESTART_AFTER = 1.0  # seconds
 WAKE = {signal.SIGCHLD, signal.SIGHUP}
 # The kubelet writes these to the whole machine's kernel; here it reads the values it wants instead.
@@ -46,13 +48,13 @@ def mount(source: str, target: str, kind: str = "", flags: int = 0) -> None:
         raise OSError(error, f"mount {source} on {target}: {os.strerror(error)}")
 
 
-def prepare(state: str, binaries: str) -> None:
-    """Private /run, /var/lib, /var/log and /proc; the machine's state on /run/rig."""
-    handles = [os.open(path, os.O_PATH | os.O_DIRECTORY) for path in (state, binaries)]
+def prepare(*folders: str) -> None:
+    """Private /run, /var/lib, /var/log and /proc; the three folders of the host on SHOWN."""
+    handles = [os.open(path, os.O_PATH | os.O_DIRECTORY) for path in folders]
     mount("none", "/", flags=MS_REC | MS_SHARED)
     mount("proc", "/proc", "proc")
     mount("tmpfs", "/run", "tmpfs")
-    for handle, target in zip(handles, (RIG, Path("/run/rig-bin")), strict=True):
+    for handle, target in zip(handles, SHOWN, strict=True):
         target.mkdir()
         mount(f"/proc/self/fd/{handle}", str(target), flags=MS_BIND)
         os.close(handle)
@@ -182,9 +184,9 @@ def spawn(name: str, service: Running) -> int:
 def main() -> None:
     """Never returns; the machine is up once the file `booted` is there."""
     signal.pthread_sigmask(signal.SIG_BLOCK, WAKE)
-    state, binaries, name = sys.argv[1:4]
+    *folders, name = sys.argv[1:]
     os.chdir("/")
-    prepare(state, binaries)
+    prepare(*folders)
     socket.sethostname(name)
     (RIG / "booted").touch()
     services = Services()

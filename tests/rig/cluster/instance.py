@@ -44,6 +44,11 @@ class Instance:
         return self.folder / "kubeconfig"
 
     @property
+    def shared(self) -> Path:
+        """What all its machines see, on /run/rig-shared."""
+        return self.folder / "shared"
+
+    @property
     def network(self) -> Network:
         """Its addresses."""
         return Network(self.block)
@@ -71,6 +76,7 @@ class Instance:
             name=name,
             state=self.folder / "machines" / name,
             binaries=self.programs,
+            shared=self.shared,
             address=address,
         )
 

@@ -8,7 +8,17 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.rig.cluster import build, cgroups, images, instance, limits, network, packages, storage
+from tests.rig.cluster import (
+    build,
+    cgroups,
+    images,
+    instance,
+    limits,
+    loops,
+    network,
+    packages,
+    storage,
+)
 from tests.rig.cluster.api import Api, wait_until
 from tests.rig.cluster.certs import Authority
 from tests.rig.cluster.control import PORT, ControlPlane
@@ -152,6 +162,7 @@ def remove(known: Instance) -> None:
     for node in known.members():
         cgroups.remove(node.cgroup)
     _check_unmounted(known.folder)
+    loops.release(known.shared)
     shutil.rmtree(known.folder)
 
 

@@ -37,16 +37,19 @@ class Machine:
     name: str
     state: Path  # on the host; /run/rig inside
     binaries: Path  # on the host; /run/rig-bin inside
+    shared: Path  # on the host; /run/rig-shared inside all machines of a cluster
     address: IPv4Address
 
     def boot(self, *, tied: bool) -> None:
         """Start process 1; `tied`: it dies with the process that called this."""
         for folder in ("services", "log", "etc"):
             (self.state / folder).mkdir(parents=True, exist_ok=True)
+        self.shared.mkdir(parents=True, exist_ok=True)
         (self.state / "booted").unlink(missing_ok=True)
         tie = ["setpriv", "--pdeathsig", "KILL"] if tied else []
         spaces = ["--mount", "--pid", "--net", "--uts", "--ipc", "--fork", "--kill-child"]
-        init = [sys.executable, "-I", str(INIT), str(self.state), str(self.binaries), self.name]
+        folders = [str(self.state), str(self.binaries), str(self.shared)]
+        init = [sys.executable, "-I", str(INIT), *folders, self.name]
         with (self.state / "log" / "init.log").open("ab") as log:
             leader = subprocess.Popen(
                 [*tie, "unshare", *spaces, *init],

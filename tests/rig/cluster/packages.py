@@ -22,6 +22,7 @@ NEEDED = {
     "git": "git",
     "iproute2": "ip",
     "mmdebstrap": "mmdebstrap",
+    "mount": "losetup",
     "nftables": "nft",
     "openssh-client": "ssh",
     "openssh-server": "sshd",

@@ -1,0 +1,234 @@
+"""Storage with snapshots and clones: a CSI driver of the rig's own, and Kubernetes' real sidecars.
+
+No cluster has it unless it is asked for: `added` gives it to a running cluster of the rig and takes
+all of it away again. Volumes lie in a folder that all nodes share, so each may be used on any node.
+docs/rig.md says what it offers, and `CsiFaults` how it is made to misbehave.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tests.rig.cluster import csibuild, definitions, loops
+from tests.rig.cluster.api import wait_until
+from tests.rig.cluster.csifaults import CsiFaults
+from tests.rig.cluster.errors import RigError
+from tests.rig.cluster.instance import Instance
+from tests.rig.cluster.machine import Machine
+from tests.rig.cluster.progress import say
+from tests.rig.cluster.providers import GIVEN, Built, Cluster
+
+NAME = "csi.rig.test"
+CLASS = "csi"
+LATE_CLASS = "csi-late"  # waits for the first consumer
+SNAPSHOT_CLASS = "csi"  # deletes, and is the default
+RETAINING_CLASS = "csi-retain"
+INSIDE = "/run/rig-shared/csi"
+ENDPOINT = f"/var/lib/kubelet/plugins/{NAME}/csi.sock"
+REGISTRY = "/var/lib/kubelet/plugins_registry"
+SECONDS = 300.0
+LINKED = (csibuild.DRIVER, csibuild.PROVISIONER, csibuild.SNAPSHOTTER, csibuild.CONTROLLER)
+FAST_CLIENT = ("--kube-api-qps=200", "--kube-api-burst=400")
+RETRIES = ("--retry-interval-start=100ms", "--retry-interval-max=2s")
+NO_GROUPS = "--feature-gates=CSIVolumeGroupSnapshot=false"  # else it waits 30 s for their kinds
+CRDS = tuple(f"{kind}.{csibuild.GROUP}" for kind in csibuild.KINDS)
+
+
+@contextmanager
+def added(cluster: Cluster) -> Iterator[CsiFaults]:
+    """Storage of the class `csi` for as long as the block lasts; nothing of it is left then.
+
+    What was made with it must be gone before: claims, snapshots, and pods that use them.
+    """
+    if not isinstance(cluster.provider, Built):
+        raise RigError("a given cluster gets no storage of the rig's", hint=f"unset {GIVEN}")
+    known = cluster.provider.instance
+    storage = start(known, cluster.kubectl)
+    try:
+        yield storage
+    finally:
+        stop(known, cluster.kubectl)
+
+
+def start(known: Instance, kubectl: Callable[..., str]) -> CsiFaults:
+    """Start it on every node, and return when volumes can be had; one that runs is left alone."""
+    programs = csibuild.ensure()
+    folder = _folder(known)
+    data = folder / "data"
+    for made in (data, folder / "bin"):
+        made.mkdir(parents=True, exist_ok=True)
+    for name in LINKED:
+        _link(programs / name, folder / "bin" / name)
+    (folder / "kubeconfig").touch(mode=0o600)
+    shutil.copyfile(known.kubeconfig, folder / "kubeconfig")
+    kubectl("apply", "--server-side", "-f", str(programs / "crds"))
+    definitions.wait_established(kubectl, *CRDS)
+    kubectl("apply", "--server-side", "-f", "-", input=json.dumps(_objects()))
+    for node in known.members():
+        node.machine.start(csibuild.DRIVER, _driver(node.name))
+    known.control.start(csibuild.CONTROLLER, _controller())
+    first = known.members()[0].machine
+    first.start(csibuild.PROVISIONER, _provisioner())
+    first.start(csibuild.SNAPSHOTTER, _snapshotter())
+    for node in known.members():
+        wait_until(
+            lambda name=node.name: _registered(kubectl, name),  # type: ignore[misc]
+            f"{NAME} on {node.name}",
+            SECONDS,
+            lambda machine=node.machine: machine.log(csibuild.DRIVER),  # type: ignore[misc]
+        )
+    say(f"storage of {NAME} is there")
+    return CsiFaults(data)
+
+
+def stop(known: Instance, kubectl: Callable[..., str]) -> None:
+    """Take all of it away; while its programs still run they let go of what they protect."""
+    kubectl("delete", "volumesnapshots", "--all", "--all-namespaces", "--timeout=300s")
+    kubectl("delete", "volumesnapshotcontents", "--all", "--timeout=300s")
+    wait_until(
+        lambda: not volumes(kubectl),
+        f"no volume of {NAME}",
+        SECONDS,
+        lambda: f"left: {volumes(kubectl)}; {known.members()[0].machine.log(csibuild.PROVISIONER)}",
+    )
+    kubectl("delete", "crd", *CRDS, "--timeout=300s")
+    definitions.wait_gone(kubectl, *CRDS)
+    kubectl("delete", "storageclass", CLASS, LATE_CLASS, "--timeout=300s")
+    kubectl("delete", "csidriver", NAME, "--timeout=300s")
+    for service in (csibuild.PROVISIONER, csibuild.SNAPSHOTTER):
+        known.members()[0].machine.stop(service)
+    known.control.stop(csibuild.CONTROLLER)
+    for node in known.members():
+        _forget(node.machine)
+        wait_until(
+            lambda name=node.name: not _registered(kubectl, name),  # type: ignore[misc]
+            f"{NAME} gone from {node.name}",
+            SECONDS,
+            lambda machine=node.machine: machine.log("kubelet"),  # type: ignore[misc]
+        )
+    loops.release(known.shared)
+    shutil.rmtree(_folder(known))
+
+
+def volumes(kubectl: Callable[..., str]) -> list[str]:
+    """The names of this driver's PersistentVolumes."""
+    found = json.loads(kubectl("get", "pv", "-o", "json"))["items"]
+    return [
+        one["metadata"]["name"] for one in found if one["spec"].get("csi", {}).get("driver") == NAME
+    ]
+
+
+def _folder(known: Instance) -> Path:
+    return known.shared / "csi"
+
+
+def _link(program: Path, target: Path) -> None:
+    """A program of the cache, where all machines see it; the cache may be of another disk."""
+    target.unlink(missing_ok=True)
+    try:
+        os.link(program, target)
+    except OSError:
+        shutil.copy(program, target)
+
+
+def _registered(kubectl: Callable[..., str], node: str) -> bool:
+    found = json.loads(kubectl("get", "csinodes", "-o", "json"))["items"]
+    return any(
+        driver["name"] == NAME
+        for one in found
+        if one["metadata"]["name"] == node
+        for driver in one["spec"].get("drivers") or []
+    )
+
+
+def _forget(machine: Machine) -> None:
+    """A killed driver leaves its sockets; the kubelet lets go when the one it watches goes."""
+    machine.stop(csibuild.DRIVER)
+    machine.enter(["rm", "-f", f"{REGISTRY}/{NAME}-reg.sock", ENDPOINT])
+
+
+def _driver(node: str) -> Sequence[str]:
+    return [
+        f"{INSIDE}/bin/{csibuild.DRIVER}",
+        f"--name={NAME}",
+        f"--node={node}",
+        f"--data={INSIDE}/data",
+        f"--endpoint={ENDPOINT}",
+        f"--registry={REGISTRY}",
+    ]
+
+
+def _provisioner() -> Sequence[str]:
+    return [
+        f"{INSIDE}/bin/{csibuild.PROVISIONER}",
+        f"--kubeconfig={INSIDE}/kubeconfig",
+        f"--csi-address={ENDPOINT}",
+        "--extra-create-metadata",
+        "--timeout=60s",
+        "--snapshot-orphan-sweep-interval=5s",
+        *RETRIES,
+        *FAST_CLIENT,
+    ]
+
+
+def _snapshotter() -> Sequence[str]:
+    return [
+        f"{INSIDE}/bin/{csibuild.SNAPSHOTTER}",
+        f"--kubeconfig={INSIDE}/kubeconfig",
+        f"--csi-address={ENDPOINT}",
+        "--extra-create-metadata",
+        "--timeout=60s",
+        NO_GROUPS,
+        *RETRIES,
+        *FAST_CLIENT,
+    ]
+
+
+def _controller() -> Sequence[str]:
+    program = f"{INSIDE}/bin/{csibuild.CONTROLLER}"
+    return [program, f"--kubeconfig={INSIDE}/kubeconfig", NO_GROUPS, *RETRIES, *FAST_CLIENT]
+
+
+def _objects() -> Mapping[str, Any]:
+    items = [
+        _object("storage.k8s.io/v1", "CSIDriver", NAME)
+        | {
+            "spec": {
+                "attachRequired": False,
+                "podInfoOnMount": False,
+                "fsGroupPolicy": "File",
+                "volumeLifecycleModes": ["Persistent"],
+            }
+        },
+        _storage_class(CLASS, "Immediate"),
+        _storage_class(LATE_CLASS, "WaitForFirstConsumer"),
+        _snapshot_class(SNAPSHOT_CLASS, "Delete", default=True),
+        _snapshot_class(RETAINING_CLASS, "Retain", default=False),
+    ]
+    return {"apiVersion": "v1", "kind": "List", "items": items}
+
+
+def _object(version: str, kind: str, name: str) -> dict[str, Any]:
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name}}
+
+
+def _storage_class(name: str, binding: str) -> dict[str, Any]:
+    return _object("storage.k8s.io/v1", "StorageClass", name) | {
+        "provisioner": NAME,
+        "volumeBindingMode": binding,
+        "reclaimPolicy": "Delete",
+    }
+
+
+def _snapshot_class(name: str, deletion: str, *, default: bool) -> dict[str, Any]:
+    made = _object(f"{csibuild.GROUP}/v1", "VolumeSnapshotClass", name)
+    made["metadata"]["annotations"] = {
+        "snapshot.storage.kubernetes.io/is-default-class": str(default).lower()
+    }
+    return made | {"driver": NAME, "deletionPolicy": deletion}

@@ -1,0 +1,103 @@
+"""What the rig's CSI storage runs, built from pinned Go modules: only where a test asks for it.
+
+The sidecars take four minutes on two cores, once. `python -m tests.rig.cluster.csibuild` builds
+them; `beside` lets that run beside other work, and `ensure` waits for whoever builds.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.rig.cluster import build, locks, paths, processes, shell
+
+DRIVER = "csi-driver"
+SANITY = "csi-sanity"
+PROVISIONER = "csi-provisioner"
+SNAPSHOTTER = "csi-snapshotter"
+CONTROLLER = "snapshot-controller"
+CLIENT = "github.com/kubernetes-csi/external-snapshotter/client/v8"
+KINDS = ("volumesnapshotclasses", "volumesnapshotcontents", "volumesnapshots")
+GROUP = "snapshot.storage.k8s.io"
+POLITE = 5  # beside tests: they come first, but the build goes on
+
+
+def _sidecar(name: str, module: str) -> build.Program:
+    return build.Program(name, "sidecars", f"github.com/kubernetes-csi/{module}/cmd/{name}", "")
+
+
+PROGRAMS = (
+    build.Program(DRIVER, "csi", ".", ""),
+    build.Program(SANITY, "csi", "github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity", ""),
+    _sidecar(PROVISIONER, "external-provisioner/v6"),
+    _sidecar(SNAPSHOTTER, "external-snapshotter/v8"),
+    _sidecar(CONTROLLER, "external-snapshotter/v8"),
+)
+
+
+def folder() -> Path:
+    """Where the programs and `crds/` lie once they are built."""
+    return paths.cache() / "programs" / f"csi-{build.key(PROGRAMS)}"
+
+
+def is_built() -> bool:
+    """Whether nothing is left to do: the definitions come last."""
+    return (folder() / "crds").exists()
+
+
+def ensure() -> Path:
+    """Return the folder with all of it, building what is missing."""
+    there = folder()
+    if is_built():
+        return there
+    there.mkdir(parents=True, exist_ok=True)
+    with locks.held(there.with_suffix(".lock")):
+        if not is_built():
+            build.build_missing(PROGRAMS, there)
+            _copy_definitions(build.go_program(), there)
+    return there
+
+
+@contextmanager
+def beside() -> Iterator[None]:
+    """Build beside what the block does, at most as long; who needs it waits in `ensure`."""
+    if is_built():
+        yield
+        return
+    command = ["nice", "-n", str(POLITE), sys.executable, "-m", __name__]
+    builder = subprocess.Popen(
+        [*processes.TIE, *command],
+        cwd=paths.REPOSITORY,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        env=shell.environment({}),
+    )
+    try:
+        yield
+    finally:
+        builder.kill()  # Go is tied to it; the next one finds what it has compiled
+        builder.wait()
+
+
+def _copy_definitions(go: Path, there: Path) -> None:
+    """The snapshot kinds' definitions, from the module of their types."""
+    env = {"GOTOOLCHAIN": "local", "GOFLAGS": ""}
+    said = shell.run(
+        [go, "mod", "download", "-json", CLIENT], env=env, cwd=paths.GO_MODULES / "sidecars"
+    )
+    source = Path(json.loads(said)["Dir"]) / "config" / "crd"
+    aside = there / ".crds.new"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    for kind in KINDS:
+        shutil.copyfile(source / f"{GROUP}_{kind}.yaml", aside / f"{kind}.yaml")
+    aside.rename(there / "crds")
+
+
+if __name__ == "__main__":
+    print(ensure())
