@@ -122,7 +122,7 @@ def wait_served(client: KubeClient, *files: str) -> None:
     """Until discovery tells every kind of these objects: it is later than a definition's status."""
     wanted = {(str(one["apiVersion"]).rpartition("/")[0], str(one["kind"]))
               for file in files for one in objects_of(file)}  # fmt: skip
-    _until(lambda: wanted <= {(one.group, one.kind) for one in client.discover().resources})
+    until(lambda: wanted <= {(one.group, one.kind) for one in client.discover().resources})
 
 
 def wait_calm(client: KubeClient) -> None:
@@ -135,7 +135,7 @@ def wait_calm(client: KubeClient) -> None:
         custom = {kind.group for kind in found.resources if not is_built_in(kind.group)}
         return not found.failed and custom <= defined
 
-    _until(is_calm)
+    until(is_calm)
 
 
 def is_built_in(group: str) -> bool:
@@ -143,7 +143,7 @@ def is_built_in(group: str) -> bool:
     return "." not in group or group.endswith(".k8s.io")
 
 
-def _until(holds: Callable[[], bool]) -> None:
+def until(holds: Callable[[], bool]) -> None:
     until = time.monotonic() + SECONDS
     while not holds():
         if time.monotonic() > until:

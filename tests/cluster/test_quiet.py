@@ -15,23 +15,15 @@ import json
 import subprocess
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.kube import KubeClient
-from reconciler.engine.reading import Wanted, changed_objects
-from reconciler.engine.run import execute_run
-from reconciler.model.policy import NamespaceSelector, Selector
-from reconciler.model.run import Outcome
+from tests.cluster.fakeruns import Runs
 from tests.cluster.roundtrips import wait_calm
-from tests.fakes.gitstore import FakeManifestStore
 from tests.rig.cluster.providers import Cluster
-from tests.unit.engine.run_world import BRANCH, RunWorld
 
 NAMESPACE = "quiet"
 RUNS = 20
@@ -48,50 +40,6 @@ ROLLED_OUT = [
 ]
 DRAINED = ["removed quiet/pod/bare"]
 Object = dict[str, Any]
-
-
-@dataclass
-class Runs:
-    """One policy's runs, each with its commit."""
-
-    client: KubeClient
-    world: RunWorld = field(default_factory=RunWorld)
-    number: int = 0
-
-    def __post_init__(self) -> None:
-        selector = Selector(namespaces=NamespaceSelector(names=(NAMESPACE,)))
-        self.world.policy = replace(self.world.policy, selector=selector)
-
-    def run(self) -> str:
-        """One run; returns its commit."""
-        self.number += 1
-        now = datetime.now(UTC)
-        request = replace(
-            self.world.request(),
-            run_id=f"shop-{now:%Y%m%d-%H%M%S}-{self.number:05x}",
-            started=now,
-            deadline=now + timedelta(hours=1),
-            namespace=NAMESPACE,
-            pod=f"run-{self.number}",
-        )
-        ports = self.world.ports(reader=self.client, writer=self.client, clock=SystemClock())
-        record = execute_run(request, ports).record
-        assert record.outcome is Outcome.COMPLETED, record
-        return self.world.remote.heads[BRANCH]
-
-    def difference(self, old: str, new: str) -> list[str]:
-        """Objects and fields, as `backstay diff` tells them."""
-        store = FakeManifestStore(self.world.remote)
-        found = []
-        for change in changed_objects(store, old, new, Wanted()):
-            found += [f"{change} {one.field}" for one in change.fields]
-            found += [] if change.fields else [f"{change.kind} {change}"]
-        return found
-
-    def touched(self, old: str, new: str) -> set[str]:
-        """Files, the record among them."""
-        before, after = (self.world.remote.commits[sha].files for sha in (old, new))
-        return {path for path in {*before, *after} if before.get(path) != after.get(path)}
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +59,7 @@ def runs(cluster: Cluster, client: KubeClient) -> Iterator[Runs]:
     roll_out(cluster, "green")
     ready = ("pod/bare", "--for=condition=Ready", "--timeout=300s")
     cluster.kubectl("-n", NAMESPACE, "wait", *ready)
-    yield Runs(client)
+    yield Runs(client, NAMESPACE)
     wipe(cluster)
 
 
