@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import contextlib
 import re
+import signal
 from collections.abc import Iterable, Iterator, Sequence
 
 from reconciler.adapters import giterrors, gitobjects
 from reconciler.adapters.gitnames import check_ref, check_sha
 from reconciler.adapters.gitprocess import GitFolder
-from reconciler.model.errors import Refused
+from reconciler.model.errors import OverBound, Refused
 
 _CHUNK = 1 << 16
 _LONGEST_HEAD = 1 << 16
@@ -70,8 +71,9 @@ def read_bundle(repository: GitFolder, chunks: Iterable[bytes]) -> str:
     if found is None:
         raise _damaged("it does not begin as one")
     with repository.start(
-        "index-pack", "--stdin", "--fsck-objects", stdin=True, deadline=_SECONDS
-    ) as child:
+        "index-pack", "--stdin", "--fsck-objects",
+        stdin=True, deadline=_SECONDS, largest=repository.largest_fetch,
+    ) as child:  # fmt: skip
         with contextlib.suppress(BrokenPipeError), child.stdin:
             child.stdin.write(head[found.end() :])
             for chunk in source:
@@ -80,6 +82,11 @@ def read_bundle(repository: GitFolder, chunks: Iterable[bytes]) -> str:
     if done.code != 0:
         if b"No space left" in done.stderr:
             raise giterrors.explain("read a bundle", str(repository.folder), done.stderr)
+        if done.code == -signal.SIGXFSZ:
+            raise OverBound(
+                f"a bundle has more than {repository.largest_fetch >> 20} MiB",
+                hint="see docs/manifest-store.md, Bounds",
+            )
         raise _damaged(giterrors.quoted(giterrors.masked(done.stderr, ())))
     return found[3].decode()
 

@@ -40,11 +40,13 @@ class GitCache:
         *,
         deadline: float,
         caps: process.Caps = process.NO_CAPS,
+        largest_fetch: int = 0,
         stalled: int = 0,
     ) -> None:
         self._private = False
-        # Each fetch may bring a pack of the cap's size; a repository without a cap may be large.
-        self._most_bytes = 2 * caps.file_size
+        # Each fetch may bring a pack of the cap's size.
+        self._largest_fetch = largest_fetch or caps.file_size
+        self._most_bytes = 2 * self._largest_fetch
         self._stalled = stalled
         self._workdir = workdir
         with _may_fail(workdir):
@@ -111,12 +113,17 @@ class GitCache:
         access = make_access(url, credentials, self.access, stalled=self._stalled)
         remote = Remote.make(url, credentials, access)
         lock = (self._lock,)
+        largest = self._largest_fetch
         self._make = partial(
-            GitFolder.create, folder, remote, deadline=deadline, inherit=lock, caps=caps
-        )
+            GitFolder.create,
+            folder, remote, deadline=deadline, inherit=lock, caps=caps, largest_fetch=largest,
+        )  # fmt: skip
         if usable:
             with contextlib.suppress(NotARepository):
-                return GitFolder(folder, remote, deadline=deadline, inherit=lock, caps=caps)
+                return GitFolder(
+                    folder, remote,
+                    deadline=deadline, inherit=lock, caps=caps, largest_fetch=largest,
+                )  # fmt: skip
         return self._make()
 
     def _release(self) -> None:

@@ -30,7 +30,7 @@ from reconciler.adapters import giterrors, process
 from reconciler.adapters.gitcredentials import Access, GitCredentials
 from reconciler.adapters.gitenvironment import PROXIES, make_environment
 from reconciler.adapters.gitnames import GitUrl
-from reconciler.model.errors import Bug, Refused
+from reconciler.model.errors import Bug, OverBound, Refused
 
 LOCAL_SECONDS = 120.0
 NETWORK_SECONDS = 300.0
@@ -87,7 +87,8 @@ class GitFolder:
     """One local repository and its remote. One process uses it; threads may.
 
     ``inherit`` are file descriptors that every child holds open (a lock that must outlive us),
-    ``caps`` what a git process may take.
+    ``caps`` what a git process may take. ``largest_fetch``: bytes of a file that a process which
+    talks to the remote may write, 0 for what ``caps`` say.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class GitFolder:
         deadline: float,
         inherit: Sequence[int] = (),
         caps: process.Caps = process.NO_CAPS,
+        largest_fetch: int = 0,
     ) -> None:
         try:
             self._repo = _Repo(path, expand_vars=False)
@@ -113,7 +115,10 @@ class GitFolder:
         """Whether git found the repository damaged: it should be made again."""
         self._inherit = tuple(inherit)
         self._caps = caps
+        self.largest_fetch = largest_fetch or caps.file_size
         self._network = threading.Lock()
+        self._filled = False
+        """Whether what the last `talk` fetched was ended by the cap on files."""
         self._program = git.Git.GIT_PYTHON_GIT_EXECUTABLE or "git"
 
     @classmethod
@@ -125,6 +130,7 @@ class GitFolder:
         deadline: float,
         inherit: Sequence[int] = (),
         caps: process.Caps = process.NO_CAPS,
+        largest_fetch: int = 0,
     ) -> GitFolder:
         """Makes an empty bare repository at ``path``; what stood there is removed."""
         shutil.rmtree(path, ignore_errors=True)
@@ -134,7 +140,9 @@ class GitFolder:
             raise giterrors.explain(
                 "make a repository", str(path), str(error.stderr).encode()
             ) from error
-        return cls(path, remote, deadline=deadline, inherit=inherit, caps=caps)
+        return cls(
+            path, remote, deadline=deadline, inherit=inherit, caps=caps, largest_fetch=largest_fetch
+        )
 
     def close(self) -> None:
         """Lets go of what GitPython holds."""
@@ -191,11 +199,13 @@ class GitFolder:
         deadline: float = 0,
         leave_out: str = "",
         memory: int = 0,
+        largest: int = 0,
     ) -> process.Child:
         """The same as a running process; the caller looks at its exit code.
 
         With ``leave_out`` it may fetch what is missing, as `talk` says. ``memory``: bytes that it
-        may have mapped, where that is to be less than the folder's cap.
+        may have mapped, ``largest``: bytes of a file that it may write, where that is to be less
+        than the folder's cap.
         """
         lazy = leave_out and self.remote is not None
         return process.Child(
@@ -204,7 +214,9 @@ class GitFolder:
             cwd=self.folder,
             stdin=stdin,
             deadline=deadline or LOCAL_SECONDS,
-            caps=replace(self._caps, memory=memory) if memory else self._caps,
+            caps=process.Caps(
+                file_size=largest or self._caps.file_size, memory=memory or self._caps.memory
+            ),
             inherit=self._inherit,
         )
 
@@ -222,14 +234,15 @@ class GitFolder:
         """
         environment = self._remote_environment(leave_out)
         with self._network:
+            before = self._halves()
             try:
-                return process.run(
+                done = process.run(
                     [self._program, *arguments],
                     env=environment,
                     cwd=self.folder,
                     stdin=stdin,
                     deadline=deadline or self.deadline,
-                    caps=self._caps,
+                    caps=replace(self._caps, file_size=self.largest_fetch),
                     max_stdout=_LARGEST_ANSWER,
                     inherit=self._inherit,
                 )
@@ -240,24 +253,44 @@ class GitFolder:
                     f" {deadline or self.deadline:g} s and was stopped",
                     hint=error.hint,
                 ) from error
+            self._filled = done.code != 0 and self._drop_full(before)
+            return done
+
+    def _halves(self) -> frozenset[Path]:
+        return frozenset(self.folder.glob("objects/pack/tmp_*"))
+
+    def _drop_full(self, before: frozenset[Path]) -> bool:
+        """Whether a pack stopped growing at the cap, which git does not say; removes it.
+
+        One that was there ``before`` is of another process, and may well grow.
+        """
+        full = [
+            half
+            for half in self._halves() - before
+            if 0 < self.largest_fetch <= half.stat().st_size
+        ]
+        for half in full:
+            half.unlink(missing_ok=True)
+        return bool(full)
 
     def failure(self, what: str, done: process.Finished) -> Exception:
         """The error for a command that failed."""
+        if self._filled:
+            return OverBound(
+                f"cannot {what}: {self.shown} sends more than {self.largest_fetch >> 20} MiB at"
+                " once",
+                hint="see docs/manifest-store.md, Bounds",
+            )
         self.spoiled |= giterrors.shows_damage(done.stderr)
         if self.remote is None:
             return giterrors.explain(what, self.shown, done.stderr)
         secrets, source = self.remote.secrets, self.remote.source
         return giterrors.explain(what, self.shown, done.stderr, secrets, source=source)
 
+    @property
     def filled_cap(self) -> bool:
-        """Whether a fetch that failed was ended by the cap on files; sweeps up what it left.
-
-        git says only that its child died; the pack that stopped growing at the cap tells why.
-        """
-        halves = self.folder.glob("objects/pack/tmp_*")
-        full = any(half.stat().st_size >= self._caps.file_size for half in halves)
-        remove_leftovers(self.folder, packs=True)
-        return full and self._caps.file_size > 0
+        """Whether the last `talk` failed since it fetched more than it may."""
+        return self._filled
 
     def _remote_environment(self, leave_out: str) -> dict[str, str]:
         if self.remote is None:

@@ -137,7 +137,7 @@ class GitPolicySource:
         if done.code != 0:
             if b"couldn't find remote ref" in done.stderr:
                 raise self._no_such_ref()
-            if self._git.filled_cap():
+            if self._git.filled_cap:
                 raise Refused(
                     f"{self._where} is larger than {self._limits.fetched >> 20} MiB",
                     hint="keep policies in a repository of their own",

@@ -34,6 +34,8 @@ from reconciler.adapters.gitsigning import CommitSigner, SigningKey
 from reconciler.model.errors import BackstayError, Bug, PushRejected, Transient
 from reconciler.model.store import Commit, Delete, FileChange
 
+LARGEST_FETCH = 2 << 30
+"""Bytes of one pack: years of history of a large cluster, and less than a pod's disk."""
 _NO_BLOBS = "blob:none"
 _NO_TREES = "tree:0"
 _EVERYTHING = 2147483647  # what git takes as an infinite depth (Documentation/shallow.txt)
@@ -44,7 +46,8 @@ _NO_SUCH_BRANCH = b"couldn't find remote ref"
 class GitManifestStore:
     """ManifestStore over git. A context manager; one thread uses it, beside one open commit.
 
-    With a ``signing_key`` every commit that is made here is signed with it.
+    With a ``signing_key`` every commit that is made here is signed with it. What the remote sends
+    for one question, ``largest_fetch`` bytes at most, is what it can take of the disk.
     """
 
     def __init__(
@@ -57,12 +60,20 @@ class GitManifestStore:
         workdir: Path,
         allow_local: bool = False,
         deadline: float = NETWORK_SECONDS,
+        largest_fetch: int = LARGEST_FETCH,
         signing_key: SigningKey | None = None,
         trusted: AllowedSigners | None = None,
     ) -> None:
         self._author = make_author(author_name, author_email)
         address = parse_url(url, allow_local=allow_local)
-        self._cache = GitCache(workdir, "manifests", address, credentials, deadline=deadline)
+        self._cache = GitCache(
+            workdir,
+            "manifests",
+            address,
+            credentials,
+            deadline=deadline,
+            largest_fetch=largest_fetch,
+        )
         self._open: set[FastImport] = set()
         self._signer: CommitSigner | None = None
         if signing_key is not None:
