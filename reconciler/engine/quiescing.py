@@ -1,8 +1,9 @@
 """The volumes of a run whose policy has hooks: each namespace is quiesced while its own are copied.
 
 A namespace begins when a mover's turn is free for it, and not before: none stays quiesced for
-another's sake. Namespaces without hooks go on beside. What a pod before this one has copied of a
-quiesced namespace is copied again: nobody can say whether it was quiet until the end.
+another's sake. Where its hooks run is asked at that moment, also of one that had no pod for them at
+first, and once more when its own copy is over. What a pod before this one has copied is copied
+again: nobody can say whether it was quiet until the end.
 """
 
 from __future__ import annotations
@@ -133,36 +134,24 @@ class _Quiet:
         names = sorted({task.namespace for task in tasks})
         self.pods = {name: self._pods_of(name) for name in names}
         plan = self.first = self._plan(self.pods)
-        quiet = [name for name in names if _matters(plan.namespaces[name]) or plan.once]
-        for name in set(names) - set(quiet):
-            for one in plan.namespaces[name].not_hooked:
-                self.run.reporter.event(
-                    "hook not run", hook=one.hook.name, namespace=name, why=one.why
-                )
         for why in plan.drawn:
             self.hooks.warn(why)
-        others = [task for task in tasks if task.namespace not in quiet]
         with self.hooks.around(plan.once, namespaces=names) as why:
-            parts = {name: [task for task in tasks if task.namespace == name] for name in quiet}
-            results = self._all(parts, others, why)
+            parts = {name: [task for task in tasks if task.namespace == name] for name in names}
+            results = self._all(parts, why)
         self.hooks.settle()
         return Moves(results)
 
-    def _all(
-        self, parts: Mapping[str, list[MoveTask]], others: list[MoveTask], why: str
-    ) -> dict[Key, MoveResult]:
+    def _all(self, parts: Mapping[str, list[MoveTask]], why: str) -> dict[Key, MoveResult]:
         if why:
-            every = [task for part in (*parts.values(), others) for task in part]
-            return {key_of(task): _not_copied(why) for task in every}
-        if len(parts) <= 1 and not (parts and others):
+            return {key_of(task): _not_copied(why) for part in parts.values() for task in part}
+        if len(parts) <= 1:
             # In this thread: nothing goes on beside it.
-            found = [self._namespace(name, part) for name, part in parts.items()]
-            return _merged([*found, self._others(others)])
+            return _merged(self._namespace(name, part) for name, part in parts.items())
         workers = min(len(parts), self.request.compiled.policy.volumes.concurrency)
         with ThreadPoolExecutor(max_workers=workers, thread_name_prefix="hooks") as pool:
             begun = [pool.submit(self._namespace, name, part) for name, part in parts.items()]
-            waits = [future.result for future in begun]
-            return _merged(self._gathered([functools.partial(self._others, others), *waits]))
+            return _merged(self._gathered(future.result for future in begun))
 
     def _gathered(self, calls: Iterable[Callable[[], T]]) -> list[T]:
         """All of them, in their order; the first error ends the others.
@@ -180,15 +169,6 @@ class _Quiet:
         if errors:
             raise next((one for one in errors if not isinstance(one, Interrupted)), errors[0])
         return found
-
-    def _others(self, tasks: list[MoveTask]) -> Mapping[Key, MoveResult]:
-        if not tasks:
-            return {}
-        begun = {(left.namespace, left.claim) for left in self.own}
-        results = self._copy(tasks, begun, Slots(pool=self.pool))
-        for name in sorted({task.namespace for task in tasks}):
-            self._look_again(name, self.first.namespaces[name], patiently=True)
-        return results
 
     def _namespace(self, name: str, tasks: list[MoveTask]) -> Mapping[Key, MoveResult]:
         """One namespace from its first pre command to its last post command."""
@@ -210,14 +190,14 @@ class _Quiet:
 
     def _quietly(self, name: str, tasks: list[MoveTask], slots: Slots) -> Mapping[Key, MoveResult]:
         if self.run.clock.now() >= self.request.deadline:
-            return self._copy(tasks, (), slots)  # which says that its turn did not come
+            return self._copy(tasks, slots)  # which says that its turn did not come
         self._remove_own(name)
         found = self._plan({**self.pods, name: self._pods_of(name)}).namespaces[name]
         not_hooked = (*found.not_hooked, *_missed(self.first.namespaces[name], found))
         with self.hooks.around(found.targets, not_hooked) as why:
             if why:
                 return {key_of(task): _not_copied(why) for task in tasks}
-            results = self._copy(tasks, (), slots)
+            results = self._copy(tasks, slots)
             # Once only: the application stands still. A pod that its end starts is no matter.
             seen = self._look_again(name, found, patiently=False)
         if not seen:
@@ -242,9 +222,7 @@ class _Quiet:
             self.hooks.say(f"{why}; {NOT_AT_REST}", (name,))
         return True
 
-    def _copy(
-        self, tasks: list[MoveTask], begun: Iterable[Key], slots: Slots
-    ) -> Mapping[Key, MoveResult]:
+    def _copy(self, tasks: list[MoveTask], slots: Slots) -> Mapping[Key, MoveResult]:
         run = self.run
         return move_volumes(
             tasks,
@@ -253,7 +231,6 @@ class _Quiet:
             reporter=run.reporter,
             concurrency=0,
             deadline=self.request.deadline,
-            begun=set(begun),
             stopped=self.stopped,
             slots=slots,
         ).results
@@ -291,10 +268,6 @@ class _Quiet:
             stopped=self.stopped,
         )
         return insist(call, patience)
-
-
-def _matters(found: NamespaceHooks) -> bool:
-    return bool(found.targets) or any(one.effect is not Effect.NONE for one in found.not_hooked)
 
 
 def _missed(first: NamespaceHooks, now: NamespaceHooks) -> tuple[NotHooked, ...]:
