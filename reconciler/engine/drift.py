@@ -6,7 +6,7 @@ write to Git is compared with what a run has written. Nothing is written anywher
 What could not be listed is a gap: nothing below it is called removed (I2). An object that the point
 does not have is called added only where the run would have captured it: not of a kind that its
 policy leaves out, and a cluster-scoped one only if the run took all of them (``clusterScoped:
-All``); otherwise it takes those that are needed.
+All``), or something in the namespaces needs it (`reconciler.engine.driftscope`).
 """
 
 from __future__ import annotations
@@ -14,39 +14,34 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import Any
 
 from reconciler import ports
 from reconciler.capture import (
     canonical,
-    choice,
     paths,
     quiet,
     redactpolicy,
     redactrecorded,
     sealedsecrets,
 )
+from reconciler.engine.driftscope import Scope
 from reconciler.engine.listing import Spread, Target, discovered, list_all
 from reconciler.engine.observe import observe_namespaces
 from reconciler.engine.reading import (
-    CLUSTER_SCOPED,
     HistoryReader,
     NamedPoint,
     Wanted,
     change_at,
     compare_texts,
 )
-from reconciler.model import kinds
 from reconciler.model.objects import Gap, Resource
-from reconciler.model.policy import ClusterScoped, SecretsMode
+from reconciler.model.policy import SecretsMode
 from reconciler.model.run import RunRecord
 from reconciler.plan.diff import Kind, ObjectChange
 
 OMITTED = "Secrets are not compared: the policy keeps them nowhere"
 NO_KEY = "Secrets are not compared: the key of their fingerprints is not at hand"
-_BY_POLICY = "selector."
-"""How reasons begin that a policy gave for leaving something out."""
 _AT_ONCE = 200
 _MOST_REDACTED = 1000
 """A record that lists as many redacted values may lack some."""
@@ -98,11 +93,8 @@ class _Look:
         self._names = tuple(name for name in captured if wanted.takes_namespace(name))
         self._seen: set[str] = set()
         self._differ: dict[str, tuple[Resource, Mapping[str, Any]]] = {}
-        self._unselected = _unselected(named.record)
-        self._excluded = _excluded(named.record)
+        self._scope = Scope(named.record, wanted, self._names, self._tree)
         self._doubtful = _may_redact_more(named.record)
-        scoped = named.record.cluster_scoped
-        self._takes_all = scoped is not None and scoped.selection == ClusterScoped.ALL
         self._found = Drift()
 
     def look(self) -> Drift:
@@ -112,6 +104,7 @@ class _Look:
             self._found.notes.append("it is another cluster than the one that the run read")
         served = discovered(self._reader)
         self._found.gaps += served.failed
+        self._scope.learn(served)
         with closing(list_all(self._reader, self._targets(served.resources))) as pages:
             for item in pages:
                 if isinstance(item, Gap):
@@ -122,29 +115,32 @@ class _Look:
                 if len(self._differ) >= _AT_ONCE:
                     self._compare()
         self._compare()
+        self._found.changes += (change_at(path, Kind.ADDED) for path in self._scope.needed())
+        self._found.gaps += [*self._scope.untold(served, self._found.gaps)]
         self._tell_gone()
         self._found.changes.sort(key=lambda change: change.path)
         return self._found
 
     def _targets(self, resources: tuple[Resource, ...]) -> Iterator[Target | Spread]:
-        """Every kind in the namespaces of the point; cluster-scoped kinds that it has, or all."""
+        """Every kind in the namespaces of the point; cluster-scoped kinds that it has, or more."""
         total = len(observe_namespaces(self._reader))
-        scoped = {path.split("/")[1] for path in self._tree if path.startswith("_cluster/")}
         for resource in resources:
             if quiet.kind_left_out(resource) is not None:
                 continue
             if not resource.namespaced:
-                if paths.encode(resource.folder) in scoped or self._is_new_taken(resource):
+                if self._scope.lists(resource):
                     yield resource, ""
-            elif self._names and self._wanted.takes_kind(resource.folder):
+            elif self._names and (self._scope.follows or self._wanted.takes_kind(resource.folder)):
                 yield Spread(resource, self._names, max(total, len(self._names)))
 
     def _take(self, resource: Resource, raw: Mapping[str, Any]) -> None:
         path = paths.object_path(resource, raw["metadata"])
         foreign = resource.namespaced and raw["metadata"].get("namespace") not in self._names
-        known = resource.namespaced or path in self._tree
-        unneeded = not known and not self._is_new_taken(resource)
-        if path in self._seen or foreign or unneeded:
+        if path in self._seen or foreign:
+            return
+        self._scope.see(resource, raw, path)
+        if not self._is_taken(resource, path):
+            self._scope.may_be_needed(resource, raw, path)
             return
         found = canonical.capture_object(raw, resource, fingerprint_key=self._key_of(resource))
         if isinstance(found, canonical.LeftOut):
@@ -158,26 +154,16 @@ class _Look:
         self._seen.add(path)
         before = self._tree.get(path)
         if before is None:
-            if not self._is_left_out(resource):
+            if not self._scope.is_left_out(resource):
                 self._found.changes.append(change_at(path, Kind.ADDED))
         elif before != canonical.blob_id(found.text):
             self._differ[path] = resource, raw
 
-    def _is_new_taken(self, resource: Resource) -> bool:
-        """Whether the run would take any object of a cluster-scoped kind, also a new one."""
-        return (
-            self._takes_all
-            and resource != kinds.NAMESPACES
-            and self._wanted.takes_namespace(CLUSTER_SCOPED)
-            and self._wanted.takes_kind(resource.folder)
-            and not self._is_left_out(resource)
-        )
-
-    def _is_left_out(self, resource: Resource) -> bool:
-        """Whether the policy may leave out what is new, of a kind that is new itself, too."""
-        return resource.folder in self._unselected or any(
-            fnmatchcase(name, glob) for name in resource.names for glob in self._excluded
-        )
+    def _is_taken(self, resource: Resource, path: str) -> bool:
+        """Whether the point has it or, as an addition, would have it for certain."""
+        if resource.namespaced:
+            return self._wanted.takes_kind(resource.folder)
+        return path in self._tree or self._scope.takes_new(resource)
 
     def _key_of(self, resource: Resource) -> bytes | None:
         """Credentials elsewhere are kept, and compared, whatever is done with Secrets."""
@@ -208,20 +194,6 @@ class _Look:
                 continue
             if not any(_covers(gap, place) for gap in self._found.gaps):
                 self._found.changes.append(change_at(path, Kind.REMOVED))
-
-
-def _unselected(record: RunRecord) -> set[str]:
-    """Kinds of which the policy leaves out some or all: what is new there, it may leave out."""
-    kinds = {one.kind for one in record.left_out_kinds if one.reason.startswith(_BY_POLICY)}
-    for part in record.namespaces:
-        kinds |= {one.kind for one in part.left_out if one.reason.startswith(_BY_POLICY)}
-    return kinds
-
-
-def _excluded(record: RunRecord) -> frozenset[str]:
-    """The policy's globs, as far as any kind was left out by them."""
-    said = (one.reason.partition(choice.EXCLUDED) for one in record.left_out_kinds)
-    return frozenset(glob for before, found, glob in said if found and not before)
 
 
 def _may_redact_more(record: RunRecord) -> bool:
