@@ -6,6 +6,9 @@ no tree of its own, only a record. All of it is one push, fast-forward only. Wha
 another cluster, or lacks files keeps waiting, is told, and is in nobody's way; so is a run that
 began before somebody rewrote the history on purpose: it may bring back what was taken out of it.
 What is on the branch already is only marked.
+
+A bundle that holds what no run writes (a message, a file without an end) is set aside as well, and
+those after it are delivered: each has a whole tree, so none needs the one before it.
 """
 
 from __future__ import annotations
@@ -22,7 +25,14 @@ from reconciler.engine.pacing import Turn
 from reconciler.engine.patience import Patience
 from reconciler.engine.publishing import publish
 from reconciler.engine.rebasing import put_on_tip
-from reconciler.model.errors import BackstayError, Interrupted, Refused, Stalled, Transient
+from reconciler.model.errors import (
+    BackstayError,
+    Interrupted,
+    OverBound,
+    Refused,
+    Stalled,
+    Transient,
+)
 from reconciler.model.run import Outcome, RunRecord
 from reconciler.model.store import Commit, Write
 
@@ -83,6 +93,8 @@ class Deliverer:
         self._branch = policy_branch(cluster, policy)
         self._now = now
         self._known: _Branch | None = None
+        self._aside: dict[str, str] = {}
+        """Run id → why its commit was not put on the branch, though all of it is here."""
 
     def deliver(
         self,
@@ -118,6 +130,7 @@ class Deliverer:
         late = self._whole(late, tip, kept)
         if late:
             tip = self._push(late, tip, check, patience, turn)
+            kept |= self._aside
         done = tuple(one.run_id for one in waiting if one.run_id not in kept)
         for run_id, why in kept.items():
             self._reporter.warning("bundle can't be delivered", run=run_id, why=why)
@@ -156,8 +169,8 @@ class Deliverer:
         check: Callable[[], None],
         patience: Patience,
         turn: Turn | None,
-    ) -> str:
-        def put_on(now: str | None) -> str:
+    ) -> str | None:
+        def put_on(now: str | None) -> str | None:
             branch = self._look(now)
             rest = [one for one in late if one.waiting.run_id not in branch.runs]
             if any(branch.began_before(one.waiting) for one in rest):
@@ -167,15 +180,24 @@ class Deliverer:
                 )
             return self._chain(rest, now)
 
+        def put_on_moved(now: str | None) -> str:
+            made = put_on(now)
+            if made is None:
+                raise Refused("there is nothing to deliver")
+            return made
+
         def recorded(now: str | None) -> str | None:
-            there = self._look(now).runs
+            there = {*self._look(now).runs, *self._aside}
             return now if all(one.waiting.run_id in there for one in late) else None
 
+        made = put_on(tip)
+        if made is None or made == tip:
+            return tip
         return publish(
             self._store,
             self._branch,
-            put_on(tip),
-            put_on=put_on,
+            made,
+            put_on=put_on_moved,
             recorded=recorded,
             check=check,
             patience=patience,
@@ -183,13 +205,16 @@ class Deliverer:
             turn=turn,
         ).commit
 
-    def _chain(self, late: Sequence[Late], tip: str | None) -> str:
+    def _chain(self, late: Sequence[Late], tip: str | None) -> str | None:
         """The commits one on the other: by the start of their runs, the newest run's on top.
+
+        What can't be put there is set aside; ``tip`` itself where nothing else is left.
 
         A Failed run has only its record: its tree is that of the run below, so it is the newest
         run with a tree of its own that says what is late. Below a Failed tip that run comes again,
         then what is newer, then the record of the Failed one.
         """
+        self._aside = {}
         last = self._record(tip)
         failed = last if last is not None and last.outcome is Outcome.FAILED else None
         good = (tip, last) if tip is not None and last is not None else None
@@ -198,15 +223,12 @@ class Deliverer:
         older = [one for one in late if good is not None and one.made.started < good[1].started]
         below = [one for one in late if failed is None or one.made.started < failed.started]
         on = self._put_all(older, tip)
-        if older and good is not None and on is not None:
+        if on != tip and good is not None and on is not None:
             on = self._again(good, on, whole=failed is not None)
         on = self._put_all([one for one in below if one not in older], on)
-        if below and failed is not None and tip is not None:
+        if on != tip and failed is not None and tip is not None:
             on = self._put_record(tip, failed, on)
-        on = self._put_all([one for one in late if one not in below], on)
-        if on is None:
-            raise Refused("there is nothing to deliver")
-        return on
+        return self._put_all([one for one in late if one not in below], on)
 
     def _again(self, good: tuple[str, RunRecord], on: str, *, whole: bool) -> str:
         """The newest tree on what came late; ``whole``: its commit is not the tip."""
@@ -219,7 +241,10 @@ class Deliverer:
 
     def _put_all(self, late: Sequence[Late], on: str | None) -> str | None:
         for one in late:
-            on = self._put(one, on)
+            try:
+                on = self._put(one, on)
+            except OverBound as error:
+                self._aside[one.waiting.run_id] = error.message
         return on
 
     def _put(self, one: Late, on: str | None) -> str:

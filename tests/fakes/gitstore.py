@@ -98,7 +98,11 @@ class FakeManifestStore:
     def read(self, commit: str, paths: Sequence[str]) -> Mapping[str, bytes]:
         """As the port says."""
         files = self._find(commit).files
-        return {path: files[path] for path in paths if path in files}
+        found = {path: files[path] for path in paths if path in files}
+        for sha in map(blob_id, found.values() if self.remote.oversized else ()):
+            if sha in self.remote.oversized:
+                raise OverBound(f"the file {sha} {self.remote.oversized[sha]}")
+        return found
 
     def log(self, branch: str, *, limit: int = 0) -> Iterator[Commit]:
         """As the port says."""
@@ -161,6 +165,8 @@ class FakeManifestStore:
     def reparent(self, commit: str, parent: str | None, *, text: str = "") -> str:
         """As the port says."""
         found = self._find(commit)
+        if why := self.remote.oversized.get(commit):
+            raise OverBound(f"commit {commit} {why}")
         return self.keep(replace(found, parent=parent, message=text or found.message))
 
     def bundle(self, branch: str, commit: str, parent: str | None) -> Iterator[bytes]:
