@@ -25,7 +25,7 @@ def observe_claims_in(
     reader: ports.ClusterReader, names: tuple[str, ...], total: int
 ) -> Mapping[str, tuple[Claim, ...]]:
     """Namespace → its claims by name, for each of ``names``; ``total`` namespaces there are."""
-    found = _read(reader, kinds.CLAIMS, names, total, observe.claim_of)
+    found = _read(reader, kinds.CLAIMS, names, total, _claim)
     return {
         name: tuple(sorted(found.get(name, ()), key=lambda claim: claim.name)) for name in names
     }
@@ -58,6 +58,12 @@ def _read(
             if one is not None:
                 found.setdefault(namespace, []).append(one)
     return found
+
+
+def _claim(raw: dict[str, Any]) -> Claim | None:
+    """A copy of our own is nobody's data."""
+    claim = observe.claim_of(raw)
+    return None if claim.ours else claim
 
 
 def _with_claims(pod: dict[str, Any]) -> dict[str, Any] | None:

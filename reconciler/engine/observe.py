@@ -23,8 +23,9 @@ def observe_namespaces(reader: ports.ClusterReader) -> tuple[Namespace, ...]:
 
 
 def observe_claims(reader: ports.ClusterReader, namespace: str = "") -> tuple[Claim, ...]:
-    """The claims of one namespace, or of all, by namespace and name."""
-    found = read_all(reader, kinds.CLAIMS, observe.claim_of, namespace=namespace)
+    """The claims of one namespace, or of all, by namespace and name; no copies of our own."""
+    every = read_all(reader, kinds.CLAIMS, observe.claim_of, namespace=namespace)
+    found = (claim for claim in every if not claim.ours)
     return tuple(sorted(found, key=lambda claim: (claim.namespace, claim.name)))
 
 

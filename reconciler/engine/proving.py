@@ -191,7 +191,7 @@ def _record(
         base,
         outcome=_outcome(result),
         reason=_reason(result),
-        taken=_time(result.started),
+        taken=_time(result.taken or result.started),
         repository=repository.ref,
         # What a failed copy left in the repository is no backup, whatever its id is.
         snapshot=(result.snapshot or None) if result.state is not MoveState.FAILED else None,

@@ -141,7 +141,7 @@ def _appeared(
     for claim in captured.claims:
         if claim.namespace != namespace or claim.name in known:
             continue
-        decision = decide_volume(request.compiled.policy.volumes, claim, None)
+        decision = decide_volume(request.compiled.policy.volumes, claim, None, plan.storage)
         skipped = decision.method is CopyMethod.SKIP
         yield VolumeRecord(
             claim=claim.name,

@@ -257,7 +257,7 @@ class _Run:
         found = read_record(self._run.store, commit)
         self._run.reporter.event("this run is on the branch already", commit=commit)
         self._clean_up(
-            leftover_task(self._request, namespace.name, volume.claim)
+            leftover_task(self._request, namespace.name, volume.claim, volume.copy_method)
             for namespace in found.namespaces
             for volume in namespace.volumes
             if volume.outcome is not Outcome.SKIPPED
@@ -496,4 +496,4 @@ def _tasks_of(request: RunRequest, plan: RunPlan) -> Iterator[MoveTask]:
     for namespace, decisions in plan.decisions.items():
         for decision in decisions:
             if is_copied(decision):
-                yield leftover_task(request, namespace, decision.claim.name)
+                yield leftover_task(request, namespace, decision.claim.name, decision.method)

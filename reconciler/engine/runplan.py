@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from reconciler import ports
 from reconciler.engine import claimlists
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.somenamespaces import observe_selectable
+from reconciler.engine.storageclasses import observe_storage
 from reconciler.model.errors import Stalled
 from reconciler.model.grants import EVERYTHING, covers, find_grant, limit_selector
 from reconciler.model.policy import CopyMethod
-from reconciler.model.volumes import MoveKind, MoveTask, RepositoryAccess
-from reconciler.plan import coverage, selection
+from reconciler.model.volumes import (
+    CopyKind,
+    MoveKind,
+    MoveTask,
+    RepositoryAccess,
+    VolumeCopy,
+)
+from reconciler.plan import copymethods, coverage, selection
+from reconciler.plan.copymethods import Storage
 from reconciler.plan.selection import Selection, VolumeDecision
 
 _SHOWN = 100
+_COPY_STARTS = 1800
+"""Seconds until a mover of a copy is at work: some drivers fill a volume before it can be used."""
 _FEW = 10
 """A glob under a narrow grant passes over most of a large cluster, in every run."""
 
@@ -43,6 +53,8 @@ class RunPlan:
     total_namespaces: int
     limited_by: str = ""
     """The folder whose grant limits the namespaces; empty where none does."""
+    storage: Storage | None = None
+    """None where the policy leaves nothing open that only the cluster's classes can tell."""
 
     @property
     def with_data(self) -> tuple[str, ...]:
@@ -82,12 +94,14 @@ def make_run_plan(request: RunRequest, run: RunPorts) -> RunPlan:
     claims = claimlists.observe_claims_in(run.reader, chosen.names, total)
     with_claims = tuple(name for name in chosen.names if claims[name])
     users = claimlists.observe_users_in(run.reader, with_claims, total)
+    storage = observe_storage(run.reader) if copymethods.needs_storage(policy.volumes) else None
     decisions = {}
     for name in chosen.names:
-        decided = selection.decide_volumes(policy.volumes, claims[name], users.get(name, {}))
+        used = users.get(name, {})
+        decided = selection.decide_volumes(policy.volumes, claims[name], used, storage)
         decisions[name] = tuple(_with_grant(request, found) for found in decided)
     limited_by = "" if selector.within is None else selector.grant or request.policy.source
-    return RunPlan(chosen, decisions, total, limited_by)
+    return RunPlan(chosen, decisions, total, limited_by, storage)
 
 
 def _check_repository(request: RunRequest) -> None:
@@ -108,13 +122,14 @@ def _check_repository(request: RunRequest) -> None:
 
 
 def _with_grant(request: RunRequest, decision: VolumeDecision) -> VolumeDecision:
-    """Refuses a Direct mover with the shared key unless Config grants it."""
-    if not is_copied(decision) or request.config.shared_key_in_tenants:
+    """Refuses a mover with the shared key beside an application unless Config grants it."""
+    needed = coverage.needs_shared_key(decision.method)
+    if not is_copied(decision) or not needed or request.config.shared_key_in_tenants:
         return decision
     return VolumeDecision(
         claim=decision.claim,
         method=decision.method,
-        why=f"{decision.why}; {coverage.NEEDS_SHARED_KEY}",
+        why=f"{decision.why}; {needed}",
         impossible=True,
         user=decision.user,
     )
@@ -150,7 +165,16 @@ def make_task(
     """The mover's task for one claim that is copied."""
     found = next(chosen for chosen in plan.selection.namespaces if chosen.name == namespace)
     user = decision.user
-    return MoveTask(
+    copy = _copy(request, decision.method)
+    if copy is not None:
+        copy = replace(
+            copy,
+            snapshot_class=decision.snapshot_class,
+            storage_class=decision.claim.storage_class,
+            size=max(decision.claim.size, decision.claim.capacity),
+        )
+    at_home = copy is not None and copy.method is CopyKind.SNAPSHOT
+    task = MoveTask(
         kind=MoveKind.BACKUP,
         run_id=request.run_id,
         policy=request.policy.name,
@@ -160,17 +184,25 @@ def make_task(
         host=f"{request.cluster}/{namespace}",
         image=request.config.image,
         exclude=request.compiled.policy.volumes.exclude,
-        node=user.node if user else "",
-        privileged=found.namespace.privileged_movers,
+        # A copy is nobody's but the mover's; and in Backstay's own namespace nobody is root.
+        node=user.node if user and copy is None else "",
+        privileged=found.namespace.privileged_movers and not at_home,
         run_as_user=user.run_as_user if user else None,
         run_as_group=user.run_as_group if user else None,
         fs_group=user.fs_group if user else None,
         supplemental_groups=user.supplemental_groups if user else (),
         tolerations=user.tolerations if user else (),
+        copy=copy,
     )
+    return replace(task, start_timeout=_COPY_STARTS) if copy else task
 
 
-def leftover_task(request: RunRequest, namespace: str, claim: str) -> MoveTask:
+def _copy(request: RunRequest, method: str) -> VolumeCopy | None:
+    kind = {one.value: one for one in CopyKind}.get(method)
+    return VolumeCopy(method=kind, home=request.namespace) if kind else None
+
+
+def leftover_task(request: RunRequest, namespace: str, claim: str, method: str) -> MoveTask:
     """Enough of a task to remove what its mover left behind."""
     nowhere = RepositoryAccess(name="", namespace=namespace, url="", secret="", environment={})
     return MoveTask(
@@ -182,4 +214,5 @@ def leftover_task(request: RunRequest, namespace: str, claim: str) -> MoveTask:
         access=nowhere,
         host=f"{request.cluster}/{namespace}",
         image=request.config.image,
+        copy=_copy(request, method),
     )

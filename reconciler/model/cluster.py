@@ -64,6 +64,10 @@ class Claim:
     """The run whose data an unfinished restore is putting into it."""
     uid: str = ""
     created: datetime | None = field(default=None, compare=False)
+    capacity: int = field(default=0, compare=False)
+    """Bytes that its volume has, which may be more; 0 where nobody says."""
+    ours: bool = field(default=False, compare=False)
+    """A copy that Backstay has made: nobody's data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

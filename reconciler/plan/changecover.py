@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from reconciler.model.cluster import Claim, Namespace
 from reconciler.model.inventory import Inventory, NamespaceInventory
 from reconciler.model.policy import BackupPolicy, CopyMethod, NamespaceSelector
+from reconciler.plan.copymethods import Storage
 from reconciler.plan.namespaceindex import WILD, NamespaceIndex
 from reconciler.plan.selection import (
     Selection,
@@ -49,6 +50,7 @@ class Ground:
         self.namespaces: dict[str, NamespaceInventory] = {
             one.namespace.name: one for one in inventory.namespaces
         }
+        self._storage = Storage.of_inventory(inventory)
         self._index = NamespaceIndex(one.namespace for one in inventory.namespaces)
 
     def select(self, selector: NamespaceSelector) -> Selection:
@@ -65,7 +67,10 @@ class Ground:
             found = self.namespaces[name]
             for claim in found.claims:
                 claims[name, claim.name] = decide_volume(
-                    policy.volumes, _once_bound(claim), found.users.get(claim.name)
+                    policy.volumes,
+                    _once_bound(claim),
+                    found.users.get(claim.name),
+                    self._storage,
                 )
         return Covered(selection, claims)
 

@@ -9,13 +9,23 @@ from reconciler.model.plan import ClaimLine, Coverage
 from reconciler.model.policy import BackupPolicy, CopyMethod
 from reconciler.plan import guards, objectwords
 from reconciler.plan.changeredaction import all_kept
+from reconciler.plan.copymethods import Storage
 from reconciler.plan.namespaceindex import NamespaceIndex
 from reconciler.plan.selection import Selection, decide_volumes, select_namespaces
 
-NEEDS_SHARED_KEY = (
-    "a Direct mover would hold the Repository's storage key in the application's namespace, and"
+_NEEDS_SHARED_KEY = (
+    "a {} mover would hold the Repository's storage key in the application's namespace, and"
     " Config does not say sharedKeyInTenants: true"
 )
+
+
+def needs_shared_key(method: CopyMethod) -> str:
+    """Why a mover of this method needs Config's ``sharedKeyInTenants``; empty where it does not.
+
+    That of a snapshot's copy works in Backstay's own namespace.
+    """
+    beside = method in (CopyMethod.DIRECT, CopyMethod.CLONE, CopyMethod.AUTO)
+    return _NEEDS_SHARED_KEY.format(method) if beside else ""
 
 
 def select_all(
@@ -40,20 +50,21 @@ def cover(
     users: Mapping[str, Mapping[str, ClaimUser]],
     *,
     shared_key: bool,
+    storage: Storage | None = None,
 ) -> Coverage:
     """One policy's namespaces and claims; ``claims`` and ``users`` by namespace."""
     lines = []
     for namespace in selection.names:
         found = claims.get(namespace, ())
-        for one in decide_volumes(policy.volumes, found, users.get(namespace, {})):
-            refused = one.method is not CopyMethod.SKIP and not one.impossible and not shared_key
+        for one in decide_volumes(policy.volumes, found, users.get(namespace, {}), storage):
+            needed = "" if one.impossible or shared_key else needs_shared_key(one.method)
             lines.append(
                 ClaimLine(
                     namespace=namespace,
                     claim=one.claim.name,
                     method=str(one.method),
-                    why=f"{one.why}; {NEEDS_SHARED_KEY}" if refused else one.why,
-                    possible=not (one.impossible or refused),
+                    why=f"{one.why}; {needed}" if needed else one.why,
+                    possible=not (one.impossible or needed),
                     restoring=one.impossible and bool(one.claim.restoring),
                 )
             )

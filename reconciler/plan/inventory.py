@@ -238,9 +238,10 @@ def _part(
 ) -> NamespaceInventory:
     known = {pod["metadata"]["name"]: pod for pod in pods}
     users = dict(sorted(observe.claim_users(known.values()).items()))
+    known_claims = (one for one in map(observe.claim_of, claims) if not one.ours)
     return NamespaceInventory(
         namespace=namespace,
-        claims=tuple(sorted(map(observe.claim_of, claims), key=lambda claim: claim.name)),
+        claims=tuple(sorted(known_claims, key=lambda claim: claim.name)),
         users=users,
         workloads={claim: workload_of(known[user.pod]) for claim, user in users.items()},
         templates=_templates(sets),

@@ -46,13 +46,13 @@ def _created(metadata: Raw) -> datetime | None:
 
 def claim_of(raw: Raw) -> Claim:
     """A PersistentVolumeClaim; a size that is not a quantity counts as 0."""
-    metadata, spec = raw["metadata"], raw.get("spec") or {}
+    metadata, spec, status = raw["metadata"], raw.get("spec") or {}, raw.get("status") or {}
     requests = (spec.get("resources") or {}).get("requests") or {}
     return Claim(
         namespace=metadata["namespace"],
         name=metadata["name"],
         storage_class=spec.get("storageClassName") or "",
-        phase=(raw.get("status") or {}).get("phase") or "",
+        phase=status.get("phase") or "",
         volume_mode=spec.get("volumeMode") or "Filesystem",
         access_modes=tuple(spec.get("accessModes") or ()),
         size=quantity(str(requests.get("storage", "0"))),
@@ -60,6 +60,8 @@ def claim_of(raw: Raw) -> Claim:
         uid=metadata.get("uid", ""),
         restoring=(metadata.get("annotations") or {}).get(naming.RESTORING, ""),
         created=_created(metadata),
+        capacity=quantity(str((status.get("capacity") or {}).get("storage", "0"))),
+        ours=naming.COMPONENT in (metadata.get("labels") or {}),
     )
 
 

@@ -17,6 +17,7 @@ from reconciler.model.inventory import ClaimTemplate, Inventory, NamespaceInvent
 from reconciler.model.plan import ClaimLine
 from reconciler.model.policy import BackupPolicy, CopyMethod
 from reconciler.model.protection import Cause, LastPoint, Protector, Reason
+from reconciler.plan.copymethods import Storage
 from reconciler.plan.coverage import cover, select_all
 from reconciler.plan.lastpoints import LastPoints
 from reconciler.plan.objectwords import narrowing
@@ -68,8 +69,11 @@ class Verdicts:
         }
         default = next((one.name for one in inventory.storage_classes if one.default), "")
         grounds = {found.namespace.name: _Ground(found, default) for found in inventory.namespaces}
-        self._claims = _decide(policies, selections, grounds, shared_key, replicas=False)
-        self._replicas = _decide(policies, selections, grounds, shared_key, replicas=True)
+        storage = Storage.of_inventory(inventory)
+        self._claims, self._replicas = (
+            _decide(policies, selections, grounds, shared_key, storage, replicas=replicas)
+            for replicas in (False, True)
+        )
         self.notes = tuple(self._unknown_classes(inventory, default))
 
     def namespace(self, namespace: str) -> Verdict:
@@ -257,6 +261,7 @@ def _decide(
     selections: Mapping[str, Selection],
     grounds: Mapping[str, _Ground],
     shared_key: bool,
+    storage: Storage | None,
     *,
     replicas: bool,
 ) -> dict[tuple[str, str], list[_Decided]]:
@@ -268,7 +273,14 @@ def _decide(
         users[name] = ground.replica_users if replicas else ground.users
     decided: defaultdict[tuple[str, str], list[_Decided]] = defaultdict(list)
     for policy in policies:
-        made = cover(policy, selections[policy.name], claims, users, shared_key=shared_key)
+        made = cover(
+            policy,
+            selections[policy.name],
+            claims,
+            users,
+            shared_key=shared_key,
+            storage=storage,
+        )
         for line in made.claims:
             decided[line.namespace, line.claim].append((policy.name, line))
     return decided

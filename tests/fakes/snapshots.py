@@ -166,7 +166,7 @@ class FakeSnapshots:
             and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
             and any(
                 (volume.get("persistentVolumeClaim") or {}).get("claimName") == name
-                for volume in pod["spec"].get("volumes", ())
+                for volume in (pod.get("spec") or {}).get("volumes", ())
             )
             for pod in self._cluster.all("Pod")
         )

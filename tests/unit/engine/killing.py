@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
+from reconciler.adapters.copies import CopyMover
 from reconciler.adapters.movers import JobMover
 from reconciler.engine.context import RunPorts
 from reconciler.engine.restore import RestoreResult
@@ -93,7 +94,8 @@ class Life:
         mortal: dict[str, Any] = {
             found.name: Mortal(self, getattr(given, found.name)) for found in fields(given)
         }
-        mortal["mover"] = JobMover(mortal["reader"], mortal["writer"])
+        made = CopyMover if isinstance(given.mover, CopyMover) else JobMover
+        mortal["mover"] = made(mortal["reader"], mortal["writer"])
         return replace(given, **mortal)
 
 
