@@ -6,9 +6,11 @@ any tool must do that writes the cluster's objects into Git, without parsing or 
     .venv/bin/python -m bench.capture --objects 2000 --pairs 7
     .venv/bin/python -m bench.capture --objects 50000 --namespaces 5000 --pairs 3
 
-Brings up a cluster of its own (`bench`), fills one namespace, and takes it down again. Four
-captures stand beside the floor: the first one, one without a change, one with 100 changed objects,
-and, with ``--namespaces``, one of a policy over three small namespaces among so many. Each
+Brings up a cluster of its own (``--name``, else `bench`), lets its controllers rest, fills one
+namespace, and takes it down again; what it is at goes to stderr.
+
+Four captures stand beside the floor: the first one, one without a change, one with 100 changed
+objects, and, with ``--namespaces``, one of a policy over three small namespaces among so many. Each
 measurement is a process of its own; start-up is left out, memory is the whole process' peak
 (without git's). CPU seconds are those of the process and of its git, which other programs on the
 machine change less than the time on the wall.
@@ -19,22 +21,18 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
-import ssl
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent import futures
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
-import yaml
-
-from bench import usage
+from bench import capturefill, usage
+from bench.capturefill import FEW, NAMESPACE
 from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.gitcredentials import GitCredentials
 from reconciler.adapters.gitstore import GitManifestStore
@@ -44,7 +42,6 @@ from reconciler.engine import capturing
 from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.observe import observe_namespaces
 from reconciler.engine.runplan import RunPlan
-from reconciler.model import kinds
 from reconciler.model.config import (
     ClusterConfig,
     Config,
@@ -68,10 +65,9 @@ from reconciler.plan import selection
 from reconciler.ports import OpenCommit
 from tests.rig.cluster import providers
 
-NAMESPACE = "bench"
-FEW = ("few-0", "few-1", "few-2")
-"""What the policy of three namespaces selects: ten objects each."""
-CHANGED = 100
+VELERO = {5_293: (4.1, 255, 4.0), 20_317: (12.1, 359, 14.9), 50_322: (27.3, 553, 33.8)}
+"""Objects → seconds, peak MiB, CPU seconds of Velero 1.18.3, manifests only, into S3 on loopback,
+on Kubernetes 1.36.3 and 2 cores; its peak is that of all its processes."""
 KEY = bytes(32)
 T = TypeVar("T")
 BRANCH = "clusters/bench/bench"
@@ -83,68 +79,6 @@ class Silent:
     def event(self, message: str, **fields: object) -> None: ...
     def warning(self, message: str, **fields: object) -> None: ...
     def progress(self, what: str, done: int, total: int) -> None: ...
-
-
-def fill(kubeconfig: Path, objects: int, namespaces: int) -> None:
-    """Mixed small objects: ConfigMaps, Secrets, Services, Deployments without pods, Roles.
-
-    ``namespaces`` in all; beside `NAMESPACE` and `FEW` they hold what a cluster puts into each.
-    """
-    client = KubeClient.connect(kubeconfig)
-    others = [f"other-{number}" for number in range(namespaces - 1 - len(FEW))]
-    spaces = [NAMESPACE, *(FEW if namespaces > len(FEW) else ()), *others]
-    meta = {"apiVersion": "v1", "kind": "Namespace"}
-    _create(client, ({**meta, "metadata": {"name": name}} for name in spaces))
-    _create(client, (_object(number, NAMESPACE) for number in range(objects)))
-    few = (name for name in FEW if name in spaces)
-    _create(client, (_object(number, name) for name in few for number in range(10)))
-    while namespaces > 1 and (client.count(kinds.SERVICE_ACCOUNTS) or 0) < namespaces:
-        time.sleep(1)  # the cluster's controllers give each namespace what it has
-
-
-def _create(client: KubeClient, objects: Iterable[dict[str, Any]]) -> None:
-    with futures.ThreadPoolExecutor(8) as several:
-        for made in futures.as_completed([several.submit(client.create, one) for one in objects]):
-            made.result()
-
-
-def change(kubeconfig: Path) -> None:
-    """Another label for `CHANGED` objects."""
-    client = KubeClient.connect(kubeconfig)
-    for number in range(0, 5 * CHANGED, 5):
-        labels = {"at": str(time.time_ns())}
-        metadata = {"name": f"o{number}", "namespace": NAMESPACE, "labels": labels}
-        client.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
-
-
-def _object(number: int, namespace: str) -> dict[str, Any]:
-    metadata = {"name": f"o{number}", "namespace": namespace, "labels": {"n": f"{number % 7}"}}
-    kind = number % 5
-    if kind == 0:
-        data = {f"key-{i}": f"value {i} of {number}\nand a line\n" for i in range(8)}
-        return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
-    if kind == 1:
-        text = {"password": f"secret-{number}", "user": "bench"}
-        return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": text}
-    if kind == 2:
-        service: dict[str, Any] = {
-            "selector": {"app": f"o{number}"},
-            "ports": [{"port": 80}],
-            "clusterIP": "None",
-        }
-        return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": service}
-    if kind == 3:
-        rules: list[dict[str, list[str]]] = [
-            {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list"]}
-        ]
-        api = "rbac.authorization.k8s.io/v1"
-        return {"apiVersion": api, "kind": "Role", "metadata": metadata, "rules": rules}
-    pod: dict[str, Any] = {"containers": [{"name": "c", "image": "localhost/none:1", "env": [
-        {"name": f"E{i}", "value": str(i)} for i in range(6)]}]}  # fmt: skip
-    labels = {"app": f"o{number}"}
-    template = {"metadata": {"labels": labels}, "spec": pod}
-    spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
-    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec}
 
 
 def _request(names: Sequence[str]) -> RunRequest:
@@ -234,6 +168,7 @@ def ours(kubeconfig: Path, remote: Path, *names: str) -> dict[str, float]:
                 reporter=Silent(), clock=SystemClock(),
             )  # fmt: skip
             plan = RunPlan(chosen, dict.fromkeys(names, ()), len(observed))
+            asked = sum(client.requests.values())
             begun, used = time.perf_counter(), usage.cpu_seconds()
             commit = Timed(store.begin(BRANCH, parent))
             opened = time.perf_counter() - begun
@@ -244,7 +179,8 @@ def ours(kubeconfig: Path, remote: Path, *names: str) -> dict[str, float]:
             store.push({BRANCH: sha})
             git = opened + commit.seconds + time.perf_counter() - begun
     captured = sum(found.namespaces[name].counts.captured for name in names)
-    return {"wall": took, "cpu": used, "git": git, "objects": captured}
+    requests = sum(client.requests.values()) - asked
+    return {"wall": took, "cpu": used, "git": git, "objects": captured, "requests": requests}
 
 
 def floor(kubeconfig: Path, remote: Path, target: Path, *names: str) -> dict[str, float]:
@@ -258,11 +194,13 @@ def floor(kubeconfig: Path, remote: Path, target: Path, *names: str) -> dict[str
         if quiet.kind_left_out(kind) is None
     ]
     files = _files(remote)
-    connection = _connection(kubeconfig)
+    connection = capturefill.connect(kubeconfig)
     begun, used = time.perf_counter(), usage.cpu_seconds()
-    for kind in listed:
-        for name in names if kind.namespaced else ("",):
-            _page_through(connection, kind, name)
+    requests = sum(
+        _page_through(connection, kind, name)
+        for kind in listed
+        for name in (names if kind.namespaced else ("",))
+    )
     listing = time.perf_counter() - begun
     stream = subprocess.Popen(
         ["git", "-C", str(target), "-c", "fastimport.unpackLimit=0", "fast-import", "--quiet"],
@@ -278,19 +216,22 @@ def floor(kubeconfig: Path, remote: Path, target: Path, *names: str) -> dict[str
     if stream.wait() != 0:
         raise RuntimeError("git fast-import failed")
     took, used = time.perf_counter() - begun, usage.cpu_seconds() - used
-    return {"wall": took, "cpu": used, "listing": listing, "objects": len(files)}
+    counted = {"objects": len(files), "requests": requests}
+    return {"wall": took, "cpu": used, "listing": listing, **counted}
 
 
-def _page_through(connection: http.client.HTTPSConnection, kind: Resource, namespace: str) -> None:
+def _page_through(connection: http.client.HTTPSConnection, kind: Resource, namespace: str) -> int:
+    """Returns how many requests it took."""
     prefix = f"/apis/{kind.api_version}" if kind.group else f"/api/{kind.version}"
     where = f"/namespaces/{namespace}" if namespace else ""
-    token = ""
+    token, requests = "", 0
     while True:
+        requests += 1
         connection.request("GET", f"{prefix}{where}/{kind.plural}?limit=500&continue={token}")
         body = connection.getresponse().read()
         at = body.find(b'"continue":"', 0, 600)
         if at < 0:
-            return
+            return requests
         token = body[at + 12 : body.index(b'"', at + 12)].decode()
 
 
@@ -311,24 +252,9 @@ def _files(remote: Path) -> Mapping[str, bytes]:
     return found
 
 
-def _connection(kubeconfig: Path) -> http.client.HTTPSConnection:
-    import base64
-
-    config = yaml.safe_load(kubeconfig.read_text())
-    cluster, user = config["clusters"][0]["cluster"], config["users"][0]["user"]
-    with tempfile.TemporaryDirectory() as folder:
-
-        def kept(section: dict[str, Any], key: str) -> str:
-            if key in section:
-                return str(section[key])
-            path = Path(folder) / key
-            path.write_bytes(base64.b64decode(section[f"{key}-data"]))
-            return str(path)
-
-        context = ssl.create_default_context(cafile=kept(cluster, "certificate-authority"))
-        context.load_cert_chain(kept(user, "client-certificate"), kept(user, "client-key"))
-    address = urlsplit(cluster["server"])
-    return http.client.HTTPSConnection(str(address.hostname), address.port, context=context)
+def say(what: str) -> None:
+    """To whoever waits."""
+    print(what, file=sys.stderr, flush=True)
 
 
 def measure(*arguments: str) -> dict[str, float]:
@@ -351,7 +277,8 @@ def compare(kubeconfig: Path, pairs: int, *, few: bool) -> dict[str, object]:
     def take(what: str, call: str, *arguments: object) -> None:
         seen.setdefault(what, []).append(measure(call, str(kubeconfig), *map(str, arguments)))
 
-    for _ in range(pairs):
+    for number in range(pairs):
+        say(f"pair {number + 1} of {pairs}")
         with tempfile.TemporaryDirectory() as folder:
             remote, target, small, beside = (Path(folder) / name for name in "abcd")
             for path in (remote, target, small, beside):
@@ -359,7 +286,7 @@ def compare(kubeconfig: Path, pairs: int, *, few: bool) -> dict[str, object]:
             take("first", "ours", remote, NAMESPACE)
             take("floor", "floor", remote, target, NAMESPACE)
             take("unchanged", "ours", remote, NAMESPACE)
-            change(kubeconfig)
+            capturefill.change(kubeconfig)
             take("changed", "ours", remote, NAMESPACE)
             if few:
                 take("few", "ours", small, *FEW)
@@ -368,6 +295,7 @@ def compare(kubeconfig: Path, pairs: int, *, few: bool) -> dict[str, object]:
     found |= {name: _summary(runs) for name, runs in seen.items()}
     found["ratio"] = _ratio(seen, "first", "floor", "wall")
     found["unchangedToListing"] = _ratio(seen, "unchanged", "floor", "listing")
+    found["velero"] = _velero(seen["first"][0]["objects"])
     if few:
         found["ratioOfFew"] = _ratio(seen, "few", "floorOfFew", "wall")
     return found
@@ -381,12 +309,20 @@ def _summary(runs: Sequence[Mapping[str, float]]) -> dict[str, float]:
         "to": round(max(walls), 3),
         "cpu": round(statistics.median(run["cpu"] for run in runs), 3),
         "peakMiB": round(max(run["peak"] for run in runs), 1),
+        "requests": max(run["requests"] for run in runs),
     }
     for key in ("git", "listing"):
         if key in runs[0]:
             told[key] = round(statistics.median(run[key] for run in runs), 3)
             told[f"{key}From"] = round(min(run[key] for run in runs), 3)
     return told
+
+
+def _velero(objects: float) -> dict[str, float]:
+    """What it took of as many objects, or of the next count that was measured."""
+    near = min(VELERO, key=lambda count: abs(count - objects))
+    wall, peak, cpu = VELERO[near]
+    return {"objects": near, "wall": wall, "peakMiB": peak, "cpu": cpu}
 
 
 def _ratio(seen: Measured, what: str, beside: str, key: str) -> dict[str, float]:
@@ -412,10 +348,14 @@ def main() -> None:
     parser.add_argument("--objects", type=int, default=2000)
     parser.add_argument("--namespaces", type=int, default=1)
     parser.add_argument("--pairs", type=int, default=7)
+    parser.add_argument("--name", default="bench", help="of the cluster that is brought up")
     options = parser.parse_args()
-    provider = providers.open_cluster("bench")
+    provider = providers.open_cluster(options.name)
     try:
-        fill(provider.kubeconfig, options.objects, options.namespaces)
+        capturefill.rest(provider)
+        begun = time.monotonic()
+        capturefill.fill(provider.kubeconfig, options.objects, options.namespaces)
+        say(f"filled in {time.monotonic() - begun:.0f} s")
         few = options.namespaces > len(FEW)
         print(json.dumps(compare(provider.kubeconfig, options.pairs, few=few), indent=2))
     finally:
