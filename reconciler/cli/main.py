@@ -15,6 +15,7 @@ import traceback
 
 import click
 
+from reconciler.cli import coredumps
 from reconciler.model.errors import BackstayError, Bug, Interrupted, InvalidInput, UsageError
 
 VERBS: dict[str, tuple[str, str]] = {
@@ -215,4 +216,5 @@ def main() -> None:
     # What a verb loads stays to the end: looking for garbage among it, while it is loaded and each
     # time after, is a tenth of the time until a pod begins.
     gc.disable()
+    coredumps.forbid()
     sys.exit(run(sys.argv[1:]))
