@@ -2,7 +2,8 @@
 
 Nothing of the clone's branches is moved: the new history is a ref beside them, and pushing it is
 the person's. Commits before the first one that holds a replaced file stay what they are; those
-after it keep their message, author and times, and lose their signature. What is exported and
+after it keep their message, author and times; they lose their signature, and get another one where
+there is a key to sign with (`gitresign`). What is exported and
 imported are names of files and ids only (git-fast-export(1), ``--no-data``), so a history of years
 takes seconds, and memory does not grow with it.
 """
@@ -21,6 +22,7 @@ from reconciler.adapters import gitobjects, gitwalk
 from reconciler.adapters.gitcommit import write_object
 from reconciler.adapters.gitnames import check_ref, check_sha
 from reconciler.adapters.gitprocess import LOCAL_SECONDS, GitFolder
+from reconciler.adapters.gitresign import HistorySigner, Signing
 from reconciler.model.errors import Refused
 
 KEPT = "refs/backstay/purged/"
@@ -32,15 +34,21 @@ _MODIFY = re.compile(rb"(M [0-7]+ )([0-9a-f]{40,64})( .*\n)", re.DOTALL)
 
 
 class HistoryRewriter:
-    """One clone, with all of its history and files. A context manager."""
+    """One clone, with all of its history and files. A context manager.
 
-    def __init__(self, clone: Path) -> None:
+    With ``signing`` what was signed is signed again.
+    """
+
+    def __init__(self, clone: Path, signing: Signing | None = None) -> None:
         self._git = GitFolder(clone, None, deadline=LOCAL_SECONDS)
+        self._signer: HistorySigner | None = None
         if (self._git.folder / "shallow").exists():
             raise Refused(
                 f"the history of the clone {clone} is cut off",
                 hint="make a whole one: git clone --bare URL",
             )
+        if signing is not None:
+            self._signer = HistorySigner(self._git, signing)
 
     def __enter__(self) -> Self:
         return self
@@ -51,6 +59,8 @@ class HistoryRewriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if self._signer is not None:
+            self._signer.__exit__(kind, error, trace)
         self._git.close()
 
     def objects(self, tip: str, kinds: Sequence[str]) -> Iterator[tuple[str, str, bytes]]:
@@ -90,11 +100,12 @@ class HistoryRewriter:
 
     def rewrite(
         self, tip: str, files: Mapping[str, str], *, allowed: Callable[[bytes], bool]
-    ) -> tuple[str, str]:
-        """The history of ``tip`` with blobs replaced: its new tip, and the last commit that stays.
+    ) -> tuple[str, str, int]:
+        """The history of ``tip`` with blobs replaced.
 
-        That one is empty where all is new. Raises Refused where a message or a path, raw, is not
-        ``allowed``: those are not rewritten.
+        Its new tip, the last commit that stays (empty where all is new), and how many commits were
+        signed again. Raises Refused where a message or a path, raw, is not ``allowed``: those are
+        not rewritten.
         """
         self._forget()
         stays = self._last_untouched(tip, files)
@@ -119,7 +130,10 @@ class HistoryRewriter:
             new = self._git.resolve(_TO)
             if new is None:
                 raise self._git.failure(f"rewrite the history of {tip}", made)
-            return new, stays
+            signed = 0
+            if self._signer is not None:
+                new, signed = self._signer.sign_again(self._ids(tip, until), self._ids(new, until))
+            return new, stays, signed
         finally:
             self._forget()
 
@@ -130,13 +144,21 @@ class HistoryRewriter:
         tree = raw[: raw.index(b"\n") + 1]
         who = b"%b %d +0000\n" % (person, seconds)
         body = [tree, b"parent ", tip.encode(), b"\nauthor ", who, b"committer ", who, b"\n"]
-        return write_object(self._git, "commit", b"".join(body) + message.encode())
+        commit = b"".join(body) + message.encode()
+        return write_object(
+            self._git, "commit", self._signer.sign(commit) if self._signer else commit
+        )
 
     def keep(self, branch: str, tip: str) -> str:
         """Gives a new history its ref, and returns its name."""
         name = f"{KEPT}{check_ref(branch)}"
         self._git.run("update-ref", name, check_sha(tip), what=f"keep {name}")
         return name
+
+    def _ids(self, tip: str, until: Sequence[str]) -> list[str]:
+        """Oldest first."""
+        done = self._git.run("rev-list", "--reverse", "--topo-order", tip, *until, what="list")
+        return done.stdout.decode().split()
 
     def _last_untouched(self, tip: str, files: Mapping[str, str]) -> str:
         """The commit below the first one that has a file which is to be replaced."""

@@ -12,7 +12,9 @@ import click
 
 from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.gitcommit import make_author
+from reconciler.adapters.gitresign import Signing
 from reconciler.adapters.gitrewrite import HistoryRewriter
+from reconciler.adapters.gitsigning import parse_signing_key, parse_trusted
 from reconciler.capture.purging import Purge, parse_value
 from reconciler.cli import history, options
 from reconciler.cli.adopt import who
@@ -33,11 +35,15 @@ from reconciler.model.errors import Refused
     required=True, help="A file that holds the value, - for stdin. May be repeated.",
 )  # fmt: skip
 @click.option("--reason", required=True, help="Why: it stands in the new history.")
+@click.option(
+    "--config", "config_file", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    default=None, help="Config whose signingKey signs again what was signed with it.",
+)  # fmt: skip
 @history.cluster_option
 @options.output_option
 def command(
     policies: tuple[str, ...], clone: Path, files: tuple[Path, ...], reason: str,
-    cluster: str | None, output: str,
+    config_file: Path | None, cluster: str | None, output: str,
 ) -> None:  # fmt: skip
     """Take a value out of the history of the policies' branches; of all without POLICY.
 
@@ -50,7 +56,7 @@ def command(
     person = Person(author=make_author(who() or "unknown", ""), reason=reason)
     with (
         history.open_history(clone, cluster, Path(DEFAULT_FILE)) as found,
-        HistoryRewriter(clone) as rewriter,
+        HistoryRewriter(clone, _signing(config_file)) as rewriter,
     ):
         done: dict[str, Purged | None] = {}
         for policy in policies or PointFinder(found.store, found.cluster).policies():
@@ -65,6 +71,20 @@ def command(
         click.echo(json.dumps(_document(made, list(done), clone)))
     else:
         _show(made, [policy for policy, one in done.items() if one is None], clone)
+
+
+def _signing(config_file: Path | None) -> Signing | None:
+    if config_file is None:
+        return None
+    from reconciler.cli import wiring
+
+    config = wiring.load_config(config_file)
+    name = config.manifest_store.signing_key
+    if not name:
+        raise Refused(f"{config_file} names no manifestStore.signingKey", hint="leave --config out")
+    found = wiring.resolver(None).resolve(config.credentials_of(name))
+    key = parse_signing_key(found.data, found.source)
+    return Signing(key, parse_trusted(found.data, found.source))
 
 
 def _read(file: Path) -> str:
@@ -97,6 +117,8 @@ def _show(made: Sequence[Purged], clean: Sequence[str], clone: Path) -> None:
             click.echo(f"  {path}")
         since = f"since {one.after}" if one.after else "all of it"
         click.echo(f"  the history is new {since}; the old tip is {one.old}")
+        if one.signed:
+            click.echo(f"  {one.signed} commits were signed, and are signed again")
     if made:
         click.echo("\nNothing was pushed. To replace the branches:\n")
     for one in made:
@@ -122,6 +144,7 @@ def _document(made: Sequence[Purged], looked_at: Sequence[str], clone: Path) -> 
                 "after": one.after,
                 "files": list(one.paths),
                 "versions": one.versions,
+                "signed": one.signed,
                 "push": _push(one, clone),
                 "adopt": _adopt(one),
             }

@@ -33,8 +33,8 @@ class Rewriter(Protocol):
 
     def rewrite(
         self, tip: str, files: Mapping[str, str], *, allowed: Callable[[bytes], bool]
-    ) -> tuple[str, str]:
-        """A history with other files: its tip, and the last commit that stays (empty: none)."""
+    ) -> tuple[str, str, int]:
+        """A history with other files: its tip, the last commit that stays (empty: none), signed."""
         ...
 
     def mark(self, tip: str, message: str, person: bytes, seconds: int) -> str:
@@ -61,6 +61,8 @@ class Purged:
     paths: tuple[str, ...]
     """Files that held the value, sorted; a file counts once, however many versions did."""
     versions: int
+    signed: int
+    """Commits whose signature was good, and that were signed again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +94,7 @@ def purge_branch(
     if not files:
         _prove(history, tip, purge, branch)
         return None
-    top, after = history.rewrite(tip, files, allowed=lambda raw: not purge.holds(raw))
+    top, after, signed = history.rewrite(tip, files, allowed=lambda raw: not purge.holds(raw))
     text = _message(policy, tip, after, person, len(files))
     new = history.mark(top, text, person.author, int(now.timestamp()))
     _prove(history, new, purge, branch)
@@ -105,6 +107,7 @@ def purge_branch(
         after=after,
         paths=tuple(sorted(places)),
         versions=len(files),
+        signed=signed,
     )
 
 
