@@ -49,8 +49,16 @@ class History:
 
 
 @contextmanager
-def open_history(clone: Path | None, cluster: str | None, config_file: Path) -> Iterator[History]:
-    """The clone if one is given, else the manifest store that Config names."""
+def open_history(
+    clone: Path | None,
+    cluster: str | None,
+    config_file: Path,
+    client: KubeClient | None = None,
+) -> Iterator[History]:
+    """The clone if one is given, else the manifest store that Config names.
+
+    Its key may be in the cluster ``client``, or else in the one that kubectl would find.
+    """
     if clone is not None:
         with LocalManifests(clone) as local:
             yield History(local, cluster or _only_cluster(local, clone), local.shallow)
@@ -58,11 +66,11 @@ def open_history(clone: Path | None, cluster: str | None, config_file: Path) -> 
     from reconciler.cli import wiring
 
     config = wiring.load_config(config_file)
-    with _open_store(config) as store:
+    with _open_store(config, client) as store:
         yield History(store, cluster or config.cluster.name)
 
 
-def _open_store(config: Config) -> GitHistory:
+def _open_store(config: Config, client: KubeClient | None) -> GitHistory:
     """The manifest store, to be read as a history: its folder is of its own."""
     from reconciler.adapters.gitcredentials import GitCredentials, parse_credentials
     from reconciler.adapters.githistory import GitHistory
@@ -71,7 +79,7 @@ def _open_store(config: Config) -> GitHistory:
     where = config.manifest_store
     credentials = GitCredentials()
     if where.credentials is not None:
-        found = wiring.resolver(store_cluster(config)).resolve(where.credentials)
+        found = wiring.resolver(client or store_cluster(config)).resolve(where.credentials)
         credentials = parse_credentials(found.data, found.source)
     return GitHistory(
         where.url,

@@ -37,6 +37,7 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "fmt": ("reconciler.cli.fmt", "Bring policies and Config into their usual form."),
     "log": ("reconciler.cli.log", "List recovery points, or an object's versions."),
+    "maintain": ("reconciler.cli.maintain", "Show which restic snapshots expire, and why."),
     "mover": ("reconciler.cli.mover", "Copy one volume (runs inside a Job)."),
     "password": ("reconciler.cli.password", "Print a restic repository's own password."),
     "plan": ("reconciler.cli.plan", "Show what the controller would change, and why."),

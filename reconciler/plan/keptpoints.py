@@ -62,7 +62,10 @@ class Memory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """Every snapshot of one restic repository, and the namespaces that it is for."""
+    """Every snapshot of one restic repository, and the namespaces that it is for.
+
+    ``repository`` is empty where it is listed only because records name it.
+    """
 
     id: str
     repository: str

@@ -118,6 +118,42 @@ def test_a_run_dated_far_into_the_future_stays_and_takes_no_place() -> None:
     assert "future" in line_of(world.plan(), ahead[0]).reasons[0]
 
 
+def test_a_point_that_is_gone_takes_no_partial_ones_place() -> None:
+    world = World(retentions={"shop": Retention(keep_last=1)})
+    held, lost = world.run(days(3), P), world.run(days(1), P)
+    world.run(days(9))
+    world.forget({*lost})
+    assert world.removed() == set()
+    assert line_of(world.plan(), held[0]).keep
+
+
+def test_what_its_record_does_not_name_stays_as_long_as_its_run() -> None:
+    world = World(retentions={"shop": Retention(keep_daily=2)})
+    runs = [world.run(days(age)) for age in (30, 20, 10)]
+    more = [world.volume("shop", days(age)) for age in (30, 20)]
+    assert world.removed() == {*runs[0], more[0]}
+    assert "stays: keepDaily" in line_of(world.plan(), more[1]).reasons[0]
+
+
+def test_what_a_run_stored_that_failed_as_a_whole_goes_after_a_week() -> None:
+    world = World()
+    world.run(days(0.5))
+    old, young = world.secrets("shop", days(8)), world.secrets("shop", days(6))
+    for age in (8, 6):
+        world.record("shop", days(age), {})
+    assert world.removed() == {old}
+    assert "stays for a week" in line_of(world.plan(), young).reasons[0]
+
+
+def test_a_snapshot_of_the_future_stays_though_its_run_expired() -> None:
+    world = World()
+    made = world.run(days(9))
+    for age in (2, 1):
+        world.run(days(age))
+    world.stored["main", "shop"][0] = replace(world.stored["main", "shop"][0], time=days(-1))
+    assert world.removed() == {made[1]}
+
+
 # What never got a record
 
 
