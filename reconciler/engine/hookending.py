@@ -20,14 +20,17 @@ def run_post(
     hook: OpenHook,
     command: HookCommand,
     warn: Warn,
+    *,
+    own: bool = False,
 ) -> Ended:
     """Executes an open hook's post command; the hook stays open.
 
-    Where its Lease is gone it is executed all the same, which ``warn`` hears: twice is better than
-    never, but whoever ended it before may have done so at any time since its pre command.
-    Raises NotOurs where another sees to it, and what keeps it from being executed.
+    Where its Lease is gone it is executed all the same, which ``warn`` hears before: twice is
+    better than never, but whoever ended it may have done so at any time since its pre command.
+    Raises NotOurs where another sees to it, what ``warn`` does, and what keeps it from running.
+    ``own``: it was opened by whoever asks, and not by a run that is dead.
     """
-    _check(commands, leases, pod, hook, warn)
+    _check(commands, leases, pod, hook, warn, own=own)
     return commands.run(pod, hook, command, Phase.POST, lambda: False)
 
 
@@ -59,16 +62,22 @@ def close_hook(commands: Commands, leases: HookLeases, pod: QuietPod, hook: Open
 
 
 def _check(
-    commands: Commands, leases: HookLeases, pod: QuietPod, hook: OpenHook, warn: Warn
+    commands: Commands,
+    leases: HookLeases,
+    pod: QuietPod,
+    hook: OpenHook,
+    warn: Warn,
+    *,
+    own: bool = False,
 ) -> None:
     patience = commands.patience(f"ending hook {hook.hook} in {_name(pod)}", AWAY_AFTER)
-    if insist(lambda: leases.check(pod, hook), patience):
+    if insist(lambda: leases.check(pod, hook, own=own), patience):
         return
     lease = f"Lease {leases.namespace}/{pod.lease}"
     why = f"somebody deleted {lease} or ended what was open in it"
     where = {"hook": hook.hook, "namespace": pod.namespace, "pod": pod.pod}
     commands.reporter.warning("hook's lease is gone", **where, why=why)
-    warn(f"{why}: hook {hook.hook} in pod {_name(pod)} was ended all the same")
+    warn(f"{why}, of hook {hook.hook} in pod {_name(pod)}")
 
 
 def _name(pod: QuietPod) -> str:

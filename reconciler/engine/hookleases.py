@@ -127,15 +127,16 @@ class HookLeases:
         if not self._change(pod.lease, lambda now: now.with_open(hook), given=hook):
             raise NotOurs(f"Lease {self.namespace}/{pod.lease} is gone, or another's by now")
 
-    def check(self, pod: QuietPod, hook: OpenHook) -> bool:
+    def check(self, pod: QuietPod, hook: OpenHook, *, own: bool = False) -> bool:
         """Whether it is written there that this hook is open; not where somebody deleted that.
 
-        Raises NotOurs where another holds the pod: it sees to it.
+        Raises NotOurs where another holds the pod: it sees to it. ``own``: we have opened it, so in
+        a Lease that another has made it is not, and nobody sees to it there.
         """
         lease = self.find(pod.lease)
-        if lease is None:
+        if lease is None or (own and lease.opener != self.holder):
             return False
-        if lease.holder != self.holder and not lease.is_given(hook):
+        if self.holder not in (lease.holder, lease.given_to(hook)):
             raise NotOurs(f"the hooks in pod {pod.namespace}/{pod.pod} are ended by {lease.holder}")
         return hook in lease.pod.open
 
@@ -149,7 +150,7 @@ class HookLeases:
             lease = self.find(pod.lease)
             if lease is None or lease.holder != self.holder:
                 return
-            new = [one for one in left if one in lease.pod.open and not lease.is_given(one)]
+            new = [one for one in left if one in lease.pod.open and not lease.given_to(one)]
             now = lease.pod
             for hook in new:
                 now = now.with_open(hook)
@@ -256,7 +257,7 @@ class HookLeases:
             lease = self.find(name)
             if lease is None:
                 return False
-            if lease.holder != self.holder and not (given and lease.is_given(given)):
+            if self.holder not in (lease.holder, lease.given_to(given) if given else ""):
                 return False
             pod = change(lease.pod)
             if not pod.open:

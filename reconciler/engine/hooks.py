@@ -27,7 +27,7 @@ from reconciler import ports
 from reconciler.engine.hookcommands import AWAY, Commands, Ended, PostLeftOpen, told
 from reconciler.engine.hookending import close_hook, end_hook, run_post
 from reconciler.engine.hookgiving import Giving
-from reconciler.engine.hookleases import HookLeases, NotOurs
+from reconciler.engine.hookleases import HookLeases, NotOurs, PodBusy
 from reconciler.engine.hookplaces import Place, error_means, name_of, once_more, place_of, skipped
 from reconciler.engine.patience import insist
 from reconciler.engine.unexpected import explain_unexpected
@@ -305,6 +305,9 @@ class Hooks:
         except NotOurs as error:
             # Another pod of this run, or the controller's Job, is at it.
             self._not_ended(place, f"{error.message}; what comes of it is not known here")
+        except PodBusy as error:
+            # It would undo what another run has quiesced.
+            self._not_ended(place, f"not executed: {error.message}")
         except BackstayError as error:
             self._left_open(place, error)
         except Exception as error:  # noqa: BLE001 - the posts of other pods must run all the same
@@ -321,9 +324,7 @@ class Hooks:
         unsure = hook.is_unsure(commands.clock.now())
         command = HookCommand(hook.command, hook.timeout)
         ended = run_post(
-            commands, leases, pod, hook, command,
-            # Who ended it may have done so while the copy went on.
-            lambda why: self.say(f"{why}; {NOT_AT_REST}", place.namespaces),
+            commands, leases, pod, hook, command, lambda why: self._open_again(place, why), own=True
         )  # fmt: skip
         unsure = unsure and ended.started
         if not ended.seen:
@@ -336,6 +337,20 @@ class Hooks:
             self._giving.add(place.pod, place.hook)
         else:
             close_hook(commands, leases, pod, hook)
+
+    def _open_again(self, place: Place, why: str) -> None:
+        """Its Lease is gone: a post command that runs keeps others off its pod all the same.
+
+        And whoever is killed meanwhile has left word. Raises PodBusy where another run quiesces it.
+        """
+        # Who ended it may have done so while the copy went on.
+        self.say(f"{why}; {NOT_AT_REST}", place.namespaces)
+        try:
+            self._write(place)
+        except (PodBusy, Interrupted):
+            raise
+        except BackstayError as error:
+            self._commands.reporter.warning("hook's lease not written", why=error.message)
 
     def _late(self, place: Place) -> datetime:
         """Until when a post command may be at work that nobody saw the end of."""

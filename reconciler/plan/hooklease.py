@@ -168,9 +168,9 @@ class HookLease:
         own = "" if is_process(self.holder) else self.holder
         return frozenset((hook.given or own).rpartition("/")[2] for hook in self.failed)
 
-    def is_given(self, hook: OpenHook) -> bool:
-        """Whether somebody else than its holder may write of this one."""
-        return any(one == hook and one.given for one in self.pod.open)
+    def given_to(self, hook: OpenHook) -> str:
+        """Who may write of this one beside its holder; empty where that has not given it away."""
+        return next((one.given for one in self.pod.open if one == hook), "")
 
     @property
     def given_pods(self) -> frozenset[str]:
