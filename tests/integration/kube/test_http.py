@@ -201,9 +201,10 @@ def test_a_lost_connection_is_made_again(server: Server, client: KubeClient, bad
 def test_a_server_that_hangs_is_left(server: Server, clock: Clock, tmp_path: Path) -> None:
     found = from_kubeconfig(kubeconfig(tmp_path / "config", server.url), None)
     transport = Transport(found, clock=clock, user_agent="x")
-    server.replies = [Reply(200, hang=0.3), Reply(200, {"a": 1})]
-    assert transport.send("GET", "/x", read_seconds=0.05).json("x") == {"a": 1}
-    assert len(server.requests) == 2
+    server.replies = [Reply(200, hang=1.5), Reply(200, {"a": 1})]
+    assert transport.send("GET", "/x", read_seconds=0.5).json("x") == {"a": 1}
+    # A busy machine may need half a second for a good answer, too, and is asked once more.
+    assert len(server.requests) >= 2
     transport.close()
 
 
