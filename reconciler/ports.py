@@ -264,6 +264,30 @@ class VolumeBackend(Protocol):
         ...
 
 
+class RepositoryUpkeep(VolumeBackend, Protocol):
+    """One restic repository, for maintenance: nobody else removes anything.
+
+    Each takes restic's exclusive lock, and raises RepositoryLocked where somebody has another.
+    """
+
+    def forget(self, snapshots: Sequence[str]) -> None:
+        """Removes exactly the snapshots with these full ids; those that are gone are passed over.
+
+        Their data stays until `prune`. Raises Refused where one is still there afterwards: then
+        some may be gone. Cut short it may be done again.
+        """
+        ...
+
+    def prune(self) -> None:
+        """Frees what no snapshot needs; cut short it may be done again."""
+        ...
+
+    def check(self, *, part: int = 1, parts: int = 1, read_data: bool = True) -> tuple[str, ...]:
+        """What is damaged, a sentence each, the first ten: of the structure, and of one part of
+        the data (1 to ``parts``) where it is read. Raises where that could not be found out."""
+        ...
+
+
 class Keyring(Protocol):
     """Opens restic repositories; the only port that sees a master password."""
 
