@@ -75,11 +75,18 @@ def _fixtures(item: pytest.Item) -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def cluster(request: pytest.FixtureRequest) -> Iterator[providers.Cluster]:
+def cluster() -> Iterator[providers.Cluster]:
     """Return the cluster: `.kubeconfig`, `.host_address`, `.load_image(…)`, `.kubectl(…)`."""
-    wanted = any("csi" in _fixtures(item) for item in request.session.items)
-    with session.opened() as cluster, csibuild.beside() if wanted else nullcontext():
+    with session.opened() as cluster:
         yield cluster
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _built_beside(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Build what storage needs, if a test will ask for it, while other tests run."""
+    wanted = any("csi" in _fixtures(item) for item in request.session.items)
+    with csibuild.beside() if wanted else nullcontext():
+        yield
 
 
 @pytest.fixture(scope="module")

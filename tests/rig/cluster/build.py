@@ -75,10 +75,16 @@ def key(programs: Sequence[Program] = PROGRAMS, flags: Sequence[str] = FLAGS) ->
     return digest.hexdigest()[:16]
 
 
+def is_built() -> bool:
+    """Whether `ensure` has nothing left to do."""
+    folder = paths.cache() / "programs" / key()
+    return all((folder / program.name).exists() for program in PROGRAMS)
+
+
 def ensure() -> Path:
     """Return the folder with all programs, building what is missing."""
     folder = paths.cache() / "programs" / key()
-    if all((folder / program.name).exists() for program in PROGRAMS):
+    if is_built():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     with locks.held(paths.cache() / "programs" / ".lock"):
@@ -89,6 +95,8 @@ def ensure() -> Path:
 def build_missing(programs: Sequence[Program], folder: Path) -> None:
     """Build those that are not there; the caller keeps others from doing the same."""
     wanted = [program for program in programs if not (folder / program.name).exists()]
+    if not wanted:
+        return
     go = go_program()
     say(f"{len(wanted)} programs to build with {go}; some minutes on two cores, once")
     for program in wanted:

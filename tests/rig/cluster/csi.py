@@ -58,24 +58,28 @@ def added(cluster: Cluster) -> Iterator[CsiFaults]:
 
 def start(known: Instance, kubectl: Callable[..., str]) -> CsiFaults:
     """Start it on every node, and return when volumes can be had; one that runs is left alone."""
-    programs = csibuild.ensure()
+    csibuild.ensure()
     folder = _folder(known)
     data = folder / "data"
+    if data.exists() and all(_registered(kubectl, node.name) for node in known.members()):
+        return CsiFaults(data)
     for made in (data, folder / "bin"):
         made.mkdir(parents=True, exist_ok=True)
     for name in LINKED:
-        _link(programs / name, folder / "bin" / name)
+        _link(csibuild.program(name), folder / "bin" / name)
     (folder / "kubeconfig").touch(mode=0o600)
     shutil.copyfile(known.kubeconfig, folder / "kubeconfig")
-    kubectl("apply", "--server-side", "-f", str(programs / "crds"))
+    kubectl("apply", "--server-side", "-f", str(csibuild.definitions()))
     definitions.wait_established(kubectl, *CRDS)
     kubectl("apply", "--server-side", "-f", "-", input=json.dumps(_objects()))
-    for node in known.members():
-        node.machine.start(csibuild.DRIVER, _driver(node.name))
-    known.control.start(csibuild.CONTROLLER, _controller())
     first = known.members()[0].machine
-    first.start(csibuild.PROVISIONER, _provisioner())
-    first.start(csibuild.SNAPSHOTTER, _snapshotter())
+    for machine, service, argv in (
+        *((node.machine, csibuild.DRIVER, _driver(node.name)) for node in known.members()),
+        (known.control, csibuild.CONTROLLER, _controller()),
+        (first, csibuild.PROVISIONER, _provisioner()),
+        (first, csibuild.SNAPSHOTTER, _snapshotter()),
+    ):
+        machine.start(service, argv)
     for node in known.members():
         wait_until(
             lambda name=node.name: _registered(kubectl, name),  # type: ignore[misc]
@@ -102,8 +106,8 @@ def stop(known: Instance, kubectl: Callable[..., str]) -> None:
     kubectl("delete", "storageclass", CLASS, LATE_CLASS, "--timeout=300s")
     kubectl("delete", "csidriver", NAME, "--timeout=300s")
     for service in (csibuild.PROVISIONER, csibuild.SNAPSHOTTER):
-        known.members()[0].machine.stop(service)
-    known.control.stop(csibuild.CONTROLLER)
+        _end(known.members()[0].machine, service)
+    _end(known.control, csibuild.CONTROLLER)
     for node in known.members():
         _forget(node.machine)
         wait_until(
@@ -112,7 +116,7 @@ def stop(known: Instance, kubectl: Callable[..., str]) -> None:
             SECONDS,
             lambda machine=node.machine: machine.log("kubelet"),  # type: ignore[misc]
         )
-    loops.release(known.shared)
+    loops.release(known.block_volumes())
     shutil.rmtree(_folder(known))
 
 
@@ -147,9 +151,30 @@ def _registered(kubectl: Callable[..., str], node: str) -> bool:
     )
 
 
+def kill_driver(cluster: Cluster) -> None:
+    """SIGKILL on every node; the machines start it again, and the sidecars that end with it."""
+    if isinstance(cluster.provider, Built):
+        for node in cluster.provider.instance.members():
+            if pid := node.machine.services()[csibuild.DRIVER]["pid"]:
+                node.machine.enter(["kill", "-KILL", str(pid)])
+
+
+def _end(machine: Machine, service: str) -> None:
+    """Stop it, and wait until it is gone: it writes where the next one reads."""
+    init, pid = machine.init, machine.services().get(service, {}).get("pid", 0)
+    machine.stop(service)
+    inside = Path(f"/proc/{init.pid if init else 0}/root/proc/{pid}")
+    wait_until(
+        lambda: not pid or not inside.exists(),
+        f"{service} ended",
+        SECONDS,
+        lambda: machine.log(service),
+    )
+
+
 def _forget(machine: Machine) -> None:
     """A killed driver leaves its sockets; the kubelet lets go when the one it watches goes."""
-    machine.stop(csibuild.DRIVER)
+    _end(machine, csibuild.DRIVER)
     machine.enter(["rm", "-f", f"{REGISTRY}/{NAME}-reg.sock", ENDPOINT])
 
 

@@ -10,6 +10,7 @@ import json
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,36 +32,48 @@ def _sidecar(name: str, module: str) -> build.Program:
     return build.Program(name, "sidecars", f"github.com/kubernetes-csi/{module}/cmd/{name}", "")
 
 
-PROGRAMS = (
+OURS = (
     build.Program(DRIVER, "csi", ".", ""),
     build.Program(SANITY, "csi", "github.com/kubernetes-csi/csi-test/v5/cmd/csi-sanity", ""),
+)
+SIDECARS = (
     _sidecar(PROVISIONER, "external-provisioner/v6"),
     _sidecar(SNAPSHOTTER, "external-snapshotter/v8"),
     _sidecar(CONTROLLER, "external-snapshotter/v8"),
 )
 
 
-def folder() -> Path:
-    """Where the programs and `crds/` lie once they are built."""
-    return paths.cache() / "programs" / f"csi-{build.key(PROGRAMS)}"
+def program(name: str) -> Path:
+    """Where a program lies once it is built."""
+    programs = OURS if name in {one.name for one in OURS} else SIDECARS
+    return _folder(programs) / name
+
+
+def definitions() -> Path:
+    """The folder with the snapshot kinds' definitions; it is what is made last."""
+    return _folder(SIDECARS) / "crds"
+
+
+def _folder(programs: tuple[build.Program, ...]) -> Path:
+    return paths.cache() / "programs" / f"{programs[0].module}-{build.key(programs)}"
 
 
 def is_built() -> bool:
-    """Whether nothing is left to do: the definitions come last."""
-    return (folder() / "crds").exists()
+    """Whether nothing is left to do."""
+    return definitions().exists() and all(program(one.name).exists() for one in OURS)
 
 
-def ensure() -> Path:
-    """Return the folder with all of it, building what is missing."""
-    there = folder()
+def ensure() -> None:
+    """Build what is missing."""
     if is_built():
-        return there
-    there.mkdir(parents=True, exist_ok=True)
-    with locks.held(there.with_suffix(".lock")):
-        if not is_built():
-            build.build_missing(PROGRAMS, there)
-            _copy_definitions(build.go_program(), there)
-    return there
+        return
+    with locks.held(paths.cache() / "programs" / ".csi.lock"):
+        for programs in (OURS, SIDECARS):
+            there = _folder(programs)
+            there.mkdir(parents=True, exist_ok=True)
+            build.build_missing(programs, there)
+        if not definitions().exists():
+            _copy_definitions(build.go_program())
 
 
 @contextmanager
@@ -84,20 +97,27 @@ def beside() -> Iterator[None]:
         builder.wait()
 
 
-def _copy_definitions(go: Path, there: Path) -> None:
+def _copy_definitions(go: Path) -> None:
     """The snapshot kinds' definitions, from the module of their types."""
     env = {"GOTOOLCHAIN": "local", "GOFLAGS": ""}
     said = shell.run(
         [go, "mod", "download", "-json", CLIENT], env=env, cwd=paths.GO_MODULES / "sidecars"
     )
     source = Path(json.loads(said)["Dir"]) / "config" / "crd"
-    aside = there / ".crds.new"
+    aside = definitions().with_name(".crds.new")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
     for kind in KINDS:
         shutil.copyfile(source / f"{GROUP}_{kind}.yaml", aside / f"{kind}.yaml")
-    aside.rename(there / "crds")
+    aside.rename(definitions())
+
+
+def main() -> None:
+    """Wait until Kubernetes is built, which all tests need first; then build."""
+    while not build.is_built():
+        time.sleep(1)
+    ensure()
 
 
 if __name__ == "__main__":
-    print(ensure())
+    main()

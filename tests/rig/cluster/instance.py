@@ -48,6 +48,10 @@ class Instance:
         """What all its machines see, on /run/rig-shared."""
         return self.folder / "shared"
 
+    def block_volumes(self) -> list[Path]:
+        """What may be behind loop devices: the files of volumes of csi.py, by their place."""
+        return sorted(self.shared.glob("csi/data/volumes/*/content"))
+
     @property
     def network(self) -> Network:
         """Its addresses."""

@@ -162,7 +162,7 @@ def remove(known: Instance) -> None:
     for node in known.members():
         cgroups.remove(node.cgroup)
     _check_unmounted(known.folder)
-    loops.release(known.shared)
+    loops.release(known.block_volumes())
     shutil.rmtree(known.folder)
 
 

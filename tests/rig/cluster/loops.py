@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.rig.cluster import shell
 
 FIELDS = "NAME,BACK-INO,BACK-MAJ:MIN"
+Identity = tuple[int, str]
+"""An inode, and major:minor of the file system that has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,17 +28,28 @@ class Loop:
     device: str  # major:minor of the file system that has it
 
 
-def release(folder: Path) -> list[str]:
-    """Detach the devices behind which a file below the folder is; returns their names."""
-    found = attached()
-    behind = {_identity(path) for path in folder.rglob("*") if path.is_file()}
-    ours: list[Loop] = []
-    while more := [loop for loop in found if loop not in ours and _key(loop) in behind]:
-        ours += more
-        behind |= {_identity(Path(loop.name)) for loop in more}
-    for loop in reversed(ours):  # those on top come first
+def release(files: Iterable[Path]) -> None:
+    """Detach the devices that stand on these files."""
+    for loop in standing_on(files):
         shell.run(["losetup", "--detach", loop.name], check=False)
-    return [loop.name for loop in ours]
+
+
+def standing_on(files: Iterable[Path]) -> list[Loop]:
+    """The devices behind which one of the files is, and those behind which one of these is."""
+    behind = {_identity(path) for path in files if path.is_file()}
+    return above(attached(), behind, lambda loop: _identity(Path(loop.name))) if behind else []
+
+
+def above(
+    loops: Sequence[Loop], behind: Iterable[Identity], identity: Callable[[Loop], Identity]
+) -> list[Loop]:
+    """The devices that stand on these files, and on each other; those on top come first."""
+    known = set(behind)
+    found: list[Loop] = []
+    while more := [one for one in loops if one not in found and (one.inode, one.device) in known]:
+        found += more
+        known |= {identity(loop) for loop in more}
+    return found[::-1]
 
 
 def attached() -> list[Loop]:
@@ -45,10 +59,6 @@ def attached() -> list[Loop]:
     return [Loop(one["name"], int(one["back-ino"]), one["back-maj:min"].strip()) for one in found]
 
 
-def _key(loop: Loop) -> tuple[int, str]:
-    return loop.inode, loop.device
-
-
-def _identity(path: Path) -> tuple[int, str]:
+def _identity(path: Path) -> Identity:
     status = path.stat()
     return status.st_ino, f"{os.major(status.st_dev)}:{os.minor(status.st_dev)}"

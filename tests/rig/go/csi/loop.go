@@ -22,8 +22,9 @@ func hold() {
 	}
 }
 
-// attach puts a file behind a free loop device, and notes device and holder in the place.
-func attach(place *record, file string, readOnly bool) error {
+// attach puts a file behind a loop device, and notes device and holder in the place. It is the one
+// that another place has, if there is one: two would not see what is written to each other.
+func attach(place *record, file string, readOnly bool, others []*record) error {
 	flags := os.O_RDWR
 	config := unix.LoopConfig{}
 	config.Info.Flags = unix.LO_FLAGS_AUTOCLEAR
@@ -38,9 +39,11 @@ func attach(place *record, file string, readOnly bool) error {
 	defer backing.Close()
 	config.Fd = uint32(backing.Fd())
 	copy(config.Info.File_name[:len(config.Info.File_name)-1], "backstay-rig "+place.Source)
-	device, err := configure(&config)
-	if err != nil {
-		return err
+	device := shared(backing, readOnly, others)
+	if device == nil {
+		if device, err = configure(&config); err != nil {
+			return err
+		}
 	}
 	defer device.Close() // the holder has it open by then
 	self, err := os.Executable()
@@ -55,6 +58,27 @@ func attach(place *record, file string, readOnly bool) error {
 	}
 	go keeper.Wait() //nolint:errcheck // it only ends when it is killed
 	place.Device, place.Holder = device.Name(), keeper.Process.Pid
+	return nil
+}
+
+// shared returns a device of one of the places, open, if the file is still behind it.
+func shared(backing *os.File, readOnly bool, others []*record) *os.File {
+	var wanted unix.Stat_t
+	if err := unix.Fstat(int(backing.Fd()), &wanted); err != nil {
+		return nil
+	}
+	for _, other := range others {
+		device, err := os.OpenFile(other.Device, os.O_RDWR, 0)
+		if err != nil {
+			continue
+		}
+		found, err := unix.IoctlLoopGetStatus64(int(device.Fd()))
+		if err == nil && found.Inode == wanted.Ino && found.Device == wanted.Dev &&
+			(found.Flags&unix.LO_FLAGS_READ_ONLY != 0) == readOnly {
+			return device
+		}
+		device.Close()
+	}
 	return nil
 }
 
@@ -90,6 +114,9 @@ func configure(config *unix.LoopConfig) (*os.File, error) {
 func detach(place *record) error {
 	if place.Holder == 0 {
 		return nil
+	}
+	if err := flush(place.Device); err != nil { // whoever copies it next does not see the device
+		return err
 	}
 	line, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", place.Holder))
 	if err != nil || !strings.HasSuffix(string(line), holder+"\x00"+place.ID+"\x00") {

@@ -100,7 +100,7 @@ func (n *nodeServer) NodePublishVolume(
 			return nil, status.Errorf(codes.FailedPrecondition, "%s is in use at %s", volume.ID, other.Target)
 		}
 	}
-	return &csi.NodePublishVolumeResponse{}, n.publish(volume, place, isReadOnly(asked))
+	return &csi.NodePublishVolumeResponse{}, n.publish(volume, place, isReadOnly(asked), others)
 }
 
 func (n *nodeServer) place(asked *csi.NodePublishVolumeRequest, volume *record) *record {
@@ -117,13 +117,13 @@ func (n *nodeServer) placeID(target string) string {
 }
 
 // publish leaves nothing at the target when it fails.
-func (n *nodeServer) publish(volume, place *record, readOnly bool) error {
+func (n *nodeServer) publish(volume, place *record, readOnly bool, others []*record) error {
 	if err := unmount(place.Target); err != nil { // of a try that was killed
 		return err
 	}
 	source := n.store.content(volumes, volume.ID)
 	if volume.Block {
-		if err := attach(place, source, readOnly); err != nil {
+		if err := attach(place, source, readOnly, others); err != nil {
 			return err
 		}
 		source = place.Device
