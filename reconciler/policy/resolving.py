@@ -28,6 +28,7 @@ _VOLUMES: Path = ("spec", "volumes")
 _SECRETS: Path = ("spec", "manifests", "secrets")
 _RECIPIENTS: Path = ("spec", "manifests", "recipients", "age")
 _CLUSTERS: Path = ("spec", "clusters")
+_GUARDS: Path = ("spec", "guards")
 _FEW = 100
 """Among so many names the nearest is looked for: each policy may name one that does not exist."""
 
@@ -150,6 +151,7 @@ def _resolve_policy(
         return  # what it would give is unknown
     draft.repository = _repository(draft, repositories)
     _check_recipients(draft)
+    _check_guards(draft)
     if config is not None and not config.shared_key_in_tenants and not draft.elsewhere:
         _refuse_shared_key(draft)
 
@@ -194,6 +196,18 @@ def _check_recipients(draft: Draft) -> None:
             _RECIPIENTS,
             "recipients of Secrets are not taken from this folder",
             "an administrator gives them in a Profile; name it with `profile`",
+        )
+
+
+def _check_guards(draft: Draft) -> None:
+    """What is accepted is what a guard holds: without one it would be ignored."""
+    if not draft.text_at((*_GUARDS, "accept")):
+        return
+    if not any(nodes.find(draft.tree, (*_GUARDS, name)) for name in ("maxShrink", "minObjects")):
+        draft.problem(
+            (*_GUARDS, "accept"),
+            "`guards.accept` is given, and no guard that could hold anything",
+            "add maxShrink or minObjects, or take it out",
         )
 
 
