@@ -11,7 +11,6 @@ from reconciler.capture.kept import COMPLETED, PHASE
 
 CONTROLLER_UID = ("controller-uid", "batch.kubernetes.io/controller-uid")
 JOB_NAME = ("job-name", "batch.kubernetes.io/job-name")
-TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where tokens are mounted
 POD_NETWORK = (
     "cni.projectcalico.org/containerID",
     "cni.projectcalico.org/podIP",
@@ -20,6 +19,8 @@ POD_NETWORK = (
     "k8s.v1.cni.cncf.io/network-status",
     "k8s.v1.cni.cncf.io/networks-status",
 )
+TOKEN_PATH = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 - where tokens are mounted
+_SUFFIX = re.compile(r"[a-z0-9]{5}")
 _INJECTED = re.compile(r"kube-api-access-[a-z0-9]{5}")
 
 TABLE = (
@@ -64,7 +65,7 @@ TABLE = (
         "pod",
         "the two default tolerations of 300 s, the service account's token volume and mounts",
         "dropped",
-        "put on by admission",
+        "put on by admission; before Kubernetes 1.21 the volume was the account's Secret",
     ),
     Line("pod", "annotations of network plugins", "dropped", "the old pod's addresses"),
     Line(
@@ -104,12 +105,13 @@ def _is_default(toleration: Mapping[str, Any]) -> bool:
 
 
 def _drop_token(spec: dict[str, Any]) -> None:
-    """The volume ``kube-api-access-x7k2p`` with its mounts."""
+    """The volume ``kube-api-access-x7k2p`` with its mounts, and what was one before 1.21."""
     volumes = spec.get("volumes") or []
+    account = spec.get("serviceAccountName") or spec.get("serviceAccount") or "default"
     names = {
         item.get("name")
         for item in volumes
-        if _INJECTED.fullmatch(str(item.get("name"))) and "projected" in item
+        if _is_injected(item) or _is_old_token(item, str(account), spec)
     }
     if not names:
         return
@@ -124,6 +126,28 @@ def _drop_token(spec: dict[str, Any]) -> None:
                 container["volumeMounts"] = kept
             else:
                 container.pop("volumeMounts", None)
+
+
+def _is_injected(volume: Mapping[str, Any]) -> bool:
+    return _INJECTED.fullmatch(str(volume.get("name"))) is not None and "projected" in volume
+
+
+def _is_old_token(volume: Mapping[str, Any], account: str, spec: Mapping[str, Any]) -> bool:
+    """By its name, and by where it is mounted: a Secret of a person's may be called like that."""
+    name, begin = str(volume.get("name")), f"{account}-token-"
+    secret = volume.get("secret")
+    if not isinstance(secret, dict) or secret.get("secretName") != name:
+        return False
+    if not name.startswith(begin) or not _SUFFIX.fullmatch(name, len(begin)):
+        return False
+    places = {
+        mount.get("mountPath")
+        for field in ("containers", "initContainers")
+        for container in spec.get(field) or ()
+        for mount in container.get("volumeMounts") or ()
+        if mount.get("name") == name
+    }
+    return places == {TOKEN_PATH}
 
 
 def with_template(found: dict[str, Any], _raw: Mapping[str, Any]) -> None:
