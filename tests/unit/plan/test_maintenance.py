@@ -399,7 +399,7 @@ STRANGERS: dict[str, Callable[[World, str], str]] = {
         "shop", "/data/files", ("policy:shop", f"run:{run}", "run:x", "claim:files"), days(99)
     ),
     "another path": lambda w, run: w.store(
-        "shop", "/home/me", ("policy:shop", f"run:{run}", "claim:files"), days(99)
+        "shop", "/srv/mine", ("policy:shop", f"run:{run}", "claim:files"), days(99)
     ),
     "another policy's run": lambda w, run: w.store(
         "shop", "/data/files", ("policy:other", f"run:{run}", "claim:files"), days(99)

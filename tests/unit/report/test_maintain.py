@@ -23,7 +23,7 @@ def _world() -> World:
     world.run(days(0.5), P)
     world.volume("shop", days(9))
     world.bundle("shop", days(20))
-    world.store("shop", "/home/me", ("mine\x1b[2J",), days(30))
+    world.store("shop", "/srv/mine", ("mine\x1b[2J",), days(30))
     ten = Retention(keep_daily=10)
     for age in (5, 4, 3):
         world.run(days(age), policy="web", namespace="web", words=ten)
