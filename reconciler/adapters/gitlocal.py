@@ -36,8 +36,10 @@ class LocalManifests:
     def __init__(self, path: Path) -> None:
         self._git = GitFolder(path, None, deadline=LOCAL_SECONDS)
         self._tips: dict[str, str] | None = None
-        self._trees: dict[str, Mapping[str, str]] = {}
+        self._trees: dict[tuple[str, str], Mapping[str, str]] = {}
         """The trees that were listed last: a difference asks for each of two, and again."""
+        self._logs: dict[str, tuple[Commit, ...]] = {}
+        """The branch that was read last, whole: a verb asks for its points, and for their heirs."""
 
     def __enter__(self) -> Self:
         return self
@@ -82,13 +84,12 @@ class LocalManifests:
 
     def tree(self, commit: str, prefix: str = "") -> Mapping[str, str]:
         """path → blob id of every file of a commit below ``prefix``."""
-        if prefix:
-            return gitobjects.list_tree(self._git, check_sha(commit), prefix)
-        if commit not in self._trees:
-            found = gitobjects.list_tree(self._git, check_sha(commit), "")
+        key = (commit, prefix)
+        if key not in self._trees:
+            found = gitobjects.list_tree(self._git, check_sha(commit), prefix)
             newest = list(self._trees.items())[1 - _KEPT_TREES :]
-            self._trees = {**dict(newest), commit: found}
-        return self._trees[commit]
+            self._trees = {**dict(newest), key: found}
+        return self._trees[key]
 
     def read(self, commit: str, paths: Sequence[str]) -> Mapping[str, bytes]:
         """The files' bytes; raises Refused if the clone was made without them."""
@@ -100,16 +101,26 @@ class LocalManifests:
         return {path: data for path, data in files.items() if data is not None}
 
     def _files(self, commit: str, paths: Sequence[str]) -> Mapping[str, str]:
-        if commit not in self._trees:
+        if (commit, "") not in self._trees:
             return gitobjects.list_files(self._git, check_sha(commit), paths)
-        tree = self._trees[commit]
+        tree = self._trees[commit, ""]
         return {path: tree[path] for path in paths if path in tree}
 
     def log(self, branch: str, *, limit: int = 0) -> Iterator[Commit]:
         """Commits of a branch, newest first, as far as the clone has them."""
         tip = self.tip(branch)
-        if tip is not None:
-            yield from gitobjects.walk_log(self._git, tip, limit)
+        if tip is None:
+            return
+        if tip in self._logs:
+            yield from self._logs[tip][: limit or None]
+            return
+        read = []
+        for commit in gitobjects.walk_log(self._git, tip, limit):
+            if not limit:
+                read.append(commit)
+            yield commit
+        if not limit:
+            self._logs = {tip: tuple(read)}
 
     def changes(self, branch: str, paths: Sequence[str] = ()) -> Iterator[TouchedFiles]:
         """As `gitwalk.walk_changes` says, as far as the clone goes."""

@@ -80,6 +80,11 @@ BLOBS = ["cat-file", "cat-file"]
             ("diff", RUNS[0], RUNS[2], "--kind", "secret"),
             ["log", *RECORD * 2, "ls-tree", "ls-tree"],
         ),
+        (("log", "shop", "--object", "shop/secret/db"), ["log", "log", "ls-tree shop/", *BLOBS]),
+        (
+            ("blame", "shop", "deployment", "web"),
+            ["log", "log", *RECORD, "ls-tree shop/", *BLOBS],
+        ),
     ],
 )
 def test_processes_that_a_verb_starts(
