@@ -6,6 +6,7 @@ never taken for a dead one. Of Secrets only names are kept.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
@@ -14,8 +15,8 @@ from reconciler import ports
 from reconciler.capture.message import make_run_id
 from reconciler.engine.observe import observe_claims, observe_namespaces, read_all
 from reconciler.model import kinds, naming
-from reconciler.model.errors import BackstayError
-from reconciler.plan import moverjob, moverstatus
+from reconciler.model.errors import BackstayError, NotServed
+from reconciler.plan import copyobjects, moverjob, moverstatus
 from reconciler.plan.cronjob import COMPONENT_RUN
 from reconciler.plan.doctorleftovers import Scene, holders, living_holders
 from reconciler.plan.entries import annotations_of, labels_of
@@ -40,6 +41,7 @@ def observe_scene(
         label_selector=_labelled(moverjob.COMPONENT_CREDENTIALS),
     )
     movers = read_all(reader, kinds.JOBS, dict, label_selector=_labelled(moverjob.COMPONENT_MOVER))
+    copies = _copies(reader)
     claims = observe_claims(reader)
     namespaces = observe_namespaces(reader)
     cron_jobs = read_all(reader, kinds.CRON_JOBS, dict, namespace=namespace)
@@ -71,11 +73,22 @@ def observe_scene(
         jobs=jobs,
         pods=pods,
         movers=movers,
+        copies=copies,
         credentials=credentials,
         claims=claims,
         namespaces=namespaces,
         events=events,
     )
+
+
+def _copies(reader: ports.ClusterReader) -> list[dict[str, Any]]:
+    """Objects of movers' copies; none of a kind that the cluster does not serve."""
+    found = []
+    for resource in (kinds.CLAIMS, kinds.SNAPSHOTS, kinds.SNAPSHOT_CONTENTS):
+        selector = _labelled(copyobjects.COMPONENT_COPY)
+        with contextlib.suppress(NotServed):
+            found += read_all(reader, resource, dict, label_selector=selector)
+    return found
 
 
 def _events(

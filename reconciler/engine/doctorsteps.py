@@ -24,7 +24,8 @@ from reconciler.plan.doctor import with_silence
 from reconciler.plan.doctorleftovers import find_leftovers
 
 _IN_CLUSTER = (
-    "leftovers/mover", "leftovers/credentials", "leftovers/lease", "leftovers/restore",
+    "leftovers/mover", "leftovers/copy", "leftovers/credentials", "leftovers/lease",
+    "leftovers/restore",
     "leftovers/restoring-claim", "leftovers/restoring-namespace", "leftovers/pending-run",
     "leftovers/hook",
 )  # fmt: skip

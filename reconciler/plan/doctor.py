@@ -66,6 +66,7 @@ CHECKS: tuple[Check, ...] = (
     Check("policies/last-run", "how the last run of each policy ended", _P),
     Check("policies/overdue", "no scheduled run was missed", _P),
     Check("leftovers/mover", "Jobs of movers whose run or restore is over", _W),
+    Check("leftovers/copy", "copies of volumes whose run is over", _W),
     Check("leftovers/credentials", "Secrets of movers that are gone", _W),
     Check("leftovers/lease", "Leases whose holder was killed, or hangs", _W),
     Check("leftovers/hook", "pods in which a dead run left hooks open, or a post failed", _P),

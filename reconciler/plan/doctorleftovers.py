@@ -15,7 +15,7 @@ from reconciler.model import naming
 from reconciler.model.cluster import Claim, Namespace
 from reconciler.model.doctor import Finding, Level
 from reconciler.model.volumes import MoveKind
-from reconciler.plan import doctoropen, moverjob, moverstatus
+from reconciler.plan import doctorcopies, doctoropen, moverjob, moverstatus
 from reconciler.plan.begun import policy_of_run, way_on
 from reconciler.plan.cronjob import COMPONENT_RUN
 from reconciler.plan.entries import annotations_of, labels_of
@@ -81,6 +81,8 @@ class Scene:
     """Of Backstay's namespace."""
     movers: Sequence[Raw] = ()
     """Jobs of all namespaces that say they are movers."""
+    copies: Sequence[Raw] = ()
+    """Snapshots, their contents, and claims of all namespaces that say they are movers' copies."""
     credentials: Sequence[tuple[str, str, str]] = ()
     """(namespace, name, run) of every Secret that says it holds a mover's keys."""
     claims: Sequence[Claim] = ()
@@ -98,6 +100,10 @@ def find_leftovers(scene: Scene, *, policy: str = "") -> Iterator[Finding]:
         dead=scene.dead, policy=policy,
     )  # fmt: skip
     yield from _movers(scene, restoring, policy)
+    yield from doctorcopies.find_copies(
+        scene.copies, alive=scene.alive, waiting=scene.waiting, scheduled=scene.scheduled,
+        policy=policy,
+    )  # fmt: skip
     yield from _credentials(scene, restoring, policy)
     yield from _restoring(scene, restoring, policy)
     yield from _begun(scene, restoring, policy)
@@ -212,7 +218,8 @@ def _movers(scene: Scene, restoring: str, policy: str) -> Iterator[Finding]:
         namespace, name = raw["metadata"]["namespace"], raw["metadata"]["name"]
         if policy not in ("", owner):
             continue
-        kind = moverjob.kind_of(name, run_id=run_id, namespace=namespace, claim=claim)
+        source = annotations.get(naming.NAMESPACE, namespace)
+        kind = moverjob.kind_of(name, run_id=run_id, namespace=source, claim=claim)
         delete = f"kubectl -n {namespace} delete job {name}"
         message, hint, level = "", delete, Level.WARNING
         if kind is None:
