@@ -1,12 +1,11 @@
 """Runs of a schedule as Kubernetes' own parser computes them: a small Go program, built once.
 
 The program (tests/rig/go/crontimes) is robfig/cron in the version that the cluster's controller
-has, pinned by go.sum. A build is kept under a key of its source and its modules.
+has, pinned by go.sum.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib.resources
 import json
 from collections.abc import Iterable, Sequence
@@ -14,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import TZPATH
 
-from tests.rig.cluster import build, locks, paths, shell
+from tests.rig.cluster import shell
+from tests.rig.goprograms import program
 
-SOURCE = paths.GO_MODULES / "crontimes"
 MOST = 1_000_000
 
 
@@ -38,34 +37,15 @@ class Answer:
     error: str
 
 
-def program() -> Path:
-    """Return the built program; the first call on a machine builds it, in some seconds."""
-    digest = hashlib.sha256(repr(build.FLAGS).encode())
-    for name in ("go.mod", "go.sum", "main.go"):
-        digest.update((SOURCE / name).read_bytes())
-    kept = paths.cache() / "crontimes" / digest.hexdigest()[:16]
-    if kept.exists():
-        return kept
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with locks.held(kept.parent / ".lock"):
-        if not kept.exists():
-            aside = kept.with_suffix(".new")
-            shell.run(
-                [build.go_program(), "build", *build.FLAGS, "-o", aside, "."],
-                env={"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": ""},
-                cwd=SOURCE,
-            )
-            aside.rename(kept)
-    return kept
-
-
 def ask(questions: Iterable[Question]) -> list[Answer]:
     """The answers, in order."""
     lines = [
         json.dumps({"cron": q.cron, "zone": q.zone, "from": q.since, "to": q.until, "most": MOST})
         for q in questions
     ]
-    said = shell.run([program()], stdin="\n".join(lines), env={"ZONEINFO": zone_folder()})
+    said = shell.run(
+        [program("crontimes")], stdin="\n".join(lines), env={"ZONEINFO": zone_folder()}
+    )
     found = [json.loads(line) for line in said.splitlines()]
     return [Answer(tuple(one["runs"] or ()), one.get("error", "")) for one in found]
 

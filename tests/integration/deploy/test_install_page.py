@@ -50,6 +50,15 @@ def documents() -> list[Object]:
     return [one for text in blocks(PAGE, "yaml") for one in yaml.safe_load_all(text)]
 
 
+def test_the_health_check_of_argo_cd_is_one_of_its_configuration() -> None:
+    # What the script says is tried in tests/system/plan/test_health.py.
+    crd = yaml.safe_load((DEPLOY / "base/crd-backuppolicies.yaml").read_text())["spec"]
+    config = named("ConfigMap")
+    assert config["metadata"] == {"name": "argocd-cm", "namespace": "argocd"}
+    (key,) = config["data"]
+    assert key == f"resource.customizations.health.{crd['group']}_{crd['names']['kind']}"
+
+
 def named(kind: str) -> Object:
     (found,) = (one for one in documents() if one.get("kind") == kind)
     return found
@@ -99,7 +108,7 @@ def test_nothing_prunes_the_namespace_or_the_definition(fleet: Path) -> None:
 def test_every_field_is_one_of_its_kind() -> None:
     for one in documents():
         kind = one.get("kind", "")
-        if not kind:
+        if not kind or kind == "ConfigMap":
             assert set(one) == {"healthChecks"}
             continue
         assert one["apiVersion"] == GROUPS[kind]

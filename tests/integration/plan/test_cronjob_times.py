@@ -21,7 +21,7 @@ from reconciler.plan.crontimes import moment_of, next_time, seconds_of
 from reconciler.plan.runtimes import runs_between, worst_gap
 from reconciler.policy.cron import MACROS, CronError, parse_cron
 from reconciler.policy.fields import check_time_zone
-from tests.rig import crontimes
+from tests.rig import crontimes, goprograms
 from tests.rig.crontimes import Answer, Question
 
 SINCE = datetime(2026, 11, 21, 18, 0, tzinfo=UTC)
@@ -82,7 +82,7 @@ DENSE = ("0 * * * *", "*/15 * * * *", "59 */2 * * *", "* 1-2 * * *")
 @pytest.fixture(scope="module", autouse=True)
 def _built() -> None:
     """Build the program while HOME is still the caller's."""
-    crontimes.program()
+    goprograms.program("crontimes")
 
 
 def original(cron: str, zone: str, since: datetime, until: datetime) -> Answer:
