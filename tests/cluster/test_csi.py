@@ -128,6 +128,8 @@ def shop(cluster: Cluster, csi: CsiFaults) -> Iterator[Namespace]:
     for each in ("first", "raw"):
         shop.wait(f"volumesnapshot/{each}", READY)
     yield shop
+    for used in (shop, Namespace(cluster, OTHER)):  # a namespace that holds nothing goes at once
+        used.kubectl("delete", "pod,volumesnapshot,pvc", "--all", "--timeout=300s")
     cluster.kubectl("delete", "namespace", NAMESPACE, OTHER, "--timeout=300s")
 
 

@@ -65,11 +65,15 @@ PROGRAMS = (
 )
 
 
-def key(programs: Sequence[Program] = PROGRAMS, flags: Sequence[str] = FLAGS) -> str:
+def key(
+    programs: Sequence[Program] = PROGRAMS,
+    flags: Sequence[str] = FLAGS,
+    modules: Path = paths.GO_MODULES,
+) -> str:
     """Names the builds: 16 hex digits over all that goes into them."""
     digest = hashlib.sha256(repr((tuple(programs), tuple(flags))).encode())
     for module in sorted({program.module for program in programs}):
-        folder = paths.GO_MODULES / module
+        folder = modules / module
         for path in (folder / "go.mod", folder / "go.sum", *sorted(folder.glob("*.go"))):
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

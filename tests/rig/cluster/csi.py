@@ -196,7 +196,7 @@ def _provisioner() -> Sequence[str]:
         f"--csi-address={ENDPOINT}",
         "--extra-create-metadata",
         "--timeout=60s",
-        "--snapshot-orphan-sweep-interval=5s",
+        "--snapshot-orphan-sweep-interval=1s",  # a deleted snapshot may wait for it
         *RETRIES,
         *FAST_CLIENT,
     ]
