@@ -184,9 +184,12 @@ def run_points() -> list[Point]:
     """Return where the next run could die."""
     life = Life()
     run(left_world(), life)
-    return points_of(life)
+    points = points_of(life)
+    assert {"patch", "run", "push", "delete"} <= {one.call.split()[0] for one in points}
+    return points
 
 
+@pytest.mark.one_in(5)
 @pytest.mark.parametrize("part", range(16))
 def test_a_run_that_is_killed_anywhere_has_told_or_a_job_does(
     run_points: list[Point], part: int
@@ -199,9 +202,9 @@ def test_a_run_that_is_killed_anywhere_has_told_or_a_job_does(
         assert told or TOLD in all_told(world), point
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize("part", range(8))
 def test_a_run_that_is_killed_and_goes_on_records_it(run_points: list[Point], part: int) -> None:
-    assert len(run_points) > 100
     for point in run_points[part::24]:
         world = left_world()
         with suppress(Killed):
