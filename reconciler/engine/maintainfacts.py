@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from itertools import islice
 
 from reconciler import policy, ports
-from reconciler.capture import paths, record
+from reconciler.capture import paths, record, retained
 from reconciler.engine.clusterbranch import ClusterBranch
 from reconciler.engine.context import policy_branch
 from reconciler.engine.reading import HistoryReader
 from reconciler.engine.restoresource import open_repository
 from reconciler.engine.tips import recall_tip
-from reconciler.model import naming
+from reconciler.model import jsonform, naming
 from reconciler.model.config import Config
 from reconciler.model.errors import BackstayError, Interrupted, Refused, Stalled
 from reconciler.model.policy import CLUSTER_NAMESPACE, Retention
@@ -81,6 +81,31 @@ def recall(
     return found
 
 
+def remembered(
+    store: HistoryReader, cluster: str, tip: str | None, told: Mapping[str, Memory]
+) -> tuple[dict[str, Memory], tuple[str, ...]]:
+    """``told`` and what earlier maintenance wrote down on the cluster's branch, at ``tip``.
+
+    With it what of that can't be read: then nobody knows what was there.
+    """
+    found = dict(told)
+    problems = []
+    names = sorted(store.tree(tip, retained.FOLDER)) if tip else []
+    files = store.read(str(tip), names) if names else {}
+    for path, text in sorted(files.items()):
+        try:
+            one = retained.parse_retained(text, where=path)
+            words = jsonform.from_json(Retention, dict(one.retention))
+            if path != retained.path_of(one.policy):
+                raise ValueError(f"it is of policy {one.policy}")
+        except (Stalled, ValueError) as error:
+            problems.append(f"{path} of cluster {cluster} can't be read: {error}")
+            continue
+        tips = (*found.get(one.policy, Memory()).tips, one.tip)
+        found[one.policy] = Memory(tips=tips, retention=words)
+    return found, tuple(problems)
+
+
 def branch_policies(store: HistoryReader, cluster: str) -> tuple[str, ...]:
     """Every policy that has a branch, sorted."""
     prefix = policy_branch(cluster, "")
@@ -112,13 +137,15 @@ def read_facts(
     histories = {name: read_history(store, cluster, name) for name in policies}
     own = [entry for entry in branch.entries if entry.repository == repository]
     listings, unlisted = _list_all(keyring, repository, own, _named(histories.values()))
+    recalled, problems = remembered(store, cluster, branch.tip, memories)
     facts = Facts(
         cluster=cluster,
         histories=histories,
         listings=listings,
         retentions=intent.retentions,
         frozen=intent.frozen,
-        memories=memories,
+        memories=recalled,
+        problems=problems,
         approvals=intent.approvals,
     )
     return Read(facts=facts, unlisted=unlisted)
@@ -148,6 +175,7 @@ def read_history(store: HistoryReader, cluster: str, policy_name: str) -> Histor
     return History(
         policy=policy_name,
         commits=frozenset(commits),
+        tip=commits[0] if commits else "",
         records=tuple(records),
         problems=tuple(problems),
         rewound=max(rewound, default=None),

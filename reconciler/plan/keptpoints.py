@@ -46,6 +46,8 @@ class History:
     policy: str
     commits: frozenset[str]
     records: tuple[RunRecord, ...]
+    tip: str = ""
+    """The newest commit."""
     problems: tuple[str, ...] = ()
     """What of it could not be read."""
     rewound: datetime | None = None
