@@ -43,6 +43,7 @@ from reconciler.model.run import (
     RedactedValue,
     Reference,
 )
+from reconciler.plan import folders
 from reconciler.plan.observe import claim_of
 from reconciler.plan.selection import decide_volume
 
@@ -217,6 +218,7 @@ class _Capture:
     def _warnings(self) -> Iterator[str]:
         """What the selection did that nobody may overlook, and what the record does not list."""
         yield from self._redactions.warnings()
+        yield from folders.warnings(self._seen)
         if self._objects != self._request.compiled.policy.selector.objects:
             yield (
                 f"{choice.FIELD}.clusterScoped: All is not granted to folder"
