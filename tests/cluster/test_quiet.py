@@ -38,6 +38,7 @@ SCALED = [
 ROLLED_OUT = [
     "quiet/deployment.apps/web spec.template.spec.containers[name=c].env[name=COLOUR].value",
 ]
+RENEWED = ["quiet/secret/web-tls data[tls.crt]", "quiet/secret/web-tls data[tls.key]"]
 DRAINED = ["removed quiet/pod/bare"]
 Object = dict[str, Any]
 
@@ -150,8 +151,10 @@ def versions(cluster: Cluster) -> dict[str, set[str]]:
     return found
 
 
-def test_a_rollout_a_scale_and_a_drain_are_told_as_such(cluster: Cluster, runs: Runs) -> None:
-    """By a person, by the autoscaler, and by an administrator of the node."""
+def test_a_rollout_a_scale_a_renewal_and_a_drain_are_told_as_such(
+    cluster: Cluster, runs: Runs
+) -> None:
+    """By a person, the autoscaler, whoever renews certificates, and the node's administrator."""
     first = runs.run()
     roll_out(cluster, "red")
     rolled_out = runs.run()
@@ -164,6 +167,11 @@ def test_a_rollout_a_scale_and_a_drain_are_told_as_such(cluster: Cluster, runs: 
     scaled = runs.run()
     assert runs.difference(rolled_out, scaled) == SCALED
 
+    renewed = '{"data":{"tls.crt":"c2Vjb25k","tls.key":"c2Vjb25kIGtleQ=="}}'
+    cluster.kubectl("-n", NAMESPACE, "patch", "secret/web-tls", "--type=merge", "-p", renewed)
+    certified = runs.run()
+    assert runs.difference(scaled, certified) == RENEWED
+
     place = ("get", "pod/bare", "-o", "jsonpath={.spec.nodeName}")
     node = cluster.kubectl("-n", NAMESPACE, *place).strip()
     try:
@@ -172,5 +180,5 @@ def test_a_rollout_a_scale_and_a_drain_are_told_as_such(cluster: Cluster, runs: 
         drained = runs.run()
     finally:
         cluster.kubectl("uncordon", node)
-    assert runs.difference(scaled, drained) == DRAINED
-    assert runs.touched(scaled, drained) == {"quiet/pod/bare.yaml", *RECORD}
+    assert runs.difference(certified, drained) == DRAINED
+    assert runs.touched(certified, drained) == {"quiet/pod/bare.yaml", *RECORD}
