@@ -74,7 +74,8 @@ class CopyMover:
             return self._prepare(task, copy, job)
         result = self._jobs.ensure(task)
         if result.state is MoveState.RUNNING:
-            return replace(result, taken=copy.taken if self._is_cut(task, copy) else "")
+            told = self._waiting(str(_uid(job)), "start", result.message)
+            return replace(told, taken=copy.taken if self._is_cut(task, copy) else "")
         return replace(self._put_away(task, copy, job) or result, taken=copy.taken)
 
     def cleanup(self, task: MoveTask) -> None:
@@ -139,7 +140,7 @@ class CopyMover:
         why = self._undo(task, copy, patient=True)
         if why and not self._is_late(uid, "removal", _PATIENCE):
             return self._waiting(uid, "removal", f"its copy is being removed: {why}")
-        for what in ("copy", "removal"):
+        for what in ("copy", "start", "removal"):
             self._since.pop((uid, what), None)
         return None
 
@@ -184,11 +185,12 @@ class CopyMover:
             return copysteps.Seen(claim=claim)
         try:
             snapshot = get(kinds.SNAPSHOTS, name, namespace=one.namespace)
+            across = one.namespace != copy.home
             return copysteps.Seen(
                 snapshot=snapshot,
                 bound=self._bound(snapshot),
                 content=get(kinds.SNAPSHOT_CONTENTS, name),
-                handover=get(kinds.SNAPSHOTS, name, namespace=copy.home),
+                handover=get(kinds.SNAPSHOTS, name, namespace=copy.home) if across else None,
                 claim=claim,
             )
         except NotServed:

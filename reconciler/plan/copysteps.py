@@ -34,7 +34,7 @@ class Seen:
     """The content that ``snapshot`` names."""
     content: Raw | None = None
     handover: Raw | None = None
-    """The snapshot in Backstay's own namespace."""
+    """The snapshot in Backstay's own namespace; none where ``snapshot`` itself is there."""
     claim: Raw | None = None
 
 
@@ -163,7 +163,22 @@ def _taken(task: MoveTask, copy: VolumeCopy, seen: Seen) -> Step | None:
 
 def _handed_over(task: MoveTask, copy: VolumeCopy, seen: Seen, job_uid: str) -> Step:
     """From the ready snapshot to the claim in Backstay's own namespace."""
-    snapshot, bound = seen.snapshot or {}, seen.bound or {}
+    snapshot = seen.snapshot or {}
+    # Of a claim of Backstay's own namespace the snapshot is there already.
+    if task.namespace != copy.home and (step := _across(task, copy, seen, job_uid)):
+        return step
+    status = snapshot.get("status") or {}
+    if seen.claim is None:
+        size = str(status.get("restoreSize") or "")
+        return Make(copyobjects.make_claim(task, copy, job_uid, restore_size=size))
+    return _not_usable(task, kinds.CLAIMS, seen.claim, job_uid) or Mount(
+        str(status.get("creationTime") or snapshot["metadata"]["creationTimestamp"]), cut=True
+    )
+
+
+def _across(task: MoveTask, copy: VolumeCopy, seen: Seen, job_uid: str) -> Step | None:
+    """Until Backstay's own namespace has a snapshot with the same handle that is ready."""
+    bound = seen.bound or {}
     if seen.content is None:
         return Make(copyobjects.make_content(task, copy, bound))
     if bad := _not_usable(task, kinds.SNAPSHOT_CONTENTS, seen.content):
@@ -178,13 +193,7 @@ def _handed_over(task: MoveTask, copy: VolumeCopy, seen: Seen, job_uid: str) -> 
     if not is_ready(seen.handover):
         name = f"{copy.home}/{name_of(task)}"
         return Wait(f"snapshot {name} is not ready{_error(seen.handover, seen.content)}")
-    status = snapshot.get("status") or {}
-    if seen.claim is None:
-        size = str(status.get("restoreSize") or "")
-        return Make(copyobjects.make_claim(task, copy, job_uid, restore_size=size))
-    return _not_usable(task, kinds.CLAIMS, seen.claim, job_uid) or Mount(
-        str(status.get("creationTime") or snapshot["metadata"]["creationTimestamp"]), cut=True
-    )
+    return None
 
 
 def _not_usable(task: MoveTask, resource: Resource, raw: Raw, job_uid: str = "") -> Step | None:

@@ -16,6 +16,7 @@ from reconciler.plan.moverjob import CONTAINER, ENDED_BECAUSE
 
 Raw = Mapping[str, Any]
 _LONGEST = 500
+_CLAIM = "PersistentVolumeClaim"
 _NO_SECRET = "CreateContainerConfigError"  # noqa: S105 - a reason of the kubelet
 
 _HINTS = (
@@ -152,12 +153,13 @@ def ended_because(job: Raw) -> str:
 
 
 def events_about(events: Iterable[Raw], job: str, uid: str) -> list[Raw]:
-    """Those about the Job or one of its pods, oldest first."""
+    """Those about the Job, one of its pods or the claim of its copy, oldest first."""
     found = [
         event
         for event in events
         if (about := event.get("involvedObject") or {}).get("uid") == uid
         or (about.get("kind") == "Pod" and str(about.get("name", "")).startswith(f"{job}-"))
+        or (about.get("kind") == _CLAIM and about.get("name") == job)
     ]
     return sorted(found, key=_when)
 
@@ -174,7 +176,9 @@ def refused_pod(events: Sequence[Raw]) -> str:
 def never_began(task: MoveTask, waited: str, events: Sequence[Raw]) -> str:
     """What is said of a Job that had no pod at work for too long."""
     # A container that waits says it in its status; a volume that can't be mounted, by events only.
-    told = waited or _last_warning(events) or "nobody says why"
+    claims = [one for one in events if (one.get("involvedObject") or {}).get("kind") == _CLAIM]
+    # Of a claim that is not bound the pod only says that it waits for it.
+    told = _last_warning(claims) or waited or _last_warning(events) or "nobody says why"
     return f"no pod at work for {task.start_timeout} s: {told}"
 
 

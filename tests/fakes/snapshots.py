@@ -132,8 +132,7 @@ class FakeSnapshots:
     def _end_content(self, raw: Raw) -> None:
         """By its policy, as it is now."""
         if raw["spec"]["deletionPolicy"] == "Delete":
-            source = raw["spec"]["source"].get("snapshotHandle")
-            self.handles.pop(source or raw["status"]["snapshotHandle"], None)
+            self.handles.pop(_handle(raw), None)
             self._end(raw)
         elif "deletionTimestamp" in raw["metadata"]:
             self._end(raw)
@@ -151,8 +150,9 @@ class FakeSnapshots:
         if source["kind"] == "PersistentVolumeClaim":
             self.volumes[metadata["uid"]] = f"{place}/{source['name']}"
         else:
-            content = self._cluster.get(kinds.SNAPSHOT_CONTENTS, source["name"])
-            handle = content["spec"]["source"].get("snapshotHandle") if content else None
+            snapshot = self._cluster.get(kinds.SNAPSHOTS, source["name"], namespace=place)
+            content = self._named(snapshot) if snapshot else None
+            handle = _handle(content) if content else None
             if handle not in self.handles:
                 return
             self.volumes[metadata["uid"]] = self.handles[handle]
@@ -184,3 +184,8 @@ class FakeSnapshots:
         place = raw["metadata"].get("namespace", "")
         self.order.append(f"{raw['kind']} {place}".strip())
         self._cluster.remove(raw)
+
+
+def _handle(content: Raw) -> str:
+    given = content["spec"]["source"].get("snapshotHandle")
+    return str(given or content["status"]["snapshotHandle"])

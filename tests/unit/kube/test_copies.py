@@ -194,6 +194,46 @@ def test_a_mover_whose_copy_is_never_bound_has_failed(task: MoveTask) -> None:
     assert world.storage.left() == []
 
 
+def test_why_its_claim_is_not_bound_is_said() -> None:
+    world = CopyWorld()
+    world.storage.bind = False
+    for _ in range(6):
+        world.mover.ensure(SNAPSHOT)
+        world.turn(end=False)
+    (copy,) = world.cluster.all("PersistentVolumeClaim")
+    (job,) = kubelet.jobs(world.cluster)
+    waits = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+    waits["message"] = "pod has unbound immediate PersistentVolumeClaims"
+    kubelet.start(world.cluster, job, phase="Pending", conditions=[waits])
+    kubelet.warn(world.cluster, copy, "ProvisioningFailed", "snapshot is gone")
+    assert world.mover.ensure(SNAPSHOT).message == "", "that takes a moment, always"
+    world.seconds += 60
+    assert "unbound" in world.mover.ensure(SNAPSHOT).message
+    world.seconds += SNAPSHOT.start_timeout
+    result = world.mover.ensure(SNAPSHOT)
+    for _ in range(9):
+        world.turn(end=False)
+        result = world.mover.ensure(SNAPSHOT)
+    assert "ProvisioningFailed: snapshot is gone" in result.message
+
+
+@pytest.mark.parametrize("policy", ["Delete", "Retain"])
+def test_a_claim_of_backstays_own_namespace(policy: str) -> None:
+    world = CopyWorld(policy=policy)
+    own = replace(SNAPSHOT, namespace=HOME)
+    assert world.settle(own).state is MoveState.COMPLETED
+    assert world.read == [f"{HOME}/data"]
+    world.mover.cleanup(own)
+    assert world.left() == []
+    for _ in range(5):
+        world.mover.ensure(own)
+        world.turn(end=False)
+    for left in world.reborn().leftovers("shop"):
+        assert world.mover.remove(left)
+    world.rest()
+    assert world.left() == []
+
+
 def killed_at(task: MoveTask, last: int, *, after: bool, policy: str) -> CopyWorld | None:
     """A world whose first process died at its ``last`` write; None if it had no so many."""
     world = CopyWorld(policy=policy)
