@@ -163,7 +163,7 @@ def _end(machine: Machine, service: str) -> None:
     """Stop it, and wait until it is gone: it writes where the next one reads."""
     init, pid = machine.init, machine.services().get(service, {}).get("pid", 0)
     machine.stop(service)
-    inside = Path(f"/proc/{init.pid if init else 0}/root/proc/{pid}")
+    inside = Path("/proc", str(init.pid if init else 0), "root", "proc", str(pid))
     wait_until(
         lambda: not pid or not inside.exists(),
         f"{service} ended",
