@@ -1,11 +1,11 @@
-"""The executor for git: GitPython's classes on our processes, with an environment we know.
+"""The executor for git: our processes, with an environment we know.
 
-GitPython starts git with whatever the caller's environment holds; here `ScrubbedGit` takes its
-place inside `git.Repo`, so that every command, also one that GitPython starts by itself, gets the
-same fixed environment, and only the transport that the URL names. The remote is called ``origin``
-and its URL is a variable: no URL and no credential is ever an argument.
+Every command, also one that GitPython starts by itself (`gitpythonrepo`), gets the same fixed
+environment, and only the transport that the URL names. The remote is called ``origin`` and its URL
+is a variable: no URL and no credential is ever an argument.
 
-Commands are fixed lists; what varies (refs, ids, paths) is checked by `gitnames` before.
+A repository of the usual shape is opened without GitPython, any other one by it. Commands are fixed
+lists; what varies (refs, ids, paths) is checked by `gitnames` before.
 """
 
 from __future__ import annotations
@@ -16,21 +16,16 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
-
-# The import of GitPython asks git for its version, twice, and fails without git. Told of a program
-# that is none it starts no process and takes `git`; our error comes later and says what to install.
-os.environ.setdefault("GIT_PYTHON_GIT_EXECUTABLE", os.devnull)
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
-
-import git
-import git.exc
+from typing import TYPE_CHECKING
 
 from reconciler.adapters import giterrors, process
 from reconciler.adapters.gitcredentials import Access, GitCredentials
 from reconciler.adapters.gitenvironment import PROXIES, make_environment
 from reconciler.adapters.gitnames import GitUrl
 from reconciler.model.errors import Bug, OverBound, Refused
+
+if TYPE_CHECKING:
+    from reconciler.adapters.gitpythonrepo import Repository
 
 LOCAL_SECONDS = 120.0
 NETWORK_SECONDS = 300.0
@@ -59,30 +54,6 @@ class NotARepository(Refused):
     """There is no Git repository in a folder."""
 
 
-class ScrubbedGit(git.Git):
-    """GitPython's command class with our executor in place of its own."""
-
-    def execute(self, command: Any, *unused: Any, **options: Any) -> Any:
-        """Runs a command that GitPython made; only its simplest form is ever asked for."""
-        if not isinstance(command, list) or unused or set(options) - {"env", "cwd"}:
-            raise Bug(f"GitPython was asked for more than we run: {sorted(options)}")
-        done = process.run(
-            command,
-            env=make_environment(),
-            cwd=Path(self.working_dir or "."),
-            deadline=LOCAL_SECONDS,
-        )
-        if done.code != 0:
-            raise git.exc.GitCommandError(
-                command, done.code, done.stderr.decode("utf-8", "replace")
-            )
-        return done.stdout.decode("utf-8", "surrogateescape").rstrip("\n")
-
-
-class _Repo(git.Repo):
-    GitCommandWrapperType = ScrubbedGit
-
-
 class GitFolder:
     """One local repository and its remote. One process uses it; threads may.
 
@@ -101,14 +72,9 @@ class GitFolder:
         caps: process.Caps = process.NO_CAPS,
         largest_fetch: int = 0,
     ) -> None:
-        try:
-            self._repo = _Repo(path, expand_vars=False)
-        except (git.exc.InvalidGitRepositoryError, git.exc.NoSuchPathError) as error:
-            raise NotARepository(
-                f"{path} is no Git repository",
-                hint="give the root of a clone of the manifest repository",
-            ) from error
-        self.folder = Path(self._repo.common_dir)
+        self._path = path
+        self._repo: Repository | None = None
+        self.folder = _usual_folder(path) or Path(self._opened().common_dir)
         self.remote = remote
         self.deadline = deadline
         self.spoiled = False
@@ -119,7 +85,22 @@ class GitFolder:
         self._network = threading.Lock()
         self._filled = False
         """Whether what the last `talk` fetched was ended by the cap on files."""
-        self._program = git.Git.GIT_PYTHON_GIT_EXECUTABLE or "git"
+        named = os.environ.get("GIT_PYTHON_GIT_EXECUTABLE", "")
+        self._program = named if named and shutil.which(named) else "git"
+
+    def _opened(self) -> Repository:
+        """As GitPython opens it; raises NotARepository."""
+        from reconciler.adapters import gitpythonrepo  # longer than the whole of a short command
+
+        if self._repo is None:
+            try:
+                self._repo = gitpythonrepo.Repository(self._path, expand_vars=False)
+            except gitpythonrepo.NOT_THERE as error:
+                raise NotARepository(
+                    f"{self._path} is no Git repository",
+                    hint="give the root of a clone of the manifest repository",
+                ) from error
+        return self._repo
 
     @classmethod
     def create(
@@ -133,10 +114,12 @@ class GitFolder:
         largest_fetch: int = 0,
     ) -> GitFolder:
         """Makes an empty bare repository at ``path``; what stood there is removed."""
+        from reconciler.adapters import gitpythonrepo
+
         shutil.rmtree(path, ignore_errors=True)
         try:
-            _Repo.init(path, expand_vars=False, bare=True, quiet=True).close()
-        except git.exc.GitCommandError as error:
+            gitpythonrepo.Repository.init(path, expand_vars=False, bare=True, quiet=True).close()
+        except gitpythonrepo.FAILED as error:
             raise giterrors.explain(
                 "make a repository", str(path), str(error.stderr).encode()
             ) from error
@@ -146,7 +129,8 @@ class GitFolder:
 
     def close(self) -> None:
         """Lets go of what GitPython holds."""
-        self._repo.close()
+        if self._repo is not None:
+            self._repo.close()
 
     @property
     def shown(self) -> str:
@@ -155,10 +139,9 @@ class GitFolder:
 
     def resolve(self, ref: str) -> str | None:
         """The commit id that a full ref name has here, without a process; None if it has none."""
-        try:
-            return git.SymbolicReference.dereference_recursive(self._repo, ref)
-        except ValueError:
-            return None
+        from reconciler.adapters import gitpythonrepo
+
+        return gitpythonrepo.resolve(self._opened(), ref)
 
     def references(self, *prefixes: str) -> dict[str, str]:
         """Full names and ids of all refs below the prefixes. One process."""
@@ -308,6 +291,18 @@ class GitFolder:
         # Temporary files too lie where they are swept up.
         extra = {"GIT_DIR": str(self.folder), "GIT_NO_LAZY_FETCH": "1", "TMPDIR": str(self.folder)}
         return make_environment(configuration, extra)
+
+
+def _usual_folder(path: Path) -> Path | None:
+    """Where git keeps its files: in ``path`` itself, or in ``.git``; None where it isn't plain.
+
+    Worktrees, submodules and folders that are no repository are left to GitPython.
+    """
+    own = path.absolute() / ".git"
+    folder = own if own.exists() or own.is_symlink() else path.absolute()
+    whole = all((folder / name).is_dir() for name in ("objects", "refs"))
+    plain = whole and (folder / "HEAD").is_file() and not (folder / "commondir").exists()
+    return folder if plain else None
 
 
 def remove_leftovers(folder: Path, *, packs: bool) -> None:

@@ -5,13 +5,11 @@ Verbs are imported when they are called: a mover must start in a fraction of a s
 
 from __future__ import annotations
 
-import difflib
 import gc
 import importlib
 import json
 import os
 import sys
-import traceback
 
 import click
 
@@ -77,6 +75,8 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """As click does, and names the verb that is nearly what was written."""
         if args and args[0] not in VERBS and args[0][:1] != "-":
+            import difflib
+
             near = difflib.get_close_matches(args[0], VERBS, n=1)
             told = f" Did you mean '{near[0]}'?" if near else ""
             ctx.fail(f"No such command '{args[0]}'.{told}")
@@ -187,6 +187,8 @@ def run(arguments: list[str]) -> int:
     except BackstayError as error:
         show_error(error, as_json=as_json)
         if isinstance(error, Bug):
+            import traceback
+
             traceback.print_exc()
         return error_code(error.exit_code, arguments)
     except KeyboardInterrupt:

@@ -17,13 +17,13 @@ from typing import Any
 from reconciler.model import jsonform
 from reconciler.model.errors import NotSupported, Problem
 from reconciler.model.hooks import Hook
+from reconciler.model.policywords import CLUSTER_NAMESPACE as CLUSTER_NAMESPACE
+from reconciler.model.policywords import CopyMethod as CopyMethod
 from reconciler.model.redaction import Redact
 from reconciler.model.restoreintent import Restore
 
 API_VERSION = "backstay.dev/v1alpha1"
 FORMAT_VERSION = 1
-CLUSTER_NAMESPACE = "_cluster"
-"""Stands for the namespace in the URL of the repository that holds Secrets."""
 
 
 class Kind(enum.StrEnum):
@@ -34,16 +34,6 @@ class Kind(enum.StrEnum):
     PROFILE = "Profile"
     EXEMPTION = "Exemption"
     RESTORE = "Restore"
-
-
-class CopyMethod(enum.StrEnum):
-    """How a claim's data is read."""
-
-    AUTO = "Auto"
-    SNAPSHOT = "Snapshot"
-    CLONE = "Clone"
-    DIRECT = "Direct"
-    SKIP = "Skip"
 
 
 class SecretsMode(enum.StrEnum):

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from reconciler.model.hooks import HookRecord
 from reconciler.model.objects import Gap, ObjectRef
-from reconciler.model.policy import CopyMethod
+from reconciler.model.policywords import CopyMethod
 
 
 class Outcome(enum.StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from reconciler.model.policy import CLUSTER_NAMESPACE
+from reconciler.model.policywords import CLUSTER_NAMESPACE
 from reconciler.model.run import NamespaceRecord, Outcome, RunRecord, VolumeRecord
 from reconciler.model.texts import for_log, visible
 from reconciler.plan.recoverypoints import RecoveryPoint

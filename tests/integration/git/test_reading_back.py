@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -235,3 +237,31 @@ def test_a_partial_clone_says_what_it_lacks(
     world.git("clone", "--quiet", "--no-checkout", "--filter=blob:none", url, str(target))
     assert main.run(["diff", RUNS[0], "shop", "--clone", str(target)]) == 2
     assert "git fetch --refetch --no-filter" in capsys.readouterr().err
+
+
+READ = """
+import sys
+from reconciler.cli import main
+clone, *commands = sys.argv[1:]
+for command in commands:
+    print("code", main.run([*command.split(), "--clone", clone]))
+print(*sorted(sys.modules))
+"""
+NOT_TO_READ = {"git", "gitdb", "pydantic", "ruamel", "kubernetes", "urllib3", "cryptography"}
+NOT_TO_READ |= {"rich", "orjson", "asyncio", "traceback"}
+
+
+def test_reading_a_clone_loads_neither_gitpython_nor_the_classes_of_policies(
+    world: HistoryWorld,
+) -> None:
+    """Also while it is done: half of the time that these commands take is what they load."""
+    commands = ["log shop", "show run shop", "show run shop shop/deployment/web", "diff shop^ shop"]
+    told = subprocess.run(
+        [sys.executable, "-c", READ, str(world.clone), *commands],
+        check=True, capture_output=True, text=True,
+    ).stdout.splitlines()  # fmt: skip
+    assert [line for line in told if line.startswith("code ")] == ["code 0"] * 3 + ["code 1"]
+    loaded = set(told[-1].split())
+    assert not NOT_TO_READ & {name.partition(".")[0] for name in loaded}
+    assert "reconciler.capture.record" in loaded
+    assert not loaded & {"reconciler.model.policy", "reconciler.adapters.gitpythonrepo"}
