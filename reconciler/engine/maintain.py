@@ -130,11 +130,8 @@ def _says_the_same(text: bytes | None, wanted: Retained) -> bool:
 
 def _check_tips(plan: MaintenancePlan, tips: Mapping[str, str], store: ports.ManifestStore) -> None:
     prefix = policy_branch(plan.cluster, "")
-    now = {
-        name.removeprefix(prefix): tip
-        for name, tip in store.branches(prefix).items()
-        if not name.removeprefix(prefix).startswith("_")
-    }
+    heads = {name.removeprefix(prefix): tip for name, tip in store.branches(prefix).items()}
+    now = {name: tip for name, tip in heads.items() if name[:1] != "_" and "/" not in name}
     if now != dict(tips):
         moved = sorted(name for name in {*now, *tips} if now.get(name) != tips.get(name))
         raise Transient(

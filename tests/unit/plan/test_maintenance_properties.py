@@ -13,8 +13,9 @@ from reconciler.model.run import Outcome
 from reconciler.plan.keptpoints import AHEAD, Facts, Key, Part, parts_of
 from tests.unit.plan.maintenance_world import C, F, P, World, days
 
-# On a busy machine a history may take long to draw, which is no bug.
-PATIENT = settings(suppress_health_check=[HealthCheck.too_slow], max_examples=30)
+# On a busy machine a history may take long to draw, which is no bug. The same examples each time:
+# thousands of others were tried when this was written, and are again with derandomize=False.
+PATIENT = settings(suppress_health_check=[HealthCheck.too_slow], max_examples=40, derandomize=True)
 retentions = st.builds(
     Retention,
     keep_last=st.none() | st.integers(1, 4),
