@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn
 
 from reconciler.adapters import gitobjects, gitwalk
+from reconciler.adapters.closing import Closing
 from reconciler.adapters.gitnames import check_ref, check_sha
 from reconciler.adapters.gitprocess import LOCAL_SECONDS, GitFolder
 from reconciler.model.errors import Refused, one_line
@@ -26,7 +26,7 @@ _KEPT_TREES = 2
 _PLACES = ("refs/remotes/origin/", "refs/heads/")
 
 
-class LocalManifests:
+class LocalManifests(Closing):
     """ManifestStore whose writing half is refused; ``path`` is a clone, bare or not.
 
     Branches are those of the moment when the first one was asked for: a fetch in the meantime is
@@ -40,17 +40,6 @@ class LocalManifests:
         """The trees that were listed last: a difference asks for each of two, and again."""
         self._logs: dict[str, tuple[Commit, ...]] = {}
         """The branch that was read last, whole: a verb asks for its points, and for their heirs."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Lets go of the clone."""

@@ -137,18 +137,23 @@ def _too_large(repository: GitFolder, sha: str, size: int) -> OverBound:
     )
 
 
-def blob_sizes(repository: GitFolder, ids: Sequence[str]) -> dict[str, int | None]:
-    """blob id → bytes that it has, None if it is not here. One process."""
+def measure(repository: GitFolder, ids: Sequence[str]) -> dict[str, tuple[str, int] | None]:
+    """Object id → its kind and bytes, None if it is not here. One process."""
     if not ids:
         return {}
     done = repository.run(
         "cat-file", "--batch-check", what="measure files",
         stdin="".join(f"{sha}\n" for sha in ids).encode(),
     )  # fmt: skip
-    lines = (line.split(b" ") for line in done.stdout.splitlines())
+    lines = (line.decode().split(" ") for line in done.stdout.splitlines())
     return {
-        words[0].decode(): None if words[-1] == b"missing" else int(words[2]) for words in lines
+        words[0]: None if words[-1] == "missing" else (words[1], int(words[2])) for words in lines
     }
+
+
+def blob_sizes(repository: GitFolder, ids: Sequence[str]) -> dict[str, int | None]:
+    """blob id → bytes that it has, None if it is not here. One process."""
+    return {sha: found and found[1] for sha, found in measure(repository, ids).items()}
 
 
 class Fields:

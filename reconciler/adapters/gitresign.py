@@ -11,10 +11,9 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from reconciler.adapters import gitobjects, gitwalk
+from reconciler.adapters.closing import Closing
 from reconciler.adapters.gitcommit import write_object
 from reconciler.adapters.gitprocess import GitFolder
 from reconciler.adapters.gitsignature import AllowedSigners
@@ -32,7 +31,7 @@ class Signing:
     trusted: AllowedSigners
 
 
-class HistorySigner:
+class HistorySigner(Closing):
     """Signs commits of one clone. A context manager: the key lies in a folder of its own."""
 
     def __init__(self, repository: GitFolder, signing: Signing) -> None:
@@ -43,15 +42,8 @@ class HistorySigner:
         self._trusted = folder / "allowed-signers"
         self._trusted.write_bytes(signing.trusted.text)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """The key is gone."""
         self._folder.cleanup()
 
     def sign(self, commit: bytes) -> bytes:

@@ -12,10 +12,9 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from reconciler.adapters import gitobjects, policytree, process
+from reconciler.adapters.closing import Closing
 from reconciler.adapters.gitnames import check_folder, check_sha
 from reconciler.adapters.gitprocess import LOCAL_SECONDS, GitFolder
 from reconciler.adapters.policytree import Limits
@@ -36,7 +35,7 @@ class _Entry:
     path: str
 
 
-class GitRevisions:
+class GitRevisions(Closing):
     """A clone, bare or not; ``path`` is any folder in it. A context manager."""
 
     def __init__(self, path: Path, *, limits: Limits | None = None) -> None:
@@ -44,17 +43,6 @@ class GitRevisions:
         self._limits = limits or Limits()
         caps = process.Caps(memory=self._limits.memory)
         self._git = GitFolder(self.root, None, deadline=LOCAL_SECONDS, caps=caps)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Lets go of the clone."""

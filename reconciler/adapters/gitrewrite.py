@@ -15,10 +15,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
+from typing import IO
 
 from reconciler.adapters import gitobjects, gitwalk
+from reconciler.adapters.closing import Closing
 from reconciler.adapters.gitcommit import write_object
 from reconciler.adapters.gitnames import check_ref, check_sha
 from reconciler.adapters.gitprocess import LOCAL_SECONDS, GitFolder
@@ -33,7 +33,7 @@ _AT_ONCE = 10_000
 _MODIFY = re.compile(rb"(M [0-7]+ )([0-9a-f]{40,64})( .*\n)", re.DOTALL)
 
 
-class HistoryRewriter:
+class HistoryRewriter(Closing):
     """One clone, with all of its history and files. A context manager.
 
     With ``signing`` what was signed is signed again.
@@ -50,28 +50,21 @@ class HistoryRewriter:
         if signing is not None:
             self._signer = HistorySigner(self._git, signing)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
+        """Lets go of the clone, and of the key."""
         if self._signer is not None:
-            self._signer.__exit__(kind, error, trace)
+            self._signer.close()
         self._git.close()
 
     def objects(self, tip: str, kinds: Sequence[str]) -> Iterator[tuple[str, str, bytes]]:
         """Path (empty for a commit), id and bytes of every object of a history, some at a time."""
-        wanted = {kind.encode() for kind in kinds}
         with self._git.start(
             "rev-list", "--objects", check_sha(tip), deadline=gitwalk.HISTORY_SECONDS
         ) as child:
             while lines := list(islice(child.stdout, _AT_ONCE)):
-                names = dict(line.rstrip(b"\n").partition(b" ")[::2] for line in lines)
-                yield from self._read(names, wanted)
+                shown = (line.decode("utf-8", "surrogateescape").rstrip("\n") for line in lines)
+                names = dict(line.partition(" ")[::2] for line in shown)
+                yield from self._read(names, kinds)
             done = child.wait()
         if b"promisor remote" in done.stderr:
             raise gitobjects.lacks_objects(self._git, "read its history")
@@ -79,20 +72,16 @@ class HistoryRewriter:
             raise self._git.failure(f"list the history of {tip}", done)
 
     def _read(
-        self, names: Mapping[bytes, bytes], wanted: set[bytes]
+        self, names: Mapping[str, str], kinds: Sequence[str]
     ) -> Iterator[tuple[str, str, bytes]]:
-        told = self._git.run(
-            "cat-file", "--batch-check", what="measure files", stdin=b"\n".join([*names, b""])
-        )
         sizes: dict[str, int | None] = {}
-        for line in told.stdout.splitlines():
-            found, kind, *size = line.split(b" ")
-            if kind == b"missing":
+        for sha, found in gitobjects.measure(self._git, list(names)).items():
+            if found is None:
                 raise gitobjects.lacks_objects(self._git, "read files")
-            if kind in wanted:
-                sizes[found.decode()] = int(size[0])
+            if found[0] in kinds:
+                sizes[sha] = found[1]
         for sha, data in gitwalk.iter_blobs(self._git, list(sizes), sizes):
-            yield names[sha.encode()].decode("utf-8", "surrogateescape"), sha, data
+            yield names[sha], sha, data
 
     def keep_file(self, data: bytes) -> str:
         """Keeps a file in the clone; its blob id."""

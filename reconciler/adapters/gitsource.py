@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
+from typing import IO
 
 from reconciler.adapters import gitancestry, policytree, process
+from reconciler.adapters.closing import Closing
 from reconciler.adapters.gitcache import GitCache
 from reconciler.adapters.gitcredentials import GitCredentials
 from reconciler.adapters.gitnames import check_folder, check_sha, full_ref, parse_url
@@ -38,7 +38,7 @@ class _Entry:
     path: str
 
 
-class GitPolicySource:
+class GitPolicySource(Closing):
     """PolicySource over git; a context manager. ``path`` is the folder with the policies.
 
     With ``signers`` a revision is only read when one of them signed its commit.
@@ -74,17 +74,6 @@ class GitPolicySource:
         self._sha = ""
         self._read: PolicyFiles | None = None
         self._answers: dict[tuple[str, str], Descends] = {}
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Leaves the cache in order."""

@@ -15,10 +15,9 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from reconciler.adapters import gitbundle, giterrors, gitobjects
+from reconciler.adapters.closing import Closing
 from reconciler.adapters.gitcache import GitCache
 from reconciler.adapters.gitcommit import FastImport, make_author, write_object
 from reconciler.adapters.gitcredentials import GitCredentials
@@ -43,7 +42,7 @@ _NOBODY = "author B <b@localhost> 0 +0000\ncommitter B <b@localhost> 0 +0000"
 _NO_SUCH_BRANCH = b"couldn't find remote ref"
 
 
-class GitManifestStore:
+class GitManifestStore(Closing):
     """ManifestStore over git. A context manager; one thread uses it, beside one open commit.
 
     With a ``signing_key`` every commit that is made here is signed with it. What the remote sends
@@ -79,17 +78,6 @@ class GitManifestStore:
         if signing_key is not None:
             self._signer = CommitSigner(signing_key, self._cache.access / "signing-key")
         self._trusted = trusted
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Drops open commits and leaves the cache in order."""
