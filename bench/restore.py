@@ -27,7 +27,8 @@ from datetime import timedelta
 from pathlib import Path
 from threading import local
 
-from bench.capture import NAMESPACE, Silent, _connection, _request, fill
+from bench.capture import Silent, _request
+from bench.capturefill import NAMESPACE, connect, fill
 from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.gitcredentials import GitCredentials
 from reconciler.adapters.gitstore import GitManifestStore
@@ -153,7 +154,7 @@ def floor(kubeconfig: Path, remote: Path, kept: Path) -> dict[str, float]:
 
     def post(entry: tuple[str, bytes]) -> None:
         if not hasattr(here, "connection"):
-            here.connection = _connection(kubeconfig)
+            here.connection = connect(kubeconfig)
         path, body = entry
         here.connection.request("POST", path, body, {"Content-Type": "application/json"})
         answer = here.connection.getresponse()

@@ -45,7 +45,7 @@ def _deepen(repository: GitFolder, ref: str, depth: int) -> bool:
     )  # fmt: skip
     if done.code == 0:
         return True
-    if repository.filled_cap():
+    if repository.filled_cap:
         return False
     raise repository.failure(f"fetch the history of {ref}", done)
 
