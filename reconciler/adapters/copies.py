@@ -72,11 +72,11 @@ class CopyMover:
         task = replace(task, copy=copy)
         if moverstatus.is_suspended(job) and not moverstatus.ended_because(job):
             return self._prepare(task, copy, job)
-        result = self._jobs.ensure(task)
+        result = moverjob.result_of(job) or self._jobs.ensure(task)
         if result.state is MoveState.RUNNING:
             told = self._waiting(str(_uid(job)), "start", result.message)
             return replace(told, taken=copy.taken if self._is_cut(task, copy) else "")
-        return replace(self._put_away(task, copy, job) or result, taken=copy.taken)
+        return replace(self._put_away(task, copy, job, result) or result, taken=copy.taken)
 
     def cleanup(self, task: MoveTask) -> None:
         """As the port says; the cluster may take its time with a copy that is still in use."""
@@ -132,11 +132,14 @@ class CopyMover:
 
     def _fail(self, task: MoveTask, copy: VolumeCopy, job: Raw, why: str) -> MoveResult:
         result = self._jobs.stop(task, why)
-        return self._put_away(task, copy, job) or result
+        return self._put_away(task, copy, job, result) or result
 
-    def _put_away(self, task: MoveTask, copy: VolumeCopy, job: Raw) -> MoveResult | None:
+    def _put_away(
+        self, task: MoveTask, copy: VolumeCopy, job: Raw, result: MoveResult
+    ) -> MoveResult | None:
         """Removes the copy of a mover that has ended; None when nothing is to be waited for."""
         uid = str(_uid(job))
+        self._jobs.keep(task, result)
         why = self._undo(task, copy, patient=True)
         if why and not self._is_late(uid, "removal", _PATIENCE):
             return self._waiting(uid, "removal", f"its copy is being removed: {why}")

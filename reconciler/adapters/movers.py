@@ -85,6 +85,24 @@ class JobMover:
         self._writer.apply(moverjob.make_job(task, self._settings, suspend=True, ended=why))
         return moverstatus.never_started(task, why)
 
+    def keep(self, task: MoveTask, result: MoveResult) -> None:
+        """Puts the result of a Job that has ended beside it, then removes its pods.
+
+        A claim can't go while there is a pod that names it, even one that has ended.
+        """
+        if (job := self._job(task)) is not None and moverjob.result_of(job) is None:
+            why = moverstatus.ended_because(job)
+            suspend = moverstatus.is_suspended(job)
+            kept = moverjob.make_job(
+                task, self._settings, suspend=suspend, ended=why, result=result
+            )
+            self._writer.apply(kept)
+        for pod in self._pods(task):
+            if "deletionTimestamp" not in pod["metadata"]:
+                name = pod["metadata"]["name"]
+                where = _ref("", "Pod", moverjob.place_of(task), name)
+                self._writer.delete(where, uid=_uid(pod))
+
     def cleanup(self, task: MoveTask) -> None:
         """Removes Job, pods and Secret, if they are this task's own."""
         name = moverjob.mover_name(task)

@@ -19,7 +19,7 @@ from typing import Any
 
 from reconciler.model import moverprotocol, naming
 from reconciler.model.config import Config, Resources
-from reconciler.model.volumes import CopyKind, Leftover, MoveKind, MoveTask, VolumeCopy
+from reconciler.model.volumes import CopyKind, Leftover, MoveKind, MoveResult, MoveTask, VolumeCopy
 
 COMPONENT_MOVER = "mover"
 COMPONENT_CREDENTIALS = "credentials"
@@ -38,6 +38,8 @@ START_TIMEOUT = f"{naming.GROUP}/start-timeout"
 """Annotation: after how many seconds without a pod at work a run ends the Job."""
 ENDED_BECAUSE = f"{naming.GROUP}/ended-because"
 """Annotation: why a run has ended the Job before its time."""
+RESULT = f"{naming.GROUP}/result"
+"""Annotation: what the mover said, for whoever looks when its pods are gone."""
 OWN_EXITS = (1, 2, 3, 4, 10, 11, 12)
 """Said on purpose by the mover: another pod would end the same way."""
 
@@ -115,14 +117,30 @@ def taken_of(job: Mapping[str, Any]) -> str:
     return str((job["metadata"].get("annotations") or {}).get(naming.TAKEN, ""))
 
 
+def result_of(job: Mapping[str, Any]) -> MoveResult | None:
+    """What its mover said, where that was put beside the Job: its pods may be gone."""
+    annotations = job["metadata"].get("annotations") or {}
+    return moverprotocol.parse_result(annotations.get(RESULT, ""))
+
+
 def make_job(
-    task: MoveTask, settings: MoverSettings, *, suspend: bool, ended: str = ""
+    task: MoveTask,
+    settings: MoverSettings,
+    *,
+    suspend: bool,
+    ended: str = "",
+    result: MoveResult | None = None,
 ) -> dict[str, Any]:
-    """The Job, for server-side apply; with a reason why it is ``ended``, its time is over."""
+    """The Job, for server-side apply; with a reason why it is ``ended``, its time is over.
+
+    ``result`` is what `result_of` tells afterwards.
+    """
     metadata = _metadata(task, COMPONENT_MOVER)
     annotations = {**metadata["annotations"], START_TIMEOUT: f"{task.start_timeout}s"}
     if ended:
         annotations[ENDED_BECAUSE] = ended
+    if result:
+        annotations[RESULT] = moverprotocol.render_result(result)
     if task.copy and task.copy.taken:
         annotations[naming.TAKEN] = task.copy.taken
     return {

@@ -1,7 +1,8 @@
 """CSI volumes on a fake cluster: what snapshot-controller, provisioner and driver would do.
 
 As real ones it keeps finalizers: a snapshot's content goes by its own policy, a content that is
-`Delete` takes the storage's snapshot with it, and a claim stays while a pod that lives mounts it.
+`Delete` takes the storage's snapshot with it, and a claim stays while there is a pod that mounts
+it, even one that has ended.
 """
 
 from __future__ import annotations
@@ -163,7 +164,6 @@ class FakeSnapshots:
         place, name = raw["metadata"]["namespace"], raw["metadata"]["name"]
         return any(
             pod["metadata"]["namespace"] == place
-            and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
             and any(
                 (volume.get("persistentVolumeClaim") or {}).get("claimName") == name
                 for volume in (pod.get("spec") or {}).get("volumes", ())

@@ -59,6 +59,13 @@ def test_a_snapshot_is_read_in_backstays_own_namespace() -> None:
     assert world.left() == []
 
 
+def test_the_result_outlives_the_pod_that_said_it() -> None:
+    world = CopyWorld()
+    result = world.settle(SNAPSHOT)
+    assert world.cluster.all("Pod") == [], "a claim can't go before the last pod that names it"
+    assert world.reborn().ensure(SNAPSHOT) == result == replace(DONE, taken=CUT)
+
+
 def test_what_holds_the_keys_never_is_in_the_tenants_namespace() -> None:
     world = CopyWorld()
     for _ in range(20):
