@@ -22,6 +22,7 @@ from tests.rig.cluster.providers import GIVEN
 from tests.rig.image import Image
 from tests.rig.stage import Stage, faults, searching
 from tests.rig.stage.execlog import make_logging_image
+from tests.rig.stage.health import page
 from tests.rig.stage.logs import Heard, Listener
 from tests.rig.stage.runs import Run
 from tests.rig.stage.stage import CAPTURES, NAMESPACE, POLICIES
@@ -29,7 +30,18 @@ from tests.rig.stage.stage import CAPTURES, NAMESPACE, POLICIES
 pytestmark = pytest.mark.skipif(
     bool(os.environ.get(GIVEN)), reason="reads the log files of nodes: the rig's own cluster only"
 )
-CORPORA = ("git", "logs", "pods", "jobs", "events", "objects", "command lines", "outputs", "s3")
+CORPORA = (
+    "git",
+    "logs",
+    "pods",
+    "jobs",
+    "events",
+    "objects",
+    "command lines",
+    "outputs",
+    "metrics",
+    "s3",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +122,7 @@ def collect(
 ) -> Evidence:
     """Reads every place."""
     assert stage.s3 is not None
+    stage.wait("the controller has figures", lambda: "backstay_" in page(stage, "metrics"))
     kinds = "configmaps,cronjobs,jobs,leases,events,deployments,serviceaccounts,pods,backuppolicies"
     versions = {kind: text for kind, text in heard.watched.items() if kind != "secrets"}
     return Evidence(
@@ -126,6 +139,7 @@ def collect(
             },
             "command lines": {"on this machine": (stage.folder / "exec.log").read_bytes()},
             "outputs": outputs,
+            "metrics": {name: page(stage, name).encode() for name in ("metrics", "healthz")},
             "s3": {str(path): path.read_bytes() for path in stage.s3.data_files()},
         },
         heard=heard,
@@ -164,10 +178,11 @@ def test_no_secret_is_in(evidence: Evidence, kind: str) -> None:
         ("logs", [b'"event":', b'{"backstayMover":1', b"wrong password", b"connection refused"]),
         ("pods", [b'"message": "{\\"backstayMover\\":1']),
         ("jobs", [b'"backstay.dev/claim": "files"']),
-        ("events", [b'"reason": "SuccessfulCreate"']),
+        ("events", [b'"reason": "SuccessfulCreate"', b'"reportingComponent": "backstay.dev/']),
         ("objects", [b'"policy.json"']),
         ("command lines", [b'{"argv": ["git"']),
         ("outputs", [b"restored", b"run ends"]),
+        ("metrics", [b"backstay_cycle_duration_seconds_count"]),
         # restic's keys are JSON: so the server stores objects as they come, not compressed.
         ("s3", [b'"kdf":"scrypt"']),
     ],
@@ -199,6 +214,15 @@ def test_every_process_of_a_pod_is_logged(evidence: Evidence) -> None:
     assert {"push", "fetch", "fast-import", "backup", "cat"} <= verbs
     variables = {name for command in evidence.commands() for name in names_of(command)}
     assert "RESTIC_PASSWORD" in variables
+
+
+def test_no_program_is_given_what_another_one_needs(evidence: Evidence) -> None:
+    """Names of variables: git has none of the storage, and restic none of Git."""
+    others = {"git": ("RESTIC_", "AWS_"), "restic": ("GIT_", "SSH_")}
+    for command in evidence.commands():
+        program = Path(str(found(command["argv"])[0])).name
+        given = names_of(command)
+        assert [name for name in given if name.startswith(others.get(program, ("RESTIC_",)))] == []
 
 
 def arguments(evidence: Evidence) -> list[list[str]]:
