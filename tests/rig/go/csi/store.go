@@ -8,9 +8,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sort"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc/codes"
@@ -148,9 +150,14 @@ func (s *store) publications(volume string) ([]*record, error) {
 	return found, err
 }
 
-// duplicate is a full copy, with owners, modes, times, links, holes and attributes.
+// duplicate is a full copy, with owners, modes, times, links, holes and attributes. It ends with the
+// driver: the next one begins it anew, in the same place.
 func duplicate(from, to string) error {
-	said, err := exec.Command("cp", "--archive", "--reflink=auto", "--sparse=always", from, to).CombinedOutput()
+	runtime.LockOSThread() // which is what the kernel ties a child to
+	defer runtime.UnlockOSThread()
+	copying := exec.Command("cp", "--archive", "--reflink=auto", "--sparse=always", from, to)
+	copying.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	said, err := copying.CombinedOutput()
 	if err != nil {
 		return status.Errorf(codes.Internal, "copying: %v: %s", err, strings.TrimSpace(string(said)))
 	}
