@@ -18,14 +18,12 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass
 from pathlib import Path
 
 from reconciler.adapters.gitcredentials import GitCredentials
 from reconciler.adapters.gitnames import local_url
 from reconciler.adapters.gitstore import GitManifestStore
-from reconciler.capture import message, record
 from reconciler.engine import bundling
 from reconciler.engine.delivering import Deliverer
 from reconciler.engine.patience import Patience
@@ -33,6 +31,7 @@ from reconciler.model.run import RunRecord
 from reconciler.model.store import FileChange, Write
 from reconciler.model.volumes import RepositoryAccess
 from tests.fakes.volumebackend import FakeStorage, FakeVolumeBackend
+from tests.integration.git.late_runs import HOST, later, put_run, vault_access
 from tests.unit.engine.run_world import BRANCH, CLUSTER, RunWorld
 
 _FOLDERS = 500
@@ -47,9 +46,8 @@ class _Vault(FakeVolumeBackend):
 
     def keep(self, bundle: Iterator[bytes], tags: tuple[str, ...]) -> int:
         """Stores a bundle; its bytes."""
-        host = f"{CLUSTER}/_cluster"
         stored = self.backup_stream(
-            iter([b"kept beside"]), host=host, path=bundling.BUNDLE_PATH, tags=tags
+            iter([b"kept beside"]), host=HOST, path=bundling.BUNDLE_PATH, tags=tags
         )
         with (self._folder / stored.id).open("wb") as file:
             return sum(map(file.write, bundle))
@@ -94,12 +92,6 @@ class Bench:
             path = f"ns-{found % _FOLDERS}/configmap/o-{found}.yaml"
             yield Write(path, b"kind: ConfigMap\ndata:\n  a: '%d/%d'\n" % (found, number))
 
-    def commit(self, store: GitManifestStore, parent: str | None, made: RunRecord, n: int) -> str:
-        """The commit of a run."""
-        changes = [*self.files(n), Write("_run.yaml", record.render_record(made))]
-        text = message.render_message(made)
-        return store.commit(BRANCH, parent, changes, text, when=made.finished)
-
     def measure(self, runs: int) -> None:
         """Makes it, delivers it, and prints a line."""
         server = self.folder / "server.git"
@@ -108,11 +100,7 @@ class Bench:
         subprocess.run(command, check=True)
         world = RunWorld()
         like = world.run().record
-        url = f"s3:https://s3.example.org/backups/{CLUSTER}/_cluster"
-        access = world.keyring.access(
-            name="main", secret="restic-main", namespace="_cluster", url=url
-        )
-        vault = _Vault(access, world.storage, self.folder)
+        vault = _Vault(vault_access(world), world.storage, self.folder)
         began = time.monotonic()
         stored = self._keep(runs, like, vault)
         made = time.monotonic()
@@ -143,29 +131,20 @@ class Bench:
         """The base, a bundle for each run, and a newer run on the branch; bytes of all bundles."""
         size = 0
         with self.store("base") as store:
-            start = self.commit(store, None, like, 0)
+            start = put_run(store, None, like, self.files(0))
             store.push({BRANCH: start})
         with self.store("runs") as store:
             store.tip(BRANCH)
             for number in range(1, runs + 1):
-                made = _made(like, number)
-                commit = self.commit(store, start, made, number)
+                made = later(like, number)
+                commit = put_run(store, start, made, self.files(number))
                 tags = (bundling.TAG, "policy:shop", f"run:{made.name}")
                 size += vault.keep(store.bundle(BRANCH, commit, start), tags)
         with self.store("newer") as store:
-            newer = _made(like, runs + 1)
-            store.push({BRANCH: self.commit(store, store.tip(BRANCH), newer, runs + 1)})
+            newer = later(like, runs + 1)
+            files = self.files(runs + 1)
+            store.push({BRANCH: put_run(store, store.tip(BRANCH), newer, files)})
         return size
-
-
-def _made(like: RunRecord, number: int) -> RunRecord:
-    began = like.started + timedelta(hours=number)
-    return replace(
-        like,
-        name=message.make_run_id("shop", began, "0000a"),
-        started=began,
-        finished=began + timedelta(minutes=5),
-    )
 
 
 def main() -> None:

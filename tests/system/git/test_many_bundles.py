@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from datetime import timedelta
 
-from reconciler.adapters.gitstore import GitManifestStore
-from reconciler.capture import message, record
+from reconciler.capture import message
 from reconciler.engine import bundling
 from reconciler.engine.delivering import Deliverer
 from reconciler.engine.patience import Patience
-from reconciler.model.run import RunRecord
 from reconciler.model.store import FileChange, Write
 from tests.fakes.volumebackend import FakeVolumeBackend
 from tests.integration.git.conftest import Executed, MakeStore
+from tests.integration.git.late_runs import HOST, later, put_run, vault_access
 from tests.unit.engine.run_world import BRANCH, CLUSTER, RunWorld
 
 OBJECTS = 2_000
@@ -38,53 +35,28 @@ def _ten(number: int) -> Iterator[FileChange]:
         yield Write(f"ns-{found}/configmap/o-{found}.yaml", b"data: '%d/%d'\n" % (number, found))
 
 
-def _made(like: RunRecord, number: int) -> RunRecord:
-    began = like.started + timedelta(hours=number)
-    return replace(
-        like,
-        name=message.make_run_id("shop", began, "0000a"),
-        started=began,
-        finished=began + timedelta(minutes=5),
-    )
-
-
-def _commit(
-    store: GitManifestStore, parent: str | None, made: RunRecord, files: Iterator[FileChange]
-) -> str:
-    changes = [*files, Write("_run.yaml", record.render_record(made))]
-    return store.commit(BRANCH, parent, changes, message.render_message(made), when=made.finished)
-
-
-def _vault(world: RunWorld) -> FakeVolumeBackend:
-    url = f"s3:https://s3.example.org/backups/{CLUSTER}/_cluster"
-    access = world.keyring.access(name="main", secret="restic-main", namespace="_cluster", url=url)
-    return FakeVolumeBackend(access, world.storage)
-
-
 def test_many_bundles_are_one_push_and_a_few_fetches(
     make_store: MakeStore, executed: Executed
 ) -> None:
     world = RunWorld()
     like = world.run().record
-    vault = _vault(world)
+    vault = FakeVolumeBackend(vault_access(world), world.storage)
     first = make_store(deadline=LONG)
-    start = _commit(first, None, like, _everything())
+    start = put_run(first, None, like, _everything())
     first.push({BRANCH: start})
     runs = make_store(deadline=LONG)
     assert runs.tip(BRANCH) == start
     sizes = []
     for number in range(1, RUNS + 1):
-        made = _made(like, number)
-        data = b"".join(runs.bundle(BRANCH, _commit(runs, start, made, _ten(number)), start))
+        made = later(like, number)
+        data = b"".join(runs.bundle(BRANCH, put_run(runs, start, made, _ten(number)), start))
         sizes.append(len(data))
         tags = (bundling.TAG, "policy:shop", f"run:{made.name}")
-        vault.backup_stream(
-            iter([data]), host=f"{CLUSTER}/_cluster", path=bundling.BUNDLE_PATH, tags=tags
-        )
+        vault.backup_stream(iter([data]), host=HOST, path=bundling.BUNDLE_PATH, tags=tags)
     assert max(sizes) < OBJECTS * 60, "all trees and ten files, not all files"
-    newer = _made(like, RUNS + 1)
+    newer = later(like, RUNS + 1)
     other = make_store(deadline=LONG)
-    other.push({BRANCH: _commit(other, other.tip(BRANCH), newer, _ten(RUNS + 1))})
+    other.push({BRANCH: put_run(other, other.tip(BRANCH), newer, _ten(RUNS + 1))})
     waiting = bundling.waiting_in(vault, CLUSTER, "shop")
     assert len(waiting) == RUNS
     store = make_store(deadline=LONG)
