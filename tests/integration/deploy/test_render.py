@@ -266,3 +266,31 @@ def test_the_readme_names_every_account(base: list[Object]) -> None:
     text = (DEPLOY / "README.md").read_text()
     for account in (o for o in base if o["kind"] == "ServiceAccount"):
         assert f"`{account['metadata']['name']}`" in text
+
+
+def test_the_copies_component_adds_its_rights_and_what_narrows_them(tmp_path: Path) -> None:
+    parts = (("resources", "base"), ("components", "components/copies"))
+    lines = {key: [os.path.relpath(DEPLOY / path, tmp_path.resolve())] for key, path in parts}
+    (tmp_path / "kustomization.yaml").write_text(yaml.safe_dump(lines))
+    objects = render(tmp_path)
+    before = [rule for _, rule in rules_of(render(DEPLOY / "base"), SERVICE_ACCOUNT)]
+    added = [rule for _, rule in rules_of(objects, SERVICE_ACCOUNT) if rule not in before]
+    assert {
+        (verb, kind) for rule in added for verb in rule["verbs"] for kind in rule["resources"]
+    } == {
+        *((verb, kind) for verb in ("get", "create", "patch", "delete") for kind in COPIES),
+        ("delete", "pods"),
+    }
+    policy = one(objects, "ValidatingAdmissionPolicy", "backstay-copies")["spec"]
+    binding = one(objects, "ValidatingAdmissionPolicyBinding", "backstay-copies")["spec"]
+    assert binding == {"policyName": "backstay-copies", "validationActions": ["Deny"]}
+    user = f"system:serviceaccount:{naming.DEFAULT_NAMESPACE}:{SERVICE_ACCOUNT}"
+    assert f"'{user}'" in policy["matchConditions"][0]["expression"]
+    assert policy["failurePolicy"] == "Fail"
+    matched = policy["matchConstraints"]["resourceRules"]
+    # Whatever it may change is asked about: nothing that it may do is passed over.
+    assert {kind for rule in matched for kind in rule["resources"]} == {*COPIES, "pods"}
+    assert all("DELETE" in rule["operations"] for rule in matched)
+
+
+COPIES = ("volumesnapshots", "volumesnapshotcontents", "persistentvolumeclaims")
