@@ -17,9 +17,9 @@ import pytest
 import yaml
 
 from reconciler.model.run import Outcome
-from tests.cluster.test_health import page
 from tests.rig.servers.sshd import Sshd
 from tests.rig.stage import Stage
+from tests.rig.stage.health import page
 from tests.rig.stage.runs import Run, run_again
 from tests.rig.stage.stage import NAMESPACE, POLICIES
 
