@@ -6,7 +6,7 @@ read as deletion only where no gap is (invariant I2).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 
@@ -22,16 +22,17 @@ class Resource:
     kind: str
     plural: str
     namespaced: bool
+    folder: str = field(init=False, compare=False, repr=False)
+    """Kind and group in lower case, as paths and messages have them: ``deployment.apps``. It is
+    made once: a capture asks for it ten times for each object."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", folder_of(self.group, self.kind))
 
     @property
     def api_version(self) -> str:
         """As in a manifest: ``v1``, ``apps/v1``."""
         return f"{self.group}/{self.version}" if self.group else self.version
-
-    @property
-    def folder(self) -> str:
-        """Kind and group in lower case, as paths and messages have them: ``deployment.apps``."""
-        return folder_of(self.group, self.kind)
 
     @property
     def names(self) -> tuple[str, str]:
