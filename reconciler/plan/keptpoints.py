@@ -11,6 +11,8 @@ what may not be known, and what then stays:
 - A point counts as complete only if restic lists all that its record names. A word is asked twice,
   of what was recorded and of what is still there; what either keeps stays. So a point that has
   lost its data takes no other's place, and an expired one does not come back to take one.
+- Points with a volume are decided once more among themselves: those of a namespace whose claims
+  are gone, by accident perhaps, never push out the last ones that have their data.
 """
 
 from __future__ import annotations
@@ -329,13 +331,15 @@ def _decide_cell(
 def _kept(
     parts: Sequence[Part], words: Retention, listed: _Listed, now: datetime
 ) -> dict[str, tuple[str, ...]]:
-    """Run → why it stays: by what is there, or by what was recorded."""
+    """Run → why it stays: by what is there, by what was recorded, or among those with volumes."""
     past = _past(parts, now)
     there = [point for part in past if (point := _seen(part, listed)) is not None]
-    found = {v.point.run: v.reasons for v in retention.decide(there, words, now) if v.keep}
-    for verdict in retention.decide(_recorded(past), words, now):
-        if verdict.keep:
-            found.setdefault(verdict.point.run, verdict.reasons)
+    stored = [point for part in past if part.volumes and (point := _seen(part, listed)) is not None]
+    found: dict[str, tuple[str, ...]] = {}
+    for points in (there, _recorded(past), stored):
+        for verdict in retention.decide(points, words, now):
+            if verdict.keep:
+                found.setdefault(verdict.point.run, verdict.reasons)
     return found
 
 

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from reconciler.engine import bundling, secretstore
 from reconciler.model.errors import Bug
 from reconciler.model.policy import Retention
-from reconciler.plan import ownsnapshots
 from reconciler.plan.keptpoints import Memory, change_digest
 from reconciler.plan.maintenance import check_plan
-from tests.unit.plan.maintenance_world import DAILY, NOW, C, F, P, World, days, line_of, run_id
+from tests.unit.plan.maintenance_world import DAILY, C, F, P, World, days, line_of, run_id
 
 
-def _four_days() -> tuple[World, list[tuple[str, str]]]:
+def four_days() -> tuple[World, list[tuple[str, str]]]:
     """Runs of 4, 3, 2 and 1 days ago; ``keepDaily: 2`` keeps the last two."""
     world = World()
     return world, [world.run(days(age)) for age in (4, 3, 2, 1)]
 
 
 def test_what_expired_goes_with_its_secrets_and_the_rule_is_told() -> None:
-    world, runs = _four_days()
+    world, runs = four_days()
     assert world.removed() == {*runs[0], *runs[1]}
     plan = world.plan()
     gone = line_of(plan, runs[0][0])
@@ -36,14 +33,14 @@ def test_what_expired_goes_with_its_secrets_and_the_rule_is_told() -> None:
 
 
 def test_after_it_was_done_there_is_nothing_left_to_do() -> None:
-    world, runs = _four_days()
+    world, runs = four_days()
     world.forget(world.removed())
     assert world.removed() == set()
     assert {one.id for held in world.stored.values() for one in held} == {*runs[2], *runs[3]}
 
 
 def test_a_snapshot_that_a_kept_record_of_another_policy_names_stays() -> None:
-    world, runs = _four_days()
+    world, runs = four_days()
     world.retentions["other"] = Retention(keep_yearly=1)
     world.record("other", days(4.1), {"shop": (C, [runs[0][0]])})
     assert world.removed() == {runs[0][1], *runs[1]}
@@ -94,12 +91,21 @@ def test_a_point_that_lost_its_secrets_takes_no_good_ones_place() -> None:
 
 
 def test_a_longer_retention_does_not_count_what_is_gone() -> None:
-    world, _ = _four_days()
+    world, _ = four_days()
     world.forget(world.removed())
     extra = world.run(days(0.1))
     world.retentions["shop"] = Retention(keep_last=3)
     assert world.removed() == set()
     assert line_of(world.plan(), extra[0]).keep
+
+
+def test_points_without_a_volume_never_push_out_the_last_that_have_one() -> None:
+    world = World()
+    runs = [world.run(days(age)) for age in (40, 39, 38)]
+    for age in (3, 2, 1):
+        world.record("shop", days(age), {"shop": (C, [])}, secrets=world.secrets("shop", days(age)))
+    first = world.stored["main", "_cluster"][3].id
+    assert world.removed() == {*runs[0], first}
 
 
 def test_a_failed_part_goes_after_a_week() -> None:
@@ -239,7 +245,7 @@ def test_a_policy_without_a_branch_keeps_all_that_its_runs_stored() -> None:
 
 
 def test_brake_a_tip_that_is_no_descendant_of_the_last_one_seen() -> None:
-    world, _ = _four_days()
+    world, _ = four_days()
     world.memories["shop"] = Memory(tips=("tip-shop", "lost-commit"))
     assert world.removed() == set()
     (why,) = world.plan().brakes
@@ -248,7 +254,7 @@ def test_brake_a_tip_that_is_no_descendant_of_the_last_one_seen() -> None:
 
 
 def test_brake_a_branch_that_is_gone() -> None:
-    world, _ = _four_days()
+    world, _ = four_days()
     world.memories["other"] = Memory(tips=("its-tip",))
     assert world.removed() == set()
     (why,) = world.plan().brakes
@@ -256,7 +262,7 @@ def test_brake_a_branch_that_is_gone() -> None:
 
 
 def test_brake_a_record_that_can_not_be_read() -> None:
-    world, _ = _four_days()
+    world, _ = four_days()
     world.record("other", days(1), {})
     world.problems["other"] = ("commit 4711: no record",)
     assert world.removed() == set()
@@ -264,21 +270,21 @@ def test_brake_a_record_that_can_not_be_read() -> None:
 
 
 def test_brake_a_run_with_two_records_that_differ() -> None:
-    world, _ = _four_days()
+    world, _ = four_days()
     world.records["shop"].append(replace(world.records["shop"][0], writer="somebody else"))
     assert world.removed() == set()
     assert "two records that differ" in world.plan().brakes[0]
 
 
 def test_a_run_that_is_twice_on_its_branch_is_one() -> None:
-    world, runs = _four_days()
+    world, runs = four_days()
     world.records["shop"].append(world.records["shop"][2])
     assert world.removed() == {*runs[0], *runs[1]}
 
 
 @pytest.mark.parametrize("field", ["policy", "cluster"])
 def test_brake_a_record_of_somebody_else(field: str) -> None:
-    world, _ = _four_days()
+    world, _ = four_days()
     mine = world.records["shop"][-1]
     other = replace(mine, **{field: replace(getattr(mine, field), name="other")})
     world.records["shop"][-1] = other
@@ -344,7 +350,7 @@ def test_many_that_expire_by_an_unchanged_retention_need_nobody() -> None:
 
 
 def test_brake_a_retention_that_nobody_understands() -> None:
-    world, _ = _four_days()
+    world, _ = four_days()
     first = world.records["shop"][0]
     world.records["shop"][0] = replace(first, retention={"keepForever": 1})
     assert world.removed() == set()
@@ -352,7 +358,7 @@ def test_brake_a_retention_that_nobody_understands() -> None:
 
 
 def test_brake_a_policy_that_vanished_keeps_what_it_has() -> None:
-    world, runs = _four_days()
+    world, runs = four_days()
     lost = world.volume("shop", days(30))
     world.retentions = {}
     assert world.removed() == set()
@@ -361,84 +367,30 @@ def test_brake_a_policy_that_vanished_keeps_what_it_has() -> None:
 
 
 def test_brake_a_policy_that_is_frozen_says_why() -> None:
-    world, _ = _four_days()
+    world, _ = four_days()
     world.frozen["shop"] = "policy shop is suspended"
     assert world.removed() == set()
     assert world.plan().held == {"shop": "policy shop is suspended"}
 
 
 def test_one_policys_brake_is_in_no_others_way() -> None:
-    world, runs = _four_days()
+    world, runs = four_days()
     for age in (4, 3, 2, 1):
         world.run(days(age), policy="gone")
     assert world.removed() == {*runs[0], *runs[1]}
 
 
 def test_brake_a_repository_that_could_not_be_listed_holds_what_names_it() -> None:
-    world, runs = _four_days()
+    world, runs = four_days()
     world.unlisted.add(("main", "_cluster"))
     assert world.removed() == set()
     assert "is not listed" in line_of(world.plan(), runs[0][0]).reasons[0]
 
 
 def test_another_repository_is_not_touched() -> None:
-    world, runs = _four_days()
+    world, runs = four_days()
     assert world.plan("other").places == ()
     assert world.removed() == {*runs[0], *runs[1]}
-
-
-STRANGERS: dict[str, Callable[[World, str], str]] = {
-    "another cluster's": lambda w, run: w.store(
-        "shop", "/data/files", ("policy:shop", f"run:{run}", "claim:files"), days(99), cluster="b"
-    ),
-    "one tag more": lambda w, run: w.store(
-        "shop", "/data/files", ("policy:shop", f"run:{run}", "claim:files", "keep"), days(99)
-    ),
-    "no tags": lambda w, _: w.store("shop", "/data/files", (), days(99)),
-    "two runs": lambda w, run: w.store(
-        "shop", "/data/files", ("policy:shop", f"run:{run}", "run:x", "claim:files"), days(99)
-    ),
-    "another path": lambda w, run: w.store(
-        "shop", "/srv/mine", ("policy:shop", f"run:{run}", "claim:files"), days(99)
-    ),
-    "another policy's run": lambda w, run: w.store(
-        "shop", "/data/files", ("policy:other", f"run:{run}", "claim:files"), days(99)
-    ),
-    "no run id": lambda w, _: w.store(
-        "shop", "/data/files", ("policy:shop", "run:shop-1", "claim:files"), days(99)
-    ),
-    "no such date": lambda w, _: w.store(
-        "shop", "/data/files", ("policy:shop", "run:shop-20269999-041703-aaaaa", "claim:files"),
-        days(99),
-    ),
-    "a volume in _cluster": lambda w, run: w.store(
-        "_cluster", "/data/files", ("policy:shop", f"run:{run}", "claim:files"), days(99)
-    ),
-    "Secrets in a namespace": lambda w, run: w.store(
-        "shop", "/secrets.jsonl", ("policy:shop", f"run:{run}"), days(99)
-    ),
-    "a file of somebody's in _cluster": lambda w, run: w.store(
-        "_cluster", "/notes.txt", ("policy:shop", f"run:{run}"), days(99)
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", STRANGERS)
-def test_brake_snapshots_of_unknown_tags_hosts_and_paths_are_never_touched(name: str) -> None:
-    world, runs = _four_days()
-    stranger = STRANGERS[name](world, run_id("shop", days(4)))
-    assert world.removed() == {*runs[0], *runs[1]}
-    line = line_of(world.plan(), stranger)
-    assert (line.keep, line.own) == (True, None)
-
-
-def test_a_snapshot_in_the_repository_of_another_namespace_is_a_strangers() -> None:
-    world, runs = _four_days()
-    tags = ("policy:shop", f"run:{run_id('shop', days(99))}", "claim:files")
-    strange = world.store("other", "/data/files", tags, days(99))
-    world.stored["main", "shop"] += world.stored.pop(("main", "other"))
-    assert world.removed() == {*runs[0], *runs[1]}
-    assert "its host is prod/other" in line_of(world.plan(), strange).reasons[0]
 
 
 # The second look
@@ -461,13 +413,13 @@ def _forced(world: World, ids: tuple[str, ...]) -> None:
 
 
 def test_the_second_look_finds_a_kept_point_that_would_lose_a_part() -> None:
-    world, runs = _four_days()
+    world, runs = four_days()
     with pytest.raises(Bug, match="which stays"):
         _forced(world, runs[2][:1])
 
 
 def test_the_second_look_finds_the_last_good_point() -> None:
-    world, runs = _four_days()
+    world, runs = four_days()
     plan = world.plan()
     with pytest.raises(Bug, match="last good one"):
         check_plan(
@@ -485,14 +437,6 @@ def test_the_second_look_finds_the_last_good_point() -> None:
 
 
 def test_the_second_look_finds_a_brake_that_was_passed_over() -> None:
-    world, _ = _four_days()
+    world, _ = four_days()
     with pytest.raises(Bug, match="though the branch"):
         check_plan(replace(world.plan(), brakes=("the branch is gone",)), world.facts())
-
-
-def test_the_names_are_those_that_runs_write() -> None:
-    assert ownsnapshots.SECRETS_PATH == secretstore.SECRETS_PATH
-    assert ownsnapshots.BUNDLE_PATH == bundling.BUNDLE_PATH
-    assert ownsnapshots.DELIVERED_PATH == bundling.DELIVERED_PATH
-    assert ownsnapshots.BUNDLE_TAG == bundling.TAG
-    assert ownsnapshots.began(run_id("a-b", NOW)) == NOW
