@@ -15,7 +15,6 @@ from tests.unit.engine.run_world import RUN_IDS, SYSTEM, claim, manifest
 from tests.unit.engine.test_run_killed import Pods
 
 AT = datetime.fromisoformat(CUT).astimezone(UTC)
-KEYS = "shop-keys"
 
 
 def make_world(method: CopyMethod = CopyMethod.SNAPSHOT, *classes: str) -> CopyWorld:
@@ -170,6 +169,7 @@ def die(world: CopyWorld, point: Point) -> None:
     assert life.dead
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize(("method", "point"), POINTS.values(), ids=POINTS)
 def test_i11_killed_while_it_copies_it_goes_on(method: CopyMethod, point: Point) -> None:
     world = make_world(method)
@@ -181,6 +181,7 @@ def test_i11_killed_while_it_copies_it_goes_on(method: CopyMethod, point: Point)
     assert world.left() == []
 
 
+@pytest.mark.one_in(4)
 @pytest.mark.parametrize(("method", "point"), POINTS.values(), ids=POINTS)
 def test_i11_killed_for_good_the_next_run_leaves_nothing(method: CopyMethod, point: Point) -> None:
     world = make_world(method)
