@@ -14,7 +14,7 @@ from reconciler.model.hooks import Hook, HookCommand
 from reconciler.model.plan import Coverage
 from reconciler.model.policy import CopyMethod, Exemption, NamespaceSelector, VolumeRule
 from reconciler.model.protection import Unprotected
-from reconciler.plan.coverage import NEEDS_SHARED_KEY
+from reconciler.plan.coverage import needs_shared_key
 from reconciler.plan.guards import words
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.faults import FaultyReader
@@ -89,7 +89,7 @@ def test_without_the_grant_for_the_shared_key_nothing_is_copied(cluster: FakeClu
     config = replace(CONFIG, shared_key_in_tenants=False)
     (found,) = observe_coverage(cluster, [shop()], config, own_namespace="backstay-system")
     assert [line.possible for line in found.claims] == [False, False, True]
-    assert NEEDS_SHARED_KEY in found.claims[0].why
+    assert needs_shared_key(CopyMethod.DIRECT) in found.claims[0].why
 
 
 def test_it_is_complete_or_raises(cluster: FakeCluster) -> None:
