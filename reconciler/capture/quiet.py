@@ -42,6 +42,7 @@ KINDS = {
 OWNED = "made by its owner, and made again with it"
 MIRROR = "shows a pod that a node runs from a file of its own"
 MAINTAINED = "made by the API server, which keeps it as it is"
+OF_COPY = "made by the cluster for a copy of Backstay's"
 # Kinds whose objects are left out when a controller owns them; others with an owner are captured.
 OWNED_KINDS = frozenset(
     {
@@ -59,6 +60,8 @@ PUBLISHED = {
 }
 LEADER = "control-plane.alpha.kubernetes.io/leader"
 _SUFFIX = re.compile(r"-(?:token|dockercfg)-[a-z0-9]{5}")
+_COPY = re.compile(r"backstay-[0-9a-f]{12}")
+"""What `reconciler.model.naming.mover_name` makes: the objects of a copy have its mover's name."""
 
 
 def kind_left_out(resource: Resource) -> str | None:
@@ -82,6 +85,16 @@ def object_left_out(raw: Mapping[str, Any], resource: Resource) -> str | None:
         return OWNED
     rule = _RULES.get(folder)
     return rule(raw, metadata, labels) if rule is not None else None
+
+
+def is_own(raw: Mapping[str, Any], resource: Resource) -> bool:
+    """Whether it is Backstay's, or was made by the cluster for a copy of Backstay's."""
+    metadata = raw.get("metadata") or {}
+    labels = metadata.get("labels") or {}
+    if COMPONENT in labels:
+        return True
+    rule = _OF_COPIES.get(resource.folder)
+    return rule is not None and rule(raw, metadata, labels) is not None
 
 
 Strings = Mapping[str, Any]
@@ -171,7 +184,33 @@ def _service_cidr(_raw: Strings, metadata: Strings, _labels: Strings) -> str | N
     return MAINTAINED if metadata.get("name") == "kubernetes" else None
 
 
-_RULES: dict[str, Callable[[Strings, Strings, Strings], str | None]] = {
+def _volume(raw: Strings, metadata: Strings, _labels: Strings) -> str | None:
+    """The volume that a driver made for the claim of a copy: it carries no label of ours.
+
+    One that a person wrote has no such annotation, and is captured whatever its claim is called.
+    """
+    made = "pv.kubernetes.io/provisioned-by" in (metadata.get("annotations") or ())
+    return OF_COPY if made and _names_copy(raw, "claimRef") else None
+
+
+def _snapshot_content(raw: Strings, _metadata: Strings, _labels: Strings) -> str | None:
+    """What the cluster made of a copy's snapshot, of a volume; a written one is of a handle."""
+    source = (raw.get("spec") or {}).get("source") or {}
+    return OF_COPY if source.get("volumeHandle") and _names_copy(raw, "volumeSnapshotRef") else None
+
+
+def _names_copy(raw: Strings, field: str) -> bool:
+    found = (raw.get("spec") or {}).get(field) or {}
+    return _COPY.fullmatch(str(found.get("name", ""))) is not None
+
+
+_Rule = Callable[[Strings, Strings, Strings], str | None]
+_OF_COPIES: dict[str, _Rule] = {
+    "persistentvolume": _volume,
+    "volumesnapshotcontent.snapshot.storage.k8s.io": _snapshot_content,
+}
+_RULES: dict[str, _Rule] = {
+    **_OF_COPIES,
     "pod": _pod,
     "configmap": _config_map,
     "secret": _secret,

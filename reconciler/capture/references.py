@@ -1,9 +1,10 @@
 """Which cluster-scoped objects the selected namespaces need, and why.
 
 A collector that sees every object once, in any order, and keeps names only: namespaced objects of
-the selected namespaces (also those that are left out of the capture, such as pods) and the
-cluster-scoped `CANDIDATES`. Then `References.wanted` says which candidates belong to the
-recovery point, each with its reasons. What is wanted and was never seen does not exist.
+the selected namespaces (also those that are left out of the capture, such as pods, but not
+Backstay's own, which come and go with runs) and the cluster-scoped `CANDIDATES`. Then
+`References.wanted` says which candidates belong to the recovery point, each with its reasons. What
+is wanted and was never seen does not exist.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
+from reconciler.capture import quiet
 from reconciler.model.objects import ObjectRef, Resource
 
 Object = Mapping[str, Any]
@@ -126,6 +128,8 @@ class References:
 
     def observe(self, resource: Resource, obj: Object) -> None:
         """Looks at one raw object and keeps nothing of it but names."""
+        if quiet.is_own(obj, resource):
+            return
         metadata = obj.get("metadata") or {}
         name = str(metadata.get("name", ""))
         if resource.namespaced:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from reconciler.capture import quiet
+from reconciler.model.naming import mover_name
 from tests.unit.capture.objects import live, owned_by, resource
 
 CONTROLLER = "made by a controller from a Service and its pods"
@@ -41,6 +42,40 @@ def test_what_backstay_made_is_left_out() -> None:
     labels = {"backstay.dev/component": "mover"}
     assert reason("configmap", metadata={"labels": labels}) == "made by Backstay"
     assert reason("configmap", metadata={"labels": {"backstay.dev/policy": "shop"}}) is None
+
+
+CONTENT = "volumesnapshotcontent.snapshot.storage.k8s.io"
+DRIVERS = {"annotations": {"pv.kubernetes.io/provisioned-by": "hostpath.csi.k8s.io"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "left_out"),
+    [
+        (mover_name("shop-20261121-041703-7c1e9", "shop", "data"), True),
+        ("backstay-0123456789AB", False),
+        ("backstay-0123456789abc", False),
+        ("backstay-0123456789ab\n", False),
+        ("my-backstay-0123456789ab", False),
+        ("data", False),
+    ],
+)
+def test_what_the_cluster_makes_for_a_copy_carries_no_label_and_is_left_out(
+    name: str, left_out: bool
+) -> None:
+    why = quiet.OF_COPY if left_out else None
+    ref = {"name": name, "namespace": "shop"}
+    spec = {"volumeSnapshotRef": ref, "source": {"volumeHandle": "v-1"}}
+    assert reason(CONTENT, namespace="", spec=spec) == why
+    assert reason("persistentvolume", namespace="", metadata=DRIVERS, spec={"claimRef": ref}) == why
+
+
+def test_volumes_and_contents_that_a_person_wrote_are_captured_whatever_they_name() -> None:
+    ref = {"name": "backstay-0123456789ab", "namespace": "shop"}
+    spec = {"volumeSnapshotRef": ref, "source": {"snapshotHandle": "s-1"}}
+    assert reason(CONTENT, namespace="", spec=spec) is None
+    assert reason("persistentvolume", namespace="", spec={"claimRef": ref}) is None
+    assert reason("persistentvolume", namespace="", metadata=DRIVERS) is None
+    assert reason(CONTENT, namespace="") is None
 
 
 @pytest.mark.parametrize("folder", sorted(quiet.OWNED_KINDS))

@@ -47,6 +47,26 @@ def test_the_selected_namespaces() -> None:
     assert found == {"namespace/shop": "selected"}
 
 
+def test_what_a_copy_of_a_volume_needs_comes_with_no_recovery_point() -> None:
+    """It comes and goes with runs, and so would its class and its definition in the history."""
+    snapshots, name = "snapshot.storage.k8s.io", "backstay-0123456789ab"
+    ref = {"namespace": "shop", "name": name}
+    spec = {"volumeSnapshotClassName": "csi", "volumeSnapshotRef": ref}
+    ours = {"labels": {"backstay.dev/component": "copy"}}
+    made = {"annotations": {"pv.kubernetes.io/provisioned-by": "csi.example.org"}}
+    claimed = {"claimRef": ref, "storageClassName": "fast"}
+    content = {**spec, "source": {"volumeHandle": "v-1"}}
+    assert not wanted(
+        inside(f"volumesnapshot.{snapshots}", name, metadata=ours, spec=spec),
+        inside("persistentvolumeclaim", name, metadata=ours, spec={"storageClassName": "fast"}),
+        cluster(f"volumesnapshotclass.{snapshots}", "csi"),
+        cluster("storageclass.storage.k8s.io", "fast"),
+        cluster(f"volumesnapshotcontent.{snapshots}", "snapcontent-1", spec=content),
+        cluster("persistentvolume", "pvc-1", metadata=made, spec=claimed),
+        cluster("customresourcedefinition.apiextensions.k8s.io", f"volumesnapshots.{snapshots}"),
+    )
+
+
 def test_definitions_of_the_custom_resources_found() -> None:
     folder = "customresourcedefinition.apiextensions.k8s.io"
     found = wanted(

@@ -140,6 +140,19 @@ def test_what_is_new_and_cluster_scoped_under_all() -> None:
     assert drift(world) == Drift(), "a run has met the glob"
 
 
+def test_the_volume_of_a_copy_is_neither_captured_nor_new_under_all() -> None:
+    spec = {"claimRef": {"namespace": "shop", "name": "backstay-0123456789ab"}}
+    made = {"annotations": {"pv.kubernetes.io/provisioned-by": "csi.example.org"}}
+    world = choosing(cluster_scoped=ClusterScoped.ALL)
+    world.cluster.put(manifest("PersistentVolume", "copy", "", spec=spec, metadata=made))
+    world.cluster.put(manifest("PersistentVolume", "written", "", spec=spec))
+    world.run()
+    kept = [path for path in world.tree() if "/persistentvolume/" in path]
+    assert kept == ["_cluster/persistentvolume/written.yaml"]
+    world.cluster.put(manifest("PersistentVolume", "next", "", spec=spec, metadata=made))
+    assert drift(world) == Drift()
+
+
 def test_i2_a_kind_of_all_that_could_not_be_listed_is_not_removed() -> None:
     world = choosing(cluster_scoped=ClusterScoped.ALL)
     world.run()
