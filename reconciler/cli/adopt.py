@@ -42,7 +42,8 @@ def command(
     With --rewritten: after `backstay purge` and your push, the cluster still remembers the branch's
     old tip, and the next run would raise an alarm. This makes it remember the commit that you name,
     if the branch has it and it takes the place of the one that is remembered. `backstay purge`
-    prints the whole line.
+    prints the whole line. Where a run has raised the alarm already (`BranchRewound`), it ends it:
+    you say that the history up to that commit is right.
     """
     if bool(rewritten) != bool(new):
         raise UsageError(
@@ -91,21 +92,42 @@ def _accept(
         found = look_at_rewrite(
             store, client, config.cluster.name, policy, new=new, namespace=wiring.own_namespace()
         )
-        if found.mark and not yes:
+        if not found.empty and not yes:
             click.echo(_told(found), err=True)
             _ask("Is that right?")
         accept_rewrite(client, found, namespace=wiring.own_namespace())
     if output == "json":
         document = {"formatVersion": 1, "branch": found.branch, "tip": found.tip}
         document |= {"before": found.memory.tip, "rewrittenBy": found.mark}
+        document |= {
+            "accepted": [one.expected for one in found.ended],
+            "left": [one.expected for one in found.left],
+        }
         click.echo(json.dumps(document))
-    elif found.mark:
-        click.echo(f"{found.branch}: {found.mark} is remembered from now on.")
     else:
-        click.echo(f"{found.branch}: nothing to accept, it has what is remembered of it.")
+        click.echo(f"{found.branch}: {_done(found)}.")
+
+
+def _done(found: Rewritten) -> str:
+    if found.empty and not found.left:
+        return "nothing to accept, it has what is remembered of it"
+    told = [f"{found.mark} is remembered from now on"] if found.mark else []
+    if found.ended:
+        told.append("no longer an alarm: lost " + ", ".join(one.expected for one in found.ended))
+    told += [
+        f"still an alarm: lost {one.expected}, found at {one.found}, which is above {found.new}"
+        for one in found.left
+    ]
+    return "; ".join(told)
 
 
 def _told(found: Rewritten) -> str:
+    if not found.says_so:
+        lost = ", ".join(one.expected for one in found.ended)
+        return (
+            f"{found.branch}: a run has found that it lost {lost}. You say that the history that"
+            f" ends with {found.new} is right all the same."
+        )
     above = f"; {found.above} commits came since, it is at {found.tip}" if found.above else ""
     return (
         f"{found.branch}: remembered is {found.memory.tip}; the branch has {found.mark}, which says"

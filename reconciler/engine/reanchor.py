@@ -5,6 +5,10 @@ since that tip is no secret, and whoever may push can write such a commit. Only 
 commit is on the branch, and takes the place of the very tip that is remembered, is it believed: one
 that was made from an older tip has lost a run in between. What lies above it is not taken over: to
 the next run it is what came since.
+
+Where a run has found the loss already, and written that beside the tip, it has gone on: what is
+remembered by then is on the branch, and nothing is proven by its place. Then the word of the person
+who names a commit of the branch ends what was found up to there.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ from reconciler.engine.context import policy_branch
 from reconciler.engine.tips import Memory, keep_tip, recall_tip
 from reconciler.model import naming
 from reconciler.model.errors import Refused, Transient
+from reconciler.plan.rewinds import Rewind, unaccepted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +32,21 @@ class Rewritten:
     tip: str
     memory: Memory
     mark: str
+    new: str = ""
+    """The commit that was named."""
+    says_so: bool = False
+    """Whether it says that it takes the place of the remembered tip."""
     above: int = 0
     """Commits that came on top of it."""
+    ended: tuple[Rewind, ...] = ()
+    """What was found to be lost, and is accepted with it, or is on the branch again."""
+    left: tuple[Rewind, ...] = ()
+    """What was found above it."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is to be written."""
+        return not (self.mark or self.ended)
 
 
 def look_at_rewrite(
@@ -50,35 +68,44 @@ def look_at_rewrite(
     tip = store.tip(branch)
     if tip is None:
         raise Refused(f"there is no branch {branch}", hint="push the new history first")
-    rewrite, remembered, above = _find(store, branch, new, memory.tip)
-    if remembered or not memory.tip:
-        return Rewritten(branch=branch, tip=tip, memory=memory, mark="")
-    if rewrite is None or (rewrite.policy, rewrite.old) != (policy, memory.tip):
+    rewrite, places = _find(store, branch, new)
+    found, known = memory.rewinds, memory.tip in places or not memory.tip
+    says = rewrite.old if rewrite is not None and rewrite.policy == policy else ""
+    left = tuple(
+        one
+        for one in unaccepted(found, places, new)
+        if one.expected != says and one.expected not in places
+    )
+    ended = tuple(one for one in found if one not in left)
+    if not known and memory.tip not in (says, *(one.expected for one in ended)):
         raise Refused(
             f"branch {branch} is at {tip}, and its commit {new} does not say that it takes the"
             f" place of {memory.tip}, the tip that is remembered",
             hint="purge a clone that has that tip; if it is lost, and you know why: docs/purge.md",
         )
-    return Rewritten(branch=branch, tip=tip, memory=memory, mark=new, above=above)
+    return Rewritten(
+        branch=branch, tip=tip, memory=memory, mark="" if known else new, new=new,
+        says_so=says == memory.tip, above=0 if known else places[new], ended=ended, left=left,
+    )  # fmt: skip
 
 
 def _find(
-    store: ports.ManifestStore, branch: str, new: str, remembered: str
-) -> tuple[message.Rewrite | None, bool, int]:
-    """What commit ``new`` says, whether the branch has ``remembered``, how many came since."""
-    found: tuple[message.Rewrite | None, int] | None = None
-    holds = False
+    store: ports.ManifestStore, branch: str, new: str
+) -> tuple[message.Rewrite | None, dict[str, int]]:
+    """What commit ``new`` says, and the branch's commits: how many came on top of each."""
+    places: dict[str, int] = {}
+    rewrite = None
     for place, commit in enumerate(store.log(branch)):
-        holds = holds or commit.sha == remembered
+        places[commit.sha] = place
         if commit.sha == new:
-            found = message.parse_rewrite(commit.trailers), place
-    if found is None:
+            rewrite = message.parse_rewrite(commit.trailers)
+    if new not in places:
         raise Refused(
             f"branch {branch} has no commit {new}",
             hint="push the new history first, with the line that backstay purge printed; if you"
             " did, somebody has put another one in its place since",
         )
-    return found[0], holds, found[1]
+    return rewrite, places
 
 
 def accept_rewrite(writer: ports.ClusterWriter, found: Rewritten, *, namespace: str) -> None:
@@ -86,7 +113,10 @@ def accept_rewrite(writer: ports.ClusterWriter, found: Rewritten, *, namespace: 
 
     Raises Transient where a run wrote what it has seen meanwhile.
     """
-    if found.mark and not keep_tip(writer, namespace, found.memory, found.branch, found.mark):
+    if found.empty:
+        return
+    memory, tip = found.memory, found.mark or found.memory.tip or found.tip
+    if not keep_tip(writer, namespace, memory, found.branch, tip, found.left):
         raise Transient(
             f"the Lease {namespace}/{found.memory.lease} was written by somebody else meanwhile",
             hint="look again: run the same command once more",

@@ -77,6 +77,7 @@ def test_the_branchs_tip_is_written_into_the_lease(
     document = json.loads(capsys.readouterr().out)
     assert document == {
         "formatVersion": 1, "branch": BRANCH, "tip": tip, "before": OLD, "rewrittenBy": tip,
+        "accepted": [], "left": [],
     }  # fmt: skip
     assert patch.path == LEASE
     written = patch.body["metadata"]
