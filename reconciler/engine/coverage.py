@@ -8,6 +8,7 @@ from datetime import datetime
 
 from reconciler import ports
 from reconciler.engine import observe
+from reconciler.engine.storageclasses import observe_classes
 from reconciler.model import kinds
 from reconciler.model.cluster import Claim, ClaimUser
 from reconciler.model.config import Config
@@ -15,6 +16,7 @@ from reconciler.model.inventory import Inventory, NamespaceInventory
 from reconciler.model.plan import Coverage
 from reconciler.model.policy import BackupPolicy, CopyMethod, Exemption
 from reconciler.model.protection import Unprotected
+from reconciler.plan.copymethods import Storage, needs_storage
 from reconciler.plan.coverage import cover, select_all
 from reconciler.plan.hooklines import hook_lines, hook_misses
 from reconciler.plan.hooks import plan_hooks
@@ -64,11 +66,22 @@ def observe_covered(
         name: dict(observe.observe_claim_users(reader, name)) for name in selected if claims[name]
     }
     shared_key = config.shared_key_in_tenants
+    # Whoever leaves no method open needs no right to read them.
+    open_ones = any(needs_storage(policy.volumes) for policy in policies)
+    classes = observe_classes(reader) if open_ones else ()
+    storage = Storage.of(*classes) if classes else None
     covered = tuple(
         _with_hooks(
             reader,
             policy,
-            cover(policy, selections[policy.name], claims, users, shared_key=shared_key),
+            cover(
+                policy,
+                selections[policy.name],
+                claims,
+                users,
+                shared_key=shared_key,
+                storage=storage,
+            ),
             own_namespace,
         )
         for policy in policies
@@ -88,6 +101,8 @@ def observe_covered(
             )
             for found in namespaces
         ),
+        storage_classes=tuple(classes[0]) if classes else (),
+        snapshot_classes=tuple(classes[1]) if classes else (),
     )
     judged = protect(policies, exemptions, inventory, now=now, shared_key=shared_key)
     return Covered(covered, unprotected(judged), inventory)

@@ -17,8 +17,10 @@ from reconciler import ports
 from reconciler.capture.message import make_run_id
 from reconciler.engine import observe
 from reconciler.engine.applying import Applier, Hold
+from reconciler.engine.counting import Counting
 from reconciler.engine.keeper import StoodBack
 from reconciler.engine.refusals import Refusals
+from reconciler.engine.storageclasses import StorageOnce
 from reconciler.engine.unexpected import explain_unexpected
 from reconciler.model import kinds
 from reconciler.model.cluster import Claim, Namespace
@@ -120,13 +122,15 @@ class Mirror:
         return told
 
     def _mirror(self, seen: tuple[Raw, ...], outcome: Outcome) -> Mirrored:
-        protected, why = self._protected({} if self.absence.over else marks_of(seen))
+        untold: list[str] = []
+        protected, why = self._protected({} if self.absence.over else marks_of(seen), untold)
         signs = Signs(
             runs=ended_runs(outcome.observed.jobs, make_run_id),
             requested=requested_at(seen),
             protected=protected,
         )
         in_force = tuple(find_in_force(outcome, signs))
+        why = why or "".join(untold[:1])
 
         def plan(mirrors: Sequence[Raw]) -> MirrorPlan:
             return plan_mirrors(
@@ -232,8 +236,13 @@ class Mirror:
     def _log(self, message: str, change: MirrorChange) -> None:
         self.applier.reporter.event(message, policy=change.policy, why=change.reason)
 
-    def _protected(self, marks: Marks) -> tuple[Callable[[Entry], Protected | None], str]:
-        """A function that counts, and why it can't where it can't."""
+    def _protected(
+        self, marks: Marks, untold: list[str]
+    ) -> tuple[Callable[[Entry], Protected | None], str]:
+        """A function that counts, and why it can't where it can't.
+
+        ``untold`` gets why it can't count what a policy protects that leaves its methods open.
+        """
         found = self.known()
         try:
             namespaces, claims = found or (
@@ -243,15 +252,7 @@ class Mirror:
         except Refused as error:
             return (lambda _: None), error.message
         counter = Counter(namespaces, claims, self.config, own_namespace=self.namespace)
-
-        def count(entry: Entry) -> Protected | None:
-            if entry.wanted is None:
-                return None
-            digest, newest = marks.get(entry.name, ("", None))
-            same = digest == entry.wanted.digest
-            return counter.count(entry.wanted, since=newest if same else None)
-
-        return count, ""
+        return Counting(counter, StorageOnce(self.reader), marks, untold).count, ""
 
 
 def _is_same(stored: Raw | None, before: Raw | None) -> bool:

@@ -18,6 +18,7 @@ from reconciler.model.cluster import Claim, Namespace
 from reconciler.model.config import Config
 from reconciler.model.grants import limit_selector
 from reconciler.model.policy import CopyMethod
+from reconciler.plan.copymethods import Storage
 from reconciler.plan.coverage import cover
 from reconciler.plan.cronjob import WantedPolicy
 from reconciler.plan.entries import policy_of
@@ -53,10 +54,17 @@ class Counter:
         self._config = config
         self._own = own_namespace
 
-    def count(self, wanted: WantedPolicy, *, since: datetime | None = None) -> Protected:
+    def count(
+        self,
+        wanted: WantedPolicy,
+        *,
+        since: datetime | None = None,
+        storage: Storage | None = None,
+    ) -> Protected:
         """Selected namespaces, and claims in them whose data would be copied.
 
-        ``since``: what is younger is named, oldest first; None names nothing.
+        ``since``: what is younger is named, oldest first; None names nothing. ``storage``: by which
+        methods that the policy leaves open are decided.
         """
         policy = wanted.policy
         selector = limit_selector(policy.selector.namespaces, self._config.grants, wanted.source)
@@ -64,7 +72,12 @@ class Counter:
             selector, self._index.candidates(selector), own_namespace=self._own
         )
         found = cover(
-            policy, selection, self._claims, {}, shared_key=self._config.shared_key_in_tenants
+            policy,
+            selection,
+            self._claims,
+            {},
+            shared_key=self._config.shared_key_in_tenants,
+            storage=storage,
         )
         copied = {
             (one.namespace, one.claim)

@@ -18,6 +18,7 @@ from reconciler.plan.coverage import needs_shared_key
 from reconciler.plan.guards import words
 from tests.fakes.cluster import FakeCluster
 from tests.fakes.faults import FaultyReader
+from tests.fakes.snapshots import DRIVER, FakeSnapshots
 from tests.unit.engine.controller_world import CONFIG
 from tests.unit.plan.schedules_world import policy
 
@@ -102,6 +103,33 @@ def test_it_reads_pods_only_where_claims_are_selected(cluster: FakeCluster) -> N
     cluster.requests.clear()
     observe_coverage(cluster, [shop()], CONFIG, own_namespace="backstay-system")
     assert cluster.requests == {"pages": 3}
+
+
+def test_a_method_that_is_left_open_is_decided_as_the_run_decides_it(cluster: FakeCluster) -> None:
+    FakeSnapshots(cluster)
+    storage = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "provisioner": DRIVER}
+    cluster.put({**storage, "metadata": {"name": "csi"}})
+    cluster.put(claim("shop", "data", storageClassName="csi"))
+    found = {"apiVersion": "snapshot.storage.k8s.io/v1", "kind": "VolumeSnapshotClass"}
+    cluster.put({**found, "metadata": {"name": "fast"}, "driver": DRIVER})
+    base = shop()
+    for method, other in ((CopyMethod.AUTO, "Direct"), (CopyMethod.SNAPSHOT, "Snapshot")):
+        wanted = replace(base, volumes=replace(base.volumes, copy_method=method))
+        cluster.requests.clear()
+        seen = observe_covered(
+            cluster, [wanted], (), CONFIG, own_namespace="backstay-system", now=NOON
+        )
+        assert cluster.requests == {"pages": 5}
+        (made,) = seen.policies
+        assert lines(made) == [
+            ("data", "Snapshot", True),
+            ("held", other, False),
+            ("web-cache", "Skip", True),
+        ]
+        # Of four claims the copied one is protected, whoever asks.
+        assert seen.unprotected == Unprotected(namespaces=2, claims=3)
+        assert seen.inventory is not None
+        assert [one.name for one in seen.inventory.snapshot_classes] == ["fast"]
 
 
 def test_hooks_are_looked_for_where_data_is_copied(cluster: FakeCluster) -> None:
