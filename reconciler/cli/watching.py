@@ -88,7 +88,9 @@ def applications(
 
     def known() -> tuple[tuple[Namespace, ...], tuple[Claim, ...]] | None:
         found = namespaces.known(), claims.known()
-        return None if found[0] is None or found[1] is None else (found[0], found[1])
+        if found[0] is None or found[1] is None:
+            return None
+        return found[0], tuple(claim for claim in found[1] if not claim.ours)
 
     threads = [
         threading.Thread(target=reflector.run, args=(stopped.wait,), name=name, daemon=True)

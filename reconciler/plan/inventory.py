@@ -33,7 +33,8 @@ _DEFAULTS = (
     "storageclass.beta.kubernetes.io/is-default-class",
     "snapshot.storage.kubernetes.io/is-default-class",
 )
-_ANNOTATIONS = (naming.PRIVILEGED_MOVERS, naming.RESTORING, *_DEFAULTS)
+_OF_COPIES = (naming.RUN, naming.NAMESPACE, naming.CLAIM)
+_ANNOTATIONS = (naming.PRIVILEGED_MOVERS, naming.RESTORING, *_OF_COPIES, *_DEFAULTS)
 _LARGEST = 2**63 - 1
 """Bytes: the largest size that `jsonplaces` reads."""
 _CRON_JOBS_JOB = re.compile(r"(.+)-[0-9]{8,}")

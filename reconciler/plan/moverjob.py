@@ -196,8 +196,11 @@ def make_secret(task: MoveTask, job_uid: str) -> dict[str, Any]:
 def kind_of(name: str, *, run_id: str, namespace: str, claim: str) -> MoveKind | None:
     """What a mover of this name does; None if it is no mover of that run and claim.
 
-    The kind is part of what the name is hashed from, and nobody can change a name afterwards.
+    The kind is part of what the name is hashed from, and nobody can change a name afterwards. A
+    name can be made of nothing, too: that is no mover's.
     """
+    if not (run_id and namespace and claim):
+        return None
     for kind in MoveKind:
         if naming.mover_name(run_id, namespace, claim, kind.value) == name:
             return kind

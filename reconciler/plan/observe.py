@@ -61,8 +61,24 @@ def claim_of(raw: Raw) -> Claim:
         restoring=(metadata.get("annotations") or {}).get(naming.RESTORING, ""),
         created=_created(metadata),
         capacity=quantity(str((status.get("capacity") or {}).get("storage", "0"))),
-        ours=naming.COMPONENT in (metadata.get("labels") or {}),
+        ours=_is_copy(metadata, spec),
     )
+
+
+def _is_copy(metadata: Raw, spec: Raw) -> bool:
+    """Whether a claim is one that a mover's copy is mounted by, name, label and source.
+
+    The label alone is no proof: whoever sets it on a claim must not take its data out of backups.
+    """
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    told = [annotations.get(key, "") for key in (naming.RUN, naming.NAMESPACE, naming.CLAIM)]
+    name, source = metadata["name"], spec.get("dataSource") or {}
+    if labels.get(naming.COMPONENT) != "copy" or not all(told) or naming.mover_name(*told) != name:
+        return False
+    of_snapshot = (source.get("kind"), source.get("name")) == ("VolumeSnapshot", name)
+    beside = metadata.get("namespace") == told[1]
+    of_claim = (source.get("kind"), source.get("name")) == ("PersistentVolumeClaim", told[2])
+    return of_snapshot or (beside and of_claim)
 
 
 def quantity(text: str) -> int:

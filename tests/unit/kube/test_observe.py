@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,8 +14,42 @@ from reconciler.model import kinds
 from reconciler.model.cluster import Claim, ClaimUser
 from reconciler.model.errors import Refused
 from reconciler.model.objects import Gap
-from reconciler.plan import observe
+from reconciler.model.volumes import CopyKind
+from reconciler.plan import copyobjects, observe
 from reconciler.plan.inventory import slim
+from tests.unit.plan.test_copysteps import CLONE, COPY, JOB, TASK
+
+COPIES = [
+    copyobjects.make_claim(TASK, COPY, JOB),
+    copyobjects.make_claim(CLONE, replace(COPY, method=CopyKind.CLONE), JOB),
+]
+
+
+@pytest.mark.parametrize("raw", COPIES, ids=["snapshot", "clone"])
+def test_a_copy_of_our_own_is_known_by_more_than_its_label(raw: dict[str, Any]) -> None:
+    assert observe.claim_of(raw).ours
+    assert observe.claim_of(slim(raw)).ours, "also as an inventory reads it"
+    metadata, spec = raw["metadata"], raw["spec"]
+    labels, annotations = metadata["labels"], metadata["annotations"]
+    another = {**spec["dataSource"], "name": "backstay-000000000000"}
+    for changed in (
+        {"metadata": {**metadata, "labels": {}}},
+        {"metadata": {**metadata, "labels": {**labels, "backstay.dev/component": "x"}}},
+        {"metadata": {**metadata, "name": "files"}},
+        {"metadata": {**metadata, "annotations": {}}},
+        {"metadata": {**metadata, "annotations": {**annotations, "backstay.dev/claim": "b"}}},
+        {"spec": {key: spec[key] for key in spec if key != "dataSource"}},
+        {"spec": {**spec, "dataSource": another}},
+    ):
+        assert not observe.claim_of({**raw, **changed}).ours, changed
+
+
+def test_a_label_takes_no_claim_out_of_backups() -> None:
+    """Whoever may write a claim could take its data out, and nobody would be told."""
+    for value in ("copy", "mover", "x", ""):
+        metadata = {"name": "files", "namespace": "shop"}
+        labels = {"backstay.dev/component": value}
+        assert not observe.claim_of({"metadata": {**metadata, "labels": labels}}).ours
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,18 @@ def test_a_copy_of_a_dead_run_with_what_removes_it_in_the_safe_order() -> None:
     ]
 
 
+@pytest.mark.parametrize("missing", [naming.RUN, naming.NAMESPACE, naming.CLAIM])
+def test_a_name_that_is_made_of_nothing_is_no_copys(missing: str) -> None:
+    told = {naming.RUN: TASK.run_id, naming.NAMESPACE: "shop", naming.CLAIM: "data"}
+    forged = copyobjects.make_claim(TASK, COPY, JOB)
+    for told_of in (told, dict.fromkeys(told, "")):
+        left = {key: value for key, value in told_of.items() if key != missing}
+        made = naming.mover_name(*(left.get(key, "") for key in told))
+        forged["metadata"] |= {"annotations": left, "name": made, "uid": "forged"}
+        (one,) = found([forged])
+        assert one.message == "it carries the label of Backstay's copies and is none of them"
+
+
 def test_the_next_run_removes_it() -> None:
     (one,) = found(copies(), scheduled=frozenset({"shop"}))
     assert one.hint.startswith("the next run of policy shop removes it; at once: kubectl")
