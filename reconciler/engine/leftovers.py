@@ -49,6 +49,11 @@ def remove_leftovers(request: RunRequest, run: RunPorts, holder: str = "") -> Tr
     return Traces(frozenset(dead - {request.run_id}), own)
 
 
+def find_own(request: RunRequest, run: RunPorts) -> tuple[Leftover, ...]:
+    """Backup movers of this very run that are there now. Complete, or raises BackstayError."""
+    return tuple(left for left in _backups(request, run) if left.run_id == request.run_id)
+
+
 def remove_own(request: RunRequest, run: RunPorts, own: Iterable[Leftover] | None = None) -> None:
     """Removes movers of this very run, of claims that only its predecessor knew, too.
 

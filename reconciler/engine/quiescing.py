@@ -3,7 +3,9 @@
 A namespace begins when a mover's turn is free for it, and not before: none stays quiesced for
 another's sake. Where its hooks run is asked at that moment, also of one that had no pod for them at
 first, and once more when its own copy is over. What a pod before this one has copied is copied
-again: nobody can say whether it was quiet until the end.
+again: nobody can say whether it was quiet until the end. So what is there of this run is listed
+before anything is quiesced, and once more before a copy begins, for a pod that is called dead may
+be at work for a while; where that can't be known, nothing is copied.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from reconciler.engine.context import RunPorts, RunRequest
 from reconciler.engine.hookcommands import Commands
 from reconciler.engine.hookleases import HookLeases
 from reconciler.engine.hooks import NOT_AT_REST, NOTHING, Hooked, Hooks, need_exec
+from reconciler.engine.leftovers import find_own
 from reconciler.engine.patience import Patience, insist
 from reconciler.engine.runlease import holder_of
 from reconciler.engine.slots import Pool, Slots
@@ -83,14 +86,12 @@ def move_quietly(
     run: RunPorts,
     tasks: Sequence[MoveTask],
     *,
-    own: Iterable[Leftover],
     stopped: Stopped,
     told: Told | None = None,
 ) -> QuietMoves:
     """As `engine.volumes.move_volumes`, with the policy's hooks around each namespace's part.
 
-    ``own`` are movers that this run began in a pod before this one; ``told`` has what came of the
-    hooks also where this raises.
+    ``told`` has what came of the hooks also where this raises.
     """
     ended = threading.Event()  # one thread's error ends the others, with their post commands
     hooks = Hooks(
@@ -103,7 +104,6 @@ def move_quietly(
         request=request,
         run=run,
         hooks=hooks,
-        own=tuple(own),
         stopped=lambda: ended.is_set() or stopped(),
         ended=ended,
         pool=Pool(request.compiled.policy.volumes.concurrency),
@@ -121,16 +121,25 @@ class _Quiet:
     request: RunRequest
     run: RunPorts
     hooks: Hooks
-    own: tuple[Leftover, ...]
     stopped: Stopped
     ended: threading.Event
     pool: Pool
+    own: tuple[Leftover, ...] = ()
+    """Movers that this run began in a pod before this one."""
     pods: Pods = field(default_factory=dict)
     first: HookPlan = NO_HOOKS
     """As it was when hooks of ``once`` had their turn."""
 
     def move(self, tasks: Sequence[MoveTask]) -> Moves:
         """All of them."""
+        try:
+            self.own = self._insist(
+                "listing this run's movers", lambda: find_own(self.request, self.run)
+            )
+        except Interrupted:
+            raise
+        except BackstayError as error:
+            return Moves(_none_copied(tasks, _why(error)))
         names = sorted({task.namespace for task in tasks})
         self.pods = {name: self._pods_of(name) for name in names}
         plan = self.first = self._plan(self.pods)
@@ -144,7 +153,7 @@ class _Quiet:
 
     def _all(self, parts: Mapping[str, list[MoveTask]], why: str) -> dict[Key, MoveResult]:
         if why:
-            return {key_of(task): _not_copied(why) for part in parts.values() for task in part}
+            return _none_copied([task for part in parts.values() for task in part], why)
         if len(parts) <= 1:
             # In this thread: nothing goes on beside it.
             return _merged(self._namespace(name, part) for name, part in parts.items())
@@ -179,8 +188,7 @@ class _Quiet:
         except Interrupted:
             raise
         except BackstayError as error:
-            why = f"{error.message}; {error.hint}" if error.hint else error.message
-            return {key_of(task): _not_copied(why) for task in tasks}
+            return _none_copied(tasks, _why(error))
         except BaseException:
             self.ended.set()
             raise
@@ -195,8 +203,8 @@ class _Quiet:
         found = self._plan({**self.pods, name: self._pods_of(name)}).namespaces[name]
         not_hooked = (*found.not_hooked, *_missed(self.first.namespaces[name], found))
         with self.hooks.around(found.targets, not_hooked) as why:
-            if why:
-                return {key_of(task): _not_copied(why) for task in tasks}
+            if why := why or self._remove_late(name):
+                return _none_copied(tasks, why)
             results = self._copy(tasks, slots)
             # Once only: the application stands still. A pod that its end starts is no matter.
             seen = self._look_again(name, found, patiently=False)
@@ -239,10 +247,29 @@ class _Quiet:
         """Copies of this run that were begun before the namespace was quiesced now."""
         for left in self.own:
             if left.namespace == name:
-                self.run.reporter.event(
-                    "copied again, quiesced from its beginning", namespace=name, claim=left.claim
-                )
+                self._tell_again(left)
                 self._insist("removing a mover", functools.partial(self.run.mover.remove, left))
+
+    def _remove_late(self, name: str) -> str:
+        """As before, of what was begun since they were listed; why that is not certain, or empty.
+
+        Once only: the application stands still.
+        """
+        try:
+            for left in find_own(self.request, self.run):
+                if left.namespace == name:
+                    self._tell_again(left)
+                    self.run.mover.remove(left)
+        except Interrupted:
+            raise
+        except BackstayError as error:
+            return _why(error)
+        return ""
+
+    def _tell_again(self, left: Leftover) -> None:
+        self.run.reporter.event(
+            "copied again, quiesced from its beginning", namespace=left.namespace, claim=left.claim
+        )
 
     def _pods_of(self, name: str) -> list[dict[str, Any]]:
         return self._insist(f"listing the pods of {name}", lambda: self._read_pods(name))
@@ -280,8 +307,14 @@ def _missed(first: NamespaceHooks, now: NamespaceHooks) -> tuple[NotHooked, ...]
     )
 
 
-def _not_copied(why: str) -> MoveResult:
-    return MoveResult(state=MoveState.FAILED, message=f"not copied: {why}", exit_code=1)
+def _none_copied(tasks: Sequence[MoveTask], why: str) -> dict[Key, MoveResult]:
+    message = f"not copied: {why}"
+    result = MoveResult(state=MoveState.FAILED, message=message, exit_code=1)
+    return {key_of(task): result for task in tasks}
+
+
+def _why(error: BackstayError) -> str:
+    return f"{error.message}; {error.hint}" if error.hint else error.message
 
 
 def _merged(parts: Iterable[Mapping[Key, MoveResult]]) -> dict[Key, MoveResult]:

@@ -294,10 +294,7 @@ class _Run:
             return abandoned.is_set() or self._stopped() or self._lease.lost()
 
         if request.compiled.policy.hooks and tasks:
-            own = self._traces.own
-            return quiescing.move_quietly(
-                request, run, tasks, own=own, stopped=stopped, told=self._told
-            )
+            return quiescing.move_quietly(request, run, tasks, stopped=stopped, told=self._told)
         moves = volumes.move_volumes(
             tasks,
             mover=run.mover,
