@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from tests.rig.cluster.csifaults import CsiFaults
 from tests.rig.cluster.errors import RigError
 from tests.rig.cluster.instance import Instance
 from tests.rig.cluster.machine import Machine
+from tests.rig.cluster.node import Node
 from tests.rig.cluster.progress import say
 from tests.rig.cluster.providers import GIVEN, Built, Cluster
 
@@ -49,9 +51,9 @@ def added(cluster: Cluster) -> Iterator[CsiFaults]:
     if not isinstance(cluster.provider, Built):
         raise RigError("a given cluster gets no storage of the rig's", hint=f"unset {GIVEN}")
     known = cluster.provider.instance
-    storage = start(known, cluster.kubectl)
+    csibuild.ensure()
     try:
-        yield storage
+        yield start(known, cluster.kubectl)
     finally:
         stop(known, cluster.kubectl)
 
@@ -92,32 +94,50 @@ def start(known: Instance, kubectl: Callable[..., str]) -> CsiFaults:
 
 
 def stop(known: Instance, kubectl: Callable[..., str]) -> None:
-    """Take all of it away; while its programs still run they let go of what they protect."""
-    kubectl("delete", "volumesnapshots", "--all", "--all-namespaces", "--timeout=300s")
-    kubectl("delete", "volumesnapshotcontents", "--all", "--timeout=300s")
+    """Take all of it away; while its programs still run they let go of what they protect.
+
+    A step that fails does not keep the others from being done: its error is raised after them.
+    """
+    absent = ("--ignore-not-found", "--timeout=300s")
+    first = known.members()[0].machine
+    attempt(
+        lambda: kubectl("delete", "volumesnapshots", "--all", "--all-namespaces", "--timeout=300s"),
+        lambda: kubectl("delete", "volumesnapshotcontents", "--all", "--timeout=300s"),
+        lambda: _wait_empty(known, kubectl),
+        lambda: kubectl("delete", "crd", *CRDS, *absent),
+        lambda: definitions.wait_gone(kubectl, *CRDS),
+        lambda: kubectl("delete", "storageclass", CLASS, LATE_CLASS, *absent),
+        lambda: kubectl("delete", "csidriver", NAME, *absent),
+        lambda: _end(first, csibuild.PROVISIONER),
+        lambda: _end(first, csibuild.SNAPSHOTTER),
+        lambda: _end(known.control, csibuild.CONTROLLER),
+        *(partial(_forget, node, kubectl) for node in known.members()),
+        lambda: loops.release(known.block_volumes()),
+        lambda: shutil.rmtree(_folder(known)),
+    )
+
+
+def attempt(*steps: Callable[[], object]) -> None:
+    """Do all steps, one after the other; then raise the first error, the others are its notes."""
+    failed: list[RigError | OSError] = []
+    for step in steps:
+        try:
+            step()
+        except (RigError, OSError) as error:
+            failed.append(error)
+    for later in failed[1:]:
+        failed[0].add_note(f"then: {later}")
+    if failed:
+        raise failed[0]
+
+
+def _wait_empty(known: Instance, kubectl: Callable[..., str]) -> None:
     wait_until(
         lambda: not volumes(kubectl),
         f"no volume of {NAME}",
         SECONDS,
         lambda: f"left: {volumes(kubectl)}; {known.members()[0].machine.log(csibuild.PROVISIONER)}",
     )
-    kubectl("delete", "crd", *CRDS, "--timeout=300s")
-    definitions.wait_gone(kubectl, *CRDS)
-    kubectl("delete", "storageclass", CLASS, LATE_CLASS, "--timeout=300s")
-    kubectl("delete", "csidriver", NAME, "--timeout=300s")
-    for service in (csibuild.PROVISIONER, csibuild.SNAPSHOTTER):
-        _end(known.members()[0].machine, service)
-    _end(known.control, csibuild.CONTROLLER)
-    for node in known.members():
-        _forget(node.machine)
-        wait_until(
-            lambda name=node.name: not _registered(kubectl, name),  # type: ignore[misc]
-            f"{NAME} gone from {node.name}",
-            SECONDS,
-            lambda machine=node.machine: machine.log("kubelet"),  # type: ignore[misc]
-        )
-    loops.release(known.block_volumes())
-    shutil.rmtree(_folder(known))
 
 
 def volumes(kubectl: Callable[..., str]) -> list[str]:
@@ -172,10 +192,16 @@ def _end(machine: Machine, service: str) -> None:
     )
 
 
-def _forget(machine: Machine) -> None:
+def _forget(node: Node, kubectl: Callable[..., str]) -> None:
     """A killed driver leaves its sockets; the kubelet lets go when the one it watches goes."""
-    _end(machine, csibuild.DRIVER)
-    machine.enter(["rm", "-f", f"{REGISTRY}/{NAME}-reg.sock", ENDPOINT])
+    _end(node.machine, csibuild.DRIVER)
+    node.machine.enter(["rm", "-f", f"{REGISTRY}/{NAME}-reg.sock", ENDPOINT])
+    wait_until(
+        lambda: not _registered(kubectl, node.name),
+        f"{NAME} gone from {node.name}",
+        SECONDS,
+        lambda: node.machine.log("kubelet"),
+    )
 
 
 def _driver(node: str) -> Sequence[str]:

@@ -101,7 +101,10 @@ def _copy_definitions(go: Path) -> None:
     """The snapshot kinds' definitions, from the module of their types."""
     env = {"GOTOOLCHAIN": "local", "GOFLAGS": ""}
     said = shell.run(
-        [go, "mod", "download", "-json", CLIENT], env=env, cwd=paths.GO_MODULES / "sidecars"
+        [go, "mod", "download", "-json", CLIENT],
+        env=env,
+        cwd=paths.GO_MODULES / "sidecars",
+        timeout=build.BUILD_SECONDS,
     )
     source = Path(json.loads(said)["Dir"]) / "config" / "crd"
     aside = definitions().with_name(".crds.new")

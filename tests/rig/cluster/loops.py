@@ -54,9 +54,17 @@ def above(
 
 def attached() -> list[Loop]:
     """All of this machine."""
-    said = shell.run(["losetup", "--list", "--json", "--output", FIELDS])
+    return parsed(shell.run(["losetup", "--list", "--json", "--output", FIELDS]))
+
+
+def parsed(said: str) -> list[Loop]:
+    """The devices of losetup's JSON; of one that went while it was asked there is a name only."""
     found = json.loads(said)["loopdevices"] if said.strip() else []
-    return [Loop(one["name"], int(one["back-ino"]), one["back-maj:min"].strip()) for one in found]
+    return [
+        Loop(one["name"], int(one["back-ino"]), one["back-maj:min"].strip())
+        for one in found
+        if one["back-ino"] and one["back-maj:min"]
+    ]
 
 
 def _identity(path: Path) -> Identity:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.rig.cluster import build, csibuild, loops
+from tests.rig.cluster import build, csi, csibuild, loops
 from tests.rig.cluster.csifaults import CREATE_SNAPSHOT, DELETE_VOLUME, CsiFaults
+from tests.rig.cluster.errors import RigError
 from tests.rig.cluster.loops import Loop
 
 
@@ -85,6 +86,47 @@ def test_devices_on_a_file_and_on_each_other_come_from_the_top() -> None:
     foreign = [Loop("/dev/loop2", 7, "254:1"), Loop("/dev/loop3", 92, dev)]
     found = loops.above([lock, *foreign, low], {(7, disk)}, lambda loop: nodes[loop.name])
     assert found == [lock, low]
+
+
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        ("", []),
+        ('{"loopdevices": []}', []),
+        (
+            """{"loopdevices": [
+                {"name": "/dev/loop0", "back-ino": 7, "back-maj:min": "254:0"},
+                {"name": "/dev/loop1", "back-ino": null, "back-maj:min": null},
+                {"name": "/dev/loop2", "back-ino": 8, "back-maj:min": null},
+                {"name": "/dev/loop3", "back-ino": null, "back-maj:min": "254:0"},
+                {"name": "/dev/loop4", "back-ino": "9", "back-maj:min": " 0:6"}
+            ]}""",
+            [Loop("/dev/loop0", 7, "254:0"), Loop("/dev/loop4", 9, "0:6")],
+        ),
+    ],
+)
+def test_device_that_goes_while_it_is_listed_is_none(said: str, names: list[Loop]) -> None:
+    assert loops.parsed(said) == names
+
+
+def test_what_fails_when_storage_is_taken_away_leaves_nothing_undone() -> None:
+    done: list[str] = []
+
+    def fail(what: str) -> None:
+        raise RigError(what)
+
+    with pytest.raises(RigError, match="first") as caught:
+        csi.attempt(
+            lambda: done.append("before"),
+            lambda: fail("first"),
+            lambda: done.append("between"),
+            lambda: fail("second"),
+            lambda: done.append("after"),
+        )
+    assert done == ["before", "between", "after"]
+    assert caught.value.__notes__ == ["then: second"]
+    csi.attempt(lambda: done.append("again"))
+    assert done[-1] == "again"
 
 
 def test_build_of_a_program_of_ours_is_named_after_its_source(tmp_path: Path) -> None:
