@@ -12,10 +12,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from reconciler import policy, ports
-from reconciler.engine import finishjobs, mirror, observe
+from reconciler.engine import finishjobs, mirror, observe, ownleases
 from reconciler.engine.applying import STATE, Applier, Done, Memory, read_state
 from reconciler.engine.keeper import Keeper, stand_back
 from reconciler.engine.refusals import Refusals
@@ -28,6 +28,7 @@ from reconciler.model.policy import BackupPolicy, ParsedFiles
 from reconciler.model.store import PolicyFiles
 from reconciler.plan.cronjob import APPLIED, Place
 from reconciler.plan.mirrorfacts import Outcome, trouble_of
+from reconciler.plan.rewinds import messages_by_policy
 from reconciler.plan.schedules import plan_schedules
 
 _FIRST_BACKOFF = 5.0
@@ -79,6 +80,8 @@ class Cycle:
     failed_step: str = ""
     error: BackstayError | None = None
     look: mirror.Look = field(default_factory=mirror.Look)
+    leases: tuple[Mapping[str, Any], ...] | None = None
+    """Those that `ownleases` reads; None where it has not."""
     mirrored: mirror.Mirrored | None = None
     """What came of the policies' objects in the cluster; None where nobody came to them."""
 
@@ -253,6 +256,9 @@ def _mirror(setting: Setting, cycle: Cycle) -> Cycle:
     if setting.stopped() or isinstance(cycle.error, Interrupted | Waiting):
         return cycle
     try:
+        if cycle.look.mirrors is not None:
+            leases = ownleases.read_leases(setting.reader, setting.place.namespace)
+            cycle = replace(cycle, leases=leases)
         if cycle.look.mirrors is not None and cycle.error is not None:
             # What was seen before it failed may be half of the truth.
             cycle = replace(cycle, observed=observe_own(setting, cycle).observed)
@@ -304,9 +310,12 @@ def _as_left(setting: Setting, cycle: Cycle) -> bool:
 
 def _outcome(setting: Setting, cycle: Cycle) -> Outcome:
     observed = cycle.observed or Observed()
+    alarms = None if cycle.leases is None else messages_by_policy(cycle.leases)
     if cycle.error is not None:
-        return Outcome(observed=observed, trouble=trouble_of(cycle.failed_step, cycle.error))
+        trouble = trouble_of(cycle.failed_step, cycle.error)
+        return Outcome(observed=observed, trouble=trouble, alarms=alarms)
     return Outcome(
+        alarms=alarms,
         observed=observed,
         desired=cycle.desired,
         history=_history(setting, cycle),
@@ -329,6 +338,7 @@ def _finish(setting: Setting, cycle: Cycle) -> None:
         reporter=setting.reporter,
         clock=setting.clock,
         mirrors=cycle.look.mirrors or (),
+        leases=cycle.leases,
         hooks_known=finishjobs.have_hooks(cycle.look.mirrors or (), cycle.policies, maps),
     ).start()
 

@@ -13,6 +13,7 @@ from reconciler.engine import (
     doctorinventory,
     doctorpolicies,
     doctorrepositories,
+    doctorrewound,
     doctorsigning,
 )
 from reconciler.engine.doctor import Step
@@ -118,6 +119,12 @@ STEPS: tuple[Step, ...] = (
         ids=("git/cluster",),
         ask=doctorgit.ask_branch,
         needs=("cluster", "manifests"),
+    ),
+    Step(
+        name="rewound",
+        ids=(doctorrewound.CHECK,),
+        ask=doctorrewound.ask_rewound,
+        needs=("cluster",),
     ),
     Step(name="at work", ids=(), ask=ask_at_work, needs=("cluster",)),
     Step(

@@ -15,7 +15,7 @@ from typing import Any
 
 from reconciler import ports
 from reconciler.engine import observe
-from reconciler.engine.hookleases import HookLeases
+from reconciler.engine.hookleases import HookLeases, read_leases
 from reconciler.engine.unexpected import explain_unexpected
 from reconciler.model import kinds, naming
 from reconciler.model.config import Config
@@ -25,7 +25,7 @@ from reconciler.plan.cronjob import COMPONENT_POLICY, POLICY_KEY, Place
 from reconciler.plan.entries import labels_of
 from reconciler.plan.finishjob import finish_name, make_finish_job
 from reconciler.plan.finishturns import Turn, find_dead, find_failed
-from reconciler.plan.hooklease import HookLease
+from reconciler.plan.hooklease import HookLease, is_hook_lease
 from reconciler.plan.mirror import is_mirror
 from reconciler.plan.mirrorevents import EventReason, MirrorEvent, make_event
 
@@ -51,6 +51,8 @@ class FinishJobs:
     clock: ports.Clock
     mirrors: Sequence[Raw] = ()
     """The policies' objects, as the cycle found them."""
+    leases: Sequence[Raw] | None = None
+    """The Leases as the cycle has listed them, those of hooks among them; None: they are listed."""
     hooks_known: bool = True
     """Whether a policy has hooks: then Jobs are looked at also where no Lease is left."""
 
@@ -72,7 +74,10 @@ class FinishJobs:
             holder=self.holder,
         )
         unread: list[BackstayError] = []
-        found = leases.list(unread.append)
+        if self.leases is None:
+            found = leases.list(unread.append)
+        else:
+            found = read_leases(filter(is_hook_lease, self.leases), unread.append)
         for error in unread:
             self.reporter.warning("hook's lease not understood", why=error.message, hint=error.hint)
         if not (found or unread or self.hooks_known):
@@ -84,7 +89,9 @@ class FinishJobs:
             pods += observe.read_all(self.reader, kinds.PODS, dict, namespace=self.place.namespace)
         for lease, turn in find_dead(found, jobs, pods, self.clock.now()):
             try:
-                self._create(lease, turn)
+                # The run may have ended since they were listed, and its Lease with it.
+                if self.leases is None or leases.is_same(lease):
+                    self._create(lease, turn)
             except BackstayError as error:
                 # The Leases after this one are other applications'.
                 self.reporter.warning(

@@ -6,9 +6,10 @@ pod one gets it, and who has lost a Lease notices before it executes anything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from reconciler import ports
 from reconciler.model import kinds
@@ -65,16 +66,13 @@ class HookLeases:
 
     def list(self, tell: Callable[[BackstayError], object]) -> tuple[HookLease, ...]:
         """All that can be read, by name; ``tell`` hears of the others."""
-        found = []
-        for page in self.reader.pages(
-            kinds.LEASES, namespace=self.namespace, label_selector=SELECTOR
-        ):
-            for raw in page:
-                try:
-                    found.append(read_lease(raw))
-                except BackstayError as error:
-                    tell(error)
-        return tuple(sorted(found, key=lambda lease: lease.name))
+        pages = self.reader.pages(kinds.LEASES, namespace=self.namespace, label_selector=SELECTOR)
+        return read_leases((raw for page in pages for raw in page), tell)
+
+    def is_same(self, lease: HookLease) -> bool:
+        """Whether it is there still, and has not changed since it was read."""
+        found = self.find(lease.name)
+        return found is not None and found.version == lease.version
 
     def open(
         self,
@@ -267,6 +265,19 @@ class HookLeases:
             if self._write(lease, pod):
                 return True
         raise Transient(f"Lease {self.namespace}/{name} is changed again and again by another")
+
+
+def read_leases(
+    raws: Iterable[Mapping[str, Any]], tell: Callable[[BackstayError], object]
+) -> tuple[HookLease, ...]:
+    """Of these Leases all that can be read, by name; ``tell`` hears of the others."""
+    found = []
+    for raw in raws:
+        try:
+            found.append(read_lease(raw))
+        except BackstayError as error:
+            tell(error)
+    return tuple(sorted(found, key=lambda lease: lease.name))
 
 
 def _says(pod: QuietPod, hook: OpenHook) -> bool:

@@ -51,6 +51,7 @@ CHECKS: tuple[Check, ...] = (
     Check("git/signing", "the key that Config names for commits is there", _P),
     Check("git/cluster", "the branches there are this very cluster's", _P),
     Check("git/branches", "the newest commit of each branch was made by a run", _W),
+    Check("git/rewound", "no branch has lost the tip that is remembered of it", _P),
     Check("git/inventory", "the inventory is this cluster's, and not older than a day", _P),
     Check("repositories/secret", "the Secret is there and may be used for the URL", _P),
     Check("repositories/open", "the restic repository opens, and is the recorded one", _P),

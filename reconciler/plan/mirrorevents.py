@@ -84,19 +84,28 @@ def _in_force(old: Raw, new: Raw) -> Iterator[MirrorEvent]:
 
 def _stalled(old: Raw, new: Raw) -> Iterator[MirrorEvent]:
     before, after = (_own_trouble(one) for one in (old, new))
+    was_lost, lost = (_alarm(one) for one in (old, new))
+    if lost and lost != was_lost:
+        yield MirrorEvent(Reason.BRANCH_REWOUND, lost, warning=True, once=True)
     if after and after != before:
         yield MirrorEvent(*after, warning=True)
     ready = conditions_of(new).get("Ready") or {}
-    if before and not after and ready.get("status") == "True":
+    if (before or was_lost) and not (after or lost) and ready.get("status") == "True":
         yield MirrorEvent(EventReason.RECOVERED, str(ready.get("message")))
 
 
 def _own_trouble(status: Raw) -> tuple[str, str] | None:
     """What stalls the policy itself; a Git server that is away would be told of each policy."""
-    stalled = conditions_of(status).get("Stalled")
-    if stalled is None or stalled.get("reason") in (Reason.SOURCE_FAILED, Reason.CYCLE_FAILED):
+    ready = conditions_of(status).get("Ready") or {}
+    if ready.get("status") != "False":
         return None
-    return str(stalled.get("reason")), str(stalled.get("message"))
+    return str(ready.get("reason")), str(ready.get("message"))
+
+
+def _alarm(status: Raw) -> str:
+    """What is wrong with the policy's branch."""
+    stalled = conditions_of(status).get("Stalled") or {}
+    return str(stalled.get("message")) if stalled.get("reason") == Reason.BRANCH_REWOUND else ""
 
 
 def _rpo(old: Raw, new: Raw) -> Iterator[MirrorEvent]:

@@ -34,6 +34,8 @@ class Outcome:
     refused: Mapping[str, BackstayError] = field(default_factory=dict)
     """Policy → what the API server said to a change of it."""
     trouble: Verdict | None = None
+    alarms: Callable[[str], str] | None = lambda _: ""
+    """Policy → what is wrong with its branch, empty where nothing is; None where nobody knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +74,7 @@ def find_in_force(outcome: Outcome, signs: Signs) -> Iterator[InForce]:
             runs=signs.runs.get(name, ()),
             protected=signs.protected(entry),
             requested=signs.requested.get(name, ""),
+            alarm=outcome.alarms(name) if outcome.alarms is not None else None,
         )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,6 +20,8 @@ from reconciler.plan.crontimes import next_time
 from reconciler.plan.mirrorruns import EndedRun, read_time
 
 Raw = Mapping[str, Any]
+Condition = dict[str, Any]
+_Make = Callable[[str, str, "Reason", str], Condition]
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 _LONGEST = 2000
 """Characters of a condition's message."""
@@ -35,6 +37,7 @@ class Reason(enum.StrEnum):
     DELETION_HELD = "DeletionHeld"
     SOURCE_FAILED = "SourceFailed"
     CYCLE_FAILED = "CycleFailed"
+    BRANCH_REWOUND = "BranchRewound"
 
     @property
     def of_cycle(self) -> bool:
@@ -80,6 +83,8 @@ class InForce:
     runs: Sequence[EndedRun] = ()
     protected: Protected | None = None
     requested: str = ""
+    alarm: str | None = ""
+    """What a run has found wrong with its branch; None where nobody knows, and it stays."""
 
 
 def text_of(moment: datetime) -> str:
@@ -163,10 +168,10 @@ def _rpo(
     return told
 
 
-def _conditions(found: InForce, old: Raw, generation: int, now: datetime) -> list[dict[str, Any]]:
+def _conditions(found: InForce, old: Raw, generation: int, now: datetime) -> list[Condition]:
     before = conditions_of(old)
 
-    def make(kind: str, status: str, reason: Reason, message: str) -> dict[str, Any]:
+    def make(kind: str, status: str, reason: Reason, message: str) -> Condition:
         was = before.get(kind) or {}
         same = was.get("status") == status
         if same and reason.of_cycle and was.get("reason") == reason:
@@ -180,6 +185,22 @@ def _conditions(found: InForce, old: Raw, generation: int, now: datetime) -> lis
             "message": _plain(message),
         }
 
+    usual = _usual(found, before, make, generation, now)
+    stalled = before.get("Stalled") or {}
+    alarm = found.alarm
+    if alarm is None and stalled.get("reason") == Reason.BRANCH_REWOUND:
+        alarm = str(stalled.get("message"))
+    if not alarm:
+        return usual
+    # Whatever else stalls the policy shows in Ready; what stalls the cycle, with other policies.
+    others = [one for one in usual if one["type"] != "Stalled"]
+    return [*others, make("Stalled", "True", Reason.BRANCH_REWOUND, alarm)]
+
+
+def _usual(
+    found: InForce, before: Mapping[str, Condition], make: _Make, generation: int, now: datetime
+) -> list[Condition]:
+    """By the schedule and the cycle."""
     verdict = found.verdict
     if verdict is None:
         return [make("Ready", "True", *_fine(found))]
@@ -189,7 +210,7 @@ def _conditions(found: InForce, old: Raw, generation: int, now: datetime) -> lis
     # The cycle failed: of this policy it says nothing new.
     ready = before.get("Ready") or make("Ready", "True", *_fine(found))
     own = before.get("Stalled")
-    kept = [own] if own and not _is_of_cycle(own) else []
+    kept = [own] if own and not _is_of_other(own) else []
     kind = "Reconciling" if verdict.retried else "Stalled"
     told = make(kind, "True", verdict.reason, verdict.message)
     others = [one for one in kept if one["type"] != kind]
@@ -232,8 +253,10 @@ def _plain(text: str) -> str:
     return shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
 
 
-def _is_of_cycle(condition: Raw) -> bool:
-    return condition.get("reason") in (Reason.SOURCE_FAILED, Reason.CYCLE_FAILED)
+def _is_of_other(condition: Raw) -> bool:
+    """Whether it speaks of the cycle or the branch, not of what is in force."""
+    others = (Reason.SOURCE_FAILED, Reason.CYCLE_FAILED, Reason.BRANCH_REWOUND)
+    return condition.get("reason") in others
 
 
 def _fine(found: InForce) -> tuple[Reason, str]:
