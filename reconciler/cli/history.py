@@ -16,6 +16,7 @@ import click
 
 from reconciler.adapters.gitlocal import LocalManifests
 from reconciler.capture.paths import policy_branch
+from reconciler.engine.expiries import Expiries
 from reconciler.engine.history import StoreReader
 from reconciler.model.errors import UsageError
 
@@ -103,6 +104,14 @@ def store_cluster(config: Config) -> KubeClient | None:
     other = f"file or env for secrets.{credentials.secret_ref} in Config"
     with wiring.without_a_cluster(f"--clone PATH; or {other}"):
         return wiring.cluster(None)
+
+
+def tell_doubts(expiries: Expiries, output: str) -> None:
+    """Warns of what could not be read of what expired."""
+    for told in expiries.doubts:
+        from reconciler.cli import wiring
+
+        wiring.reporter(output).warning("some of what is shown may have expired", why=told)
 
 
 def _only_cluster(store: StoreReader, clone: Path) -> str:

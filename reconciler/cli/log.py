@@ -12,6 +12,7 @@ import click
 
 from reconciler.adapters.clock import SystemClock
 from reconciler.cli import history, options, paging
+from reconciler.engine.expiries import Expiries
 from reconciler.engine.history import clusters_of, doubt_newest, read_points
 from reconciler.engine.namespacepoints import points_of_namespace
 from reconciler.engine.reading import PointFinder, record_at
@@ -64,13 +65,15 @@ def command(
                 from reconciler.cli import wiring
 
                 wiring.reporter(output).warning("the newest commit is no run's", why=doubt)
-        points = _points(found, finder, policy, namespace, within, number)
+        expiries = Expiries(found.store, found.cluster)
+        points = _points(found, finder, policy, namespace, within, number, expiries)
+        history.tell_doubts(expiries, output)
         if not points:
             _hold(found, finder, policy, namespace, cluster or "")
     if output == "json":
-        click.echo(json.dumps(report.log_document(policy or "", points)))
+        click.echo(json.dumps(report.log_document(policy or "", points, namespace)))
     else:
-        paging.show(report.render_log(points).splitlines(keepends=True))
+        paging.show(report.render_log(points, namespace).splitlines(keepends=True))
 
 
 def _hold(
@@ -121,13 +124,14 @@ def _between(since: str, until: str, now: datetime) -> Callable[[datetime], bool
 
 def _points(
     found: history.History, finder: PointFinder, policy: str | None, namespace: str,
-    within: Callable[[datetime], bool], number: int,
+    within: Callable[[datetime], bool], number: int, expiries: Expiries,
 ) -> Sequence[RecoveryPoint]:  # fmt: skip
     names = (policy,) if policy else finder.policies()
     points: list[RecoveryPoint] = []
     for name in names:
         branch = found.branch(name)
-        mine = (point for point in read_points(found.store, branch) if within(point.started))
+        read = read_points(found.store, branch, expiries)
+        mine = (point for point in read if within(point.started))
         chosen = points_of_namespace(found.store, branch, mine, namespace) if namespace else mine
         points += islice(chosen, number or None)
     points.sort(key=lambda point: point.started, reverse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +15,13 @@ from reconciler.adapters.clock import SystemClock
 from reconciler.capture import record
 from reconciler.capture.loading import read_manifest
 from reconciler.cli import history, options, paging
+from reconciler.engine.expiries import Expiries
 from reconciler.engine.history import read_record
 from reconciler.engine.reading import HistoryReader, PointFinder
 from reconciler.engine.versions import hint_alike, paths_in
 from reconciler.model.errors import InvalidInput, Refused, UsageError
 from reconciler.model.naming import CONFIG_FILE
+from reconciler.plan.expiry import Promise, expired_namespaces
 from reconciler.plan.objectnames import ObjectName, parse_object
 from reconciler.plan.pointnames import parse_point
 from reconciler.plan.recoverypoints import RecoveryPoint
@@ -71,21 +74,25 @@ def show_run(
     name = parse_point(run_id, SystemClock().now())
     as_json = as_json or output == "json"
     with history.open_history(clone, cluster, config_file) as found:
-        finder = PointFinder(found.store, found.cluster, shallow=found.shallow)
+        expiries = Expiries(found.store, found.cluster)
+        known = None if wanted else expiries
+        finder = PointFinder(found.store, found.cluster, shallow=found.shallow, expiries=known)
         point = finder.find_recorded(name.of(policy) if policy else name)
         if wanted:
             text, path = _read_object(found.store, point.commit, parse_object([wanted]))
             _print_manifest(text, _manifest_json(path, point, text) if as_json else "")
             return
         made = read_record(found.store, point.commit)
+        history.tell_doubts(expiries, output)
+    expired = expired_namespaces(point.expiry, made) if point.expiry else {}
     if as_json:
-        click.echo(json.dumps(_record_json(point, record.render_record(made))))
+        click.echo(json.dumps(_record_json(point, record.render_record(made), expired)))
     elif left_out:
         paging.show(report.left_out_lines(made))
     elif redacted:
         paging.show(report.redacted_lines(made))
     else:
-        paging.show(report.render_run(made, point.commit).splitlines(keepends=True))
+        paging.show(report.render_run(made, point.commit, expired).splitlines(keepends=True))
 
 
 def _read_object(store: HistoryReader, commit: str, wanted: ObjectName) -> tuple[bytes, str]:
@@ -116,9 +123,12 @@ def _manifest_json(path: str, point: RecoveryPoint, text: bytes) -> str:
     return json.dumps({**head, "path": path, "manifest": manifest}) + "\n"
 
 
-def _record_json(point: RecoveryPoint, text: bytes) -> dict[str, object]:
+def _record_json(
+    point: RecoveryPoint, text: bytes, expired: Mapping[str, Promise]
+) -> dict[str, object]:
     document = yaml.load(text, yaml.CSafeLoader)
-    return {"formatVersion": 1, "type": "run", "commit": point.commit, "record": document}
+    found = {"formatVersion": 1, "type": "run", "commit": point.commit, "record": document}
+    return found | report.expired_part(expired)
 
 
 @command.command(name="policy")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -12,6 +12,7 @@ from reconciler.capture import message, paths, record
 from reconciler.model.errors import Refused, Stalled
 from reconciler.model.run import Outcome, RunRecord
 from reconciler.model.store import Commit
+from reconciler.plan.expiry import Expiry
 from reconciler.plan.recoverypoints import RecoveryPoint, order_points
 
 
@@ -29,17 +30,28 @@ class StoreReader(Protocol):
     def log(self, branch: str, *, limit: int = 0) -> Iterator[Commit]: ...
 
 
-def read_points(store: StoreReader, branch: str) -> tuple[RecoveryPoint, ...]:
+class Promises(Protocol):
+    """What expired; `reconciler.engine.expiries` reads it."""
+
+    def of(self, policy: str, commits: Iterable[tuple[str, str]]) -> Expiry | None: ...
+
+
+def read_points(
+    store: StoreReader, branch: str, promises: Promises | None = None
+) -> tuple[RecoveryPoint, ...]:
     """All recorded runs of a branch, newest first by start; those of a policy's former names, too.
 
-    Of a former name: what began before the first run that said it.
-    Raises Refused without a branch.
+    Of a former name: what began before the first run that said it. With ``promises`` the points
+    know what expired. Raises Refused without a branch.
     """
-    return points_of(read_parts(store, branch))
+    return points_of(read_parts(store, branch, promises=promises))
 
 
 def read_parts(
-    store: StoreReader, branch: str, believes: Believes | None = None
+    store: StoreReader,
+    branch: str,
+    believes: Believes | None = None,
+    promises: Promises | None = None,
 ) -> tuple[BranchPart, ...]:
     """The same, by branch; see `lineage`. Raises Refused without a branch."""
     if store.tip(branch) is None:
@@ -49,7 +61,15 @@ def read_parts(
             f"there is no branch {branch} in the manifest store",
             hint=f"policies with runs: {known}" if known else _other_clusters(store, branch),
         )
-    return tuple(lineage(store, branch, believes))
+    parts = lineage(store, branch, believes)
+    return tuple(parts if promises is None else (_promised(part, promises) for part in parts))
+
+
+def _promised(part: BranchPart, promises: Promises) -> BranchPart:
+    expiry = promises.of(part.policy, part.commits)
+    if expiry is None:
+        return part
+    return replace(part, points=tuple(replace(point, expiry=expiry) for point in part.points))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +78,8 @@ class BranchPart:
 
     branch: str
     points: Sequence[RecoveryPoint]
+    commits: Sequence[tuple[str, str]] = ()
+    """Of the whole branch, newest first: (id, its run; empty where no run made it)."""
 
     @property
     def policy(self) -> str:
@@ -84,7 +106,7 @@ def lineage(
     a former name counts only where one of those that say it is believed.
     """
     folder = branch.rpartition("/")[0]
-    read: dict[str, tuple[RecoveryPoint, ...]] = {}
+    read: dict[str, BranchPart] = {}
     taken: dict[str, datetime] = {}
     waiting = [(branch, datetime.max.replace(tzinfo=UTC))]
     while waiting:
@@ -94,8 +116,8 @@ def lineage(
         taken[name] = end
         if name not in read:
             read[name] = _points_of(store, name)
-        known = [point for point in read[name] if point.started < end]
-        yield BranchPart(name, known)
+        known = [point for point in read[name].points if point.started < end]
+        yield replace(read[name], points=known)
         saying: dict[str, list[RecoveryPoint]] = {}
         for point in known:
             if point.renamed_from:
@@ -108,8 +130,15 @@ def lineage(
         )
 
 
-def _points_of(store: StoreReader, branch: str) -> tuple[RecoveryPoint, ...]:
-    return () if store.tip(branch) is None else tuple(_points(store.log(branch)))
+def _points_of(store: StoreReader, branch: str) -> BranchPart:
+    if store.tip(branch) is None:
+        return BranchPart(branch, ())
+    read = [(commit.sha, _point(commit)) for commit in store.log(branch)]
+    return BranchPart(
+        branch,
+        tuple(point for _, point in read if point is not None),
+        tuple((sha, "" if point is None else point.run_id) for sha, point in read),
+    )
 
 
 def clusters_of(store: StoreReader) -> tuple[str, ...]:
@@ -127,27 +156,26 @@ def _other_clusters(store: StoreReader, branch: str) -> str:
     )
 
 
-def _points(commits: Iterable[Commit]) -> Iterator[RecoveryPoint]:
-    for commit in commits:
-        try:
-            found = message.parse_summary(commit.trailers)
-        except Stalled:
-            # Somebody else's commit that looks like ours; `verify` is what judges it.
-            continue
-        if found is not None:
-            counts = found.objects
-            yield RecoveryPoint(
-                run_id=found.run_id,
-                commit=commit.sha,
-                started=found.started,
-                outcome=found.outcome,
-                revision=found.revision,
-                objects=counts,
-                volumes_stored=found.volumes_stored,
-                volumes_wanted=found.volumes_wanted,
-                volumes_added=found.volumes_added,
-                renamed_from=found.renamed_from,
-            )
+def _point(commit: Commit) -> RecoveryPoint | None:
+    try:
+        found = message.parse_summary(commit.trailers)
+    except Stalled:
+        # Somebody else's commit that looks like ours; `verify` is what judges it.
+        return None
+    if found is None:
+        return None
+    return RecoveryPoint(
+        run_id=found.run_id,
+        commit=commit.sha,
+        started=found.started,
+        outcome=found.outcome,
+        revision=found.revision,
+        objects=found.objects,
+        volumes_stored=found.volumes_stored,
+        volumes_wanted=found.volumes_wanted,
+        volumes_added=found.volumes_added,
+        renamed_from=found.renamed_from,
+    )
 
 
 def read_record(store: StoreReader, commit: str) -> RunRecord:

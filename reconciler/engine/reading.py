@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from reconciler.capture import loading, paths
 from reconciler.capture.paths import policy_branch
+from reconciler.engine.expiries import Expiries
 from reconciler.engine.history import (
     StoreReader,
     copied_until,
@@ -70,10 +71,19 @@ class NamedPoint:
 class PointFinder:
     """Finds recovery points of one cluster by name; each branch is read once.
 
-    ``shallow``: whether older runs may be missing, which is told with what is not found.
+    ``shallow``: whether older runs may be missing, which is told with what is not found. With
+    ``expiries`` the points know what expired.
     """
 
-    def __init__(self, store: StoreReader, cluster: str, *, shallow: bool = False) -> None:
+    def __init__(
+        self,
+        store: StoreReader,
+        cluster: str,
+        *,
+        shallow: bool = False,
+        expiries: Expiries | None = None,
+    ) -> None:
+        self._expiries = expiries
         self._store = store
         self._cluster = cluster
         self._shallow = shallow
@@ -84,7 +94,7 @@ class PointFinder:
         if policy not in self._read:
             branch = policy_branch(self._cluster, policy)
             try:
-                self._read[policy] = read_points(self._store, branch)
+                self._read[policy] = read_points(self._store, branch, self._expiries)
             except Refused as error:
                 if _SHORT.fullmatch(policy):
                     error.hint += "; a commit needs its first 7 digits at least"

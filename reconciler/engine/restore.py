@@ -16,6 +16,7 @@ from reconciler.engine.mappedpoint import rename_point
 from reconciler.engine.narrowing import narrow_point
 from reconciler.engine.restorecontext import RestorePorts, RestoreRequest, RestoreResult
 from reconciler.engine.restorecreate import Creator
+from reconciler.engine.restoreexpired import check_expired
 from reconciler.engine.restorefill import Filler, make_tasks
 from reconciler.engine.restoreground import Ground
 from reconciler.engine.restoreguards import find_obstacles, find_timed
@@ -81,12 +82,14 @@ class Restore:
                 hint="give Config the name of the cluster whose recovery point this is",
             )
         prove_password(world.keyring, content.record)
+        expired = check_expired(world.keyring, content)
         content = self._renamed(content)
         made = with_missing(world.store, content, self._plan(content))
         blocked = find_obstacles(world.reader, made).told
         beside = self._beside()
         lost = tell_lost(world.reader, content, made)
-        notes = (*content.notes, *lost, *find_timed(world.reader, made), *filter(None, [beside]))
+        timed = find_timed(world.reader, made)
+        notes = (*content.notes, *expired, *lost, *timed, *filter(None, [beside]))
         return replace(made, blocked=blocked, notes=notes)
 
     def _content(self, at: str, *, allow_partial: bool) -> PointContent:

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import orjson
 
 from reconciler import ports
 from reconciler.capture import canonical, paths, sealedsecrets
+from reconciler.engine import restorepromised
+from reconciler.engine.expiries import Expiries
 from reconciler.engine.history import (
     BranchPart,
     StoreReader,
@@ -29,6 +32,7 @@ from reconciler.model.objects import ObjectRef, Resource, folder_of
 from reconciler.model.policy import CLUSTER_NAMESPACE
 from reconciler.model.run import Outcome, RepositoryRef, RunRecord
 from reconciler.model.volumes import RepositoryAccess
+from reconciler.plan.expiry import Promise, expired_namespaces
 from reconciler.plan.objectwords import tell_left_out
 from reconciler.plan.recoverypoints import RecoveryPoint, choose_point, tell_late, tell_newer
 from reconciler.plan.restore import Live, Stored
@@ -62,6 +66,8 @@ class PointContent:
     """What somebody should know who chose this point."""
     points: tuple[RecoveryPoint, ...] = ()
     """All points of the policy, newest first."""
+    expired: Mapping[str, Promise] = field(default_factory=dict)
+    """Of the namespaces that were asked for: those that maintenance does not hold any more."""
     renaming: Renaming = field(default_factory=Renaming)
     """Of what `reconciler.engine.mappedpoint` made copies of."""
 
@@ -84,22 +90,23 @@ def read_point(
     former name.
     """
     formers = _Formers(store, vouch)
-    parts = read_parts(store, branch, formers.believe)
+    expiries = Expiries(store, branch.split("/")[1], vouch)
+    parts = read_parts(store, branch, formers.believe, expiries)
     points = points_of(parts)
     copied = copied_until(store)
+    whole = _whole(store, only) if only else None
+    choose = partial(
+        choose_point, at=at, policy=policy, allow_partial=allow_partial, copied=copied, whole=whole
+    )
+    offered = restorepromised.offered(points, at)
     try:
-        point = choose_point(
-            points,
-            at,
-            policy=policy,
-            allow_partial=allow_partial,
-            copied=copied,
-            whole=_whole(store, only) if only else None,
-        )
+        point = choose(offered, promised=restorepromised.holds(store, only))
     except Refused as error:
-        if not formers.doubts:
+        expired = restorepromised.tell_expired(points, offered)
+        told = "; ".join(filter(None, (error.message, expired, formers.doubts)))
+        if told == error.message:
             raise
-        raise Refused(f"{error.message}; {formers.doubts}", hint=error.hint) from error
+        raise Refused(told, hint=error.hint) from error
     # Its tree, its record and all of its history are what the signature is over; not its place.
     vouch(point.commit)
     record = read_record_of(store, point.commit, run_id=point.run_id, outcome=point.outcome)
@@ -111,11 +118,13 @@ def read_point(
     stored = tuple(_stored(path, texts[path]) for path in sorted(texts))
     notes = (
         tell_late(points, point, at, copied),
-        tell_newer(points, point, at, copied),
+        tell_newer(offered, point, at, copied),
         doubt_newest(store, branch),
         tell_left_out(record),
         formers.doubts,
         _tell_spared(record, only),
+        restorepromised.tell_passed(choose(points), point, at),
+        *expiries.doubts,
     )
     return PointContent(
         point=point,
@@ -126,6 +135,7 @@ def read_point(
         sealed=sealed,
         notes=tuple(filter(None, notes)),
         points=points,
+        expired=expired_namespaces(point.expiry, record, only) if point.expiry else {},
     )
 
 

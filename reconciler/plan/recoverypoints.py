@@ -7,13 +7,14 @@ compared with the end of the copies: what somebody broke at 10:05 may be in a ru
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import dropwhile
 
 from reconciler.model.errors import Refused, UsageError
 from reconciler.model.run import Counts, Outcome
+from reconciler.plan.expiry import Expiry, Promise
 
 _SHA = re.compile(r"[0-9a-f]{7,40}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -36,6 +37,14 @@ class RecoveryPoint:
     volumes_added: int = 0
     renamed_from: str = ""
     """The former name that its policy had then."""
+    expiry: Expiry | None = field(default=None, compare=False)
+    """What maintenance said of its branch; None where nothing was said, or nobody asked."""
+
+    def promise(self, namespaces: Collection[str] = ()) -> Promise:
+        """What is promised of its data: of these namespaces, or of any of it."""
+        if self.expiry is None or self.outcome not in _RESTORABLE:
+            return Promise.HELD
+        return self.expiry.of(self.run_id, self.started, namespaces)
 
 
 def order_points(found: Iterable[RecoveryPoint]) -> tuple[RecoveryPoint, ...]:
@@ -62,6 +71,7 @@ def choose_point(
     copied: Copied,
     option: str = "--at ",
     whole: Whole | None = None,
+    promised: Whole | None = None,
 ) -> RecoveryPoint:
     """The point that ``at`` means: ``latest``, a time, a date (its end, UTC), a run or a commit.
 
@@ -69,8 +79,8 @@ def choose_point(
     Completed points, and partial ones where ``allow_partial`` says so. A run or a commit that is
     named is taken at its word, but a partial one needs ``allow_partial`` all the same. A Failed run
     is no recovery point. ``option`` stands before a point where an error names one. A partial one
-    that ``whole`` says yes to lacks nothing of what is asked for, and counts as Completed. Raises
-    Refused, UsageError.
+    that ``whole`` says yes to lacks nothing of what is asked for, and counts as Completed. What
+    ``promised`` says no to has expired: no time means it. Raises Refused, UsageError.
     """
 
     def good(point: RecoveryPoint) -> bool:
@@ -85,7 +95,9 @@ def choose_point(
     partial = [Outcome.PARTIALLY_FAILED] if allow_partial or whole else []
     for point in points:
         maybe = point.outcome in {Outcome.COMPLETED, *partial}
-        if maybe and _is_by(point, limit, copied) and good(point):
+        if not maybe or not _is_by(point, limit, copied) or not good(point):
+            continue
+        if promised is None or promised(point):
             return point
     raise _nothing(points, at, policy, limit, copied, option)
 
@@ -102,7 +114,7 @@ def tell_late(
     points: Sequence[RecoveryPoint], chosen: RecoveryPoint, at: str, copied: Copied
 ) -> str:
     """The run that was still copying at the time ``at``, and was passed over for that."""
-    if _is_name(at) or at == "latest":
+    if is_name(at) or at == "latest":
         return ""
     limit = _end_of(at)
     when = f"{at} ended" if _DATE.fullmatch(at) else at
@@ -121,7 +133,7 @@ def tell_newer(
     points: Sequence[RecoveryPoint], chosen: RecoveryPoint, at: str, copied: Copied
 ) -> str:
     """What `choose_point` passed over on its way back from ``at``; empty for one that was named."""
-    if _is_name(at):
+    if is_name(at):
         return ""
     limit = None if at == "latest" else _end_of(at)
     between = (
@@ -158,7 +170,8 @@ def find_point(points: Sequence[RecoveryPoint], name: str, *, policy: str) -> Re
     return found
 
 
-def _is_name(at: str) -> bool:
+def is_name(at: str) -> bool:
+    """Whether a run or a commit is named, and no time."""
     return bool(_RUN.fullmatch(at) or _SHA.fullmatch(at))
 
 

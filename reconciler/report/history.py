@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from reconciler.model.policywords import CLUSTER_NAMESPACE
 from reconciler.model.run import NamespaceRecord, Outcome, RunRecord, VolumeRecord
 from reconciler.model.texts import for_log, visible
+from reconciler.plan.expiry import Promise
 from reconciler.plan.recoverypoints import RecoveryPoint
 from reconciler.report import redacted
 from reconciler.report.amounts import render_bytes, render_count, render_seconds
@@ -26,18 +27,19 @@ def render_table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def render_log(points: Sequence[RecoveryPoint]) -> str:
-    """One line per run, newest first."""
+def render_log(points: Sequence[RecoveryPoint], namespace: str = "") -> str:
+    """One line per run, newest first, with what expired: of the namespace, or of all of it."""
     if not points:
         return "no runs\n"
-    return "".join(_table(_HEAD, map(_row, points)))
+    return "".join(_table(_HEAD, (_row(point, namespace) for point in points)))
 
 
-def _row(point: RecoveryPoint) -> tuple[str, ...]:
+def _row(point: RecoveryPoint, namespace: str) -> tuple[str, ...]:
     counts = point.objects
+    promise = point.promise(_only(namespace))
     return (
         point.run_id,
-        str(point.outcome),
+        str(point.outcome) if promise is Promise.HELD else f"{point.outcome}, {promise}",
         f"{counts.captured} (+{counts.created} ~{counts.changed} -{counts.deleted})",
         _volumes(point),
         point.started.strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -53,8 +55,23 @@ def _volumes(point: RecoveryPoint) -> str:
     return f"{point.volumes_stored}, +{render_bytes(point.volumes_added)}"
 
 
-def log_document(policy: str, points: Sequence[RecoveryPoint]) -> dict[str, Any]:
-    """The log as one JSON document; ``volumesAdded`` in bytes."""
+def _only(namespace: str) -> tuple[str, ...]:
+    return (namespace,) if namespace else ()
+
+
+def _expired(promise: Promise) -> dict[str, str]:
+    return {} if promise is Promise.HELD else {"promise": str(promise)}
+
+
+def expired_part(expired: Mapping[str, Promise]) -> dict[str, Any]:
+    """The part of a run's document that says what of it is not held any more; none where all is."""
+    return {"expired": {name: str(promise) for name, promise in expired.items()}} if expired else {}
+
+
+def log_document(
+    policy: str, points: Sequence[RecoveryPoint], namespace: str = ""
+) -> dict[str, Any]:
+    """The log as one JSON document; ``volumesAdded`` in bytes, ``promise`` where it is not held."""
     return {
         "formatVersion": 1,
         "type": "log",
@@ -75,18 +92,19 @@ def log_document(policy: str, points: Sequence[RecoveryPoint]) -> dict[str, Any]
                 "volumesStored": point.volumes_stored,
                 "volumesWanted": point.volumes_wanted,
                 "volumesAdded": point.volumes_added,
+                **_expired(point.promise(_only(namespace))),
             }
             for point in points
         ],
     }
 
 
-def render_run(record: RunRecord, commit: str) -> str:
-    """A record as a person reads it."""
-    return "".join(map(_line, _run_lines(record, commit)))
+def render_run(record: RunRecord, commit: str, expired: Mapping[str, Promise] | None = None) -> str:
+    """A record as a person reads it; ``expired``: its namespaces that are not held any more."""
+    return "".join(map(_line, _run_lines(record, commit, expired or {})))
 
 
-def _run_lines(record: RunRecord, commit: str) -> Iterator[str]:
+def _run_lines(record: RunRecord, commit: str, expired: Mapping[str, Promise]) -> Iterator[str]:
     took = (record.finished - record.started).total_seconds()
     yield f"Run      {record.name}"
     yield f"Outcome  {record.outcome}"
@@ -96,6 +114,8 @@ def _run_lines(record: RunRecord, commit: str) -> Iterator[str]:
     yield f"Copied   until {record.copied:%Y-%m-%dT%H:%M:%SZ}"
     yield f"Took     {render_seconds(took)}"
     yield f"Commit   {commit}"
+    for name, promise in expired.items():
+        yield f"Data     of {name}: {promise}; Git has its manifests"
     held = record.secrets
     if held is not None and held.snapshot:
         where = f"{held.snapshot[:10]} of {held.repository.url if held.repository else ''}"

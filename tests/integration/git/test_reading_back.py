@@ -5,19 +5,51 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reconciler.capture.paths import cluster_branch
+from reconciler.capture.retained import HeldRun, Retained, path_of, render_retained
 from reconciler.cli import main
+from reconciler.model.store import Write
 from tests.integration.git.conftest import Executed
-from tests.integration.git.history_world import BRANCH, RUNS, WEB, HistoryWorld, make_history
+from tests.integration.git.history_world import (
+    BRANCH,
+    CLUSTER,
+    RUNS,
+    WEB,
+    HistoryWorld,
+    make_history,
+    open_store,
+)
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> HistoryWorld:
     return make_history(tmp_path_factory.mktemp("history"))
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory) -> HistoryWorld:
+    """The same after maintenance, which holds the first and the last run."""
+    world = make_history(tmp_path_factory.mktemp("kept"))
+    held = Retained(
+        policy="shop",
+        tip=world.commits[-1],
+        at=datetime(2026, 11, 22, tzinfo=UTC),
+        retention={"keepLast": 2},
+        held=(HeldRun(RUNS[0], ("shop",)), HeldRun(RUNS[5], ("shop",))),
+    )
+    home = cluster_branch(CLUSTER)
+    with open_store(world.server, world.folder / "keeping") as store:
+        file = Write(path_of("shop"), render_retained(held))
+        store.push({home: store.commit(home, None, [file], "Keep\n", when=held.at)})
+    world.git("fetch", "--quiet", where=world.clone)
+    return world
 
 
 class Command:
@@ -97,6 +129,39 @@ def test_processes_that_a_verb_starts(
     found = [f"{argv[1]} {argv[-1]}".removesuffix(" --") for argv in executed()]
     shown = [one if one.startswith("ls-tree") else one.partition(" ")[0] for one in found]
     assert sorted(shown) == sorted(["for-each-ref", *expected])
+
+
+@pytest.mark.parametrize(
+    ("words", "more"),
+    [
+        (("log", "shop", "-n", "2"), ["cat-file", "ls-tree"]),
+        (("show", "run", RUNS[3]), ["cat-file", "ls-tree"]),
+        (("show", "run", RUNS[3], WEB.removesuffix(".yaml")), []),
+        (("diff", RUNS[0], RUNS[2]), []),
+    ],
+)
+def test_what_expired_is_read_once(
+    world: HistoryWorld, kept: HistoryWorld, executed: Executed,
+    capsys: pytest.CaptureFixture[str], words: tuple[str, ...], more: list[str],
+) -> None:  # fmt: skip
+    """By the names of one small tree, and where something expired one process more."""
+
+    def processes(found: HistoryWorld) -> Counter[str]:
+        main.run([*words, "--clone", str(found.clone)])
+        return Counter(argv[1] for argv in executed())
+
+    before = processes(world)
+    assert "expired" not in capsys.readouterr().out
+    assert processes(kept) - before == Counter(more)
+    told = ": expired; Git has its manifests" in capsys.readouterr().out
+    assert told == (words == ("show", "run", RUNS[3]))
+
+
+def test_the_log_tells_what_expired(kept: HistoryWorld, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not of a Failed run, which never held anything."""
+    assert main.run(["log", "shop", "--clone", str(kept.clone)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines if "expired" in line] == list(RUNS[3:0:-1])
 
 
 def test_gaps_and_failed_runs_are_told(backstay: Command) -> None:
