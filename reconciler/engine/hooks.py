@@ -232,12 +232,12 @@ class Hooks:
         """Writes the Lease; False where that failed and the copy goes on all the same."""
         try:
             self._write(place)
-        except Interrupted:
-            raise
         except BackstayError as error:
             # Nothing was started. An answer that got lost may have left our Lease all the same.
             with suppress(BackstayError):
                 self._leases.withdraw(place.pod, place.hook)
+            if isinstance(error, Interrupted):
+                raise
             phase = Phase.PRE if place.target.hook.pre else Phase.POST
             why = f"{error.message}; {error.hint}" if error.hint else error.message
             record = skipped(place.target, phase, why)
@@ -245,9 +245,16 @@ class Hooks:
             return False
         return True
 
-    def _write(self, place: Place) -> None:
+    def _write(self, place: Place, *, patient: bool = False) -> None:
+        """Raises Interrupted; a ``patient`` one only for a pod that another run quiesces."""
         commands, pod = self._commands, place.pod
         now = commands.clock.now()
+        stopped = self._stopped
+        how_long = _BUSY
+        if patient:
+            # Whoever is told to stop has little time left for its post command.
+            how_long = AWAY if stopped() else _BUSY
+            stopped = _never
         until = min(now + _BUSY, max(now, self._deadline))
 
         def tell(held: HookLease) -> None:
@@ -260,7 +267,7 @@ class Hooks:
             lambda: self._leases.open(
                 pod, place.hook, until=until, stopped=self._stopped, tell=tell
             ),
-            commands.patience(f"writing the Lease of pod {name_of(pod)}", _BUSY, self._stopped),
+            commands.patience(f"writing the Lease of pod {name_of(pod)}", how_long, stopped),
         )
 
     def _pass_over(self, one: NotHooked) -> None:
@@ -346,11 +353,14 @@ class Hooks:
         # Who ended it may have done so while the copy went on.
         self.say(f"{why}; {NOT_AT_REST}", place.namespaces)
         try:
-            self._write(place)
-        except (PodBusy, Interrupted):
+            self._write(place, patient=True)
+        except PodBusy:
             raise
+        except Interrupted as error:
+            raise PodBusy(error.message) from error
         except BackstayError as error:
             self._commands.reporter.warning("hook's lease not written", why=error.message)
+            place.opened = False
 
     def _late(self, place: Place) -> datetime:
         """Until when a post command may be at work that nobody saw the end of."""
@@ -399,7 +409,10 @@ class Hooks:
         if isinstance(error, PostLeftOpen) and error.begun:
             self._note(place, self._late(place))
         self._giving.add(place.pod, place.hook)
-        why = f"not executed yet: {error.message}; the controller tries again"
+        if place.opened:
+            why = f"not executed yet: {error.message}; the controller tries again"
+        else:
+            why = f"not executed: {error.message}; nobody tries again: no Lease tells of it"
         self._not_ended(place, why)
 
     def _not_ended(self, place: Place, why: str) -> None:
@@ -434,6 +447,10 @@ class Hooks:
         with self._lock:
             for name in namespaces:
                 self._reasons[name].append(why)
+
+
+def _never() -> bool:
+    return False
 
 
 def need_exec(execute: ports.PodExec | None) -> ports.PodExec:

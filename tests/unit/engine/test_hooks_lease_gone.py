@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from reconciler.engine.finishing import PostFailed
-from reconciler.model.errors import Refused
+from reconciler.engine.run import execute_run
+from reconciler.model.errors import Interrupted, Refused, Transient
 from reconciler.model.run import Outcome
 from tests.unit.engine.hook_world import THEIRS, HookWorld
 from tests.unit.engine.killing import Killed, Life, Point
@@ -180,3 +181,88 @@ def test_killed_from_then_on_it_has_run_or_is_left_to_the_job(
             world.finish()
             assert world.events[-1] == AROUND[2] or AROUND[0] not in world.events, point
         assert world.leases() == [], point
+
+
+class Away:
+    """A writer that can't create hooks' Leases once the data is copied, for ``times`` calls."""
+
+    def __init__(self, world: HookWorld, times: int) -> None:
+        self._world = world
+        self._left = times
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._world.cluster, name)
+
+    def create(self, raw: Any) -> Any:
+        if "hook" in raw["metadata"]["name"] and AROUND[1] in self._world.events and self._left:
+            self._left -= 1
+            raise Transient("HTTP 503")
+        return self._world.cluster.create(raw)
+
+
+def stop_after_copy(world: HookWorld, **changed: Any) -> None:
+    """The run is told to stop when its data is copied."""
+    with pytest.raises(Interrupted):
+        execute_run(
+            world.request(), world.ports(**changed), stopped=lambda: AROUND[1] in world.events
+        )
+
+
+@pytest.mark.parametrize("times", [1, 3, 1000])
+def test_told_to_stop_it_is_executed_though_its_lease_can_not_be_written(times: int) -> None:
+    world = make_world()
+    stop_after_copy(world, writer=Away(world, times))
+    assert (world.events, world.leases()) == (AROUND, [])
+
+
+def test_what_nobody_can_execute_later_is_told_so() -> None:
+    world = make_world()
+
+    def strike(command: tuple[str, ...]) -> None:
+        if command[0] == "unlock":
+            raise Refused("not allowed")
+
+    world.execute.before = strike
+    world.run(writer=Away(world, 1000))
+    assert (world.events, world.leases()) == (AROUND[:2], [])
+    assert not_at_rest(world)
+    assert "nobody tries again" in part(world).reasons[1]
+
+
+def test_told_to_stop_it_does_not_undo_what_another_run_quiesces() -> None:
+    world = make_world()
+    move = world.move
+
+    def taken(task: Any) -> Any:
+        made = move(task)
+        world.cluster.put(manifest("Pod", "run-9-a", SYSTEM, status={"phase": "Running"}))
+        world.hold_pod("crm-1/run-9-a", replace(THEIRS, command=("theirs",)), policy="crm")
+        return made
+
+    world.move = taken  # type: ignore[method-assign]
+    stop_after_copy(world)
+    assert world.events == AROUND[:2]
+    assert [lease.policy for lease in world.leases()] == ["crm"]
+    (told,) = world.log.of("hook left open")
+    assert str(told["why"]).startswith("not executed: stopped while waiting")
+    assert "tries again" not in str(told["why"])
+
+
+def test_told_to_stop_before_it_knows_of_its_lease_it_leaves_none() -> None:
+    world = HookWorld()
+    lost: list[str] = []
+
+    class Writer:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.cluster, name)
+
+        def create(self, raw: Any) -> Any:
+            made = world.cluster.create(raw)
+            if "hook" in raw["metadata"]["name"] and not lost:
+                lost.append(raw["metadata"]["name"])
+                raise Transient("the answer got lost")
+            return made
+
+    with pytest.raises(Interrupted):
+        execute_run(world.request(), world.ports(writer=Writer()), stopped=lambda: bool(lost))
+    assert (len(lost), world.events, world.leases()) == (1, [], [])
