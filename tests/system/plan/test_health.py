@@ -16,6 +16,7 @@ from tests.rig.cluster import shell
 from tests.rig.goprograms import program
 from tests.unit.engine.controller_world import BROKEN, files, policy_yaml
 from tests.unit.engine.mirror_world import MirrorWorld
+from tests.unit.engine.test_mirror_rewound import LOST, put_tip
 
 # Not the fixture's: the first one on a machine builds the program.
 pytestmark = pytest.mark.timeout(300, func_only=True)
@@ -95,6 +96,14 @@ def edited() -> Object:
     return world.mirror()
 
 
+def rewound() -> Object:
+    """A run has found its branch rewound; what is in force stays so."""
+    world = in_force()
+    put_tip(world, LOST)
+    world.cycle()
+    return world.mirror()
+
+
 def fresh() -> Object:
     """Just created, without a status."""
     found = in_force().mirror()
@@ -112,6 +121,7 @@ STATES: dict[str, tuple[Callable[[], Object], str, str, str]] = {
     "key refused": (
         lambda: away(Stalled("key refused")), "Failed", "Degraded", "key refused",
     ),
+    "branch rewound": (rewound, "Failed", "Degraded", "was rewound or replaced"),
     "edited by hand": (edited, "InProgress", "Progressing", "waits for the controller"),
     # kstatus takes what has no conditions for done; the controller is told to look first.
     "no status yet": (fresh, "Current", "Progressing", "waits for the controller"),
