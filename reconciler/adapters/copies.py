@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from reconciler import ports
@@ -29,6 +30,7 @@ from reconciler.model.volumes import (
     VolumeCopy,
 )
 from reconciler.plan import copyobjects, copysteps, moverjob, moverstatus
+from reconciler.plan.begun import policy_of_run
 from reconciler.plan.copyobjects import Mine
 
 _MOST_STEPS = 12
@@ -50,9 +52,14 @@ class CopyMover:
         writer: ports.ClusterWriter,
         settings: moverjob.MoverSettings | None = None,
         *,
+        home: str,
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
-        """As `JobMover`."""
+        """As `JobMover`; ``home`` is Backstay's own namespace, whatever a Job or a snapshot says.
+
+        Whoever may make Jobs in another one could otherwise have copies of others removed.
+        """
+        self._home = home
         self._reader = reader
         self._writer = writer
         self._jobs = JobMover(reader, writer, settings, seconds=seconds)
@@ -65,7 +72,8 @@ class CopyMover:
         copy = task.copy
         if copy is None:
             return self._jobs.ensure(task)
-        job = self._jobs.hold(task)
+        # Whoever may not make copies leaves no Job behind, in each run another.
+        job = self._jobs.hold(task, first=partial(self._see, task, copy))
         if "deletionTimestamp" in job["metadata"]:
             return MoveResult(state=MoveState.RUNNING)
         copy = replace(copy, taken=moverjob.taken_of(job))
@@ -81,12 +89,14 @@ class CopyMover:
     def cleanup(self, task: MoveTask) -> None:
         """As the port says; the cluster may take its time with a copy that is still in use."""
         if task.copy is not None:
+            self._jobs.drop_keys(task)
             self._undo(task, task.copy, patient=False)
         self._jobs.cleanup(task)
 
     def leftovers(self, policy: str) -> tuple[Leftover, ...]:
         """As the port says; also snapshots whose Job is gone."""
-        movers = self._jobs.leftovers(policy)
+        found = map(self._at_home, self._jobs.leftovers(policy))
+        movers = [left for left in found if left is not None]
         there = {left.name for left in movers if left.copy}
         alone = (left for left in self._alone(policy) if left.name not in there)
         return tuple(sorted((*movers, *alone), key=lambda left: (left.namespace, left.name)))
@@ -101,6 +111,8 @@ class CopyMover:
             alone = self._reader.get(kinds.SNAPSHOTS, left.name, namespace=left.namespace)
             if job is not None or _uid(alone) != left.uid:
                 return False
+        if job is not None:
+            self._jobs.drop_keys(left)
         self._undo(left, left.copy, patient=False)
         if job is not None:
             self._jobs.remove(left)
@@ -132,6 +144,8 @@ class CopyMover:
 
     def _fail(self, task: MoveTask, copy: VolumeCopy, job: Raw, why: str) -> MoveResult:
         result = self._jobs.stop(task, why)
+        if result.state is MoveState.RUNNING:
+            return result
         return self._put_away(task, copy, job, result) or result
 
     def _put_away(
@@ -139,7 +153,8 @@ class CopyMover:
     ) -> MoveResult | None:
         """Removes the copy of a mover that has ended; None when nothing is to be waited for."""
         uid = str(_uid(job))
-        self._jobs.keep(task, result)
+        if not self._jobs.keep(task, result):
+            return MoveResult(state=MoveState.RUNNING)
         why = self._undo(task, copy, patient=True)
         if why and not self._is_late(uid, "removal", _PATIENCE):
             return self._waiting(uid, "removal", f"its copy is being removed: {why}")
@@ -200,8 +215,18 @@ class CopyMover:
             return copysteps.Seen(claim=claim)
 
     def _bound(self, snapshot: Raw | None) -> Raw | None:
-        name = copyobjects.bound_name(snapshot) if snapshot else ""
-        return self._reader.get(kinds.SNAPSHOT_CONTENTS, name) if name else None
+        """The content that a snapshot names; without a name, the one that is its own by its name.
+
+        A status may come late, and whoever writes snapshots may empty it.
+        """
+        if snapshot is None:
+            return None
+        named, own = copyobjects.bound_name(snapshot), copyobjects.dynamic_name(snapshot)
+        found = self._reader.get(kinds.SNAPSHOT_CONTENTS, named or own)
+        if named in ("", own) or (found and copyobjects.is_content_of(snapshot, found)):
+            return found
+        true = self._reader.get(kinds.SNAPSHOT_CONTENTS, own)
+        return true if true and copyobjects.is_content_of(snapshot, true) else found
 
     def _is_cut(self, task: MoveTask, copy: VolumeCopy) -> bool:
         """A snapshot was ready before its mover began; a clone is made when its pod is placed."""
@@ -228,8 +253,19 @@ class CopyMover:
             return
         for raw in (raw for page in pages for raw in page):
             left = _leftover(raw)
-            if left is not None and left.policy == policy:
+            if left is None or left.copy is None or left.policy != policy:
+                continue
+            if left.copy.home == self._home:
                 yield left
+
+    def _at_home(self, left: Leftover) -> Leftover | None:
+        """A Job counts only where Backstay itself makes it: its namespace is in ``copy.home``."""
+        if left.copy is None:
+            return left
+        place = left.namespace if left.copy.method is CopyKind.CLONE else self._home
+        if left.copy.home != place:
+            return None
+        return replace(left, copy=replace(left.copy, home=self._home))
 
 
 def _leftover(raw: Raw) -> Leftover | None:
@@ -250,7 +286,8 @@ def _leftover(raw: Raw) -> Leftover | None:
     named = moverjob.kind_of(
         left.name, run_id=left.run_id, namespace=left.namespace, claim=left.claim
     )
-    ours = named is MoveKind.BACKUP and copyobjects.is_copy_of(left, raw)
+    dead = policy_of_run(left.run_id) == left.policy
+    ours = dead and named is MoveKind.BACKUP and copyobjects.is_copy_of(left, raw)
     return left if ours and left.copy and left.copy.home else None
 
 

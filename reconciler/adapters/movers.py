@@ -21,8 +21,16 @@ from reconciler import ports
 from reconciler.model import kinds, naming
 from reconciler.model.errors import BackstayError, Refused
 from reconciler.model.objects import ObjectRef
-from reconciler.model.volumes import Leftover, MoveResult, MoveState, MoveTask
+from reconciler.model.volumes import (
+    CopyKind,
+    Leftover,
+    MoveKind,
+    MoveResult,
+    MoveState,
+    MoveTask,
+)
 from reconciler.plan import moverjob, moverstatus
+from reconciler.plan.begun import policy_of_run
 
 _JOB_LABEL = "batch.kubernetes.io/job-name"
 _RUNNING = MoveResult(state=MoveState.RUNNING)
@@ -63,13 +71,14 @@ class JobMover:
             return _RUNNING
         return self._look(task, job)
 
-    def hold(self, task: MoveTask) -> dict[str, Any]:
+    def hold(self, task: MoveTask, *, first: Callable[[], object] = lambda: None) -> dict[str, Any]:
         """The task's Job as it is; a new one is suspended, until `ensure` lets it go.
 
-        Raises Refused where something else has its name.
+        ``first`` is called before one is made. Raises Refused where something else has its name.
         """
         job = self._job(task)
         if job is None:
+            first()
             return self._writer.apply(moverjob.make_job(task, self._settings, suspend=True))
         if not moverjob.belongs_to(task, job):
             raise Refused(
@@ -82,26 +91,29 @@ class JobMover:
     def stop(self, task: MoveTask, why: str) -> MoveResult:
         """FAILED, for good: a Job that never went says why, and stays suspended."""
         why = moverstatus.cut(why)
-        self._writer.apply(moverjob.make_job(task, self._settings, suspend=True, ended=why))
-        return moverstatus.never_started(task, why)
+        told = self._tell(task, moverjob.end_changes(why))
+        return moverstatus.never_started(task, why) if told else _RUNNING
 
-    def keep(self, task: MoveTask, result: MoveResult) -> None:
+    def keep(self, task: MoveTask, result: MoveResult) -> bool:
         """Puts the result of a Job that has ended beside it, then removes its pods.
 
-        A claim can't go while there is a pod that names it, even one that has ended.
+        A claim can't go while there is a pod that names it, even one that has ended. False, and
+        nothing is removed, where somebody changed the Job meanwhile: look again.
         """
-        if (job := self._job(task)) is not None and moverjob.result_of(job) is None:
-            why = moverstatus.ended_because(job)
-            suspend = moverstatus.is_suspended(job)
-            kept = moverjob.make_job(
-                task, self._settings, suspend=suspend, ended=why, result=result
-            )
-            self._writer.apply(kept)
+        job = self._job(task)
+        untold = job is not None and moverjob.result_of(job) is None
+        if untold and not self._tell(task, moverjob.result_changes(result)):
+            return False
         for pod in self._pods(task):
             if "deletionTimestamp" not in pod["metadata"]:
                 name = pod["metadata"]["name"]
                 where = _ref("", "Pod", moverjob.place_of(task), name)
                 self._writer.delete(where, uid=_uid(pod))
+        return True
+
+    def drop_keys(self, one: MoveTask | Leftover) -> None:
+        """Removes the Secret with the repository's keys, if it is this one's own."""
+        self._remove_keys(one, moverjob.name_of(one))
 
     def cleanup(self, task: MoveTask) -> None:
         """Removes Job, pods and Secret, if they are this task's own."""
@@ -131,6 +143,15 @@ class JobMover:
         if removed:  # else they may be the keys of a later Job of that name
             self._remove_keys(left, left.name)
         return removed
+
+    def _tell(self, task: MoveTask, changes: Mapping[str, Any]) -> bool:
+        """Changes the task's Job and not its template, which another task may have made."""
+        job = self._job(task)
+        if job is None or not moverjob.belongs_to(task, job):
+            return False
+        where = _ref("batch", "Job", moverjob.place_of(task), moverjob.mover_name(task))
+        version = str(job["metadata"]["resourceVersion"])
+        return self._writer.patch(where, changes, version=version) is not None
 
     def _job(self, task: MoveTask) -> dict[str, Any] | None:
         place = moverjob.place_of(task)
@@ -255,17 +276,21 @@ def _leftover(raw: Raw) -> Leftover | None:
     home, name = metadata["namespace"], metadata["name"]
     namespace = annotations.get(naming.NAMESPACE, home)
     run_id, claim = annotations.get(naming.RUN, ""), annotations.get(naming.CLAIM, "")
+    policy, copy = annotations.get(naming.POLICY, ""), moverjob.copy_of(raw, home=home)
     kind = moverjob.kind_of(name, run_id=run_id, namespace=namespace, claim=claim)
-    if kind is None:
+    across = copy is not None and copy.method is CopyKind.SNAPSHOT
+    if kind is None or (namespace != home and not across):
         return None
+    if kind is MoveKind.BACKUP and policy_of_run(run_id) != policy:
+        return None  # its run is another policy's, and may be alive
     return Leftover(
         kind=kind,
         run_id=run_id,
-        policy=annotations.get(naming.POLICY, ""),
+        policy=policy,
         namespace=namespace,
         claim=claim,
         name=name,
         uid=_uid(raw),
         ended=moverstatus.end_of(raw) is not None,
-        copy=moverjob.copy_of(raw, home=home),
+        copy=copy,
     )

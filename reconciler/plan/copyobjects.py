@@ -88,8 +88,11 @@ def is_copy_of(one: Mine, raw: Raw) -> bool:
     metadata = raw.get("metadata") or {}
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     return (
-        labels.get(naming.COMPONENT) == COMPONENT_COPY
+        one.copy is not None
+        and labels.get(naming.COMPONENT) == COMPONENT_COPY
         and metadata.get("name") == name_of(one)
+        and annotations.get(naming.POLICY) == one.policy
+        and annotations.get(naming.HOME) == one.copy.home
         and annotations.get(naming.RUN) == one.run_id
         and annotations.get(naming.CLAIM) == one.claim
         and annotations.get(naming.NAMESPACE) == one.namespace
@@ -109,6 +112,14 @@ def is_content_of(snapshot: Raw, content: Raw) -> bool:
         metadata.get("namespace"),
         metadata.get("name"),
     )
+
+
+def dynamic_name(snapshot: Raw) -> str:
+    """What the cluster calls the content that it makes for a snapshot, whatever its status says.
+
+    Source: external-snapshotter, `GetDynamicSnapshotContentNameForSnapshot`.
+    """
+    return f"snapcontent-{snapshot['metadata'].get('uid', '')}"
 
 
 def bound_name(snapshot: Raw) -> str:

@@ -129,18 +129,12 @@ def make_job(
     *,
     suspend: bool,
     ended: str = "",
-    result: MoveResult | None = None,
 ) -> dict[str, Any]:
-    """The Job, for server-side apply; with a reason why it is ``ended``, its time is over.
-
-    ``result`` is what `result_of` tells afterwards.
-    """
+    """The Job, for server-side apply; with a reason why it is ``ended``, its time is over."""
     metadata = _metadata(task, COMPONENT_MOVER)
     annotations = {**metadata["annotations"], START_TIMEOUT: f"{task.start_timeout}s"}
     if ended:
         annotations[ENDED_BECAUSE] = ended
-    if result:
-        annotations[RESULT] = moverprotocol.render_result(result)
     if task.copy and task.copy.taken:
         annotations[naming.TAKEN] = task.copy.taken
     return {
@@ -171,6 +165,19 @@ def make_job(
             },
         },
     }
+
+
+def end_changes(why: str) -> dict[str, Any]:
+    """What tells a Job, as it is, that its time is over."""
+    return {
+        "metadata": {"annotations": {ENDED_BECAUSE: why}},
+        "spec": {"activeDeadlineSeconds": 1},
+    }
+
+
+def result_changes(result: MoveResult) -> dict[str, Any]:
+    """What puts a result beside a Job, as it is, for `result_of`."""
+    return {"metadata": {"annotations": {RESULT: moverprotocol.render_result(result)}}}
 
 
 def make_secret(task: MoveTask, job_uid: str) -> dict[str, Any]:

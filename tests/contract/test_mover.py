@@ -81,7 +81,7 @@ class TestCopiesOnFakeCluster(MoverContract, JobContract):
         for name in (NAMESPACE, "backstay-system"):
             metadata = {"name": name}
             cluster.put({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
-        mover = CopyMover(cluster, cluster)
+        mover = CopyMover(cluster, cluster, home="backstay-system")
 
         def settle(task: MoveTask) -> MoveResult:
             while (result := mover.ensure(task)).state is MoveState.RUNNING:

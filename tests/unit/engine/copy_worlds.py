@@ -13,7 +13,7 @@ from reconciler.model.volumes import MoveTask
 from tests.fakes import kubelet
 from tests.fakes.snapshots import DRIVER, SNAPSHOT_CLASS, FakeSnapshots
 from tests.unit.engine.job_world import JobWorld
-from tests.unit.engine.run_world import manifest, move_controllers
+from tests.unit.engine.run_world import SYSTEM, manifest, move_controllers
 
 
 class CopyWorld(JobWorld):
@@ -40,7 +40,7 @@ class CopyWorld(JobWorld):
     def ports(self, **changed: Any) -> RunPorts:
         """Movers see the cluster through the very ports of the run."""
         reader, writer = (changed.get(name, self.cluster) for name in ("reader", "writer"))
-        mover = CopyMover(reader, writer, seconds=self.seconds)
+        mover = CopyMover(reader, writer, home=SYSTEM, seconds=self.seconds)
         return super().ports(**{"mover": mover, **changed})
 
     def seconds(self) -> float:

@@ -11,6 +11,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import partial
 from typing import Any
 
 from reconciler.adapters.copies import CopyMover
@@ -18,7 +19,7 @@ from reconciler.adapters.movers import JobMover
 from reconciler.engine.context import RunPorts
 from reconciler.engine.restore import RestoreResult
 from reconciler.model.objects import ObjectRef, Resource
-from tests.unit.engine.run_world import RunWorld
+from tests.unit.engine.run_world import SYSTEM, RunWorld
 
 WRITES = (
     "apply", "create", "delete", "acquire_lease", "release_lease", "initialise", "backup_stream",
@@ -94,7 +95,8 @@ class Life:
         mortal: dict[str, Any] = {
             found.name: Mortal(self, getattr(given, found.name)) for found in fields(given)
         }
-        made = CopyMover if isinstance(given.mover, CopyMover) else JobMover
+        copies = partial(CopyMover, home=SYSTEM)
+        made = copies if isinstance(given.mover, CopyMover) else JobMover
         mortal["mover"] = made(mortal["reader"], mortal["writer"])
         return replace(given, **mortal)
 

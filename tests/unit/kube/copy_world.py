@@ -46,7 +46,7 @@ class CopyWorld:
     def reborn(self, writer: Any = None) -> CopyMover:
         """Another process."""
         writer = writer or self.cluster
-        self.mover = CopyMover(self.cluster, writer, seconds=lambda: self.seconds)
+        self.mover = CopyMover(self.cluster, writer, home=HOME, seconds=lambda: self.seconds)
         return self.mover
 
     def turn(self, *, end: bool = True) -> None:
