@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from reconciler.engine.doctorfacts import Facts
 from reconciler.engine.observe import observe_namespaces, read_all
@@ -57,7 +58,8 @@ def ask_hooks(facts: Facts) -> Iterator[Finding]:
             where=run,
             message=f"may execute hooks in {_count(len(wanted))}, and shells as well: the"
             f" ValidatingAdmissionPolicy {rights.HOOKS_ADMISSION} is not in force",
-            hint="kubectl apply -f deploy/components/hooks/admission-hooks.yaml",
+            hint="kubectl apply -f deploy/components/hooks/admission-hooks.yaml, with this user in"
+            " its matchConditions",
         )
     else:
         more = f" (asked of the first {_MOST})" if len(wanted) > _MOST else ""
@@ -84,16 +86,23 @@ def _may(facts: Facts, namespace: str, subject: str) -> bool:
 
 
 def _narrowed(facts: Facts) -> bool:
-    """Whether the admission policy of the component is there and denies."""
+    """Whether the admission policy of the component is there, meets our runs and denies."""
     name = f"metadata.name={rights.HOOKS_ADMISSION}"
     policies = read_all(facts.cluster, kinds.ADMISSION_POLICIES, dict, field_selector=name)
     bindings = read_all(facts.cluster, kinds.ADMISSION_BINDINGS, dict, field_selector=name)
     specs = [raw.get("spec") or {} for raw in bindings]
-    return bool(policies) and any(
+    return any(_meets(raw, Role.RUN.user(facts.namespace)) for raw in policies) and any(
         spec.get("policyName") == rights.HOOKS_ADMISSION
         and "Deny" in (spec.get("validationActions") or ())
         for spec in specs
     )
+
+
+def _meets(policy: Mapping[str, Any], user: str) -> bool:
+    """Not where it was installed for another namespace: then it asks for another user."""
+    conditions = (policy.get("spec") or {}).get("matchConditions") or ()
+    told = [str(one.get("expression", "")) for one in conditions]
+    return not told or any(f"'{user}'" in one or f'"{user}"' in one for one in told)
 
 
 def _denied(facts: Facts, run: str, denied: list[str], wanted: dict[str, list[str]]) -> Finding:
