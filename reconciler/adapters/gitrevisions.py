@@ -82,16 +82,35 @@ class GitRevisions(Closing):
         return None if self.shallow or done.code != 1 else False
 
     def fork_point(self, base: str, head: str) -> str:
-        """The newest commit that both have; raises Refused where there is none here."""
+        """The newest commit that both have.
+
+        Raises Refused where there is none, where several are, and where a shallow clone can't tell:
+        the author of the head decides which of its history a depth cuts off, and with it the commit
+        that git would name.
+        """
+        if self.contains(head, base):
+            return base
+        if self.contains(base, head):
+            return head
+        if self.shallow:
+            raise Refused(
+                "a shallow clone can't tell where head left base",
+                hint=f"fetch its history: {_DEEPEN}",
+            )
         done = self._git.run(
-            "merge-base", check_sha(base), check_sha(head),
+            "merge-base", "--all", check_sha(base), check_sha(head),
             what="find the merge base", accept=(0, 1),
         )  # fmt: skip
-        sha = done.stdout.decode().strip()
-        if sha:
-            return check_sha(sha)
-        hint = f"fetch its history: {_DEEPEN}" if self.shallow else ""
-        raise Refused("base and head have no commit in common here", hint=hint)
+        found = done.stdout.decode().split()
+        if len(found) == 1:
+            return check_sha(found[0])
+        if not found:
+            raise Refused("base and head have no commit in common here")
+        raise Refused(
+            f"{len(found)} commits are the newest that both have, and neither alone says what a"
+            " merge would give",
+            hint="plan the merge itself, as docs/ci.md makes it: --base MERGE^1 --head MERGE",
+        )
 
     def files(self, revision: str, sha: str, folder: str) -> PolicyFiles:
         """The policy files of a commit below a folder, as the controller would read them."""

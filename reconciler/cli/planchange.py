@@ -76,6 +76,11 @@ def make_plan(asked: Asked) -> ChangePlan:
         start = clone.fork_point(tip, head_commit) if asked.merge_base else tip
         if not asked.merge_base and clone.contains(head_commit, tip) is not True:
             notes.append(_behind(asked, shallow=clone.shallow))
+        if start != tip:
+            notes.append(
+                f"what {asked.base} got since {asked.head or 'HEAD'} left it is left out: plan the"
+                " merge to see both together"
+            )
         before = clone.files(asked.base, start, folder)
         if asked.head:
             after = clone.files(asked.head, head_commit, folder)

@@ -17,6 +17,7 @@ import yaml
 from reconciler.model.finding import FINDINGS
 from reconciler.plan.inventoryfiles import render_inventory
 from tests.integration.plan.test_change_from_git import clone, git
+from tests.integration.plan.test_change_history import add_detour
 from tests.unit.plan.change_world import inventory
 from tests.unit.policy.yamltexts import CONFIG
 
@@ -80,16 +81,19 @@ def server(clone: Path, tmp_path: Path) -> Path:
     own.write_text(f"{CONFIG}sharedKeyInTenants: true\n")
     git(clone, "add", ".")
     git(clone, "commit", "--quiet", "--message", "Config")
-    git(clone, "merge", "--quiet", "--no-ff", "--message", "Merge", "change")
-    git(clone, "update-ref", "refs/pull/7/merge", "HEAD")
-    git(clone, "update-ref", "refs/merge-requests/7/head", "change")
-    git(clone, "reset", "--quiet", "--hard", "HEAD^1")
+    propose(clone, "change")
     git(clone, "config", "uploadpack.allowAnySHA1InWant", "true")
     for name, data in render_inventory(inventory()).items():
         path = tmp_path / "inventory" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
     return clone
+
+
+def propose(server: Path, head: str) -> None:
+    """Request 7 asks for this commit."""
+    git(server, "update-ref", "refs/pull/7/head", head)
+    git(server, "update-ref", "refs/merge-requests/7/head", head)
 
 
 def variables(tmp_path: Path, found: list[dict[str, Any]], **more: str) -> dict[str, str]:
@@ -136,6 +140,7 @@ def on_github(server: Path, head: str) -> dict[str, str]:
         "GITHUB_REPOSITORY": server.name,
         "NUMBER": "7",
         "HEAD": head,
+        "BASE": "main",
         "IMAGE": "image",
     }
 
@@ -173,6 +178,46 @@ def test_github_plans_no_other_commit(server: Path, tmp_path: Path) -> None:
     done = bash(STEPS[0]["run"], work(tmp_path), env)
     assert done.returncode == 1
     assert "the pull request has moved on" in done.stdout
+
+
+def test_github_plans_what_a_merge_gives(server: Path, tmp_path: Path) -> None:
+    """Both sides' changes; a head with a detour back to before its base's policies undoes them."""
+    folder = work(tmp_path)
+
+    def fetch(head: str) -> subprocess.CompletedProcess[str]:
+        propose(server, head)
+        shutil.rmtree(folder / "policies.git", ignore_errors=True)
+        known = on_github(server, git(server, "rev-parse", head))
+        return bash(STEPS[0]["run"], folder, variables(tmp_path, [], **known))
+
+    def of(revision: str) -> str:
+        return git(folder / "policies.git", "rev-parse", revision)
+
+    assert fetch("change").returncode == 0
+    assert of("merge:policies") == git(server, "rev-parse", "change:policies")
+    assert of("merge:clusters") == git(server, "rev-parse", "main:clusters")
+    assert of("merge^1") == git(server, "rev-parse", "main")
+    add_detour(server)
+    git(server, "reset", "--quiet", "--hard", "base")
+    assert fetch("head").returncode == 0
+    assert of("merge^{tree}") == git(server, "rev-parse", "old^{tree}")
+    assert of("merge^1:policies") == git(server, "rev-parse", "base:policies")
+    conflict = fetch(in_conflict(server))
+    assert conflict.returncode == 1
+    # Not git's own words: names of files are the stranger's.
+    assert conflict.stdout == "::error::base and head can't be merged\n"
+
+
+def in_conflict(server: Path) -> str:
+    """A branch that changes a line of the policy shop which main has changed too."""
+    file = server / "policies/shop.yaml"
+    git(server, "switch", "--quiet", "--create", "conflict")
+    text = file.read_text()
+    for branch, word in {"conflict": "shop-a", "main": "shop-b"}.items():
+        git(server, "switch", "--quiet", branch)
+        file.write_text(text.replace("names: [shop,", f"names: [{word},"))
+        git(server, "commit", "--quiet", "--all", "--message", word)
+    return "conflict"
 
 
 @pytest.mark.parametrize(
@@ -284,6 +329,27 @@ def test_gitlab_lets_nothing_through_that_it_did_not_plan(
     assert done.returncode == 1
     assert what in done.stderr
     assert "--request POST" in calls(tmp_path)
+
+
+def test_gitlab_plans_what_a_merge_gives(server: Path, tmp_path: Path) -> None:
+    """Not what a part of the head's history makes of it; and nothing where there are conflicts."""
+    add_detour(server)
+    git(server, "reset", "--quiet", "--hard", "base")
+    propose(server, "head")
+    env = on_gitlab(server, tmp_path, [], [])
+    here = of_request(server, CI_COMMIT_SHA=git(server, "rev-parse", "head"))
+    folder = work(tmp_path)
+    done = bash(SCRIPT, folder, env | here)
+    assert done.returncode == 1
+    assert "coverage-lost" in done.stdout
+    assert "policy shop is removed" in (tmp_path / "calls.txt.7.md").read_text()
+    propose(server, in_conflict(server))
+    here = of_request(server, CI_COMMIT_SHA=git(server, "rev-parse", "conflict"))
+    done = bash(SCRIPT, folder, env | here)
+    assert done.returncode == 1
+    assert "request 7: base and head can't be merged" in done.stderr
+    assert "not planned, or without a comment: 7" in done.stderr
+    assert "could not be planned" in (tmp_path / "calls.txt.7.md").read_text()
 
 
 def test_gitlab_knows_the_tip_of_a_merged_results_pipeline(server: Path, tmp_path: Path) -> None:
