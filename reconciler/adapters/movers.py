@@ -182,7 +182,8 @@ class JobMover:
         if end is None and moverstatus.has_ready_pod(job):
             self._forget(job)
             return _RUNNING
-        pods = self._pods(task)
+        # Those of a Job of the same name that was removed may be there for a while.
+        pods = moverstatus.pods_of(job, self._pods(task))
         if end is None:
             return self._wait(task, job, pods)
         found = moverstatus.result_of(pods)

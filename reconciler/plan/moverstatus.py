@@ -92,6 +92,16 @@ def end_of(job: Raw) -> End | None:
     return None
 
 
+def pods_of(job: Raw, pods: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """This very Job's pods; what others of its name said is nothing that it did."""
+    uid = job["metadata"]["uid"]
+    return [
+        pod
+        for pod in pods
+        if any(owner["uid"] == uid for owner in pod["metadata"].get("ownerReferences") or ())
+    ]
+
+
 def has_ready_pod(job: Raw) -> bool:
     """Whether a pod is at work."""
     return bool((job.get("status") or {}).get("ready"))

@@ -134,6 +134,20 @@ def test_the_newest_word_counts(cluster: FakeCluster) -> None:
     assert mover.ensure(TASK) == RESULT
 
 
+def test_what_the_pod_of_a_removed_job_said_is_not_the_new_ones_word(cluster: FakeCluster) -> None:
+    _, first = begin(cluster)
+    kubelet.end(cluster, first, message=moverprotocol.render_result(RESULT))
+    (left,) = cluster.all("Pod")
+    cluster.remove(first)
+    cluster.put(left)  # what collects it takes its time
+    mover, job = begin(cluster)
+    assert mover.ensure(TASK).state is MoveState.RUNNING
+    kubelet.end(cluster, job, exit_code=137, reason="OOMKilled")
+    result = mover.ensure(TASK)
+    assert (result.state, result.snapshot) == (MoveState.FAILED, "")
+    assert "OOMKilled" in result.message
+
+
 Scene = Callable[[FakeCluster, dict[str, Any]], object]
 
 
