@@ -8,11 +8,12 @@ restic. So a run that ends meanwhile has snapshots that no record speaks of yet,
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import islice
 
 from reconciler import policy, ports
-from reconciler.capture import paths, record, retained
+from reconciler.capture import message, paths, record, retained
 from reconciler.engine.clusterbranch import ClusterBranch
 from reconciler.engine.context import policy_branch
 from reconciler.engine.reading import HistoryReader
@@ -77,8 +78,19 @@ def recall(
         branch = policy_branch(cluster, name)
         memory = recall_tip(reader, namespace, naming.tip_lease_name(name), branch)
         if memory.tip:
-            found[name] = Memory(tips=(memory.tip,))
+            times = (memory.created, *(one.at for one in memory.rewinds))
+            moments = [_moment(text) for text in times]
+            known = [moment for moment in moments if moment is not None]
+            since = max(known) if len(known) == len(moments) else None
+            found[name] = Memory(tips=(memory.tip,), since=since)
     return found
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 def remembered(
@@ -101,8 +113,8 @@ def remembered(
         except (Stalled, ValueError) as error:
             problems.append(f"{path} of cluster {cluster} can't be read: {error}")
             continue
-        tips = (*found.get(one.policy, Memory()).tips, one.tip)
-        found[one.policy] = Memory(tips=tips, retention=words)
+        known = found.get(one.policy, Memory())
+        found[one.policy] = replace(known, tips=(*known.tips, one.tip), retention=words)
     return found, tuple(problems)
 
 
@@ -137,7 +149,7 @@ def read_facts(
     histories = {name: read_history(store, cluster, name) for name in policies}
     own = [entry for entry in branch.entries if entry.repository == repository]
     listings, unlisted = _list_all(keyring, repository, own, _named(histories.values()))
-    recalled, problems = remembered(store, cluster, branch.tip, memories)
+    recalled, problems = remembered(store, cluster, branch.tip, _adopted(memories, branch))
     facts = Facts(
         cluster=cluster,
         histories=histories,
@@ -151,14 +163,25 @@ def read_facts(
     return Read(facts=facts, unlisted=unlisted)
 
 
+def _adopted(memories: Mapping[str, Memory], branch: ClusterBranch) -> dict[str, Memory]:
+    """Not older than the last adoption: a cluster that was rebuilt remembers nothing before."""
+    adopted = branch.marker.adopted if branch.marker else ()
+    last = max((one.at for one in adopted), default=None)
+    return {
+        name: replace(one, since=max(one.since, last) if one.since and last else None)
+        for name, one in memories.items()
+    }
+
+
 def read_history(store: HistoryReader, cluster: str, policy_name: str) -> History:
     """One branch, all of it; what can't be read is among its problems."""
     branch = policy_branch(cluster, policy_name)
     problems: list[str] = []
     commits: list[str] = []
     records: list[RunRecord] = []
+    rewound: list[datetime] = []
     try:
-        problems += _walk(store, branch, commits)
+        problems += _walk(store, branch, commits, rewound)
         for told in _records(store, branch):
             if isinstance(told, str):
                 problems.append(told)
@@ -171,7 +194,7 @@ def read_history(store: HistoryReader, cluster: str, policy_name: str) -> Histor
     if not records and not problems:
         problems.append(f"{branch} holds no record")
     alarm = _REWOUND.format(branch)
-    rewound = [one.started for one in records if any(w.startswith(alarm) for w in one.warnings)]
+    rewound += [one.started for one in records if any(w.startswith(alarm) for w in one.warnings)]
     return History(
         policy=policy_name,
         commits=frozenset(commits),
@@ -182,10 +205,17 @@ def read_history(store: HistoryReader, cluster: str, policy_name: str) -> Histor
     )
 
 
-def _walk(store: HistoryReader, branch: str, commits: list[str]) -> Iterator[str]:
-    """Fills in the commits' ids; yields what shows that some are missing or not seen."""
+def _walk(
+    store: HistoryReader, branch: str, commits: list[str], rewritten: list[datetime]
+) -> Iterator[str]:
+    """Fills in the commits' ids, and when the history was rewritten by the word of a commit.
+
+    Yields what shows that some are missing or not seen.
+    """
     wanted = ""
     for commit in store.log(branch):
+        if message.parse_rewrite(commit.trailers) is not None:
+            rewritten.append(commit.time)
         if wanted and commit.sha != wanted:
             yield f"{branch} is no chain: commit {wanted[:10]} is missing below {commits[-1][:10]}"
         if len(commit.parents) > 1:

@@ -52,6 +52,8 @@ class Memory:
     """What the branch has lost, and nobody has seen to yet."""
     told: str = ""
     """The same as it stands there, also where that is of another branch, or nonsense."""
+    created: str = ""
+    """When the Lease was made: before, nobody remembered anything."""
 
 
 class Tips:
@@ -202,7 +204,8 @@ def recall_tip(reader: ports.ClusterReader, namespace: str, lease: str, branch: 
     rewound = read_rewinds(told)
     # Another branch: the cluster was renamed since.
     rewinds = rewound.rewinds if rewound is not None and rewound.branch == branch else ()
-    return Memory(lease, tip if of == branch else "", version, rewinds, told)
+    created = str(metadata.get("creationTimestamp") or "")
+    return Memory(lease, tip if of == branch else "", version, rewinds, told, created)
 
 
 def keep_tip(

@@ -11,8 +11,8 @@ what may not be known, and what then stays:
 - A point counts as complete only if restic lists all that its record names. A word is asked twice,
   of what was recorded and of what is still there; what either keeps stays. So a point that has
   lost its data takes no other's place, and an expired one does not come back to take one.
-- Points with a volume are decided once more among themselves: those of a namespace whose claims
-  are gone, by accident perhaps, never push out the last ones that have their data.
+- The points that have a claim's data are decided once more among themselves, claim by claim: where
+  it is gone, by accident or by a rule, later points never push out the last ones that have it.
 """
 
 from __future__ import annotations
@@ -53,14 +53,19 @@ class History:
     problems: tuple[str, ...] = ()
     """What of it could not be read."""
     rewound: datetime | None = None
-    """When the last run began that found the branch rewound: what it lost is not known."""
+    """When the last run began that found the branch rewound, or its history was last rewritten:
+    what it lost is not known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Memory:
-    """What was written down of a branch: tips that were seen; the retention last applied."""
+    """What was written down of a branch: tips that were seen; the retention last applied.
+
+    ``since``: from when on a lost tip would have been noticed; None where nobody knows.
+    """
 
     tips: tuple[str, ...] = ()
+    since: datetime | None = None
     retention: Retention | None = None
 
 
@@ -103,8 +108,14 @@ class Part:
     policy: str
     namespace: str
     point: Point
-    volumes: frozenset[Key]
+    claims: frozenset[tuple[str, Key]]
+    """Each claim with the snapshot of it."""
     secrets: frozenset[Key]
+
+    @property
+    def volumes(self) -> frozenset[Key]:
+        """The snapshots of all claims."""
+        return frozenset(key for _, key in self.claims)
 
     @property
     def names(self) -> frozenset[Key]:
@@ -176,8 +187,8 @@ def parts_of(record: RunRecord, policy: str) -> Iterator[Part]:
             policy=policy,
             namespace=part.name,
             point=Point(record.name, record.started, part.outcome),
-            volumes=frozenset(
-                (volume.repository.id, volume.snapshot)
+            claims=frozenset(
+                (volume.claim, (volume.repository.id, volume.snapshot))
                 for volume in part.volumes
                 if volume.repository is not None and volume.snapshot
             ),
@@ -233,7 +244,7 @@ def _cells(history: History) -> _Cells:
             if old != part:
                 # Two records, which brakes everything; what either names is named all the same.
                 both = replace(
-                    old, volumes=old.volumes | part.volumes, secrets=old.secrets | part.secrets
+                    old, claims=old.claims | part.claims, secrets=old.secrets | part.secrets
                 )
                 found[part.namespace][part.point.run] = both
     return {
@@ -331,16 +342,27 @@ def _decide_cell(
 def _kept(
     parts: Sequence[Part], words: Retention, listed: _Listed, now: datetime
 ) -> dict[str, tuple[str, ...]]:
-    """Run → why it stays: by what is there, by what was recorded, or among those with volumes."""
+    """Run → why it stays: by what is there, by what was recorded, or among those of a claim."""
     past = _past(parts, now)
     there = [point for part in past if (point := _seen(part, listed)) is not None]
-    stored = [point for part in past if part.volumes and (point := _seen(part, listed)) is not None]
     found: dict[str, tuple[str, ...]] = {}
-    for points in (there, _recorded(past), stored):
+    for points in (tuple(there), tuple(_recorded(past)), *_by_claim(past, listed)):
         for verdict in retention.decide(points, words, now):
             if verdict.keep:
                 found.setdefault(verdict.point.run, verdict.reasons)
     return found
+
+
+def _by_claim(parts: Sequence[Part], listed: _Listed) -> list[tuple[Point, ...]]:
+    """For each claim the points that have its data; most claims have the same ones: each once."""
+    claims: defaultdict[str, list[Point]] = defaultdict(list)
+    for part in parts:
+        point = _seen(part, listed)
+        if point is None:
+            continue
+        for claim in sorted({name for name, key in part.claims if not _is_gone(key, listed)}):
+            claims[claim].append(point)
+    return list(dict.fromkeys(tuple(points) for _, points in sorted(claims.items())))
 
 
 def _past(parts: Iterable[Part], now: datetime) -> list[Part]:
@@ -353,13 +375,21 @@ def _recorded(parts: Iterable[Part]) -> list[Point]:
 
 
 def _seen(part: Part, listed: _Listed) -> Point | None:
-    """The point as restic has it: partial where something is missing, None where all is gone."""
-    missing = {key for key in part.names if key[1] not in listed.get(key[0], frozenset())}
+    """The point as restic has it: partial where something is missing, None where all is gone.
+
+    What could not be listed counts as there: else one repository that is away for an hour would
+    make a large change of retention look small.
+    """
+    missing = {key for key in part.names if _is_gone(key, listed)}
     if missing and missing >= (part.volumes or part.secrets):
         return None
     if missing and part.point.outcome is Outcome.COMPLETED:
         return replace(part.point, outcome=Outcome.PARTIALLY_FAILED)
     return part.point
+
+
+def _is_gone(key: Key, listed: _Listed) -> bool:
+    return key[0] in listed and key[1] not in listed[key[0]]
 
 
 def _is_point(point: Point) -> bool:

@@ -107,7 +107,7 @@ def check_plan(plan: MaintenancePlan, facts: Facts) -> None:
     """Looks once more, by other means, at what would go; raises Bug where it must not.
 
     Nothing that a kept point names; and of the last complete point of each policy and namespace
-    that restic has all of, nothing at all (I13).
+    that restic has all of, nothing at all, nor of the last one that has a claim (I13).
     """
     going = {(place.id, gone) for place in plan.places for gone in place.removed}
     for decided in plan.points:
@@ -116,18 +116,17 @@ def check_plan(plan: MaintenancePlan, facts: Facts) -> None:
     if going and plan.brakes:
         raise Bug(f"maintenance would remove snapshots, though {plan.brakes[0]}")
     listed = {(one.id, snapshot.id) for one in facts.listings for snapshot in one.snapshots}
-    last: dict[tuple[str, str], Part] = {}
+    last: dict[tuple[str, str, str], Part] = {}
     for history in facts.histories.values():
         for record in history.records:
             for part in keptpoints.parts_of(record, history.policy):
                 whole = part.point.outcome is Outcome.COMPLETED and part.names <= listed
-                place = (part.policy, part.namespace)
-                if (
-                    whole
-                    and part.point.started <= plan.at + AHEAD
-                    and _newer(part, last.get(place))
-                ):
-                    last[place] = part
+                if not whole or part.point.started > plan.at + AHEAD:
+                    continue
+                for claim in {"", *(claim for claim, _ in part.claims)}:
+                    place = (part.policy, part.namespace, claim)
+                    if _newer(part, last.get(place)):
+                        last[place] = part
     for part in last.values():
         if going & part.names:
             raise Bug(f"maintenance would remove {part.point.run}, the last good one of its policy")
@@ -242,9 +241,14 @@ class _Judge:
         if not self._vault:
             return True, "whether its run waits as a bundle is not known: _cluster is not listed"
         if history.rewound is not None and own.began <= history.rewound:
-            return True, f"the branch was rewound since: it may have lost the record of {run}"
-        if memory is None or not memory.tips:
+            told = "the branch was rewound or rewritten since"
+            return True, f"{told}: it may have lost the record of {run}"
+        if memory is None or not memory.tips or memory.since is None:
             return True, f"nobody remembers the branch: it may have lost the record of {run}"
+        if own.began <= memory.since:
+            # A Git server that was restored from its backup has lost what only restic has.
+            told = f"the branch is remembered since {memory.since:%Y-%m-%dT%H:%M:%SZ} only"
+            return True, f"{told}: it may have lost the record of {run}"
         if max(own.began, self._newest[run]) > self._now - GRACE:
             return True, f"{run} has no record yet; it stays for a week"
         return False, f"{run} never got a record, and a week is over"

@@ -10,13 +10,14 @@ import pytest
 
 from reconciler.capture import message as messages
 from reconciler.capture import record
-from reconciler.engine.clusterbranch import load_cluster_branch
+from reconciler.engine.clusterbranch import adopt_cluster, load_cluster_branch
 from reconciler.engine.maintainfacts import Intent, Read, read_facts, read_intent, recall
 from reconciler.model.errors import Refused, Transient
 from reconciler.model.policy import Retention
 from reconciler.model.run import RunRecord
 from reconciler.model.store import Commit, Delete, Descends, FileChange, PolicyFiles, Write
 from reconciler.plan.maintenance import MaintenancePlan, plan_maintenance
+from tests.fakes.clock import FakeClock
 from tests.fakes.gitstore import FakeManifestStore
 from tests.unit.engine.run_world import BRANCH, CLUSTER, RUN_IDS, SYSTEM, Crash, RunWorld
 from tests.unit.engine.test_bundles import away
@@ -60,8 +61,8 @@ def _gone(world: RunWorld, plan: MaintenancePlan) -> set[str]:
     return runs
 
 
-def _ran(count: int = 3) -> RunWorld:
-    world = RunWorld()
+def _ran(count: int = 3, began: datetime | None = None) -> RunWorld:
+    world = RunWorld(clock=FakeClock(began)) if began else RunWorld()
     world.policy = replace(world.policy, retention=LAST)
     for number in range(1, count + 1):
         world.run(number)
@@ -88,7 +89,7 @@ def test_reading_writes_nothing() -> None:
 
 
 def test_a_run_that_died_keeps_its_snapshots_for_a_week_and_loses_them_then() -> None:
-    world = _ran(1)
+    world = _ran(1, began=datetime(2026, 11, 21, 1, 17, 3, tzinfo=UTC))
 
     class Dying(FakeManifestStore):
         def push(self, tips: Mapping[str, str]) -> None:
@@ -102,6 +103,28 @@ def test_a_run_that_died_keeps_its_snapshots_for_a_week_and_loses_them_then() ->
     assert _gone(world, _plan(world)) == {*RUN_IDS[:2]}
     soon = plan_maintenance(_read(world).facts, "main", datetime.now(UTC))
     assert RUN_IDS[1] not in _gone(world, soon)
+
+
+def test_the_memory_of_a_branch_is_as_old_as_its_lease_and_the_last_adoption() -> None:
+    world = _ran(1)
+    made = world.clock.now().replace(microsecond=0)
+    assert _read(world).facts.memories["shop"].since == made
+    store = FakeManifestStore(world.remote)
+    later = made + timedelta(days=3)
+    stranger = replace(world.cluster.identity(), uid="9" * 8)
+    adopt_cluster(store, CLUSTER, stranger, now=later, by="somebody")
+    assert _read(world).facts.memories["shop"].since == later
+
+
+def test_a_history_that_was_rewritten_may_have_lost_what_is_older() -> None:
+    world = _ran(1)
+    assert _read(world).facts.histories["shop"].rewound is None
+    store = FakeManifestStore(world.remote)
+    text = f"x\n\n{messages.POLICY}: shop\n{messages.REWRITTEN}: {store.tip(BRANCH)}\n"
+    when = world.clock.now().replace(microsecond=0) + timedelta(days=1)
+    sha = store.commit(BRANCH, store.tip(BRANCH), [], text, when=when)
+    store.push({BRANCH: sha})
+    assert _read(world).facts.histories["shop"].rewound == when
 
 
 def test_what_waits_as_a_bundle_stays() -> None:
@@ -134,7 +157,7 @@ def test_what_a_rewound_branch_lost_stays_after_runs_went_on_with_it() -> None:
         if line.own and line.own.runs[0] in RUN_IDS[1:3]
     ]
     assert len(lost) == 4
-    assert all("the branch was rewound since" in reason for reason in lost)
+    assert all("the branch was rewound or rewritten since" in reason for reason in lost)
 
 
 def test_a_branch_that_is_gone_holds_everything() -> None:

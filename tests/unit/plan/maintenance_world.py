@@ -105,8 +105,10 @@ class World:
     def record(
         self, policy: str, started: datetime, parts: Mapping[str, tuple[Outcome, Sequence[str]]], *,
         secrets: str = "", words: Retention | None = None, repository: str = "main",
+        claims: Sequence[str] = (),
     ) -> RunRecord:  # fmt: skip
-        """A record: namespace → its outcome, and the snapshots that it names."""
+        """A record: namespace → its outcome, and the snapshots that it names, one per claim."""
+        names = claims or ["files"] * max((len(ids) for _, ids in parts.values()), default=0)
         asked = words or self.retentions.get(policy) or DAILY
         made = RunRecord(
             name=run_id(policy, started),
@@ -118,10 +120,10 @@ class World:
                     name=name, outcome=outcome, captured=started, objects=Counts(),
                     volumes=tuple(
                         VolumeRecord(
-                            claim="files", copy_method="Direct", why="", outcome=outcome,
+                            claim=claim, copy_method="Direct", why="", outcome=outcome,
                             repository=ref(name, repository), snapshot=snapshot,
                         )
-                        for snapshot in ids
+                        for claim, snapshot in zip(names, ids, strict=False)
                     ),
                 )
                 for name, (outcome, ids) in parts.items()
@@ -156,7 +158,7 @@ class World:
             )
             for policy, records in self.records.items()
         }
-        seen = {policy: Memory(tips=(f"tip-{policy}",)) for policy in histories}
+        seen = {policy: Memory(tips=(f"tip-{policy}",), since=days(4000)) for policy in histories}
         listings = tuple(
             Listing(
                 id=ref(namespace, repository).id, repository=repository,
