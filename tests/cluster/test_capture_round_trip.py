@@ -48,7 +48,7 @@ def application(cluster: Cluster) -> Iterator[None]:
     address = ".".join([*server.strip().split(".")[:3], "77"])
     objects = (roundtrips.FOLDER / NAMESPACED).read_text()
     roundtrips.create(cluster, "round-trip-cluster.yaml")
-    cluster.kubectl("create", "namespace", NAMESPACE)
+    cluster.create_namespace(NAMESPACE)
     filled = objects.replace("IMAGE", IMAGE).replace("CLUSTER_IP", address)
     cluster.kubectl("-n", NAMESPACE, "create", "-f", "-", input=filled)
     settle(cluster)
@@ -119,6 +119,7 @@ def create_again(cluster: Cluster, tree: Tree, how: str) -> None:
     roundtrips.apply_definitions(cluster, tree.of(definitions), *verb)
     for path in namespaces:
         cluster.kubectl(*verb, "-f", "-", input=tree.to_create(path))
+    cluster.wait_for_account(NAMESPACE)
     if how == "apply":
         for path in {CONTROL_CHARACTERS, ONE_KEY_TWICE} & {*rest}:
             rest.remove(path)

@@ -117,20 +117,23 @@ class Namespace:
 def shop(cluster: Cluster, csi: CsiFaults) -> Iterator[Namespace]:
     """Two claims, a folder and a block device, each with something on it; one snapshot each."""
     assert csi.data.is_dir()
-    for name in (NAMESPACE, OTHER):
-        cluster.kubectl("create", "namespace", name)
-    shop = Namespace(cluster, NAMESPACE)
-    raw = claim("raw", volumeMode="Block", storageClassName=storage.LATE_CLASS)
-    shop.apply(claim("data"), raw)
-    write = "echo before > /data/file; printf before | dd of=/dev/raw conv=notrunc 2>&1"
-    shop.run(pod("writer", "data", raw="raw"), write)
-    shop.apply(snapshot("first", "data"), snapshot("raw", "raw"))
-    for each in ("first", "raw"):
-        shop.wait(f"volumesnapshot/{each}", READY)
-    yield shop
-    for used in (shop, Namespace(cluster, OTHER)):  # a namespace that holds nothing goes at once
-        used.kubectl("delete", "pod,volumesnapshot,pvc", "--all", "--timeout=300s")
-    cluster.kubectl("delete", "namespace", NAMESPACE, OTHER, "--timeout=300s")
+    shop, other = Namespace(cluster, NAMESPACE), Namespace(cluster, OTHER)
+    try:
+        for space in (shop, other):
+            cluster.create_namespace(space.name)
+        raw = claim("raw", volumeMode="Block", storageClassName=storage.LATE_CLASS)
+        shop.apply(claim("data"), raw)
+        write = "echo before > /data/file; printf before | dd of=/dev/raw conv=notrunc 2>&1"
+        shop.run(pod("writer", "data", raw="raw"), write)
+        shop.apply(snapshot("first", "data"), snapshot("raw", "raw"))
+        for each in ("first", "raw"):
+            shop.wait(f"volumesnapshot/{each}", READY)
+        yield shop
+    finally:
+        for space in (shop, other):  # a namespace that holds nothing goes at once
+            space.kubectl("delete", "pod,volumesnapshot,pvc", "--all", "--timeout=300s")
+        gone = ("--ignore-not-found", "--timeout=300s")
+        cluster.kubectl("delete", "namespace", NAMESPACE, OTHER, *gone)
 
 
 def test_claims_of_a_snapshot_have_what_was_then(shop: Namespace) -> None:
@@ -269,7 +272,7 @@ def test_driver_passes_the_sanity_suite(csi: CsiFaults, tmp_path: Path, mode: st
     alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
     driver, sanity = map(csibuild.program, (csibuild.DRIVER, csibuild.SANITY))
     script = SANITY.format(driver=driver, sanity=sanity)
-    said = shell.run([*alone, "sh", "-euc", script, "sh", tmp_path, mode])
+    said = shell.run([*alone, "sh", "-euc", script, "sh", tmp_path, mode], timeout=1500)
     assert "Ran 53 of 103 Specs" in said, said
     assert "SUCCESS! -- 53 Passed | 0 Failed" in said, said
     left = [
@@ -280,6 +283,7 @@ def test_driver_passes_the_sanity_suite(csi: CsiFaults, tmp_path: Path, mode: st
     assert not left
 
 
+@pytest.mark.usefixtures("csi")  # builds what it needs, outside of this test's time
 def test_any_node_reads_a_volume_and_a_killed_cluster_leaves_no_loop_device() -> None:
     name = f"test-{os.getpid()}-loops"
     try:

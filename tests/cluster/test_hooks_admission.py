@@ -53,9 +53,7 @@ def tenant(cluster: Cluster) -> Iterator[str]:
     shared = [str(COMPONENT / file) for file in ("rbac.yaml", "admission-hooks.yaml")]
     for file in shared:
         cluster.kubectl("apply", "-f", file)
-    cluster.kubectl("create", "namespace", name)
-    # Without it no pod is admitted.
-    cluster.kubectl("-n", name, "wait", "--for=create", "serviceaccount/default", "--timeout=600s")
+    cluster.create_namespace(name)
     binding = yaml.safe_load((COMPONENT / "rolebinding.yaml").read_text())
     del binding["metadata"]["namespace"]
     for found in (binding, MISTAKE, POD):

@@ -30,6 +30,7 @@ NAMESPACE = "rig"
 @pytest.fixture(scope="module")
 def workloads(cluster: Cluster) -> Iterator[Cluster]:
     """Apply one of everything and wait until the pods are ready."""
+    cluster.create_namespace(NAMESPACE)
     cluster.kubectl("apply", "--server-side", "-f", str(WORKLOADS))
     cluster.kubectl("-n", NAMESPACE, "rollout", "status", "statefulset/store", "--timeout=300s")
     cluster.kubectl(
@@ -98,7 +99,7 @@ def test_cron_job_makes_jobs_that_complete(workloads: Cluster) -> None:
 
 def test_pod_security_refuses_a_root_pod(workloads: Cluster) -> None:
     label = "pod-security.kubernetes.io/enforce=restricted"
-    workloads.kubectl("create", "namespace", "rig-strict")
+    workloads.create_namespace("rig-strict")
     try:
         workloads.kubectl("label", "namespace", "rig-strict", label)
         with pytest.raises(RigError, match=r"violates PodSecurity.*restricted"):

@@ -240,3 +240,16 @@ class Cluster:
         """Run kubectl on this cluster and no other; return what it prints, RigError if it fails."""
         argv = [str(KUBECTL), f"--kubeconfig={self.kubeconfig}", *args]
         return shell.run(argv, stdin=input or "", timeout=timeout)
+
+    def wait_for_account(self, namespace: str) -> None:
+        """Until a namespace has the service account without which it lets no bare pod in.
+
+        The API server itself waits for it for a second or two; on a busy machine it comes later.
+        """
+        there = ("--for=create", "serviceaccount/default", "--timeout=300s")
+        self.kubectl("-n", namespace, "wait", *there)
+
+    def create_namespace(self, name: str) -> None:
+        """Make a namespace into which pods can be put."""
+        self.kubectl("create", "namespace", name)
+        self.wait_for_account(name)
