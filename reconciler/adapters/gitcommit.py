@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import signal
 from datetime import datetime
 from typing import Self
 
@@ -19,7 +20,7 @@ from reconciler.adapters import giterrors, process
 from reconciler.adapters.gitnames import check_path
 from reconciler.adapters.gitprocess import GitFolder, remove_leftovers
 from reconciler.adapters.gitsigning import CommitSigner
-from reconciler.model.errors import BackstayError, Bug, Refused
+from reconciler.model.errors import BackstayError, Bug, OverBound, Refused
 
 _SCRATCH = b"refs/backstay/scratch"
 _NOWHERE = b"0" * 40
@@ -137,6 +138,11 @@ class FastImport:
         child = self._child
         self.abort()
         said = child.stderr if child is not None else b""
+        if child is not None and child.code == -signal.SIGXFSZ:
+            return OverBound(
+                f"a commit has more than {self._repository.largest_commit >> 20} MiB",
+                hint="divide the policy: a commit of this size could not be fetched again",
+            )
         return giterrors.explain("write a commit", str(self._repository.folder), said)
 
 

@@ -10,9 +10,11 @@ lists; what varies (refs, ids, paths) is checked by `gitnames` before.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import threading
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,15 +24,24 @@ from reconciler.adapters import giterrors, process
 from reconciler.adapters.gitcredentials import Access, GitCredentials
 from reconciler.adapters.gitenvironment import PROXIES, make_environment
 from reconciler.adapters.gitnames import GitUrl
-from reconciler.model.errors import Bug, OverBound, Refused
+from reconciler.model.errors import Bug, OverFetched, Refused
 
 if TYPE_CHECKING:
     from reconciler.adapters.gitpythonrepo import Repository
 
 LOCAL_SECONDS = 120.0
 NETWORK_SECONDS = 300.0
+LARGEST_FETCH = 2 << 30
+"""Bytes of one pack: years of history of a large cluster, and less than a pod's disk."""
+FETCH_VARIABLE = "BACKSTAY_LARGEST_FETCH"
+"""The environment variable that sets another one, in MiB."""
 REMOTE = "origin"
 _LARGEST_ANSWER = 64 << 20
+_LESS_AT_ONCE = (
+    "a server that may leave out files sends little: `git config uploadpack.allowFilter true` in"
+    f" its repository; or set {FETCH_VARIABLE} to as many MiB as the disk has room for:"
+    " docs/manifest-store.md, Bounds"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +94,9 @@ class GitFolder:
         self._caps = caps
         self.largest_fetch = largest_fetch or caps.file_size
         self._network = threading.Lock()
-        self._filled = False
-        """Whether what the last `talk` fetched was ended by the cap on files."""
+        self._started: weakref.WeakSet[process.Child] = weakref.WeakSet()
+        self._filled: process.Finished | None = None
+        """The last `talk`, if what it fetched was ended by the cap on files."""
         named = os.environ.get("GIT_PYTHON_GIT_EXECUTABLE", "")
         self._program = named if named and shutil.which(named) else "git"
 
@@ -126,6 +138,11 @@ class GitFolder:
         return cls(
             path, remote, deadline=deadline, inherit=inherit, caps=caps, largest_fetch=largest_fetch
         )
+
+    @property
+    def largest_commit(self) -> int:
+        """Bytes that what is written here, or is fetched for it, may have."""
+        return max(self.largest_fetch, LARGEST_FETCH)
 
     def close(self) -> None:
         """Lets go of what GitPython holds."""
@@ -191,7 +208,10 @@ class GitFolder:
         than the folder's cap.
         """
         lazy = leave_out and self.remote is not None
-        return process.Child(
+        if lazy and not largest:
+            # Its child that fetches inherits the cap; what it writes itself is a run's pack.
+            largest = self.largest_commit
+        child = process.Child(
             [self._program, *arguments],
             env=self._remote_environment(leave_out) if lazy else self._local_environment(),
             cwd=self.folder,
@@ -202,6 +222,8 @@ class GitFolder:
             ),
             inherit=self._inherit,
         )
+        self._started.add(child)
+        return child
 
     def talk(
         self,
@@ -213,11 +235,13 @@ class GitFolder:
         """A command that talks to the remote; any exit code is a result.
 
         ``leave_out`` is the filter of a partial clone, as in ``blob:none``: objects it leaves out
-        may be missing here, and commands run by this method may fetch them.
+        may be missing here, and commands run by this method may fetch them. What one that failed
+        has got until then goes.
         """
         environment = self._remote_environment(leave_out)
         with self._network:
             before = self._halves()
+            self._filled = done = None
             try:
                 done = process.run(
                     [self._program, *arguments],
@@ -236,33 +260,37 @@ class GitFolder:
                     f" {deadline or self.deadline:g} s and was stopped",
                     hint=error.hint,
                 ) from error
-            self._filled = done.code != 0 and self._drop_full(before)
+            finally:
+                if (done is None or done.code != 0) and self._drop_halves(before):
+                    self._filled = done
             return done
 
     def _halves(self) -> frozenset[Path]:
         return frozenset(self.folder.glob("objects/pack/tmp_*"))
 
-    def _drop_full(self, before: frozenset[Path]) -> bool:
-        """Whether a pack stopped growing at the cap, which git does not say; removes it.
+    def _drop_halves(self, before: frozenset[Path]) -> bool:
+        """Removes what a fetch has left; whether a pack stopped growing at the cap.
 
-        One that was there ``before`` is of another process, and may well grow.
+        Git says nothing of that, and removes no half pack. One that was there ``before`` is of
+        another process, and may well grow; so may one that began meanwhile, if it is not full.
         """
-        full = [
-            half
-            for half in self._halves() - before
-            if 0 < self.largest_fetch <= half.stat().st_size
-        ]
-        for half in full:
-            half.unlink(missing_ok=True)
-        return bool(full)
+        others = any(child.code is None for child in self._started)
+        is_full = False
+        for half in self._halves() - before:
+            with contextlib.suppress(FileNotFoundError):
+                full = 0 < self.largest_fetch <= half.stat().st_size
+                is_full |= full
+                if full or not others:
+                    half.unlink()
+        return is_full
 
     def failure(self, what: str, done: process.Finished) -> Exception:
         """The error for a command that failed."""
-        if self._filled:
-            return OverBound(
+        if done is self._filled:
+            return OverFetched(
                 f"cannot {what}: {self.shown} sends more than {self.largest_fetch >> 20} MiB at"
                 " once",
-                hint="see docs/manifest-store.md, Bounds",
+                hint=_LESS_AT_ONCE,
             )
         self.spoiled |= giterrors.shows_damage(done.stderr)
         if self.remote is None:
@@ -273,7 +301,7 @@ class GitFolder:
     @property
     def filled_cap(self) -> bool:
         """Whether the last `talk` failed since it fetched more than it may."""
-        return self._filled
+        return self._filled is not None
 
     def _remote_environment(self, leave_out: str) -> dict[str, str]:
         if self.remote is None:

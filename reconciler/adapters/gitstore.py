@@ -23,6 +23,7 @@ from reconciler.adapters.gitcommit import FastImport, make_author, write_object
 from reconciler.adapters.gitcredentials import GitCredentials
 from reconciler.adapters.gitnames import check_ref, check_sha, parse_url
 from reconciler.adapters.gitprocess import (
+    LARGEST_FETCH,
     NETWORK_SECONDS,
     REMOTE,
     GitFolder,
@@ -33,8 +34,6 @@ from reconciler.adapters.gitsigning import CommitSigner, SigningKey
 from reconciler.model.errors import BackstayError, Bug, PushRejected, Transient
 from reconciler.model.store import Commit, Delete, FileChange
 
-LARGEST_FETCH = 2 << 30
-"""Bytes of one pack: years of history of a large cluster, and less than a pod's disk."""
 _NO_BLOBS = "blob:none"
 _NO_TREES = "tree:0"
 _EVERYTHING = 2147483647  # what git takes as an infinite depth (Documentation/shallow.txt)

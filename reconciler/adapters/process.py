@@ -134,6 +134,11 @@ class Child:
         """The process id, which is also that of its group."""
         return self._process.pid
 
+    @property
+    def code(self) -> int | None:
+        """With what it ended, without waiting for that; None while it runs."""
+        return self._process.poll()
+
     def wait(self) -> Finished:
         """Closes stdin and waits for the end; what stdout still holds is dropped."""
         self._close_stdin()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import threading
@@ -17,7 +18,7 @@ from reconciler import ports
 from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.credentials import CredentialsResolver
 from reconciler.adapters.gitcredentials import GitCredentials, parse_credentials
-from reconciler.adapters.gitprocess import NETWORK_SECONDS
+from reconciler.adapters.gitprocess import FETCH_VARIABLE, LARGEST_FETCH, NETWORK_SECONDS
 from reconciler.adapters.gitsigning import parse_signing_key, parse_trusted
 from reconciler.adapters.gitstore import GitManifestStore
 from reconciler.adapters.keyring import SecretKeyring
@@ -95,6 +96,16 @@ def cache_folder() -> Path:
     return folder
 
 
+def largest_fetch() -> int:
+    """Bytes that a manifest repository may send for one question; raises UsageError."""
+    given = os.environ.get(FETCH_VARIABLE, "")
+    if not given:
+        return LARGEST_FETCH
+    if not re.fullmatch(r"[1-9][0-9]{0,8}", given):
+        raise UsageError(f"{FETCH_VARIABLE} is not a number of MiB: {given}", hint="8192 is 8 GiB")
+    return int(given) << 20
+
+
 class NoCluster(Refused):
     """None was named, and there is none where kubectl would look."""
 
@@ -159,6 +170,7 @@ def manifest_store(
         credentials=_git_credentials(store.credentials, resolve),
         workdir=cache_folder() / "git",
         deadline=deadline,
+        largest_fetch=largest_fetch(),
         signing_key=_of_signing_key(config, resolve, parse_signing_key) if writes else None,
         trusted=_of_signing_key(config, resolve, parse_trusted) if restores else None,
     )
@@ -197,6 +209,7 @@ def inventory_store(
         # A folder of its own: it may be the manifest store's URL too.
         workdir=cache_folder() / "inventory",
         deadline=INVENTORY_SECONDS,
+        largest_fetch=largest_fetch(),
     )
 
 

@@ -8,12 +8,13 @@ began before somebody rewrote the history on purpose: it may bring back what was
 What is on the branch already is only marked.
 
 A bundle that holds what no run writes (a message, a file without an end) is set aside as well, and
-those after it are delivered: each has a whole tree, so none needs the one before it.
+those after it are delivered: each has a whole tree, so none needs the one before it. So it is with
+one for which there is no room: the next delivery begins with an empty one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -29,12 +30,17 @@ from reconciler.model.errors import (
     BackstayError,
     Interrupted,
     OverBound,
+    OverFetched,
     Refused,
     Stalled,
     Transient,
 )
 from reconciler.model.run import Outcome, RunRecord
 from reconciler.model.store import Commit, Write
+
+ROOM = 2 << 30
+"""Bytes of bundles in one delivery, with those that are refused: all of them are taken over before
+any is pushed, so whoever may write them would decide how much of the disk they take."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +77,10 @@ class _Branch:
 
 
 class Deliverer:
-    """One policy's bundles. ``uid``: of the cluster that the branch belongs to."""
+    """One policy's bundles. ``uid``: of the cluster that the branch belongs to.
+
+    ``room``: bytes of bundles that it takes over.
+    """
 
     def __init__(
         self,
@@ -83,6 +92,7 @@ class Deliverer:
         uid: str,
         policy: str,
         now: Callable[[], datetime],
+        room: int = ROOM,
     ) -> None:
         self._store = store
         self._backend = backend
@@ -92,6 +102,7 @@ class Deliverer:
         self._policy = policy
         self._branch = policy_branch(cluster, policy)
         self._now = now
+        self._room = room
         self._known: _Branch | None = None
         self._aside: dict[str, str] = {}
         """Run id → why its commit was not put on the branch, though all of it is here."""
@@ -139,7 +150,8 @@ class Deliverer:
         return Delivery(tip=tip, delivered=done, kept=kept)
 
     def _take(self, one: Waiting) -> Late:
-        commit = self._store.unbundle(self._backend.read_file(one.snapshot, BUNDLE_PATH))
+        chunks = self._backend.read_file(one.snapshot, BUNDLE_PATH)
+        commit = self._store.unbundle(self._measured(chunks))
         text = self._store.read(commit, [paths.RECORD_PATH]).get(paths.RECORD_PATH)
         if text is None:
             raise Refused("it holds no record of a run")
@@ -149,6 +161,16 @@ class Deliverer:
         if (made.cluster.name, made.cluster.uid) != (self._cluster, self._uid):
             raise Refused(f"it is of cluster {made.cluster.name} with uid {made.cluster.uid}")
         return Late(waiting=one, commit=commit, made=made)
+
+    def _measured(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        """The same; raises Refused over what is left of the room, and then takes none of it."""
+        size = 0
+        for chunk in chunks:
+            size += len(chunk)
+            if size > self._room:
+                raise Refused("there is no room for it beside the bundles before it")
+            yield chunk
+        self._room -= size
 
     def _whole(self, late: list[Late], tip: str | None, kept: dict[str, str]) -> list[Late]:
         """Those of which every file is here or comes from the remote."""
@@ -243,6 +265,8 @@ class Deliverer:
         for one in late:
             try:
                 on = self._put(one, on)
+            except OverFetched:
+                raise  # the branch's, not the bundle's
             except OverBound as error:
                 self._aside[one.waiting.run_id] = error.message
         return on

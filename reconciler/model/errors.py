@@ -13,6 +13,7 @@
     │   ├── WrongPassword          the repository does not open with this password         12
     │   ├── Refused                the other side says no: rights, host key, credentials    1
     │   │   └── OverBound          Git holds what no run writes: too large to be read       1
+    │   │       └── OverFetched    a Git server sends more than there may be on the disk    1
     │   └── NotSupported           understood, and not executed by this version             4
     ├── Waiting                    try again after `retry_after` seconds                    1
     │   └── RepositoryLocked       somebody else holds the restic lock                     11
@@ -171,6 +172,12 @@ class OverBound(Refused):
     """A branch holds what is larger than anything that a run writes, and it is not read."""
 
     reason = "OverBound"
+
+
+class OverFetched(OverBound):
+    """A Git server sends more for one question than there may be on the disk."""
+
+    reason = "OverFetched"
 
 
 class Waiting(BackstayError):

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from reconciler.adapters.gitcredentials import GitCredentials
-from reconciler.adapters.gitnames import local_url
+from reconciler.adapters.gitcredentials import Access, GitCredentials
+from reconciler.adapters.gitnames import local_url, parse_url
+from reconciler.adapters.gitprocess import FETCH_VARIABLE, LARGEST_FETCH, GitFolder, Remote
 from reconciler.adapters.gitstore import GitManifestStore
-from reconciler.model.errors import OverBound
+from reconciler.model.errors import BackstayError, OverBound, OverFetched, Transient
 from reconciler.model.store import Write
 from tests.integration.git.conftest import BRANCH, WHEN
 
@@ -65,10 +67,17 @@ def test_a_fetch_ends_at_its_bound_and_leaves_the_disk_as_it_was(
             store.push({BRANCH: large})
         before = packs(tmp_path / "reader")
         for _ in range(2):
-            with pytest.raises(OverBound, match=f"fetch refs/heads/{BRANCH}: .* more than 1 MiB"):
+            too_much = f"fetch refs/heads/{BRANCH}: .* more than 1 MiB"
+            with pytest.raises(OverFetched, match=too_much) as told:
                 reader.tip(BRANCH)
+            assert "uploadpack.allowFilter true" in told.value.hint
+            assert FETCH_VARIABLE in told.value.hint
             assert packs(tmp_path / "reader") == before
-        # A commit that is open meanwhile has no bound, and is none of the fetch's business.
+        # An error of another command is its own.
+        with pytest.raises(BackstayError) as other_error:
+            reader.tree("1" * 40)
+        assert not isinstance(other_error.value, OverBound)
+        # A commit that is open meanwhile is none of the fetch's business.
         other = reader.begin("clusters/prod/other", None)
         for number in range(3):
             other.write(f"shop/configmap/{number}.yaml", noise(number).data)
@@ -91,3 +100,57 @@ def test_a_bundle_ends_at_its_bound(open_store: OpenStore, tmp_path: Path) -> No
         assert reader.tip(BRANCH) is None
     with open_store("reader", 8 * MIB) as wide:
         assert wide.unbundle([bundle]) == large
+
+
+def test_a_fetch_that_is_cut_leaves_the_disk_as_it_was(
+    open_store: OpenStore, tmp_path: Path
+) -> None:
+    server = tmp_path / "server.git"
+    with open_store("maker", 8 * MIB) as store:
+        commit = store.commit(BRANCH, None, [RECORD, noise(1), noise(2)], "one\n", when=WHEN)
+        store.push({BRANCH: commit})
+        last = store.tree(commit)[noise(2).path]
+    # The server dies as it gets there, with the first file on its way; it looks for no deltas.
+    subprocess.run(["git", "-C", server, "config", "pack.window", "0"], check=True)
+    broken = server / "objects" / last[:2] / last[2:]
+    broken.chmod(0o600)
+    os.truncate(broken, 2 * MIB)
+    with open_store("reader", 64 * MIB) as reader:
+        before = packs(tmp_path / "reader")
+        for _ in range(2):
+            with pytest.raises(BackstayError, match=f"fetch refs/heads/{BRANCH}") as told:
+                reader.tip(BRANCH)
+            assert not isinstance(told.value, OverBound)
+            assert packs(tmp_path / "reader") == before
+
+
+def _remote(folder: Path) -> Remote:
+    url = parse_url(local_url(folder), allow_local=True)
+    return Remote(url=url, access=Access(environment={}, configuration=()))
+
+
+def test_a_fetch_that_hangs_leaves_the_disk_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hangs = tmp_path / "git"
+    hangs.write_text('#!/bin/sh\necho half > "$GIT_DIR/objects/pack/tmp_pack_h"\nexec sleep 600\n')
+    hangs.chmod(0o755)
+    folder = GitFolder.create(tmp_path / "clone", None, deadline=60)
+    folder.close()
+    monkeypatch.setenv("GIT_PYTHON_GIT_EXECUTABLE", str(hangs))
+    remote = _remote(tmp_path)
+    hanging = GitFolder(tmp_path / "clone", remote, deadline=60)
+    with pytest.raises(Transient, match="git fetch took longer than 1 s"):
+        hanging.talk("fetch", deadline=1)
+    assert list(hanging.folder.glob("objects/pack/*")) == []
+    hanging.close()
+
+
+@pytest.mark.parametrize("largest", [MIB, 2 * LARGEST_FETCH])
+def test_what_fetches_for_an_open_commit_has_a_bound(tmp_path: Path, largest: int) -> None:
+    remote = _remote(tmp_path)
+    folder = GitFolder.create(tmp_path / "clone", remote, deadline=60, largest_fetch=largest)
+    with folder.start("fast-import", stdin=True, leave_out="blob:none") as child:
+        bound, _ = resource.prlimit(child.pid, resource.RLIMIT_FSIZE)
+    assert bound == max(largest, LARGEST_FETCH)
+    folder.close()

@@ -64,6 +64,7 @@ def _deliver(
     deliverer = Deliverer(
         store, vault(world), world.log, cluster=CLUSTER,
         uid=changed.pop("uid", world.cluster.identity().uid), policy="shop", now=world.clock.now,
+        **changed,
     )  # fmt: skip
     patience = Patience(
         what="delivering", clock=world.clock, reporter=world.log, deadline=world.clock.now()

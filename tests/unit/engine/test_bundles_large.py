@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from reconciler.engine import bundling
 from reconciler.engine.bundling import waiting_in
+from reconciler.model.errors import OverFetched
 from reconciler.model.store import Write
 from tests.fakes.gitstore import FakeManifestStore
 from tests.unit.engine.run_world import BRANCH, CLUSTER, RUN_IDS, RunWorld
@@ -76,3 +79,67 @@ def test_a_large_file_of_a_bundle_counts_where_it_must_be_read() -> None:
     assert deliver(world).kept == {RUN_IDS[1]: f"the file {sha} has 68157440 bytes"}
     world.remote.oversized.clear()
     assert deliver(world).delivered == (RUN_IDS[1],)
+
+
+class _Greedy(FakeManifestStore):
+    """The server sends too much where the tip's own files are asked for."""
+
+    def tree(self, commit: str, prefix: str = "") -> Mapping[str, str]:
+        """Fails for the tip."""
+        if commit == self.remote.heads[BRANCH]:
+            raise OverFetched("the server sends more than 2048 MiB at once")
+        return super().tree(commit, prefix)
+
+
+def test_what_the_server_sends_is_no_bundles_fault() -> None:
+    world = RunWorld()
+    world.run()
+    away(world, 2)
+    readme = [Write("README.md", b"by hand")]
+    store = _Greedy(world.remote)
+    tip = store.commit(BRANCH, store.tip(BRANCH), readme, "README", when=world.clock.now())
+    store.push({BRANCH: tip})
+    with pytest.raises(OverFetched):
+        deliver(world, store=store)
+    assert deliver(world).delivered == (RUN_IDS[1],)
+
+
+def test_bundles_of_one_delivery_have_a_bound_together() -> None:
+    world = RunWorld()
+    world.run()
+    for number in (2, 3, 4):
+        change(world, str(number))
+        away(world, number)
+    sizes = [
+        len(b"".join(vault(world).read_file(one.snapshot, bundling.BUNDLE_PATH)))
+        for one in waiting_in(vault(world), CLUSTER, "shop")
+    ]
+    found = deliver(world, room=sizes[0] + sizes[1] - 1)
+    why = "there is no room for it beside the bundles before it"
+    assert found.delivered[0] == RUN_IDS[1]
+    assert set(found.kept.values()) == {why}
+    assert set(still_waiting(world)) == set(found.kept)
+    second = deliver(world, room=sizes[0] + sizes[1] - 1)
+    assert second.delivered
+    third = deliver(world)
+    assert not third.kept
+    assert runs(world) == [RUN_IDS[3], RUN_IDS[2], RUN_IDS[1], RUN_IDS[0]]
+    assert is_proven(world), verified(world)
+
+
+def test_a_refused_bundle_counts_and_one_without_room_does_not() -> None:
+    world = RunWorld()
+    world.run()
+    for number in (2, 3):
+        change(world, "x" * 100 * number)
+        away(world, number)
+    first, second = (
+        len(b"".join(vault(world).read_file(one.snapshot, bundling.BUNDLE_PATH)))
+        for one in waiting_in(vault(world), CLUSTER, "shop")
+    )
+    assert first < second
+    refused = deliver(world, uid="another", room=second)
+    assert "it is of cluster" in refused.kept[RUN_IDS[1]]
+    assert "no room" in refused.kept[RUN_IDS[2]]
+    assert deliver(world, room=first - 1).delivered == ()
+    assert deliver(world, room=first).delivered == (RUN_IDS[1],)
