@@ -6,6 +6,7 @@ ends with a Completed run as the newest, and with nothing of ours in the applica
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -138,13 +139,31 @@ def test_a_rewound_branch(stage: Stage, first: Run) -> None:
         newest = run_again(stage)
     older = newest.history()[1]
     stage.git("update-ref", f"refs/heads/{BRANCH}", older, cwd=newest.bare)
-    after = run_again(stage)
+    try:
+        after = run_again(stage)
+        what = "the policy's object says so"
+        stage.wait(what, lambda: stalled_by(stage) == "BranchRewound", seconds=faults.LONG)
+    finally:  # or it stays so for other modules
+        accept = ("adopt", "--rewritten", "shop", "--tip", older, "--yes", "-o", "json")
+        said = stage.backstay(*accept, check=False)
+    assert said.returncode == 0, said.stderr
+    assert json.loads(said.stdout)["accepted"] == [newest.commit]
+    stage.wait("it says so no more", lambda: not stalled_by(stage), seconds=faults.LONG)
     assert after.record.outcome is Outcome.COMPLETED
     assert after.history()[1] == older
     told = next(text for text in after.record.warnings if newest.record.name in text)
     assert told.startswith(f"run {newest.record.name} is not on the branch")
     for found in faults.snapshots(stage, "shop", newest.record.name):
         assert f"shop/{found['id'][:8]}" in told
+
+
+def stalled_by(stage: Stage) -> str:
+    """The reason of the policy's `Stalled`; empty where it is not there."""
+    (found,) = stage.objects("-n", NAMESPACE, "backuppolicy", "shop")
+    for one in (found.get("status") or {}).get("conditions") or ():
+        if one["type"] == "Stalled":
+            return str(one["reason"])
+    return ""
 
 
 def test_a_pod_deleted_by_force(stage: Stage, before: Run) -> None:
