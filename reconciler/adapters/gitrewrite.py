@@ -100,6 +100,8 @@ class HistoryRewriter(Closing):
         stays = self._last_untouched(tip, files)
         self._git.run("update-ref", _FROM, check_sha(tip), what="begin")
         until = (f"^{stays}",) if stays else ()
+        if self._signer is not None:
+            self._refuse_merges(tip, until)
         try:
             with self._git.start(
                 "fast-export", "--no-data", "--reencode=no", "--signed-tags=strip",
@@ -154,18 +156,29 @@ class HistoryRewriter(Closing):
         before = ""
         for touched in gitwalk.walk_changes(self._git, tip, (), reverse=True):
             if len(touched.commit.parents) > 1:
-                raise Refused(
-                    f"{touched.commit.sha} is a merge: this is no history of runs alone",
-                    hint="backstay verify says what was put into it",
-                )
+                raise _no_merges(touched.commit.sha)
             if any(file.new in files for file in touched.files):
                 return before
             before = touched.commit.sha
         return before
 
+    def _refuse_merges(self, tip: str, until: Sequence[str]) -> None:
+        """Two commits that differ in their signature alone become one: none is left for one."""
+        done = self._git.run("rev-list", "--merges", "--max-count=1", tip, *until, what="list")
+        if done.stdout:
+            raise _no_merges(done.stdout.decode().strip())
+
     def _forget(self) -> None:
         for name in (_FROM, _TO):
             self._git.run("update-ref", "-d", name, what="clean up")
+
+
+def _no_merges(sha: str) -> Refused:
+    return Refused(
+        f"{sha} is a merge: this is no history of runs alone",
+        hint="backstay verify says what was put into it; without --config merges above the first"
+        " commit with the value are rewritten, unsigned",
+    )
 
 
 def _replaced(

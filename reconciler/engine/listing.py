@@ -252,9 +252,12 @@ class _Ahead:
         if isinstance(wanted, Named):
             everywhere = wanted.resource, ""
             for name in wanted.names:
-                yield from _list_one(
+                for item in _list_one(
                     self._reader, everywhere, self._stopped, self._outages, by_name(name)
-                )
+                ):
+                    yield item
+                    if isinstance(item, Gap):
+                        return  # it is of the whole kind, and the others would say the same
             return
         targets = wanted.targets(self._reader) if isinstance(wanted, Spread) else (wanted,)
         for target in targets:

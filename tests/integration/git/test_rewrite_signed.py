@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from reconciler.adapters import gitwalk
+from reconciler.adapters.gitcommit import write_object
 from reconciler.adapters.gitcredentials import GitCredentials
 from reconciler.adapters.gitnames import local_url
 from reconciler.adapters.gitprocess import GitFolder
@@ -65,12 +66,12 @@ class World:
             store.push({BRANCH: made})
             self.ids.append(made)
 
-    def purge(self, signing: Signing | None) -> Purged:
+    def purge(self, signing: Signing | None, tip: str = "") -> Purged:
         """Takes the value out."""
         person = Person(author=b"x <x@example.org>", reason="x")
         with HistoryRewriter(self.clone, signing) as rewriter:
             made = purge_branch(
-                rewriter, "shop", BRANCH, self.ids[-1], Purge([LEAK]), person, now=WHEN
+                rewriter, "shop", BRANCH, tip or self.ids[-1], Purge([LEAK]), person, now=WHEN
             )
         assert made is not None
         return made
@@ -123,3 +124,23 @@ def test_a_key_that_can_not_sign_makes_nothing(world: World) -> None:
     with pytest.raises(Refused, match="ssh-keygen can't sign with identity of Secret backstay-s"):
         world.purge(Signing(broken, trusted))
     assert world.git.references("refs/") == before
+
+
+def test_a_signed_commit_and_its_twin_are_no_way_to_stop_it_with_a_fault(world: World) -> None:
+    """Without their signatures both are one commit, so that there is one less than before."""
+    signed = world.ids[-1]
+    raw = world.git.run("cat-file", "commit", signed, what="read").stdout
+    head, _, rest = raw.partition(b"\n\n")
+    lines = head[: head.index(b"\ngpgsig ")]
+    twin = write_object(world.git, "commit", lines + b"\n\n" + rest)
+    tree, *_ = lines.split(b"\n")
+    who = next(line for line in lines.split(b"\n") if line.startswith(b"committer "))
+    parents = f"parent {signed}\nparent {twin}\n".encode()
+    author = who.replace(b"committer", b"author", 1)
+    body = tree + b"\n" + parents + author + b"\n" + who + b"\n\nmerge\n"
+    merge = write_object(world.git, "commit", body)
+    key = world.key_of(world.robot)
+    with pytest.raises(Refused, match=f"^{merge} is a merge"):
+        world.purge(Signing(key, parse_trusted({"identity": key.private}, "robot")), merge)
+    made = world.purge(None, merge)
+    assert LEAK not in world.git.run("log", "-p", made.new, what="show").stdout.decode()

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 
 from reconciler.capture import choice
+from reconciler.engine import listing
 from reconciler.engine.somenamespaces import namespace_names, observe_named, observe_selectable
 from reconciler.model import kinds
 from reconciler.model.errors import Incomplete, Refused
-from reconciler.model.objects import Resource
+from reconciler.model.objects import Gap, Resource
 from reconciler.model.policy import NamespaceSelector, Selector
 from reconciler.model.run import Outcome, RunRecord
 from reconciler.model.store import Write
@@ -163,6 +164,17 @@ def test_i2_a_list_of_one_that_fails_deletes_nothing(many: int) -> None:
     assert record.outcome is Outcome.PARTIALLY_FAILED
     assert set(made.tree()) == before
     assert [gap.folder for gap in record.gaps] == ["namespace"]
+
+
+def test_where_one_is_refused_the_others_are_not_asked_for() -> None:
+    made = FakeCluster()
+    reader = FaultyReader(
+        made, lambda kind, _: kind == kinds.NAMESPACES, error=Refused("HTTP 403"), times=99
+    )
+    names = tuple(f"n{number}" for number in range(9))
+    (gap,) = listing.list_all(reader, [listing.Named(kinds.NAMESPACES, names)])
+    assert isinstance(gap, Gap)
+    assert (gap.reason, reader.struck) == ("HTTP 403", 1)
 
 
 @pytest.mark.parametrize("gone", [False, True], ids=["there", "deleted"])
