@@ -56,6 +56,7 @@ def runs(cluster: Cluster, client: KubeClient) -> Iterator[Runs]:
     wipe(cluster)
     wait_calm(client)
     objects = (Path(__file__).parent / "quiet.yaml").read_text().replace("IMAGE", IMAGE)
+    cluster.create_namespace(NAMESPACE)
     cluster.kubectl("apply", "-f", "-", input=objects)
     roll_out(cluster, "green")
     ready = ("pod/bare", "--for=condition=Ready", "--timeout=300s")
