@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from reconciler.adapters.clock import SystemClock
 from reconciler.adapters.gitlocal import LocalManifests
 from reconciler.adapters.gitsignature import parse_signers
 from reconciler.cli import history, options, paging
+from reconciler.engine.expiries import Expiries
 from reconciler.engine.reading import PointFinder
 from reconciler.engine.verifying import BranchWalk, Snapshots, check_contained, check_snapshots
 from reconciler.engine.verifysealed import check_sealed
@@ -65,11 +67,12 @@ def command(
     snapshots = Snapshots()
     with history.open_history(clone, cluster, config_file) as found:
         branches, commits, replaced = [], {}, dict[str, str]()
+        expiries = Expiries(found.store, found.cluster, partial(_vouch, found, signers))
         for policy in policies or PointFinder(found.store, found.cluster).policies():
             _need_branch(found, policy)
             walk = BranchWalk(
                 found.store, found.cluster, policy, shallow=found.shallow, snapshots=snapshots,
-                known=known,
+                known=known, promises=expiries,
             )  # fmt: skip
             branch = walk.walk()
             signed = _signatures(found, walk.commits, signers)
@@ -78,7 +81,7 @@ def command(
             commits[policy] = walk.commits
             replaced |= walk.replaced
         contained = check_contained(contains, commits, shallow=found.shallow, replaced=replaced)
-        checks = (*_policies(found, commits), *contained, *_objects(found))
+        checks = (*_policies(found, commits), *contained, *_doubts(expiries), *_objects(found))
     skipped = Check(name="snapshots", verdict=Verdict.SKIPPED, message="--no-repositories")
     stored = (
         (skipped,)
@@ -119,6 +122,21 @@ def _policies(found: history.History, walked: Collection[str]) -> Iterator[Check
         # A branch that is gone is not seen where nobody named it: also if all of them are.
         told = f"cluster {found.cluster} has no branch of any policy, so nothing was looked at"
         yield Check(name="policies", verdict=Verdict.UNPROVEN, message=told)
+
+
+def _vouch(found: history.History, signers: Path | None, commit: str) -> None:
+    """What expired is believed of who may sign only, where it is asked who that is."""
+    if signers is None:
+        return
+    parse_signers({"allowed_signers": signers.read_bytes()}, str(signers))
+    for sha, why in found.store.signatures([commit], signers.resolve()):
+        if why:
+            raise Refused(f"commit {sha[:12]}, which says what expired: {why}")
+
+
+def _doubts(expiries: Expiries) -> Iterator[Check]:
+    for told in expiries.doubts:
+        yield Check(name="expired", verdict=Verdict.UNPROVEN, message=told)
 
 
 def _signatures(found: history.History, commits: Sequence[str], signers: Path | None) -> Check:

@@ -7,19 +7,22 @@ of every tree are counted without listing one. Records are read some at a time.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 
 from reconciler import ports
 from reconciler.capture import message, paths, record
 from reconciler.engine.context import policy_branch
+from reconciler.engine.history import Promises
 from reconciler.engine.reading import HistoryReader
 from reconciler.engine.restoresource import open_repository
 from reconciler.model.errors import BackstayError, OverBound, RepositoryMissing, Stalled
 from reconciler.model.policy import CLUSTER_NAMESPACE
 from reconciler.model.run import Outcome, RepositoryRef, RunRecord
 from reconciler.model.store import Commit, TouchedFiles
+from reconciler.plan.expiry import Expiry, Promise
 from reconciler.plan.rewrites import check_rewrites, rewritten_commits
 from reconciler.plan.verify import Branch, Chain, Check, Verdict, check_of, compare_record
 
@@ -31,23 +34,57 @@ Place = tuple[RepositoryRef, str]
 """A restic repository as a record names it, and the namespace whose password opens it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Naming:
+    """A snapshot that a run names, for this namespace; for all of its own where it is empty."""
+
+    place: Place
+    snapshot: str
+    run: str
+    started: datetime
+    namespace: str = ""
+
+
 @dataclass(slots=True)
 class Snapshots:
-    """Every restic snapshot that a record names → the first run that names it."""
+    """Every restic snapshot that a record names → the first run that names it.
+
+    ``promises``: what is promised of those that are named by runs which maintenance looked at.
+    """
 
     named: dict[Place, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    promises: dict[tuple[Place, str], Promise] = field(default_factory=dict)
 
-    def add(self, found: RunRecord) -> None:
-        """Those of one run."""
+    def add(self, found: RunRecord) -> Iterator[_Naming]:
+        """Takes those of one run, and yields them."""
         held = found.secrets
         if held is not None and held.repository is not None and held.snapshot:
             place = (held.repository, CLUSTER_NAMESPACE)
             self.named[place].setdefault(held.snapshot, f"{found.name} (Secrets)")
+            yield _Naming(place, held.snapshot, found.name, found.started)
         for part in found.namespaces:
             for volume in part.volumes:
                 if volume.repository is not None and volume.snapshot:
                     run = f"{found.name} ({part.name}/{volume.claim})"
-                    self.named[volume.repository, part.name].setdefault(volume.snapshot, run)
+                    place = (volume.repository, part.name)
+                    self.named[place].setdefault(volume.snapshot, run)
+                    yield _Naming(place, volume.snapshot, found.name, found.started, part.name)
+
+    def promise(self, names: Iterable[_Naming], expiry: Expiry) -> None:
+        """Says of snapshots what was promised; whose word holds one, wins."""
+        for one in names:
+            said = expiry.of(one.run, one.started, [one.namespace] if one.namespace else [])
+            key = (one.place, one.snapshot)
+            if self.promises.get(key, said) is not Promise.HELD:
+                self.promises[key] = said
+
+    def missing(self, place: Place, held: Collection[str], promise: Promise) -> list[str]:
+        """Those that are not among ``held``, and of which this was promised; sorted."""
+        return sorted(
+            f"{one}: of run {run}"
+            for one, run in self.named[place].items()
+            if one not in held and self.promises.get((place, one), Promise.HELD) is promise
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +105,7 @@ class BranchWalk:
     """One branch. ``snapshots`` gathers what its records name.
 
     ``known``: commits which say that the history below was rewritten, and of which somebody knows
-    that it was on purpose.
+    that it was on purpose. ``promises``: what expired.
     """
 
     def __init__(
@@ -80,8 +117,11 @@ class BranchWalk:
         shallow: bool,
         snapshots: Snapshots,
         known: Sequence[str] = (),
+        promises: Promises | None = None,
     ) -> None:
         self._known = tuple(known)
+        self._promises = promises
+        self._names: list[_Naming] = []
         self._store = store
         self._cluster = cluster
         self._policy = policy
@@ -102,6 +142,7 @@ class BranchWalk:
         self._rewrites: list[tuple[str, message.Rewrite]] = []
         """Commits that say that what is below them was rewritten."""
         self._foreign = False
+        self._runs_of: dict[str, str] = {}
         self._read = 0
         self.commits: list[str] = []
 
@@ -112,6 +153,7 @@ class BranchWalk:
         while batch := list(islice(runs, _AT_ONCE)):
             for run, text in self._texts(batch):
                 self._judge(run, text)
+        self._promise()
         root, tip = self._chain.root, self._chain.tip
         return Branch(
             policy=self._policy,
@@ -126,6 +168,14 @@ class BranchWalk:
                 *self._bounds(),
             ),
         )  # fmt: skip
+
+    def _promise(self) -> None:
+        if self._promises is None:
+            return
+        found = ((sha, self._runs_of.get(sha, "")) for sha in reversed(self.commits))
+        expiry = self._promises.of(self._policy, found)
+        if expiry is not None:
+            self._snapshots.promise(self._names, expiry)
 
     @property
     def replaced(self) -> Mapping[str, str]:
@@ -291,7 +341,8 @@ class BranchWalk:
             self._wrong.append(f"{run.sha}: {error.message}")
             return
         self._read += 1
-        self._snapshots.add(found)
+        self._names += self._snapshots.add(found)
+        self._runs_of[run.sha] = found.name
         if message.summarise(found) != run.summary:
             self._wrong.append(f"{run.sha}: its message and its record do not say the same")
         problems = compare_record(found, run.tree, cluster=self._cluster, policy=self._policy)
@@ -336,12 +387,23 @@ def check_snapshots(keyring: ports.Keyring, snapshots: Snapshots) -> Iterator[Ch
             verdict = Verdict.PROBLEM if lost else Verdict.UNPROVEN
             yield Check(name=name, verdict=verdict, message=error.message)
             continue
-        missing = [f"{one}: of run {run}" for one, run in named.items() if one not in held]
+        missing = snapshots.missing((ref, namespace), held, Promise.HELD)
+        perhaps = snapshots.missing((ref, namespace), held, Promise.PERHAPS)
+        expired = len(snapshots.missing((ref, namespace), held, Promise.EXPIRED))
+        told = f"; {expired} more have expired" if expired else ""
+        if perhaps and not missing:
+            yield Check(
+                name=name,
+                verdict=Verdict.UNPROVEN,
+                message=f"{len(perhaps)} that records name are gone, and perhaps expired{told}",
+                problems=tuple(perhaps[:_MOST_TOLD]),
+            )
+            continue
         yield check_of(
             name,
-            sorted(missing)[:_MOST_TOLD],
-            good=f"{len(named)} that records name are there",
-            bad=f"{len(missing)} of {len(named)} that records name are gone",
+            missing[:_MOST_TOLD],
+            good=f"{len(named) - expired} that records name are there{told}",
+            bad=f"{len(missing)} of {len(named)} that records name are gone{told}",
             count=len(named),
         )
 

@@ -10,10 +10,12 @@ from reconciler.capture import retained
 from reconciler.capture.retained import HeldRun
 from reconciler.engine.expiries import Expiries
 from reconciler.engine.history import read_points
+from reconciler.engine.verifying import BranchWalk, Snapshots, check_snapshots
 from reconciler.model.errors import Refused
 from reconciler.model.store import Write
 from reconciler.plan.expiry import Promise
 from reconciler.plan.recoverypoints import RecoveryPoint
+from reconciler.plan.verify import Check, Verdict
 from reconciler.report.history import log_document, render_log, render_run
 from tests.fakes.gitstore import FakeManifestStore
 from tests.unit.engine.run_world import BRANCH, CLUSTER, HOME, RUN_IDS, RunWorld
@@ -190,3 +192,38 @@ def test_what_nobody_vouches_for_hides_no_point(expired: RunWorld) -> None:
     with pytest.raises(Refused) as caught:
         plan.plan()
     assert "expired" not in caught.value.message
+
+
+# What is proven
+
+
+def check(world: RunWorld, namespace: str = "shop") -> Check:
+    """Of the snapshots of one restic repository."""
+    store, snapshots = FakeManifestStore(world.remote), Snapshots()
+    promises = Expiries(store, CLUSTER)
+    BranchWalk(store, CLUSTER, "shop", shallow=False, snapshots=snapshots, promises=promises).walk()
+    checks = check_snapshots(world.keyring, snapshots)
+    return next(one for one in checks if one.name.endswith(namespace))
+
+
+@pytest.mark.parametrize("namespace", ["shop", "_cluster"])
+def test_what_expired_need_not_be_there(expired: RunWorld, namespace: str) -> None:
+    found = check(expired, namespace)
+    told = "1 that records name are there; 2 more have expired"
+    assert (found.verdict, found.message) == (Verdict.PROVEN, told)
+
+
+def test_what_is_held_must_be_there() -> None:
+    world = ran()
+    maintain(world)
+    world.repository("shop").snapshots.clear()
+    found = check(world)
+    assert (found.verdict, len(found.problems)) == (Verdict.PROBLEM, 1)
+    assert RUN_IDS[2] in found.problems[0]
+
+
+def test_what_perhaps_expired_proves_nothing() -> None:
+    world = ran()
+    kept(world, tip="f" * 40)
+    found = check(world)
+    assert (found.verdict, len(found.problems)) == (Verdict.UNPROVEN, 2)
