@@ -29,14 +29,15 @@ from reconciler.model.errors import BackstayError, Interrupted, NotServed, Refus
 from reconciler.model.plan import Action
 from reconciler.plan.entries import Entry
 from reconciler.plan.mirror import MirrorChange, MirrorPlan, plan_mirrors, plan_status
-from reconciler.plan.mirrorcover import Counter, Marks, marks_of
+from reconciler.plan.mirrorcover import Counter, Marks, base_of, marks_of
 from reconciler.plan.mirrorevents import MirrorEvent, make_event
 from reconciler.plan.mirrorfacts import Outcome, Signs, find_in_force, may_delete, requested_at
 from reconciler.plan.mirrorruns import ended_runs
 from reconciler.plan.mirrorstatus import Protected
 
 Raw = Mapping[str, Any]
-Known = Callable[[], tuple[Sequence[Namespace], Sequence[Claim]] | None]
+Pair = tuple[Sequence[Namespace], Sequence[Claim]]
+Known = Callable[[], Pair | None]
 """What a watch knows of the cluster; None where it knows nothing for sure."""
 
 
@@ -81,10 +82,13 @@ def look(reader: ports.ClusterReader, namespace: str) -> Look:
 class Absence:
     """Of this process, kept between its cycles: what came before its first good one is told by it.
 
-    What comes later, `reconciler.engine.noticing` tells at once.
+    What comes later, `reconciler.engine.noticing` tells at once. One moment parts the two, so that
+    each application is told by one of them: ``base`` is what there was then.
     """
 
     over: bool = False
+    """Whether it was told."""
+    base: Pair | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +127,9 @@ class Mirror:
 
     def _mirror(self, seen: tuple[Raw, ...], outcome: Outcome) -> Mirrored:
         untold: list[str] = []
-        protected, why = self._protected({} if self.absence.over else marks_of(seen), untold)
+        protected, why = self._protected(
+            {} if self.absence.over else marks_of(seen), untold, good=outcome.trouble is None
+        )
         signs = Signs(
             runs=ended_runs(outcome.observed.jobs, make_run_id),
             requested=requested_at(seen),
@@ -237,7 +243,7 @@ class Mirror:
         self.applier.reporter.event(message, policy=change.policy, why=change.reason)
 
     def _protected(
-        self, marks: Marks, untold: list[str]
+        self, marks: Marks, untold: list[str], *, good: bool
     ) -> tuple[Callable[[Entry], Protected | None], str]:
         """A function that counts, and why it can't where it can't.
 
@@ -245,13 +251,20 @@ class Mirror:
         """
         found = self.known()
         try:
-            namespaces, claims = found or (
+            found = found or (
                 observe.observe_namespaces(self.reader),
                 observe.observe_claims(self.reader),
             )
         except Refused as error:
             return (lambda _: None), error.message
-        counter = Counter(namespaces, claims, self.config, own_namespace=self.namespace)
+        if good and not self.absence.over and self.absence.base is None:
+            self.absence.base = found
+        counter = Counter(
+            *found,
+            self.config,
+            own_namespace=self.namespace,
+            base=base_of(*self.absence.base) if marks and self.absence.base else None,
+        )
         return Counting(counter, StorageOnce(self.reader), marks, untold).count, ""
 
 

@@ -109,12 +109,19 @@ class Noticer:
         if rules is None:
             return
         config = rules.setting.config
-        seen = inventory_of(
-            namespaces,
-            claims,
-            cluster=config.cluster,
-            own_namespace=rules.setting.place.namespace,
-        )
+
+        def as_seen(namespaces: Sequence[Namespace], claims: Sequence[Claim]) -> Inventory:
+            own = rules.setting.place.namespace
+            return inventory_of(namespaces, claims, cluster=config.cluster, own_namespace=own)
+
+        seen = as_seen(namespaces, claims)
+        absence = (self._setting or rules.setting).absence
+        if self._last is None and absence.base is not None:
+            self._last = as_seen(*absence.base)
+        elif absence.base is None and not absence.over:
+            absence.base = namespaces, claims
+        if absence.over:
+            absence.base = None  # both have it, and it may be large
         before, self._last = self._last, seen
         if before is not None:
             newcomers = find_newcomers(

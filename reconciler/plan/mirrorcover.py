@@ -30,13 +30,18 @@ from reconciler.plan.selection import select_namespaces
 
 Marks = Mapping[str, tuple[str, datetime]]
 """Policy → (digest, until when what it protects is known), as its status says."""
+Base = frozenset[tuple[str, datetime | None]]
+"""(title, when it was created) of all that there was at a moment: see `base_of`."""
 _EVER = datetime.min.replace(tzinfo=UTC)
 _NAMED = 10
 """Of what came meanwhile; the rest is a number."""
 
 
 class Counter:
-    """One cluster, seen once, for all policies of a cycle."""
+    """One cluster, seen once, for all policies of a cycle.
+
+    Of what came, only what is in ``base`` is named; None names all of it.
+    """
 
     def __init__(
         self,
@@ -45,7 +50,9 @@ class Counter:
         config: Config,
         *,
         own_namespace: str,
+        base: Base | None = None,
     ) -> None:
+        self._base = base
         self._namespaces = {one.name: one for one in namespaces}
         self._index = NamespaceIndex(self._namespaces.values())
         self._claims: dict[str, list[Claim]] = {}
@@ -85,7 +92,13 @@ class Counter:
             if one.possible and one.method != CopyMethod.SKIP
         }
         born = dict(self._born(selection.names, copied))
-        came = sorted((at, title) for title, at in born.items() if since is not None and at > since)
+        came = sorted(
+            (at, title)
+            for title, at in born.items()
+            if since is not None
+            and at > since
+            and (self._base is None or (title, at) in self._base)
+        )
         return Protected(
             namespaces=len(selection.namespaces),
             claims=len(copied),
@@ -103,10 +116,24 @@ class Counter:
             if namespace is None or namespace.terminating:
                 continue
             if namespace.created is not None:
-                yield f"namespace {name}", namespace.created
+                yield _of_namespace(namespace), namespace.created
             for claim in self._claims.get(name, ()):
                 if claim.created is not None and (name, claim.name) in copied:
-                    yield f"claim {name}/{claim.name}", claim.created
+                    yield _of_claim(claim), claim.created
+
+
+def base_of(namespaces: Iterable[Namespace], claims: Iterable[Claim]) -> Base:
+    """What there is."""
+    found = [(_of_namespace(one), one.created) for one in namespaces]
+    return frozenset((*found, *((_of_claim(one), one.created) for one in claims)))
+
+
+def _of_namespace(namespace: Namespace) -> str:
+    return f"namespace {namespace.name}"
+
+
+def _of_claim(claim: Claim) -> str:
+    return f"claim {claim.namespace}/{claim.name}"
 
 
 def _once_bound(claim: Claim) -> Claim:

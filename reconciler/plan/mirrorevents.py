@@ -142,10 +142,12 @@ def return_events(name: str, found: Protected | None, old: Raw, new: Raw) -> Ite
         return
     told = ", ".join(found.came) + (f" and {found.more} more" if found.more else "")
     coming = new.get("nextRun")
+    suspended = (conditions_of(new).get("Ready") or {}).get("reason") == Reason.SUSPENDED
+    why = "is suspended" if suspended else "has no next run"
     ends = (
         f"protected by {name} from its next run at {coming}"
         if coming
-        else (f"unprotected: policy {name} would protect them and is suspended")
+        else f"unprotected: policy {name} would protect them and {why}"
     )
     yield MirrorEvent(
         EventReason.PROTECTED if coming else EventReason.CANNOT_PROTECT,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from reconciler.engine.mirror import Absence
 from reconciler.model.errors import Transient
+from reconciler.plan.mirrorevents import return_events
+from reconciler.plan.mirrorstatus import Protected
 from tests.unit.engine.controller_world import files, policy_yaml
 from tests.unit.engine.mirror_world import MirrorWorld, claim
 from tests.unit.engine.test_noticing import Scene
@@ -115,6 +119,15 @@ def test_a_suspended_policy_protects_nothing_of_it(world: MirrorWorld) -> None:
     assert told(world) == [("Warning", "CannotProtect", f"{HEAD}namespace shop-2: {ends}")]
 
 
+def test_no_next_run_is_called_suspended_only_where_it_is() -> None:
+    found = Protected(namespaces=1, claims=0, newest="2026-11-21T05:17:08Z", came=("namespace a",))
+    ((why, verdict),) = [
+        (one.note.rpartition(": ")[2], one.reason) for one in return_events("shop", found, {}, {})
+    ]
+    assert why == "policy shop would protect them and has no next run"
+    assert verdict == "CannotProtect"
+
+
 def test_two_controllers_say_it_once(world: MirrorWorld) -> None:
     come(world, "shop-2")
     for holder in ("one", "two"):
@@ -172,6 +185,76 @@ def test_later_ones_are_told_by_the_look_that_notices_them_and_only_by_it() -> N
     scene.look()
     scene.cycle()
     assert [note.partition(":")[0] for _, _, note in told(world)] == ["namespace shop-2"]
+
+
+class Through:
+    """A writer that does something before its first patch."""
+
+    def __init__(self, world: MirrorWorld, first: Callable[[], None]) -> None:
+        self._world = world
+        self._first: Callable[[], None] | None = first
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._world.cluster, name)
+
+    def patch(self, *given: Any, **named: Any) -> Any:
+        """As the port says."""
+        first, self._first = self._first, None
+        if first is not None:
+            first()
+        return self._world.cluster.patch(*given, **named)
+
+
+def restart(world: MirrorWorld, *, watched: bool = True) -> Scene:
+    """Another process, with watches or without."""
+    world.setting = replace(world.setting, absence=Absence())
+    scene = Scene(world=world, watched=watched)
+    scene.look()
+    return scene
+
+
+def notes(world: MirrorWorld) -> list[str]:
+    """What each Event begins with, up to what becomes of it."""
+    return [note.partition(": protected by")[0] for _, _, note in told(world)]
+
+
+@pytest.mark.parametrize("watched", [True, False], ids=["watch", "timer"])
+def test_what_comes_while_the_first_mirrors_are_written_is_told(
+    world: MirrorWorld, watched: bool
+) -> None:
+    come(world, "shop-2")
+    scene = restart(world, watched=watched)
+
+    def meanwhile() -> None:
+        come(world, "shop-3", "data")
+        scene.look()
+
+    scene.cycle(writer=Through(world, meanwhile))
+    for _ in range(2):
+        scene.look()
+        scene.cycle()
+    assert notes(world) == [
+        "claim shop-3/data", "namespace shop-3", f"{HEAD}namespace shop-2"
+    ]  # fmt: skip
+
+
+def test_what_is_told_as_new_is_not_told_again_once_the_mirrors_can_be_written(
+    world: MirrorWorld,
+) -> None:
+    come(world, "shop-2")
+    scene = restart(world)
+
+    def refuse() -> None:
+        raise Transient("gone")
+
+    scene.cycle(writer=Through(world, refuse))
+    assert notes(world) == [f"{HEAD}namespace shop-2"]
+    come(world, "shop-3")
+    for _ in range(3):
+        scene.look()
+        scene.cycle()
+    assert notes(world) == ["namespace shop-3", f"{HEAD}namespace shop-2"]
+    assert world.status()["protected"]["namespaces"] == 3
 
 
 @pytest.mark.parametrize("mark", ["", "soon", "9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00"])
