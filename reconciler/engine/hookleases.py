@@ -70,9 +70,12 @@ class HookLeases:
         return read_leases((raw for page in pages for raw in page), tell)
 
     def is_same(self, lease: HookLease) -> bool:
-        """Whether it is there still, and has not changed since it was read."""
-        found = self.find(lease.name)
-        return found is not None and found.version == lease.version
+        """Whether it is there still, and has not changed since it was read.
+
+        Asked by a list: the controller may get no Lease but its own.
+        """
+        found = self.list(lambda _: None)
+        return (lease.name, lease.version) in {(one.name, one.version) for one in found}
 
     def open(
         self,

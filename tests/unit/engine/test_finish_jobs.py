@@ -372,3 +372,34 @@ def test_who_has_hooks_is_known_in_three_ways() -> None:
     assert have_hooks([{"spec": {"hooks": [{}]}}], [], [])
     assert have_hooks([], [HookWorld(hooks=(QUIESCE,)).policy], [])
     assert have_hooks([], [], [plain, compiled])
+
+
+class ListsOnly:
+    """The rights that the controller has: it may get no Lease but its own."""
+
+    def __init__(self, world: HookWorld) -> None:
+        self._inner = world.cluster
+
+    def get(self, *_: Any, **__: Any) -> Any:
+        raise Refused("may not get leases")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+
+def test_a_lease_that_the_cycle_has_listed_is_asked_for_by_a_list() -> None:
+    world = HookWorld()
+    world.hold_pod(HOLDER, policy="shop")
+    listed = world.cluster.all("Lease")
+    start(world, reader=ListsOnly(world), leases=listed)
+    assert len(jobs(world)) == 1
+    assert world.log.of("Job not started") == []
+
+
+def test_a_lease_that_has_changed_since_it_was_listed_gets_no_job() -> None:
+    world = HookWorld()
+    lease = world.hold_pod(HOLDER, policy="shop")
+    listed = world.cluster.all("Lease")
+    world.cluster.remove(lease)
+    start(world, reader=ListsOnly(world), leases=listed)
+    assert jobs(world) == []
