@@ -247,10 +247,9 @@ def test_a_hook_in_backstays_own_namespace_wherever_that_is() -> None:
     assert refused not in [problem.message for problem in parse_files(files, ALLOWED).problems]
 
 
-def test_a_hook_where_it_may_run_is_refused_at_most_as_not_supported() -> None:
+def test_a_hook_where_it_may_run_is_no_problem() -> None:
     for selector in ("[shop-1]", '["shop-*"]'):
-        found = refusals(A, hooked(selector))
-        assert [line for line in found if "`hooks` is not supported yet" not in line] == []
+        assert refusals(A, hooked(selector)) == []
 
 
 def test_every_minute() -> None:

@@ -110,6 +110,7 @@ def test_with_a_profile_nothing_else_is_required() -> None:
 
 def test_what_is_not_executed_says_so() -> None:
     spec = SCHEMAS["backuppolicy.v1alpha1.json"]["properties"]["spec"]["properties"]
-    assert spec["hooks"]["description"].endswith("Not supported yet.")
+    hold = spec["hooks"]["items"]["properties"]["hold"]
+    assert hold["description"].endswith("Not supported yet.")
     method = spec["volumes"]["properties"]["copyMethod"]["description"]
     assert method.endswith("Not supported yet: `Auto`, `Clone`, `Snapshot`.")
