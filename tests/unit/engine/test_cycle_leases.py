@@ -37,7 +37,7 @@ def test_the_list_has_hooks_and_tips_and_is_asked_for_once() -> None:
     start(world, leases=leases)
     assert len(jobs(world)) == 1
     assert not world.log.of("hook's lease not understood")
-    assert (asked, world.cluster.requests["pages"]) == (1, 3), "Jobs and pods"
+    assert (asked, world.cluster.requests["pages"]) == (1, 4), "Jobs, pods, its Lease again"
 
 
 def test_a_run_that_ended_since_the_list_has_left_nothing_open() -> None:
