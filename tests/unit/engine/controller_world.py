@@ -16,7 +16,9 @@ from reconciler.model.config import (
     PolicySourceConfig,
 )
 from reconciler.plan.cronjob import Place
+from reconciler.plan.rights import CONTROLLER
 from tests.fakes.cluster import FakeCluster
+from tests.fakes.entitled import Entitled
 from tests.fakes.policysource import FakePolicySource
 
 NAMESPACE = "backstay-system"
@@ -117,13 +119,14 @@ class ControllerWorld:
         self.source = FakePolicySource()
         self.log = Log()
         self.teller = Teller(self.log, self.clock)
+        entitled = Entitled(self.cluster, CONTROLLER, NAMESPACE)
         self.setting = Setting(
             config=CONFIG,
             place=Place(namespace=NAMESPACE),
             holder="backstay-controller-1/uid",
             source=self.source,
-            reader=self.cluster,
-            writer=self.cluster,
+            reader=entitled,
+            writer=entitled,
             reporter=self.log,
             clock=self.clock,
             parse=_READER.parse,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from reconciler.adapters.copies import CopyMover
@@ -10,10 +11,14 @@ from reconciler.engine.context import RunPorts
 from reconciler.model import moverprotocol, naming
 from reconciler.model.policy import CopyMethod, VolumeRule
 from reconciler.model.volumes import MoveTask
+from reconciler.plan.rights import RUN
 from tests.fakes import kubelet
+from tests.fakes.entitled import granted
 from tests.fakes.snapshots import DRIVER, SNAPSHOT_CLASS, FakeSnapshots
 from tests.unit.engine.job_world import JobWorld
 from tests.unit.engine.run_world import SYSTEM, manifest, move_controllers
+
+COMPONENT = Path(__file__).parents[3] / "deploy/components/copies/rbac.yaml"
 
 
 class CopyWorld(JobWorld):
@@ -21,6 +26,7 @@ class CopyWorld(JobWorld):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        self.needs = (*RUN, *granted(COMPONENT))
         self.csi = FakeSnapshots(self.cluster, policy="Retain")
         self.cluster.put(
             manifest("storage.k8s.io/v1/StorageClass", "local", "", provisioner=DRIVER)
@@ -39,7 +45,7 @@ class CopyWorld(JobWorld):
 
     def ports(self, **changed: Any) -> RunPorts:
         """Movers see the cluster through the very ports of the run."""
-        reader, writer = (changed.get(name, self.cluster) for name in ("reader", "writer"))
+        reader, writer = (changed.get(name, self.entitled()) for name in ("reader", "writer"))
         mover = CopyMover(reader, writer, home=SYSTEM, seconds=self.seconds)
         return super().ports(**{"mover": mover, **changed})
 

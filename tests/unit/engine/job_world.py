@@ -26,7 +26,7 @@ class JobWorld(RunWorld):
 
     def ports(self, **changed: Any) -> RunPorts:
         """Movers see the cluster through the very ports of the run."""
-        reader, writer = (changed.get(name, self.cluster) for name in ("reader", "writer"))
+        reader, writer = (changed.get(name, self.entitled()) for name in ("reader", "writer"))
         return super().ports(**{"mover": JobMover(reader, writer), **changed})
 
     def work(self) -> None:

@@ -19,6 +19,7 @@ from reconciler.adapters.movers import JobMover
 from reconciler.engine.context import RunPorts
 from reconciler.engine.restore import RestoreResult
 from reconciler.model.objects import ObjectRef, Resource
+from reconciler.plan.rights import RESTORE
 from tests.unit.engine.run_world import SYSTEM, RunWorld
 
 WRITES = (
@@ -133,7 +134,8 @@ class Mortal:
 def live(world: RunWorld, life: Life, *, holder: str, **asked: Any) -> RestoreResult:
     """One process of a restore, planned and executed; ``asked`` as in `RunWorld.restore`."""
     given = world.ports()
-    reader, writer = Mortal(life, given.reader), Mortal(life, given.writer)
+    allowed = world.entitled(RESTORE)
+    reader, writer = Mortal(life, allowed), Mortal(life, allowed)
     restore = world.restore(
         holder=holder,
         **asked,

@@ -37,9 +37,11 @@ from reconciler.model.policy import (
 )
 from reconciler.model.run import PolicyRef, RunRecord, Trigger
 from reconciler.model.volumes import MoveKind, MoveResult, MoveState, MoveTask
+from reconciler.plan.rights import RESTORE, RUN, Need
 from reconciler.ports import ManifestStore
 from tests.fakes.clock import FakeClock
 from tests.fakes.cluster import FakeCluster
+from tests.fakes.entitled import Entitled
 from tests.fakes.gitstore import FakeCommit, FakeManifestStore, FakeRemote
 from tests.fakes.keyring import FakeKeyring
 from tests.fakes.mover import FakeMover
@@ -151,6 +153,7 @@ class RunWorld:
     config: Config = CONFIG
     policy: BackupPolicy = POLICY
     digest: str = "sha256:" + "1" * 64
+    needs: tuple[Need, ...] = RUN
 
     def __post_init__(self) -> None:
         self.cluster = FakeCluster(now=self.clock.now)
@@ -208,11 +211,16 @@ class RunWorld:
         )
         return replace(request, **changed)
 
+    def entitled(self, needs: tuple[Need, ...] = ()) -> Entitled:
+        """The cluster as an account may use it that has these rights: without, a run's."""
+        return Entitled(self.cluster, needs or self.needs, SYSTEM)
+
     def ports(self, **changed: Any) -> RunPorts:
         """A process of its own: nothing is known but what the world outside knows."""
+        entitled = self.entitled()
         ports = RunPorts(
-            reader=self.cluster,
-            writer=self.cluster,
+            reader=entitled,
+            writer=entitled,
             store=self.make_store(),
             mover=self.mover,
             keyring=self.keyring,
@@ -242,9 +250,10 @@ class RunWorld:
             namespace=SYSTEM,
             holder="laptop/1",
         )
+        entitled = self.entitled(RESTORE)
         ports = RestorePorts(
-            reader=self.cluster,
-            writer=self.cluster,
+            reader=entitled,
+            writer=entitled,
             store=self.make_store(),
             mover=self.mover,
             keyring=self.keyring,
