@@ -14,6 +14,7 @@ from reconciler.model.errors import Refused, Transient, UsageError, Waiting
 from reconciler.plan.cronjob import POLICY_KEY, Place
 from reconciler.plan.finishjob import COMPONENT_FINISH
 from reconciler.plan.hooklease import ANYBODY
+from reconciler.plan.rights import CONTROLLER
 from tests.fakes.faults import FaultyReader, FaultyWriter
 from tests.unit.engine.hook_world import QUIESCE, THEIRS, HookWorld
 from tests.unit.engine.run_world import POLICY, SYSTEM, manifest
@@ -23,8 +24,9 @@ HOLDER = "shop-20261121-011703-00001/run-1-a"
 
 
 def start(world: HookWorld, **changed: Any) -> None:
-    """One look of a controller."""
-    given: dict[str, Any] = {"reader": world.cluster, "writer": world.cluster, **changed}
+    """One look of a controller, with its rights."""
+    cluster = world.entitled(CONTROLLER)
+    given: dict[str, Any] = {"reader": cluster, "writer": cluster, **changed}
     FinishJobs(
         config=world.config,
         place=Place(namespace=SYSTEM),
