@@ -117,8 +117,7 @@ def command(
 
 
 def _conditions(lists: tuple[str, ...]) -> frozenset[str]:
-    words = (part.strip() for text in lists for part in text.split(","))
-    asked = frozenset(word for word in words if word)
+    asked = options.fail_on_words(lists)
     unknown = sorted(asked.difference(coveragegate.CONDITIONS))
     if unknown:
         raise UsageError(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
+from reconciler.model.errors import UsageError
 from reconciler.model.naming import CONFIG_FILE
 
 
@@ -39,3 +41,20 @@ output_option = click.option(
     "-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True,
     help="For people, or one JSON document.",
 )  # fmt: skip
+
+
+def fail_on_words(given: Iterable[str]) -> frozenset[str]:
+    """What ``--fail-on`` lists, apart by commas; raises UsageError for a list that names nothing.
+
+    A variable of CI that is not set would make a gate that is always open.
+    """
+    found: set[str] = set()
+    for text in given:
+        words = {word.strip() for word in text.split(",")} - {""}
+        if not words:
+            raise UsageError(
+                "--fail-on names nothing",
+                hint="leave it out for no gate; is a variable empty that should hold the list?",
+            )
+        found |= words
+    return frozenset(found)

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from reconciler.adapters.gitrevisions import GitRevisions
-from reconciler.cli import inventoryinput, planforms, policyfiles, wiring
+from reconciler.cli import inventoryinput, options, planforms, policyfiles, wiring
 from reconciler.model.change import ChangePlan, Revision
 from reconciler.model.config import (
     ClusterConfig,
@@ -194,7 +194,7 @@ def show(plan: ChangePlan, output: str) -> None:
 
 def parse_fail_on(given: Iterable[str]) -> frozenset[str]:
     """Ids and severities, apart by commas; raises UsageError for what is neither."""
-    words = {word.strip() for one in given for word in one.split(",")} - {""}
+    words = options.fail_on_words(given)
     known = [*map(str, Severity), *FINDINGS]
     for word in sorted(words):
         if word not in known:
@@ -203,7 +203,7 @@ def parse_fail_on(given: Iterable[str]) -> frozenset[str]:
             raise UsageError(
                 f"--fail-on {word} is no finding", hint=f"{meant}there are {', '.join(known)}"
             )
-    return frozenset(words)
+    return words
 
 
 def check_fail_on(words: frozenset[str], *, live: bool, inventory: bool) -> None:

@@ -162,6 +162,9 @@ def test_a_link_is_not_followed(folder: Path, capsys: pytest.CaptureFixture[str]
     ("arguments", "message"),
     [
         (["--fail-on", "sometimes"], "--fail-on sometimes: there is no such condition"),
+        (["--fail-on", ""], "--fail-on names nothing"),
+        (["--fail-on", " , "], "--fail-on names nothing"),
+        (["--fail-on", "unprotected", "--fail-on", ""], "--fail-on names nothing"),
         (["--fail-on", "stale"], "--fail-on stale needs recovery points"),
         (["--fail-on", "never"], "hint: what is not deployed yet has none"),
         (["--inventory", "nowhere"], "--inventory nowhere: there is no such folder"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from reconciler.cli import main
 from reconciler.cli.planchange import for_cluster
 from reconciler.model.inventory import Inventory
 from tests.unit.plan.change_world import config
@@ -35,3 +36,12 @@ def test_an_inventory_says_where_backstay_runs_and_which_cluster_it_is(
 def test_without_an_inventory_config_is_as_it_is() -> None:
     assert for_cluster(HERE, None) is HERE
     assert for_cluster(None, Inventory(cluster="prod-us", uid="1", taken=None)) is None
+
+
+@pytest.mark.parametrize("mode", [[], ["--base", "HEAD"]])
+@pytest.mark.parametrize("given", ["", " , "])
+def test_a_gate_that_names_nothing_is_wrong_usage(
+    mode: list[str], given: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(["plan", *mode, "--fail-on", given]) == 2
+    assert "--fail-on names nothing" in capsys.readouterr().err
