@@ -21,8 +21,9 @@ from reconciler.model.config import (
     ManifestStoreConfig,
     PolicySourceConfig,
 )
-from reconciler.model.errors import BackstayError, Bug, Problem, UsageError
+from reconciler.model.errors import BackstayError, Bug, Problem, UsageError, one_line
 from reconciler.model.finding import Place
+from reconciler.model.grants import ASSUMED
 from reconciler.model.inventory import Inventory
 from reconciler.model.plan import History
 from reconciler.model.policy import BackupPolicy, Kind, ParsedFiles
@@ -103,7 +104,7 @@ class _Intent:
             for document in self.parsed.documents
             if document.kind == Kind.EXEMPTION
         }
-        return protect(
+        found = protect(
             self.policies,
             self.parsed.exemptions,
             inventory,
@@ -113,6 +114,21 @@ class _Intent:
             points_known=points,
             places=places,
         )
+        return replace(found, notes=(*found.notes, *self._left_out()))
+
+    def _left_out(self) -> Iterable[str]:
+        """Policies of which no version counts; what only they select looks as if nobody wanted."""
+        taken = {one.name for one in self.policies}
+        names = {
+            one.name
+            for one in self.parsed.documents
+            if one.kind == Kind.BACKUP_POLICY and one.value is None and one.name
+        }
+        for name in sorted(names - taken):
+            yield (
+                f"policy {one_line(name)} has problems and counts for nothing here: what only it"
+                " selects is shown as unprotected"
+            )
 
 
 def _judge_live(asked: Asked, home: Installation) -> Judged:
@@ -242,6 +258,7 @@ def _for_cluster(config: Config | None, known: Inventory | None, name: str) -> C
         manifest_store=ManifestStoreConfig(url=""),
         image="",
         shared_key_in_tenants=True,
+        grants=ASSUMED,
     )
 
 

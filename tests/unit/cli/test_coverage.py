@@ -152,6 +152,26 @@ def test_what_can_not_be_read_is_said_and_the_rest_is_shown(
     assert "policies/bad.yaml" in capsys.readouterr().err
 
 
+def test_without_config_grants_are_not_held(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hook = (
+        "  hooks:\n    - {name: q, pods: {matchLabels: {app: db}}, pre: {command: [sync]},"
+        " post: {command: [sync]}}\n"
+    )
+    (folder / "policies" / "all.yaml").write_text("---\n".join([MAIN, SHOP + hook, EXEMPT]))
+    assert coverage("--cluster", "prod-eu") == 0, capsys.readouterr().err
+    publish(folder)
+    asked = ["coverage", "policies", "--inventory", "inventory"]
+    assert main.run(asked) == 0, capsys.readouterr().err
+    (folder / "backstay.yaml").write_text(CONFIG + "sharedKeyInTenants: true\n")
+    capsys.readouterr()
+    assert main.run([*asked, "--config", "backstay.yaml"]) == 4
+    said = capsys.readouterr()
+    assert "the grant of folder . gives hooks none" in said.err
+    assert "note: policy shop has problems and counts for nothing here: what only it" in said.out
+
+
 def test_a_link_is_not_followed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "manifests" / "link.yaml").symlink_to("/etc/passwd")
     assert coverage() == 4
