@@ -52,21 +52,28 @@ def _compare(base: Revision, head: Revision, key: Key) -> DocumentChange | None:
     if now is None:
         return None  # no file says it: a policy that stays in force in a cluster
     if old is None or was is None:
-        note = "it has a problem in the base: what was in force is not known" if old else ""
+        note = f"it is not in force before that is mended: {new.held}" if new.held else ""
+        if old:
+            note = "it has a problem in the base: what was in force is not known"
         return DocumentChange(
             kind=kind, name=name, action=DocumentAction.ADDED, place=now.place, note=note
         )
-    fields = tuple(_fields(was, now))
+    held = bool(old.held or new.held)
+    # A Profile with a problem gives no fields: what it gave before is not gone.
+    fields = tuple(_fields(was, now, own=held))
     # What a document may use depends on the folder that it lies in: grants.
     moved = _folder(old.file) != _folder(new.file)
-    if not fields and old.elsewhere == new.elsewhere and not moved:
+    if not fields and (held or old.elsewhere == new.elsewhere) and not moved:
         return None
+    notes = [f"moved from {old.file}"] if moved else []
+    if new.held:
+        notes.append(f"it stays at its last good version: {new.held}")
     return DocumentChange(
         kind=kind,
         name=name,
         action=DocumentAction.CHANGED,
         place=now.place,
-        note=f"moved from {old.file}" if moved else "",
+        note="; ".join(notes),
         fields=fields,
     )
 
@@ -75,9 +82,10 @@ def _folder(file: str) -> str:
     return file.rpartition("/")[0]
 
 
-def _fields(old: Written, new: Written) -> Iterator[FieldChange]:
-    was = {one.path: one for one in old.fields}
-    now = {one.path: one for one in new.fields}
+def _fields(old: Written, new: Written, *, own: bool) -> Iterator[FieldChange]:
+    """``own``: without those that a Profile gives."""
+    was = {one.path: one for one in old.fields if not (own and one.profile)}
+    now = {one.path: one for one in new.fields if not (own and one.profile)}
     for path in [*now, *(path for path in was if path not in now)]:
         before = was[path].value if path in was else ""
         after = now[path].value if path in now else ""

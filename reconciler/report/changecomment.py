@@ -179,7 +179,7 @@ def _place(one: Finding) -> str:
 
 def _changes(plan: ChangePlan, room: Room) -> Iterator[str]:
     rows = (row for change in plan.changes for row in _rows(change))
-    total = sum(max(1, len(change.fields)) for change in plan.changes)
+    total = sum(1 for change in plan.changes for _ in _rows(change))
     count = len(plan.changes)
     yield (f"<details><summary>What differs: {count} document{'s' if count > 1 else ''}</summary>")
     yield ""
@@ -193,7 +193,7 @@ def _changes(plan: ChangePlan, room: Room) -> Iterator[str]:
 
 def _rows(change: DocumentChange) -> Iterator[tuple[str, str, str]]:
     name = f"{change.kind} {escape(change.name)}"
-    if change.action is not DocumentAction.CHANGED or not change.fields:
+    if change.action is not DocumentAction.CHANGED or change.note or not change.fields:
         what = str(change.action) + (f": {escape(change.note)}" if change.note else "")
         yield name, what, _line(change.place)
     for field in change.fields:

@@ -9,6 +9,8 @@ import pytest
 from reconciler.model.change import DocumentAction, Protected
 from reconciler.model.finding import Place, Severity
 from reconciler.plan.change import plan_change
+from reconciler.report.change import to_json
+from reconciler.report.changecomment import render_comment
 from tests.unit.plan.change_world import (
     FILES,
     GOLD,
@@ -63,7 +65,8 @@ def test_a_name_that_goes_and_one_that_comes() -> None:
 
 def test_a_label_is_asked_for() -> None:
     head = edited(gold=("backup: gold", "backup: gold, tier: one"))
-    (lost,) = plan(head).findings
+    lost, empty = plan(head).findings
+    assert empty.id == "selects-nothing"
     assert lost.message.endswith("policy labelled wants the label tier=one")
     assert lost.place == Place("gold.yaml", line_of(head, "gold.yaml", "matchLabels"))
 
@@ -224,6 +227,35 @@ def test_a_broken_policy_stays_what_it_was(broken: str) -> None:
     assert found.findings[0].namespace == "crm"
     assert [problem.file for problem in found.problems] == ["shop.yaml"]
     assert "nothing is deleted" in found.notes[-1]
+
+
+def test_a_broken_profile_changes_nothing_of_who_uses_it() -> None:
+    broken = ("keepDaily: 7", "keepDaly: 7")
+    found = plan(edited(profiles=broken))
+    line = line_of(edited(profiles=broken), "profiles.yaml", "keepDaly")
+    assert [problem.file for problem in found.problems] == ["profiles.yaml"]
+    assert (found.changes, found.findings) == ((), ())
+    mended = plan(FILES, edited(profiles=broken)).changes
+    assert [(one.kind, one.name) for one in mended] == [("Profile", "gold")]
+
+    found = plan(edited(profiles=broken, gold=("backup: gold", "backup: silver")))
+    (change,) = found.changes
+    assert [(one.path, one.after) for one in change.fields] == [
+        ("selector.namespaces.matchLabels", '{"backup": "silver"}')
+    ]
+    assert change.note == (
+        f"it stays at its last good version: its Profile gold has a problem, profiles.yaml:{line}"
+    )
+    assert found.findings == ()
+    assert "| BackupPolicy labelled | changed: it stays at its last" in render_comment(found)
+    assert to_json(found)["changes"][0]["note"] == change.note
+
+    (change,) = plan(edited(profiles=broken), without("gold")).changes
+    assert change.action is DocumentAction.ADDED
+    assert change.note == (
+        "it is not in force before that is mended: its Profile gold has a problem,"
+        f" profiles.yaml:{line}"
+    )
 
 
 def test_a_file_that_nobody_can_read_removes_nothing() -> None:
