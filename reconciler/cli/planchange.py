@@ -47,6 +47,7 @@ NEED_INVENTORY = frozenset(
         "grant-excludes",
         "protector-changed",
         "restore-no-point",
+        "selects-nothing",
     }
 )
 """Of globs, labels and claims nothing is known without one: such a gate would be open."""

@@ -63,6 +63,7 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "coverage-lost": "Namespaces or claims that a policy protects are protected by none any"
         " more: the line that excludes, skips, suspends or removes",
         "coverage-gained": "Namespaces or claims are protected that were not",
+        "selects-nothing": "A policy selects no namespace, its run would fail",
         "grant-excludes": "A policy selects namespaces that the grant of its folder does not give:"
         " runs pass them over",
         "protector-changed": "Namespaces lose one of their policies, and the rest run more seldom,"
@@ -110,7 +111,6 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         " policies, once somebody approves what a brake holds",
         "change-skipped": "In a cluster: something stands in the way of a change",
         "hook-not-run": "In a cluster: a hook would not run where it should",
-        "selects-nothing": "In a cluster: a policy selects no namespace, its run would fail",
     }
 )
 """Id → what it says, for documentation and ``--fail-on``; ids are never given another meaning."""

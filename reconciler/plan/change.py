@@ -17,6 +17,7 @@ from reconciler.model.policy import Kind
 from reconciler.plan.changecover import Covered, Ground, named_only
 from reconciler.plan.changecoverage import Cover, coverage_findings
 from reconciler.plan.changedocuments import document_changes
+from reconciler.plan.changeempty import empty_findings
 from reconciler.plan.changeexemptions import exemption_findings, waived_by
 from reconciler.plan.changeforce import base_force, head_force
 from reconciler.plan.changegrants import grant_findings
@@ -53,7 +54,10 @@ def plan_change(
     was, will_be, carried = before.all, after.all, renames.carried(before.all)
     points = followed(inventory, renames, base, head)
     findings = [
-        *coverage_findings(sides, old, new, waived_by(sides, inventory, now)),
+        *coverage_findings(
+            sides, old, new, waived_by(sides, inventory, now), seen=inventory is not None
+        ),
+        *(empty_findings(sides, new, renames.former) if inventory else ()),
         *policy_findings(sides, old, new, cluster=cluster, inventory=inventory),
         *grant_findings(sides, old, new, renames.former),
         *redaction_findings(sides, renames.former),

@@ -68,13 +68,16 @@ class _Group:
 
 
 def coverage_findings(
-    sides: Sides, before: Cover, after: Cover, waived: Waived
+    sides: Sides, before: Cover, after: Cover, waived: Waived, *, seen: bool = True
 ) -> Iterator[Finding]:
-    """Lost, gained, and claims that two policies copy now and did not before."""
+    """Lost, gained, and claims that two policies copy now and did not before.
+
+    ``seen``: there is an inventory, and not only the names that policies say.
+    """
     for group in _lost(sides, before, after, waived):
         yield _finding(sides, LOST, group, "protection")
     for group in _gained(sides, before, after):
-        yield _finding(sides, GAINED, group, "protection")
+        yield _finding(sides, GAINED, group, "protection" + ("" if seen else _if_there(group)))
     yield from _twice(sides, before, after)
 
 
@@ -162,6 +165,10 @@ def _subject(group: _Group) -> str:
     names = _listed(group.namespaces)
     subject = f"{_word('namespace', len(group.namespaces))} {names}"
     return f"{subject}, with {claims} {_word('claim', claims)}," if claims else subject
+
+
+def _if_there(group: _Group) -> str:
+    return f" if there {'is such a namespace' if _one(group) else 'are such namespaces'}"
 
 
 def _word(word: str, count: int) -> str:

@@ -15,6 +15,7 @@ from reconciler.model.plan import Action, Coverage, Plan
 from reconciler.model.policy import BackupPolicy
 from reconciler.plan.approval import render_trailer
 from reconciler.plan.changecoverage import LOST
+from reconciler.plan.changeempty import NOTHING
 from reconciler.plan.changegrants import NOT_GRANTED, not_granted
 from reconciler.plan.changehands import HANDED
 from reconciler.plan.changepolicies import IMPOSSIBLE, REMOVED, RENAMED, SKIP_IT
@@ -23,16 +24,15 @@ from reconciler.plan.changewhy import POLICY, method_path
 
 REFUSED = "deletion-refused"
 SKIPPED = "change-skipped"
-NOTHING = "selects-nothing"
 MISSED = "hook-not-run"
 APPROVED = "approval-loses"
-LIVE_ONLY = frozenset({REFUSED, SKIPPED, NOTHING, MISSED, APPROVED})
+LIVE_ONLY = frozenset({REFUSED, SKIPPED, MISSED, APPROVED})
 """Ids that only a plan against a cluster has."""
 LIVE = frozenset(one for one in FINDINGS if not one.startswith(("exemption-", "restore-")))
 """All ids that it has: nothing in the cluster tells which Exemptions and Restores there were."""
-STATE = frozenset({IMPOSSIBLE, NOT_GRANTED, KEPT})
+STATE = frozenset({IMPOSSIBLE, NOTHING, NOT_GRANTED, KEPT})
 """Told of every policy as long as they are so, also where nothing changes."""
-UNSEEN = frozenset({NOTHING, MISSED, APPROVED, *STATE})
+UNSEEN = frozenset({MISSED, APPROVED, *STATE})
 """Of these nothing is known where namespaces and claims can't be listed."""
 _LOUDNESS = list(Severity)
 

@@ -48,7 +48,7 @@ def test_what_to_fail_on() -> None:
     assert all(known in raised.value.hint for known in FINDINGS)
 
 
-@pytest.mark.parametrize("word", ["coverage-lost", "protector-changed", "copy-impossible"])
+@pytest.mark.parametrize("word", ["coverage-lost", "selects-nothing", "copy-impossible"])
 def test_a_gate_that_needs_an_inventory_is_not_open_without_one(word: str) -> None:
     words = frozenset({word, "policy-removed", "error"})
     with pytest.raises(UsageError) as raised:
@@ -65,7 +65,7 @@ def test_a_gate_that_needs_an_inventory_is_not_open_without_one(word: str) -> No
         ("exemption-added", True, "a plan against a cluster has no finding exemption-added"),
         ("restore-no-point", True, "has no finding restore-no-point"),
         ("deletion-refused", False, "a plan with --base has no finding deletion-refused"),
-        ("selects-nothing", False, "a plan with --base has no finding selects-nothing"),
+        ("hook-not-run", False, "a plan with --base has no finding hook-not-run"),
     ],
 )
 def test_a_finding_of_the_other_kind_of_plan_is_no_gate(
