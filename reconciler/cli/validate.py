@@ -59,11 +59,7 @@ def command(paths: tuple[str, ...], config_file: str | None, output: str, stdin_
     found = policyfiles.collect(paths or (".",), stdin_name=stdin_name)
     files = found.files
     if not files and not found.problems and config_file is None:
-        shown = one_line(", ".join(paths or (".",)))
-        raise UsageError(
-            f"there is no *.yaml or *.yml file in {shown}",
-            hint="nothing was checked: name the folder with the policies",
-        )
+        raise _nothing_in(paths, "*.yaml or *.yml file")
     configs = {name for name, data in files.items() if policy.is_config_file(name, data)}
     chosen = found.add_config(Path(config_file)) if config_file is not None else None
     configs |= {chosen} if chosen else set()
@@ -72,6 +68,8 @@ def command(paths: tuple[str, ...], config_file: str | None, output: str, stdin_
     problems = sorted(
         [*found.problems, *of_configs, *parsed.problems], key=lambda p: (p.file, p.line, p.column)
     )
+    if not parsed.documents and not configs and not problems:
+        raise _nothing_in(paths, "document, such as a policy,")
     kinds = [document.kind for document in parsed.documents if document.value is not None]
     counts = {name: kinds.count(kind) for kind, name in _NAMES.items()}
     counts = {name: number for name, number in counts.items() if number or name in _ALWAYS}
@@ -85,6 +83,14 @@ def command(paths: tuple[str, ...], config_file: str | None, output: str, stdin_
     if parsed.documents and chosen is None:
         click.echo(_not_held(sorted(configs)), err=True)
     return InvalidInput.exit_code if problems else 0
+
+
+def _nothing_in(paths: Sequence[str], what: str) -> UsageError:
+    shown = one_line(", ".join(paths or (".",)))
+    return UsageError(
+        f"there is no {what} in {shown}",
+        hint="nothing was checked: name the folder with the policies",
+    )
 
 
 def _not_held(configs: Sequence[str]) -> str:

@@ -19,6 +19,20 @@ def test_a_folder_without_policies_is_not_called_valid(
     assert "there is no *.yaml or *.yml file" in said.err
 
 
+@pytest.mark.parametrize("text", ["", "# later\n", "---\n---\n"])
+def test_files_without_a_document_are_nothing_to_check(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "shop.yaml").write_text(text)
+    for path in (tmp_path, tmp_path / "shop.yaml"):
+        assert main.run(["validate", str(path), "-o", "json"]) == 2
+        said = capsys.readouterr()
+        assert said.out == ""
+        assert f"there is no document, such as a policy, in {path}" in said.err
+    (tmp_path / "main.yaml").write_text(MAIN)
+    assert main.run(["validate", str(tmp_path)]) == 0
+
+
 def test_grants_that_were_not_held_are_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
