@@ -223,7 +223,7 @@ def test_a_broken_policy_stays_what_it_was(broken: str) -> None:
     head = edited(shop=("keepDaily: 7", broken))
     head["gold.yaml"] = GOLD.replace("backup: gold", "backup: silver")
     found = plan(head)
-    assert ids(found.findings) == ["coverage-lost"]
+    assert ids(found.findings) == ["coverage-lost", "selects-nothing"]
     assert found.findings[0].namespace == "crm"
     assert [problem.file for problem in found.problems] == ["shop.yaml"]
     assert "nothing is deleted" in found.notes[-1]
