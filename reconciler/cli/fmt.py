@@ -100,8 +100,21 @@ def _differences(files: dict[str, bytes], results: _Results) -> Iterator[str]:
     for name, data in results.changed.items():
         shown = one_line(name)
         old, new = (text.mask(side.decode()).splitlines() for side in (files[name], data))
-        lines = difflib.unified_diff(old, new, f"{shown} (old)", f"{shown} (new)", lineterm="")
+        heads = (f"{shown} (old)", f"{shown} (new)")
+        lines = list(difflib.unified_diff(old, new, *heads, lineterm=""))
+        if ends := _line_ends(files[name], data):
+            # Lines are compared without their ends: they would be shown twice and look the same.
+            lines = [*(lines or [f"--- {heads[0]}", f"+++ {heads[1]}"]), ends]
         yield from (f"{text.for_log(line)}\n" for line in lines)
+
+
+def _line_ends(old: bytes, new: bytes) -> str:
+    """What happens to the ends of lines, as a line that no program takes for a change."""
+    if before := old.count(b"\r") - new.count(b"\r"):
+        return f"\\ line endings CRLF → LF: {before} line{'s' * (before > 1)}"
+    if not old.endswith(b"\n") and new.endswith(b"\n"):
+        return "\\ the last line gets its end"
+    return ""
 
 
 def _write_out(files: dict[str, bytes], results: _Results) -> None:

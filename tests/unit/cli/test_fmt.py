@@ -66,6 +66,26 @@ def test_diff_writes_nothing_and_masks_credentials(
     assert "##[" not in out
 
 
+def test_diff_shows_line_endings(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "shop.yaml").write_bytes(NEAT.replace("\n", "\r\n").encode())
+    lines = NEAT.count("\n")
+    assert run(capsys, "--diff", "shop.yaml") == (
+        1,
+        f"--- shop.yaml (old)\n+++ shop.yaml (new)\n\\ line endings CRLF → LF: {lines} lines\n",
+        "1 would be formatted, 0 as usual already\n",
+    )
+    (folder / "shop.yaml").write_bytes(MESSY.replace("\n", "\r\n").encode())
+    code, out, _ = run(capsys, "--diff", "shop.yaml")
+    assert code == 1
+    assert "+  suspend: false\n" in out
+    assert out.endswith(f"\n\\ line endings CRLF → LF: {lines} lines\n")
+    (folder / "shop.yaml").write_text(NEAT.rstrip("\n"))
+    code, out, _ = run(capsys, "--diff", "shop.yaml")
+    assert (code, out.splitlines()[2:]) == (1, ["\\ the last line gets its end"])
+    (folder / "shop.yaml").write_text(NEAT)
+    assert run(capsys, "--diff", "shop.yaml")[:2] == (0, "")
+
+
 def test_problems_are_shown_and_stop_nothing_else(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
