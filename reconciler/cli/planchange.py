@@ -92,7 +92,7 @@ def make_plan(asked: Asked) -> ChangePlan:
             f"the folder {folder} is in neither revision", hint="name the policies' one: --path"
         )
     if not after.path_found:
-        notes.append(f"the folder {folder} is gone: the controller would delete nothing")
+        notes.append(f"the folder {folder} is gone: nothing is deleted as long as it is")
     plan = plan_change(
         _revision(before, config),
         _revision(after, config),
@@ -144,7 +144,8 @@ def _assumed(inventory: Inventory | None) -> Config | None:
 
 
 def _revision(files: PolicyFiles, config: Config | None) -> Revision:
-    return read_revision(files.files, config, shown=files.revision, problems=files.problems)
+    read = read_revision(files.files, config, shown=files.revision, problems=files.problems)
+    return replace(read, path_found=files.path_found)
 
 
 def _work_tree(root: Path, folder: str) -> PolicyFiles:

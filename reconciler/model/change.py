@@ -65,6 +65,8 @@ class Revision:
     """Documents that could be read, good or not."""
     grants: tuple[Grant, ...] = EVERYTHING
     """Of the Config that it was read with: what its folders may."""
+    path_found: bool = True
+    """Whether the folder with the policies is there; where it is not, nothing is deleted."""
     _known: dict[Key, Document] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

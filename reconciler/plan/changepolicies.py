@@ -32,6 +32,7 @@ KEYS = "repository-secret-changed"
 SELECTOR = "selector-changed"
 SKIP_IT = "its runs will be PartiallyFailed: skip the claim with a reason"
 _STAYS = "its CronJob goes; recovery points, manifests and snapshots stay"
+_ONCE_THERE = "once the folder is there again, "
 _SAY = "add renamedFrom:"
 _STRANGER = "policy {} says renamedFrom, but its folder has another grant: that is no rename"
 
@@ -66,6 +67,7 @@ def _once_resumed(finding: Finding) -> Finding:
 def _removed(
     sides: Sides, renames: ChangeRenames, inventory: Inventory | None
 ) -> Iterator[Finding]:
+    once = "" if sides.head.path_found else _ONCE_THERE
     for document in removed_policies(sides.base, sides.head):
         heir = renames.heirs.get(document.name)
         points = inventory.points_of(document.name) if inventory else ()
@@ -80,7 +82,7 @@ def _removed(
             yield Finding(
                 id=REMOVED,
                 severity=Severity.WARNING,
-                message=f"policy {document.name} is removed: {_STAYS}",
+                message=f"policy {document.name} is removed: {once}{_STAYS}",
                 hint=_STRANGER.format(stranger)
                 if stranger
                 else "to stop it for a while, write suspend: true",

@@ -51,7 +51,9 @@ def why_not_at_all(sides: Sides, policy: str) -> Why | None:
     if policy in sides.after.elsewhere:
         reason = f"policy {policy} no longer takes this cluster: {sides.after.elsewhere[policy]}"
         return Why(policy, reason, sides.at(policy, "clusters"))
-    return Why(policy, f"policy {policy} is removed", sides.base.place(POLICY, policy), True)
+    still = "" if sides.head.path_found else "; nothing is deleted as long as the folder is gone"
+    reason = f"policy {policy} is removed{still}"
+    return Why(policy, reason, sides.base.place(POLICY, policy), True)
 
 
 def why_not_namespace(sides: Sides, policy: str, namespace: str, covered: Covered | None) -> Why:

@@ -86,6 +86,30 @@ def test_without_a_head_the_work_tree_is_planned(
     assert problem["message"] == "a symbolic link is not followed"
 
 
+def test_a_folder_that_is_gone_has_one_answer(
+    clone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git(clone, "rm", "--quiet", "-r", "policies")
+    git(clone, "commit", "--quiet", "--message", "Drop the folder")
+    assert plan(clone, "--base", "main", "--head", "change", "-o", "json") == 0
+    document = json.loads(capsys.readouterr().out)
+    told = {one["policy"]: one for one in document["findings"] if one["id"] == "policy-removed"}
+    assert {one["severity"] for one in told.values()} == {"warning"}
+    assert told["shop"]["message"] == (
+        "policy shop is removed: once the folder is there again, its CronJob goes; recovery points,"
+        " manifests and snapshots stay"
+    )
+    (lost,) = [one for one in document["findings"] if one["id"] == "coverage-lost"]
+    assert lost["severity"] == "error"
+    assert lost["message"].endswith(
+        "policy shop is removed; nothing is deleted as long as the folder is gone"
+    )
+    assert "the folder policies is gone: nothing is deleted as long as it is" in document["notes"]
+    assert plan(clone, "--base", "main", "-o", "json") == 0  # nor is it in the work tree
+    again = json.loads(capsys.readouterr().out)
+    assert again["findings"] == document["findings"]
+
+
 def test_no_name_of_a_file_hides_a_policy(clone: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What is planned are the policies that the controller would parse, whatever the file."""
     write(clone, {"backstay.yaml": SHOP.replace("{name: shop}", "{name: hidden}")})
