@@ -128,7 +128,7 @@ def _executes(
         namespace=namespaces[0] if len(namespaces) == 1 else "",
         place=_place(sides, policy, hook),
         details=tuple(details),
-        facts=_facts(hook) | {"namespaces": str(len(namespaces))},
+        facts=_facts(hook) | _before(was, hook) | {"namespaces": str(len(namespaces))},
     )
 
 
@@ -182,6 +182,12 @@ def _facts(hook: Hook) -> dict[str, str]:
         "pods": ",".join(f"{key}={value}" for key, value in sorted(hook.match_labels.items())),
     }
     return found | {str(phase): one.shown for phase in Phase if (one := hook.command(phase))}
+
+
+def _before(was: Hook | None, hook: Hook) -> dict[str, str]:
+    """``preBefore`` and the like: what a hook had of that which differs now."""
+    old, new = _facts(was) if was else {}, _facts(hook)
+    return {f"{key}Before": value for key, value in old.items() if value != new.get(key)}
 
 
 def _otherwise(sides: Sides, new: _Side, was: Hook, hook: Hook) -> Iterator[Finding]:

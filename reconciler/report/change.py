@@ -12,11 +12,11 @@ from typing import Any
 from reconciler.model.change import ChangePlan, DocumentChange, FieldChange, Protected
 from reconciler.model.finding import Finding, Place, Severity
 from reconciler.policy.text import for_log
+from reconciler.report.differences import difference
 from reconciler.report.plan import problem_json
 
 FORMAT_VERSION = 1
 _WIDTH = 8
-_LONGEST = 120
 
 
 def render_text(plan: ChangePlan) -> str:
@@ -81,17 +81,12 @@ def _change_lines(change: DocumentChange) -> Iterator[str]:
     if change.note:
         yield f"{'':<{_WIDTH}}  {change.note}"
     for field in change.fields:
-        yield f"{'':<{_WIDTH}}  {field.path}: {show_values(field)}{_origin(field)}"
+        yield f"{'':<{_WIDTH}}  {show_field(field)}{_origin(field)}"
 
 
-def show_values(field: FieldChange) -> str:
-    """``7 → 3``; a long value is cut."""
-    before, after = (_cut(value) or "not written" for value in (field.before, field.after))
-    return f"{before} → {after}"
-
-
-def _cut(value: str) -> str:
-    return value if len(value) <= _LONGEST else f"{value[: _LONGEST - 1]}…"
+def show_field(field: FieldChange) -> str:
+    """``retention.keepDaily: 7 → 3``; of a long value what differs."""
+    return difference(field.path, field.before, field.after)
 
 
 def _origin(field: FieldChange) -> str:

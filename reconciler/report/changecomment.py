@@ -16,7 +16,7 @@ from reconciler.model.errors import Problem
 from reconciler.model.finding import Finding, Place, Severity
 from reconciler.policy.text import for_log
 from reconciler.report.annotations import Relative, annotation, github_problems
-from reconciler.report.change import in_base, protection, show_place, show_values, summary
+from reconciler.report.change import in_base, protection, show_field, show_place, summary
 from reconciler.report.markdown import comment_safe, escape, table
 
 LIMIT = 65_536
@@ -202,7 +202,7 @@ def _rows(change: DocumentChange) -> Iterator[tuple[str, str, str]]:
 
 def _field(field: FieldChange) -> str:
     profile = f" (profile {escape(field.profile)})" if field.profile else ""
-    return f"{escape(field.path)}: {escape(show_values(field))}{profile}"
+    return f"{escape(show_field(field))}{profile}"
 
 
 def _line(place: Place | None) -> str:

@@ -113,6 +113,9 @@ def test_another_command_is_told_beside_the_one_before(
     assert found.id == "hook-executes"
     assert now.shown in found.message
     before = [line for line in found.details if line.startswith("before this change, ")]
+    assert found.facts["pre"] == now.shown
+    assert found.facts.get("preBefore") == (was.shown if was else None)
+    assert "postBefore" not in found.facts
     if was:
         assert f"before this change, before the copy: {was.shown}" in before
     assert "before this change, container mongo of each pod with app=mongo" in before
