@@ -77,7 +77,9 @@ def judge(asked: Asked) -> Judged:
             "--cluster does not choose a cluster to look at",
             hint="that is --context; --cluster goes with --offline, --inventory or --manifests",
         )
+    files = policyinput.other_way("coverage", "--inventory PATH|URL (or --manifests PATH)")
     with (
+        wiring.without_config(files),
         wiring.without_a_cluster("--inventory PATH|URL, for what its controller publishes"),
         Installation(_config_file(asked), asked.kubeconfig, asked.context) as home,
     ):
@@ -194,7 +196,12 @@ def _intent_of_files(asked: Asked, config: Config | None) -> _Intent:
 
 def _judge_offline(asked: Asked) -> Judged:
     """Against the inventory, manifests, or manifests with what the inventory knows of a cluster."""
-    config = policyinput.load_config(asked.config_file, asked.paths)
+    config = policyinput.load_config(
+        asked.config_file,
+        asked.paths,
+        verb="coverage",
+        more="--manifests PATH" if asked.manifests else "--inventory PATH|URL",
+    )
     known = (
         inventoryinput.read_inventory(
             asked.inventory_from,

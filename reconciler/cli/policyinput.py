@@ -10,11 +10,23 @@ from reconciler.model.errors import UsageError
 from reconciler.model.store import Descends, PolicyFiles
 
 
-def load_config(config_file: Path | None, paths: tuple[str, ...]) -> Config | None:
-    """The Config that was named; without files the one in the current folder; else None."""
+def load_config(
+    config_file: Path | None, paths: tuple[str, ...], *, verb: str, more: str = ""
+) -> Config | None:
+    """The Config that was named; without files the one in the current folder; else None.
+
+    ``verb`` and ``more`` are of the command line that needs none, for the hint.
+    """
     if config_file is None and paths:
         return None
-    return wiring.load_config(config_file or Path(DEFAULT_FILE))
+    with wiring.without_config("" if paths else other_way(verb, more)):
+        return wiring.load_config(config_file or Path(DEFAULT_FILE))
+
+
+def other_way(verb: str, more: str = "") -> str:
+    """How to call a command that needs no Config."""
+    example = f"backstay {verb} policies{f' {more}' if more else ''}"
+    return f"name the folder of policies: {example}"
 
 
 def read_policies(paths: tuple[str, ...], config: Config | None) -> PolicyFiles:

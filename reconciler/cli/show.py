@@ -19,7 +19,7 @@ from reconciler.engine.expiries import Expiries
 from reconciler.engine.history import read_record
 from reconciler.engine.reading import HistoryReader, PointFinder
 from reconciler.engine.versions import hint_alike, paths_in
-from reconciler.model.errors import InvalidInput, Refused, UsageError
+from reconciler.model.errors import InvalidInput, Refused, UsageError, one_line
 from reconciler.model.naming import CONFIG_FILE
 from reconciler.plan.expiry import Promise, expired_namespaces
 from reconciler.plan.objectnames import ObjectName, parse_object
@@ -157,7 +157,7 @@ def show_policy(
     from reconciler.policy.effective import effective_policy
     from reconciler.report import effective
 
-    config = policyinput.load_config(config_file, paths)
+    config = policyinput.load_config(config_file, paths, verb=f"show policy {one_line(name)}")
     read = policyinput.read_policies(paths, config)
     try:
         found = effective_policy(read.files, name, config, cluster=cluster)

@@ -66,7 +66,7 @@ def command(
         seconds = parse_duration(within)
     except ValueError as error:
         raise UsageError(f"--within {within} {error}") from error
-    config = policyinput.load_config(config_file, paths)
+    config = policyinput.load_config(config_file, paths, verb="simulate")
     read = policyinput.read_policies(paths, config)
     if paths and not read.files and not read.problems:
         raise UsageError(

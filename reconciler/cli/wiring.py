@@ -38,6 +38,10 @@ INVENTORY_SECONDS = 60.0
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
+class NoConfig(UsageError):
+    """There is no Config in the place where it was looked for."""
+
+
 def load_config(path: Path) -> Config:
     """Reads Config; raises UsageError when there is none, InvalidInput with all its problems."""
     try:
@@ -47,7 +51,7 @@ def load_config(path: Path) -> Config:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise UsageError(
+        raise NoConfig(
             f"Config {path} can't be read: {error.strerror}",
             hint="give its place with --config; deploy/README.md shows one",
         ) from error
@@ -108,6 +112,17 @@ def largest_fetch() -> int:
 
 class NoCluster(Refused):
     """None was named, and there is none where kubectl would look."""
+
+
+@contextmanager
+def without_config(other_way: str) -> Iterator[None]:
+    """For a command that has another way where there is no Config; empty: it has none."""
+    try:
+        yield
+    except NoConfig as error:
+        if not other_way:
+            raise
+        raise NoConfig(error.message, hint=f"{error.hint}; or {other_way}") from error
 
 
 @contextmanager

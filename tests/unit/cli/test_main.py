@@ -164,6 +164,36 @@ def test_one_hint_for_all_is_told_once(capsys: pytest.CaptureFixture[str]) -> No
 @pytest.mark.parametrize(
     ("arguments", "way"),
     [
+        (["simulate"], "backstay simulate policies"),
+        (["show", "policy", "shop"], "backstay show policy shop policies"),
+        (["coverage"], "backstay coverage policies --inventory PATH|URL (or --manifests PATH)"),
+        (
+            ["coverage", "policies"],
+            "backstay coverage policies --inventory PATH|URL (or --manifests PATH)",
+        ),
+        (["coverage", "--offline"], "backstay coverage policies --inventory PATH|URL"),
+        (["coverage", "--manifests", "policies"], "backstay coverage policies --manifests PATH"),
+        (["simulate", "policies", "--config", "none.yaml"], ""),
+    ],
+)
+def test_without_config_the_other_way_is_named(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    arguments: list[str],
+    way: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "policies").mkdir()
+    assert main.run(arguments) == 2
+    said = capsys.readouterr().err
+    told = f"; or name the folder of policies: {way}" if way else ""
+    assert said.endswith(f"hint: give its place with --config; deploy/README.md shows one{told}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "way"),
+    [
         (["plan"], "or --base REV, to plan a change of the files"),
         (["coverage"], "or --inventory PATH|URL, for what its controller publishes"),
         (["show", "policy", "shop"], "or name the files, such as a clone's folder"),
