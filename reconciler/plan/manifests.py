@@ -139,6 +139,10 @@ class _Reader:
                 self.unknown[f"{one_line(kind)[:64]}.{one_line(group)[:64]}"] += 1
         elif not _NAME.fullmatch(name) or (where and not _NAME.fullmatch(where)):
             self.nameless.append(f"{kind} {one_line(f'{where}/{name}' if where else name)[:64]}")
+            if what not in _GLOBAL and (not where or _NAME.fullmatch(where)):
+                # What it is called later changes nothing of where it will be.
+                self.placeless += not where
+                self.spaces.setdefault(where or self._default, _Space())
         elif what in _GLOBAL:
             self._global(kind, name, raw)
         else:

@@ -185,6 +185,17 @@ def test_names_that_are_none_yet_are_left_out_and_told(name: str) -> None:
     assert planned(text).inventory.namespaces == ()
 
 
+@pytest.mark.parametrize("kind", ["v1\nkind: PersistentVolumeClaim", "apps/v1\nkind: StatefulSet"])
+def test_the_namespace_of_a_name_that_is_none_yet_counts(kind: str) -> None:
+    text = f'apiVersion: {kind}\nmetadata: {{name: "${{APP}}-data"%s}}\n'
+    for where, namespace in ((", namespace: crm", "crm"), ("", "default")):
+        found = planned(text % where)
+        (space,) = found.inventory.namespaces
+        assert (space.namespace.name, space.claims) == (namespace, ())
+        assert any(note.startswith("1 object left out") for note in found.notes)
+    assert planned(text % ', namespace: "${NS}"').inventory.namespaces == ()
+
+
 @pytest.mark.parametrize(
     ("replicas", "expected"),
     [("0", 0), ("7", 7), ("-1", 1), ("many", 1), ("9999999", 1_000_000), ("99999999", 1), ("", 1)],
