@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from reconciler.adapters.gitrevisions import GitRevisions
 from reconciler.cli import inventoryinput, options, planforms, policyfiles, wiring
@@ -28,6 +28,7 @@ from reconciler.model.inventory import Inventory
 from reconciler.model.store import Descends, PolicyFiles
 from reconciler.plan.change import plan_change
 from reconciler.plan.changelive import LIVE, LIVE_ONLY
+from reconciler.policy import is_policy_file
 from reconciler.policy.revisions import read_revision
 from reconciler.report import change as report
 from reconciler.report import changecomment
@@ -89,7 +90,8 @@ def make_plan(asked: Asked) -> ChangePlan:
             after = _work_tree(clone.root, folder)
     if not before.path_found and not after.path_found:
         raise UsageError(
-            f"the folder {folder} is in neither revision", hint="name the policies' one: --path"
+            f"in neither revision there is a folder {folder}",
+            hint=f"--path names a folder: {_folder_of(folder)}",
         )
     if not after.path_found:
         notes.append(f"the folder {folder} is gone: nothing is deleted as long as it is")
@@ -101,6 +103,14 @@ def make_plan(asked: Asked) -> ChangePlan:
         now=wiring.clock().now(),
     )
     return replace(plan, notes=(*plan.notes, *notes))
+
+
+def _folder_of(path: str) -> str:
+    """What is meant where somebody names a file."""
+    if not is_policy_file(path):
+        return "the one with the policies"
+    parent = str(PurePosixPath(path).parent)
+    return "leave it out for the repository's root" if parent == "." else f"--path {parent}"
 
 
 def _behind(asked: Asked, *, shallow: bool) -> str:

@@ -45,6 +45,10 @@ class Ambiguous(ValueError):
     """Two readers disagree; the message says on what."""
 
 
+class TooLong(Ambiguous):
+    """A number that is longer than any that is meant."""
+
+
 def read_plain(text: str, *, timestamps: bool = False) -> Plain:
     """The one meaning of a plain scalar; raises `Ambiguous` where there are two.
 
@@ -82,11 +86,11 @@ def read_plain(text: str, *, timestamps: bool = False) -> Plain:
 def _read_long(text: str) -> str:
     """For what the other patterns would take quadratic time to find that it is not theirs."""
     if _LONG_NUMBER.fullmatch(text):
-        raise Ambiguous("what looks like a number is too long to be read as one")
+        raise TooLong("what looks like a number is too long to be read as one")
     return text
 
 
 def _bounded_int(text: str) -> int:
     if len(text) > 19:
-        raise Ambiguous("a number with more than 18 digits")
+        raise TooLong("a number with more than 18 digits")
     return int(text)

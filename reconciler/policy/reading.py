@@ -28,7 +28,7 @@ from ruamel.yaml.scanner import Scanner
 from reconciler.model.errors import Problem
 from reconciler.policy import nodes, text
 from reconciler.policy.nodes import Chunk, Mapping, Node, Scalar, Sequence, YamlDocument
-from reconciler.policy.plain import Ambiguous, read_plain
+from reconciler.policy.plain import Ambiguous, TooLong, read_plain
 
 TIME_KEYS = frozenset({"at", "expires"})
 TRUTH_KEYS = frozenset({"suspend", "admin", "sharedKeyInTenants"})
@@ -236,6 +236,8 @@ class _Builder:
             value = read_plain(written, timestamps=timestamps)
         except Ambiguous as error:
             message, hint = str(error), f'quote it: "{text.clip(written)}"'
+            if isinstance(error, TooLong):
+                hint = f"write a smaller number; only what is no number: {hint}"
             if waiting is not None and waiting.text in TRUTH_KEYS and written.lower() in _TRUTHS:
                 hint = f"write {_TRUTHS[written.lower()]}"
             if written == "<<" and waiting is None:

@@ -243,7 +243,12 @@ def test_usage(clone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert main.run(["plan", "--head", "change"]) == 2
     assert "there is no --base to compare with" in capsys.readouterr().err
     assert main.run(["plan", "--repository", str(clone), "--base", "main", "--path", "no"]) == 2
-    assert "the folder no is in neither revision" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "in neither revision there is a folder no\nhint: --path names a folder: the one" in said
+    file = ["--base", "main", "--path", "policies/shop.yaml"]
+    assert main.run(["plan", "--repository", str(clone), *file]) == 2
+    said = capsys.readouterr().err
+    assert "there is a folder policies/shop.yaml\nhint: --path names a folder: --path pol" in said
     outside = tmp_path / "outside"
     outside.mkdir()
     assert main.run(["plan", "--repository", str(outside), "--base", "main"]) == 1

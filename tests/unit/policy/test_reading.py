@@ -35,6 +35,12 @@ def value(data: str) -> object:
     [
         ("a: no\n", (1, 4), "`no` is read as a string by YAML 1.2 and as false by YAML", '"no"'),
         ("a:\n  - 010\n", (2, 5), "`010` is read as different values", 'quote it: "010"'),
+        (
+            "a: 99999999999999999999\n",
+            (1, 4),
+            "a number with more than 18 digits",
+            'write a smaller number; only what is no number: quote it: "9999',
+        ),
         ("on: x\n", (1, 1), "`on` is read as a string by YAML 1.2 and as true", "quote it"),
         ("12: x\n", (1, 1), "a key must be a text", 'quote it: "12"'),
         ("{n}: x\n", (1, 1), "a key must be a text", "quote"),
