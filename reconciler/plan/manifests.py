@@ -58,6 +58,8 @@ class _Space:
     templates: dict[tuple[str, str], ClaimTemplate] = field(default_factory=dict)
     mounts: dict[str, str] = field(default_factory=dict)
     """Claim → ``Deployment/web``, of workloads that name it."""
+    ephemeral: set[str] = field(default_factory=set)
+    """``cache (Deployment/web)``: volumes whose claims are made and deleted with each pod."""
 
 
 def plan_inventory(
@@ -175,6 +177,8 @@ class _Reader:
         for step in _PODS[what]:
             spec = _mapping(spec, step)
         for volume in _mappings(spec, "volumes"):
+            if "volumeClaimTemplate" in _mapping(volume, "ephemeral"):
+                space.ephemeral.add(f"{one_line(_text(volume, 'name'))[:64]} ({kind}/{name})")
             claim = _text(_mapping(volume, "persistentVolumeClaim"), "claimName")
             if _NAME.fullmatch(claim):
                 space.mounts.setdefault(claim, f"{kind}/{name}")
@@ -235,6 +239,14 @@ def _notes(reader: _Reader, bare: Sequence[str]) -> Iterator[str]:
         )
     if made_elsewhere:
         yield f"claims that are mounted and not among the manifests: {_few(made_elsewhere)}"
+    ephemeral = sorted(
+        f"{n}/{one}" for n, space in reader.spaces.items() for one in space.ephemeral
+    )
+    if ephemeral:
+        yield (
+            "claims of ephemeral volumes end with their pods, and are not counted:"
+            f" {_few(ephemeral)}"
+        )
     if reader.nameless:
         yield (
             f"{_count(len(reader.nameless), 'object')} left out, because names are no names"

@@ -131,6 +131,29 @@ def test_a_claim_for_one_pod_can_not_be_copied_beside_its_deployment() -> None:
     assert "pod of Deployment/web holds it" in line.reasons[0].why
 
 
+EPHEMERAL = (
+    "{name: scratch, ephemeral: {volumeClaimTemplate: {spec: {accessModes: [ReadWriteOnce]}}}}"
+)
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
+def test_claims_of_ephemeral_volumes_are_told_and_not_counted(kind: str) -> None:
+    found = planned(
+        f"""
+apiVersion: apps/v1
+kind: {kind}
+metadata: {{name: web, namespace: shop}}
+spec: {{template: {{spec: {{volumes: [{EPHEMERAL}, {{name: e, ephemeral: }}]}}}}}}
+"""
+    )
+    (shop,) = found.inventory.namespaces
+    assert (shop.claims, shop.templates) == ((), ())
+    assert found.notes[-1] == (
+        "claims of ephemeral volumes end with their pods, and are not counted:"
+        f" shop/scratch ({kind}/web)"
+    )
+
+
 def test_a_namespace_counts_with_whatever_lies_in_it() -> None:
     found = planned(
         "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: one}\n---\n"
