@@ -80,7 +80,7 @@ def command(
     --fail-on names. With --detailed-exitcode: 0 nothing to do, 2 changes, 1 an error, a problem
     or such a finding.
     """
-    unwanted = planchange.parse_fail_on(fail_on)
+    unwanted = planchange.parse_fail_on(fail_on, live=base is None)
     if base is not None:
         named = ctx.get_parameter_source("config_file") is ParameterSource.COMMANDLINE
         config = wiring.load_config(config_file) if named else None

@@ -204,23 +204,31 @@ def show(plan: ChangePlan, output: str) -> None:
     )
 
 
-def parse_fail_on(given: Iterable[str]) -> frozenset[str]:
-    """Ids and severities, apart by commas; raises UsageError for what is neither."""
+def parse_fail_on(given: Iterable[str], *, live: bool) -> frozenset[str]:
+    """Ids and severities, apart by commas; raises UsageError for what is neither, with those that
+    this plan can have (`check_fail_on`)."""
     words = options.fail_on_words(given)
     known = [*map(str, Severity), *FINDINGS]
+    others = _others(live=live)
+    offered = [word for word in known if word not in others]
     for word in sorted(words):
         if word not in known:
-            near = difflib.get_close_matches(word, known, n=1)
+            near = difflib.get_close_matches(word, offered, n=1)
             meant = f"did you mean {near[0]}? " if near else ""
             raise UsageError(
-                f"--fail-on {word} is no finding", hint=f"{meant}there are {', '.join(known)}"
+                f"--fail-on {word} is no finding", hint=f"{meant}there are {', '.join(offered)}"
             )
     return words
 
 
+def _others(*, live: bool) -> frozenset[str]:
+    """Ids that only the other kind of plan has."""
+    return frozenset(FINDINGS.keys() - LIVE) if live else LIVE_ONLY
+
+
 def check_fail_on(words: frozenset[str], *, live: bool, inventory: bool) -> None:
     """Raises UsageError for an id that this plan can't have: no gate that is always open."""
-    others = words & (FINDINGS.keys() - LIVE if live else LIVE_ONLY)
+    others = words & _others(live=live)
     if others:
         what = "a plan against a cluster" if live else "a plan with --base"
         raise UsageError(

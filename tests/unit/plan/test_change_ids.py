@@ -10,7 +10,7 @@ import pytest
 from reconciler.cli.planchange import check_fail_on, is_unwanted, parse_fail_on
 from reconciler.model.errors import UsageError
 from reconciler.model.finding import FINDINGS, Finding, Severity
-from reconciler.plan.changelive import LIVE_ONLY
+from reconciler.plan.changelive import LIVE, LIVE_ONLY
 
 ROOT = Path(__file__).parents[3]
 MAKERS = ("change*", "retentionfindings", "schedulefindings", "pileups", "restoreintents")
@@ -36,16 +36,21 @@ def test_both_kinds_of_plan_take_the_same_ids_but_a_few() -> None:
     assert len(few) == 6
 
 
-def test_what_to_fail_on() -> None:
-    assert parse_fail_on(["coverage-lost,rpo-missed", "error"]) == {
+@pytest.mark.parametrize("live", [True, False])
+def test_what_to_fail_on(live: bool) -> None:
+    assert parse_fail_on(["coverage-lost,rpo-missed", "error"], live=False) == {
         "coverage-lost", "rpo-missed", "error",
     }  # fmt: skip
-    assert parse_fail_on([]) == frozenset()
+    assert parse_fail_on([], live=True) == frozenset()
     with pytest.raises(UsageError) as raised:
-        parse_fail_on(["coverage-losst"])
+        parse_fail_on(["coverage-losst"], live=live)
     assert raised.value.message == "--fail-on coverage-losst is no finding"
     assert raised.value.hint.startswith("did you mean coverage-lost? there are error, warning,")
-    assert all(known in raised.value.hint for known in FINDINGS)
+    offered = set(raised.value.hint.partition("there are ")[2].split(", "))
+    check_fail_on(frozenset(offered), live=live, inventory=True)
+    assert offered - {"error", "warning", "note"} == set(
+        LIVE if live else FINDINGS.keys() - LIVE_ONLY
+    )
 
 
 @pytest.mark.parametrize("word", ["coverage-lost", "selects-nothing", "copy-impossible"])
