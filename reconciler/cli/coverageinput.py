@@ -196,6 +196,7 @@ def _intent_of_files(asked: Asked, config: Config | None) -> _Intent:
 
 def _judge_offline(asked: Asked) -> Judged:
     """Against the inventory, manifests, or manifests with what the inventory knows of a cluster."""
+    policyinput.check_cluster(asked.cluster)
     config = policyinput.load_config(
         asked.config_file,
         asked.paths,

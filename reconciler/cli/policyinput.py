@@ -6,8 +6,9 @@ from pathlib import Path
 
 from reconciler.cli import policyfiles, wiring
 from reconciler.model.config import DEFAULT_FILE, Config
-from reconciler.model.errors import UsageError
+from reconciler.model.errors import UsageError, one_line
 from reconciler.model.store import Descends, PolicyFiles
+from reconciler.policy import fields
 
 
 def load_config(
@@ -27,6 +28,15 @@ def other_way(verb: str, more: str = "") -> str:
     """How to call a command that needs no Config."""
     example = f"backstay {verb} policies{f' {more}' if more else ''}"
     return f"name the folder of policies: {example}"
+
+
+def check_cluster(name: str) -> None:
+    """Raises UsageError for what no Config takes as a cluster's name; empty: none was given."""
+    try:
+        if name:
+            fields.check_label_name(name)
+    except fields.Wrong as error:
+        raise UsageError(f"--cluster {one_line(name)} {error}", hint=error.hint) from error
 
 
 def read_policies(paths: tuple[str, ...], config: Config | None) -> PolicyFiles:

@@ -157,6 +157,7 @@ def show_policy(
     from reconciler.policy.effective import effective_policy
     from reconciler.report import effective
 
+    policyinput.check_cluster(cluster)
     config = policyinput.load_config(config_file, paths, verb=f"show policy {one_line(name)}")
     read = policyinput.read_policies(paths, config)
     try:

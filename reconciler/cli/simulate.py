@@ -59,13 +59,15 @@ def command(
     close to each other on one repository. Needs no cluster. PATHS are files or folders; without
     any, policies are read from the Git repository that Config names.
 
-    Exit codes: 0 done, 2 wrong usage, 4 the policies have problems (the good ones were shown).
+    Exit codes: 0 done, 1 the policies can't be read, 2 wrong usage, 4 they have problems (the good
+    ones were shown).
     """
     begin = _moment(since) if since is not None else wiring.clock().now()
     try:
         seconds = parse_duration(within)
     except ValueError as error:
         raise UsageError(f"--within {within} {error}") from error
+    policyinput.check_cluster(cluster_name or "")
     config = policyinput.load_config(config_file, paths, verb="simulate")
     read = policyinput.read_policies(paths, config)
     if paths and not read.files and not read.problems:

@@ -182,6 +182,7 @@ def test_a_link_is_not_followed(folder: Path, capsys: pytest.CaptureFixture[str]
     ("arguments", "message"),
     [
         (["--fail-on", "sometimes"], "--fail-on sometimes: there is no such condition"),
+        (["--cluster", "BAD_"], "--cluster BAD_ is not a DNS-1123 label"),
         (["--fail-on", ""], "--fail-on names nothing"),
         (["--fail-on", " , "], "--fail-on names nothing"),
         (["--fail-on", "unprotected", "--fail-on", ""], "--fail-on names nothing"),

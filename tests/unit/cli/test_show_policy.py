@@ -67,6 +67,13 @@ def test_unknown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "error: there is no policy shp\nhint: did you mean `shop`?\n"
 
 
+def test_a_cluster_that_no_config_could_name(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(["show", "policy", "shop", "policies", "--cluster", "BAD_"]) == 2
+    assert "--cluster BAD_ is not a DNS-1123 label" in capsys.readouterr().err
+
+
 def test_without_paths_config_is_needed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -100,6 +100,7 @@ def test_problems_are_told_and_the_good_policies_are_shown(
         (["--from", "tomorrow"], "--from tomorrow is no time"),
         (["--from", "0001-01-01"], "not between 1970 and 2100"),
         (["--within", "soon"], "--within soon is not a duration"),
+        (["--cluster", "BAD_"], "--cluster BAD_ is not a DNS-1123 label"),
         (["--days", "0"], "'--days'"),
         (["--days", "100000"], "'--days'"),
     ],
