@@ -36,6 +36,8 @@ class Written:
     fields: tuple[WrittenField, ...] = ()
     items: Mapping[str, Place] = field(default_factory=dict)
     """Items of lists: ``volumes.rules[0]`` → its line."""
+    defaults: Mapping[str, str] = field(default_factory=dict)
+    """What the language takes for fields that are not written, as JSON; those it knows."""
 
     def find(self, path: str) -> Place:
         """The line of a field or item, or of what stands first in it, else of what is above it."""
@@ -106,6 +108,8 @@ class FieldChange:
     place: Place | None = None
     profile: str = ""
     """The Profile that gives it now."""
+    default: str = ""
+    """What stands in for the side that is not written, as JSON, where the language has it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

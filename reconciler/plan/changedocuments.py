@@ -92,4 +92,13 @@ def _fields(old: Written, new: Written, *, own: bool) -> Iterator[FieldChange]:
         if before != after:
             place = now[path].place if path in now else new.find(path)
             profile = now[path].profile if path in now else ""
-            yield FieldChange(path=path, before=before, after=after, place=place, profile=profile)
+            # What a Profile with a problem gives is not known, and no default takes its place.
+            known = "" if own or (before and after) else new.defaults.get(path, "")
+            yield FieldChange(
+                path=path,
+                before=before,
+                after=after,
+                place=place,
+                profile=profile,
+                default=known,
+            )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -11,12 +12,14 @@ from reconciler.model.config import Config
 from reconciler.model.errors import Problem
 from reconciler.model.finding import Place
 from reconciler.model.grants import EVERYTHING
+from reconciler.model.policy import Kind
 from reconciler.policy import nodes, text
 from reconciler.policy.drafts import Draft
 from reconciler.policy.language import KINDS
 from reconciler.policy.parsing import close, draft_files
 from reconciler.policy.profiles import leaves
-from reconciler.policy.schema import part_at
+from reconciler.policy.schema import part_at, walk
+from reconciler.policy.shapes import default_of
 
 
 def read_revision(
@@ -46,7 +49,18 @@ def _document(draft: Draft) -> Written:
     line, _ = nodes.place(draft.root, ("metadata", "name"))
     fields = tuple(_fields(draft))
     items = dict(_items(draft, fields))
-    return Written(place=Place(draft.file, line), fields=fields, items=items)
+    # A Profile leaves to its policies what it does not write.
+    known = _defaults() if draft.kind == Kind.BACKUP_POLICY else {}
+    return Written(place=Place(draft.file, line), fields=fields, items=items, defaults=known)
+
+
+@functools.cache
+def _defaults() -> Mapping[str, str]:
+    """Of a policy's fields, by path below ``spec``; its parts are always there, but for lists."""
+    part = part_at(KINDS[Kind.BACKUP_POLICY], ("spec",))
+    steps = walk(part) if part is not None else ()
+    found = {step.path: default_of(step.info) for step in steps if "[]" not in step.path}
+    return {path: json.dumps(value) for path, value in found.items() if value not in (None, [], {})}
 
 
 def _fields(draft: Draft) -> Iterator[WrittenField]:

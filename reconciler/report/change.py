@@ -86,7 +86,7 @@ def _change_lines(change: DocumentChange) -> Iterator[str]:
 
 def show_field(field: FieldChange) -> str:
     """``retention.keepDaily: 7 → 3``; of a long value what differs."""
-    return difference(field.path, field.before, field.after)
+    return difference(field.path, field.before, field.after, default=field.default)
 
 
 def _origin(field: FieldChange) -> str:

@@ -16,12 +16,16 @@ _BEFORE = 30
 _MISSING = object()
 
 
-def difference(path: str, before: str, after: str) -> str:
-    """``hooks[0].pre.timeout: "30s" → "50s"`` of two values as JSON, empty where not written."""
+def difference(path: str, before: str, after: str, *, default: str = "") -> str:
+    """``hooks[0].pre.timeout: "30s" → "50s"`` of two values as JSON, empty where not written.
+
+    ``default`` is what stands in for the side that is not written, empty where nothing is known to.
+    """
     if max(len(before), len(after)) > LONGEST:
         path, before, after = _entered(path, before, after)
     before, after = _cut(before, after)
-    return f"{path}: {before or 'not written'} → {after or 'not written'}"
+    absent = f"{default} (default)" if default else "not written"
+    return f"{path}: {before or absent} → {after or absent}"
 
 
 def _entered(path: str, before: str, after: str) -> tuple[str, str, str]:

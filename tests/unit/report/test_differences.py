@@ -87,3 +87,31 @@ def test_a_changed_hook_in_text_and_comment() -> None:
     (field,) = to_json(found)["changes"][0]["fields"]
     assert (field["path"], '"30s"' in field["before"]) == ("hooks", True)
     assert json.loads(field["after"])[0]["pre"]["timeout"] == "50s"
+
+
+def test_a_default_stands_in_for_what_is_not_written() -> None:
+    zone = SHOP.replace('schedule: "17 4 * * *"', 'schedule: {cron: "17 4 * * *", timeZone: UTC}')
+    head = {**FILES, "shop.yaml": SHOP}
+    base = {**FILES, "shop.yaml": zone}
+    assert 'schedule.timeZone: "UTC" → "Etc/UTC" (default)' in render_text(plan(head, base))
+    assert 'schedule.timeZone: "Etc/UTC" (default) → "UTC"' in render_text(plan(base, head))
+    (field,) = to_json(plan(head, base))["changes"][0]["fields"]
+    assert (field["before"], field["after"]) == ('"UTC"', "")
+
+
+@pytest.mark.parametrize("head", ["keepWeekly: 7", "keepDaily: 7, keepWeekly: 7"])
+def test_what_has_no_default_is_not_written(head: str) -> None:
+    found = plan({**FILES, "shop.yaml": SHOP.replace("keepDaily: 7", head)})
+    assert "retention.keepWeekly: not written → 7" in render_text(found)
+
+
+def test_a_profile_leaves_to_policies_what_it_does_not_write() -> None:
+    zone = FILES["profiles.yaml"].replace(
+        'schedule: "47 2 * * *"', 'schedule: {cron: "47 2 * * *", timeZone: UTC}'
+    )
+    found = render_text(plan(FILES, {**FILES, "profiles.yaml": zone}))
+    assert 'schedule.timeZone: "UTC" → not written' in found
+    assert 'schedule.timeZone: "UTC" → "Etc/UTC" (default)' in found
+    broken = zone.replace("keepDaily", "keepDaly")
+    found = render_text(plan({**FILES, "profiles.yaml": broken}, {**FILES, "profiles.yaml": zone}))
+    assert "timeZone" not in found
