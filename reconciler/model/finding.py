@@ -92,6 +92,8 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         " what that means",
         "retention-shortened": "A retention keeps less: the recovery points that would expire,"
         " with their times",
+        "retention-changed": "A retention keeps by other words: no recovery point would expire, of"
+        " those of today or by its schedule",
         "retention-extended": "A retention keeps more",
         "rpo-missed": "A schedule can't keep the promised RPO: its worst gap within a year",
         "rpo-loosened": "A policy promises less than before",

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from reconciler.model.finding import Finding, Place, Severity
 from reconciler.model.inventory import Inventory, PointDigest
 from reconciler.model.policy import BackupPolicy, Retention
-from reconciler.plan import retention
+from reconciler.plan import retention, retentionproof
 from reconciler.plan.retention import Point
 
 SHORTENED = "retention-shortened"
 EXTENDED = "retention-extended"
+OTHER = "retention-changed"
 MOST_TIMES = 50
 """Times on one line; more are counted."""
 _FEW = 5
@@ -68,7 +69,7 @@ def retention_findings(
     now: datetime,
     places: Places,
 ) -> tuple[Finding, ...]:
-    """`SHORTENED` and `EXTENDED`, by policy; a policy that is new or gone expires nothing.
+    """`SHORTENED`, `EXTENDED` and `OTHER`, by policy; a policy that is new or gone expires nothing.
 
     ``inventory`` may be None, or lack points: then nobody knows what there is.
     """
@@ -83,7 +84,10 @@ def retention_findings(
             continue
         older = inventory.older_points.get(policy.name, 0) if inventory else 0
         known = points[policy.name] if inventory and inventory.points_known else None
-        found.append(_finding(policy, old.retention, known, older, now, places))
+        told = _finding(policy, old.retention, known, older, now, places)
+        if told.severity is Severity.WARNING and known is not None and not older:
+            told = _other(told, old, policy, now)
+        found.append(told)
     return tuple(found)
 
 
@@ -136,6 +140,23 @@ def _finding(
             "namespaces": str(sum(len(loss.namespaces) for loss in losses)),
             "points": str(_count(losses)) if points is not None else "unknown",
         },
+    )
+
+
+def _other(told: Finding, old: BackupPolicy, new: BackupPolicy, now: datetime) -> Finding:
+    """A note in place of a warning where other words keep what the ones before kept."""
+    schedules = dict.fromkeys((old.schedule, new.schedule))
+    changes = word_changes(old.retention, new.retention)
+    if all(change.smaller for change in changes) or not all(
+        retentionproof.covers(old.retention, new.retention, schedule, now) for schedule in schedules
+    ):
+        return told
+    return replace(
+        told,
+        id=OTHER,
+        severity=Severity.NOTE,
+        message=f"policy {new.name}: recovery points are kept by other words"
+        f" ({told.facts['words']}); none would expire, of those of today or by its schedule",
     )
 
 
